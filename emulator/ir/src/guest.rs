@@ -1,0 +1,279 @@
+//! A guest processor as the translator and the runtime see it: tables, all generated from `isa-specs/<arch>/*.isa`.
+
+use crate::builder::Builder;
+use crate::state::GuestState;
+use crate::ty::Ty;
+
+/// Index of a state slot.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug)]
+pub struct Slot(pub u16);
+
+/// A piece of guest state that code can read and write.
+#[derive(Clone, Copy, Debug)]
+pub struct SlotDesc {
+    /// Name in the spec, with its index: `gpr[3]`, `Z`.
+    pub name: &'static str,
+    /// Width; `bits(5)` is kept in the narrowest type that holds it, upper bits zero.
+    pub ty: Ty,
+    /// Byte offset in [`GuestState::slots`], aligned to the type. Hot slots come first.
+    pub offset: u16,
+}
+
+/// A translate-time state variable of the spec (`context`), packed into the mode word.
+#[derive(Clone, Copy, Debug)]
+pub struct ContextDesc {
+    /// Name.
+    pub name: &'static str,
+    /// Lowest bit in the mode word.
+    pub lo: u32,
+    /// Bits.
+    pub width: u32,
+    /// Value at process start.
+    pub reset: u32,
+}
+
+/// What happened to the emission of one guest instruction.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Flow {
+    /// Falls through to the next instruction.
+    Next,
+    /// Emitted an unconditional exit; the unit ends.
+    End,
+}
+
+/// Result of decoding and emitting one guest instruction.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Step {
+    /// Emitted; `len` bytes were consumed.
+    Done {
+        /// Length in bytes.
+        len: u32,
+        /// Whether the unit goes on.
+        flow: Flow,
+    },
+    /// No encoding matches these `len` bytes. Nothing was emitted; the caller emits the undefined-instruction trap.
+    Unallocated {
+        /// Length in bytes of the undecodable word.
+        len: u32,
+    },
+    /// More bytes are needed to decode than were given.
+    Truncated,
+}
+
+/// When translations become stale.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Icache {
+    /// The guest executes a cache-maintenance instruction or system call.
+    Explicit,
+    /// Stores are seen by instruction fetch: the runtime must detect them.
+    Coherent,
+}
+
+/// Which NaN an operation with NaN operands returns.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum NanRule {
+    /// Always the default NaN.
+    Canonical,
+    /// First operand if NaN, else second (x86).
+    FirstOperand,
+    /// First signalling operand, else first quiet one (Arm).
+    SignallingFirst,
+}
+
+/// When a result counts as tiny.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Tininess {
+    /// Before rounding.
+    Before,
+    /// After rounding.
+    After,
+}
+
+/// Result of float-to-integer conversion of a NaN.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum NanToInt {
+    /// 0 (Arm).
+    Zero,
+    /// Largest value of the type (RISC-V).
+    Max,
+    /// Only the top bit set, for NaN and overflow both (x86).
+    Indefinite,
+}
+
+/// Floating-point policy of a guest (`fp` section).
+#[derive(Clone, Copy, Debug)]
+pub struct FpPolicy {
+    /// NaN propagation.
+    pub nan: NanRule,
+    /// Sign bit of the default NaN.
+    pub default_nan_negative: bool,
+    /// Tininess detection.
+    pub tininess: Tininess,
+    /// NaN to integer.
+    pub nan_to_int: NanToInt,
+}
+
+/// Floating-point environment that a mode word selects (`fp { mode { … } }`).
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct FpMode {
+    /// Rounding; never [`crate::inst::Round::Mode`]. Reserved values of the guest's field read as `Even`.
+    pub round: crate::inst::Round,
+    /// Subnormal operands count as zero.
+    pub flush_inputs: bool,
+    /// Subnormal results become zero.
+    pub flush_results: bool,
+    /// Every NaN result is the default NaN.
+    pub default_nan: bool,
+}
+
+/// ELF identification (`elf` section).
+#[derive(Clone, Copy, Debug)]
+pub struct ElfDesc {
+    /// `e_machine`.
+    pub machine: u16,
+    /// 32 or 64.
+    pub class: u8,
+    /// Data encoding is big-endian.
+    pub big_endian: bool,
+}
+
+/// Process start (`process` section).
+#[derive(Clone, Copy, Debug)]
+pub struct ProcessDesc {
+    /// Alignment of the stack pointer at entry.
+    pub entry_sp_align: u32,
+    /// `AT_HWCAP`.
+    pub hwcap: u64,
+    /// `AT_HWCAP2`.
+    pub hwcap2: u64,
+    /// `AT_PLATFORM`.
+    pub platform: &'static str,
+    /// `uname -m`.
+    pub machine: &'static str,
+    /// Thread pointer register.
+    pub tls: Slot,
+}
+
+/// System-call convention (`syscall` section).
+#[derive(Clone, Copy, Debug)]
+pub struct SyscallDesc {
+    /// Register of the number.
+    pub number: Slot,
+    /// Argument registers.
+    pub args: &'static [Slot],
+    /// Result register; errors are negative error numbers.
+    pub ret: Slot,
+}
+
+/// Calling convention of integer leaf functions (`abi` section).
+#[derive(Clone, Copy, Debug)]
+pub struct AbiDesc {
+    /// Integer and pointer argument registers in order.
+    pub int_args: &'static [Slot],
+    /// Floating-point argument registers.
+    pub fp_args: &'static [Slot],
+    /// Integer result registers.
+    pub int_ret: &'static [Slot],
+    /// Floating-point result registers.
+    pub fp_ret: &'static [Slot],
+    /// Register that holds the return address at function entry.
+    pub return_address: Slot,
+}
+
+/// The reserved native-call encoding (`native_call` section): what the writer of `libnative.so` emits.
+#[derive(Clone, Copy, Debug)]
+pub struct NativeCallDesc {
+    /// Bytes of the instruction; it is followed by a 32-bit word `name - .` in guest byte order.
+    pub code: &'static [u8],
+    /// Bytes of the return sequence that follows.
+    pub ret: &'static [u8],
+}
+
+/// A function written in Rust that specs call (`extern fn`).
+#[derive(Clone, Copy)]
+pub struct HelperDesc {
+    /// Name in the spec.
+    pub name: &'static str,
+    /// Implementation; arguments and result zero-extended to 128 bits.
+    pub call: fn(&mut GuestState, &[u128]) -> u128,
+    /// No effect and no dependence on state.
+    pub pure: bool,
+    /// Reads or writes slots: they must be in memory for the call.
+    pub state: bool,
+}
+
+/// A guest processor.
+pub struct Guest {
+    /// Instance name in the spec: `aarch64`.
+    pub name: &'static str,
+    /// State slots.
+    pub slots: &'static [SlotDesc],
+    /// Slots worth pinning to host registers at unit boundaries, hottest first.
+    pub pins: &'static [Slot],
+    /// Stack pointer.
+    pub sp: Slot,
+    /// Mode word fields.
+    pub contexts: &'static [ContextDesc],
+    /// Instruction-cache model.
+    pub icache: Icache,
+    /// Smallest instruction size in bytes, and its alignment.
+    pub insn_align: u32,
+    /// Decode the instruction at the start of `code` (up to 16 bytes, guest memory order) at `pc` and emit it.
+    /// The builder has been told the boundary; `Builder::mode` gives the contexts.
+    pub translate: fn(&mut Builder<'_>, pc: u64, code: &[u8]) -> Step,
+    /// Disassemble: text and length.
+    pub disassemble: fn(pc: u64, mode: u32, code: &[u8]) -> (String, u32),
+    /// Name of the `insn` that matches, if any.
+    pub identify: fn(mode: u32, code: &[u8]) -> Option<&'static str>,
+    /// Floating-point policy.
+    pub fp: FpPolicy,
+    /// Floating-point environment of a mode word.
+    pub fp_mode: fn(mode: u32) -> FpMode,
+    /// `extern fn`s by helper number.
+    pub helpers: &'static [HelperDesc],
+    /// ELF identification.
+    pub elf: ElfDesc,
+    /// Process start.
+    pub process: ProcessDesc,
+    /// System calls.
+    pub syscall: SyscallDesc,
+    /// Calls.
+    pub abi: AbiDesc,
+    /// Native calls; `None` if the spec reserves no encoding.
+    pub native_call: Option<NativeCallDesc>,
+    /// Tests of the spec's `test` lines.
+    pub tests: &'static [InsnTest],
+}
+
+impl Guest {
+    /// The slot named `name`, e.g. `gpr[3]`.
+    #[must_use]
+    pub fn slot(&self, name: &str) -> Option<Slot> {
+        self.slots.iter().position(|s| s.name == name).map(|i| Slot(i as u16))
+    }
+
+    /// Mode word at process start.
+    #[must_use]
+    pub fn reset_mode(&self) -> u32 {
+        self.contexts.iter().fold(0, |mode, c| mode | c.reset << c.lo)
+    }
+}
+
+/// A `test` line of the spec.
+#[derive(Clone, Copy, Debug)]
+pub struct InsnTest {
+    /// `insn` it belongs to.
+    pub insn: &'static str,
+    /// Source line, `file:line`.
+    pub at: &'static str,
+    /// Instruction bytes in memory order.
+    pub code: &'static [u8],
+    /// Expected disassembly.
+    pub text: &'static str,
+    /// Slots (or contexts, `pc`) set before.
+    pub before: &'static [(&'static str, u128)],
+    /// Slots expected after.
+    pub after: &'static [(&'static str, u128)],
+    /// Whether before/after were given: otherwise only decoding and text are checked.
+    pub run: bool,
+}

@@ -1,0 +1,244 @@
+//! One instruction of the intermediate representation: 20 bytes, operands by index.
+
+use crate::ty::Ty;
+
+include!(concat!(env!("OUT_DIR"), "/ops.rs"));
+
+/// A value: the index of the instruction that makes it.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug)]
+pub struct Val(pub u32);
+
+impl Val {
+    /// Absent operand.
+    pub const NONE: Val = Val(u32::MAX);
+
+    /// Position of the defining instruction.
+    #[must_use]
+    pub const fn index(self) -> usize {
+        self.0 as usize
+    }
+}
+
+/// What an instruction needs beyond its operands; which half means what is the operation's row in `isa-specs/ir.ops`.
+#[derive(Clone, Copy, PartialEq, Eq, Hash, Debug, Default)]
+pub struct Attr(pub u32);
+
+/// An instruction.
+#[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
+pub struct Inst {
+    /// Operation.
+    pub op: Op,
+    /// Type of the instruction (for comparisons and stores: of the operand).
+    pub ty: Ty,
+    /// Attributes.
+    pub attr: Attr,
+    /// Operands; unused ones are [`Val::NONE`].
+    pub args: [Val; 3],
+}
+
+/// Ordering of a memory access or atomic.
+#[derive(Clone, Copy, PartialEq, Eq, Hash, Debug, Default)]
+#[repr(u8)]
+pub enum Order {
+    /// No ordering.
+    #[default]
+    Relaxed,
+    /// Acquire (RCsc).
+    Acquire,
+    /// Release (RCsc).
+    Release,
+    /// Acquire and release, sequentially consistent.
+    SeqCst,
+}
+
+/// Attributes of a guest memory access.
+#[derive(Clone, Copy, PartialEq, Eq, Hash, Debug, Default)]
+pub struct MemAttr {
+    /// Ordering.
+    pub order: Order,
+    /// Bytes are most significant first.
+    pub big_endian: bool,
+    /// Alignment the guest architecture demands, as log2 of bytes; 0 demands none.
+    pub align_log2: u8,
+}
+
+impl MemAttr {
+    /// Plain little-endian access without alignment demand.
+    pub const PLAIN: MemAttr = MemAttr { order: Order::Relaxed, big_endian: false, align_log2: 0 };
+
+    /// Plain access with ordering.
+    #[must_use]
+    pub const fn ordered(order: Order) -> MemAttr {
+        MemAttr { order, big_endian: false, align_log2: 0 }
+    }
+}
+
+/// Atomic read-modify-write operations.
+#[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
+#[repr(u8)]
+pub enum AtomicOp {
+    /// Sum.
+    Add,
+    /// `old & ~v`.
+    Andn,
+    /// Bitwise exclusive or.
+    Xor,
+    /// Bitwise or.
+    Or,
+    /// Signed maximum.
+    Smax,
+    /// Signed minimum.
+    Smin,
+    /// Unsigned maximum.
+    Umax,
+    /// Unsigned minimum.
+    Umin,
+    /// Exchange.
+    Swap,
+    /// Bitwise and.
+    And,
+}
+
+/// Rounding of a floating-point operation.
+#[derive(Clone, Copy, PartialEq, Eq, Hash, Debug, Default)]
+#[repr(u8)]
+pub enum Round {
+    /// The mode in force (part of the unit key; host MXCSR while in generated code).
+    #[default]
+    Mode,
+    /// To nearest, ties to even.
+    Even,
+    /// Toward zero.
+    Zero,
+    /// Toward minus infinity.
+    Down,
+    /// Toward plus infinity.
+    Up,
+    /// To nearest, ties away from zero.
+    Away,
+}
+
+/// NaN treatment of minimum and maximum.
+#[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
+#[repr(u8)]
+pub enum MinMax {
+    /// A NaN operand gives a NaN (IEEE 754-2019 minimum, A64 FMIN).
+    Propagate,
+    /// A quiet NaN loses against a number, a signalling one gives a NaN (IEEE 754-2008 minNum, A64 FMINNM).
+    Number,
+    /// Any NaN loses against a number (IEEE 754-2019 minimumNumber, RISC-V).
+    NumberAlways,
+    /// `a < b ? a : b` with the second operand on NaN and on equal zeros (x86).
+    Second,
+}
+
+/// Floating-point comparisons; `Signalling` ones raise invalid on quiet NaNs too.
+#[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
+#[repr(u8)]
+pub enum FCmp {
+    /// Equal.
+    Eq,
+    /// Less than.
+    Lt,
+    /// Less than or equal.
+    Le,
+    /// Unordered.
+    Un,
+    /// Equal, signalling.
+    EqS,
+    /// Less than, signalling.
+    LtS,
+    /// Less than or equal, signalling.
+    LeS,
+    /// Unordered, signalling.
+    UnS,
+}
+
+// Layout of `Attr`: bits 0..8 imm, 8..16 imm2, 16..20 log2(lane), 20..23 round, 24..28 kind. `const`, `get`, `vshuf`,
+// `helper` and the exits use the whole word as an index. Memory: 0..2 order, 2 big-endian, 3..6 log2(align), 24..28 kind.
+impl Attr {
+    /// The whole word as an index (constant pool, slot, helper, exit).
+    #[must_use]
+    pub const fn index(self) -> usize {
+        self.0 as usize
+    }
+
+    /// First immediate.
+    #[must_use]
+    pub const fn imm(self) -> u32 {
+        self.0 & 0xff
+    }
+
+    /// Second immediate.
+    #[must_use]
+    pub const fn imm2(self) -> u32 {
+        self.0 >> 8 & 0xff
+    }
+
+    /// Lane width in bits.
+    #[must_use]
+    pub const fn lane(self) -> u32 {
+        1 << (self.0 >> 16 & 0xf)
+    }
+
+    /// With immediates.
+    #[must_use]
+    pub const fn imms(imm: u32, imm2: u32) -> Attr {
+        Attr(imm | imm2 << 8)
+    }
+
+    /// With a lane width (a power of two), keeping the rest.
+    #[must_use]
+    pub const fn with_lane(self, lane: u32) -> Attr {
+        Attr(self.0 & !0xf_0000 | lane.trailing_zeros() << 16)
+    }
+
+    /// With a rounding, keeping the rest.
+    #[must_use]
+    pub const fn with_round(self, round: Round) -> Attr {
+        Attr(self.0 & !0x70_0000 | (round as u32) << 20)
+    }
+
+    /// Rounding.
+    #[must_use]
+    pub const fn round(self) -> Round {
+        match self.0 >> 20 & 7 {
+            0 => Round::Mode,
+            1 => Round::Even,
+            2 => Round::Zero,
+            3 => Round::Down,
+            4 => Round::Up,
+            _ => Round::Away,
+        }
+    }
+
+    /// With a kind (`AtomicOp`, `MinMax` or `FCmp` as a number), keeping the rest.
+    #[must_use]
+    pub const fn with_kind(self, kind: u8) -> Attr {
+        Attr(self.0 & !0xf00_0000 | (kind as u32) << 24)
+    }
+
+    /// Kind, as a number.
+    #[must_use]
+    pub const fn kind(self) -> u8 {
+        (self.0 >> 24 & 0xf) as u8
+    }
+
+    /// Of a memory access.
+    #[must_use]
+    pub const fn mem(m: MemAttr) -> Attr {
+        Attr(m.order as u32 | (m.big_endian as u32) << 2 | (m.align_log2 as u32) << 3)
+    }
+
+    /// As a memory access.
+    #[must_use]
+    pub const fn as_mem(self) -> MemAttr {
+        let order = match self.0 & 3 {
+            0 => Order::Relaxed,
+            1 => Order::Acquire,
+            2 => Order::Release,
+            _ => Order::SeqCst,
+        };
+        MemAttr { order, big_endian: self.0 & 4 != 0, align_log2: (self.0 >> 3 & 7) as u8 }
+    }
+}

@@ -1,0 +1,20 @@
+//! The intermediate representation: what generated emitters produce, what the interpreter defines and what the
+//! translator compiles.
+//!
+//! A [`Unit`] is a straight line of instructions in SSA form with side exits. Guest registers are *slots*: reading one is
+//! a value, writing one is an entry in the unit's log, so that at each position it is known which value every slot has
+//! (the snapshot). Nothing here names a guest or a host.
+
+pub mod builder;
+pub mod guest;
+pub mod inst;
+pub mod state;
+pub mod ty;
+pub mod unit;
+
+pub use builder::Builder;
+pub use guest::Guest;
+pub use inst::{Attr, Inst, MemAttr, Order, Val};
+pub use state::GuestState;
+pub use ty::Ty;
+pub use unit::{Exit, ExitKind, Unit};

@@ -1,0 +1,64 @@
+//! Architectural state of one guest thread.
+
+use crate::guest::{Guest, Slot};
+use crate::ty::Ty;
+
+/// Bytes for slots. The largest guest today (x86 with 16 × 256-bit vectors) uses under 1 KiB.
+pub const SLOT_BYTES: usize = 2048;
+
+/// Registers and the little else that instructions can observe. Generated code addresses it relative to its start, so
+/// it comes first in the translator's per-thread block and its layout is fixed.
+#[repr(C, align(64))]
+pub struct GuestState {
+    /// Slots, at the offsets of [`crate::guest::SlotDesc`].
+    pub slots: [u8; SLOT_BYTES],
+    /// Guest address of the next instruction, whenever the state is in memory.
+    pub pc: u64,
+    /// Packed contexts.
+    pub mode: u32,
+    /// Sticky floating-point flags in the order of the `fflags` operation, of software-executed operations; the JIT
+    /// keeps those of host operations in MXCSR and merges when asked.
+    pub fflags: u32,
+    /// Address of the exclusive monitor; `u64::MAX` when clear.
+    pub excl_addr: u64,
+    /// Bytes monitored.
+    pub excl_size: u64,
+    /// Value read by the load-exclusive.
+    pub excl_value: [u64; 2],
+}
+
+impl GuestState {
+    /// All zero, monitor clear, contexts at reset.
+    #[must_use]
+    pub fn new(guest: &Guest) -> GuestState {
+        GuestState {
+            slots: [0; SLOT_BYTES],
+            pc: 0,
+            mode: guest.reset_mode(),
+            fflags: 0,
+            excl_addr: u64::MAX,
+            excl_size: 0,
+            excl_value: [0; 2],
+        }
+    }
+
+    /// Value of a slot, zero-extended.
+    #[must_use]
+    pub fn get(&self, guest: &Guest, slot: Slot) -> u128 {
+        let desc = &guest.slots[slot.0 as usize];
+        let at = desc.offset as usize;
+        let mut bytes = [0; 16];
+        let n = desc.ty.bytes() as usize;
+        bytes[..n].copy_from_slice(&self.slots[at..at + n]);
+        u128::from_le_bytes(bytes) & desc.ty.mask()
+    }
+
+    /// Set a slot to the low bits of `value`.
+    pub fn set(&mut self, guest: &Guest, slot: Slot, value: u128) {
+        let desc = &guest.slots[slot.0 as usize];
+        let at = desc.offset as usize;
+        let n = desc.ty.bytes() as usize;
+        let value = if desc.ty == Ty::I1 { value & 1 } else { value };
+        self.slots[at..at + n].copy_from_slice(&value.to_le_bytes()[..n]);
+    }
+}

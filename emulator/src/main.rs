@@ -1,0 +1,2 @@
+//! isamorph
+fn main() {}
