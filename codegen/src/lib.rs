@@ -1,1 +1,6 @@
-//! placeholder
+//! From instruction-set specifications (`isa-specs/<arch>/*.isa`) to Rust: parser, checker, decoder tables, emitters.
+//! Ordinary library with the `isa` tool in front; knows nothing of the emulator but the operation table `ir.ops`.
+#![forbid(unsafe_code)]
+
+pub mod diag;
+pub mod syntax;

@@ -1,2 +1,2 @@
-//! isa
+//! The `isa` tool.
 fn main() {}
