@@ -2,5 +2,6 @@
 //! Ordinary library with the `isa` tool in front; knows nothing of the emulator but the operation table `ir.ops`.
 #![forbid(unsafe_code)]
 
+pub mod abi;
 pub mod diag;
 pub mod syntax;

@@ -1,0 +1,244 @@
+//! What the text of an `.abi` file says, before names are resolved.
+
+use super::report::Span;
+
+/// A name and where it stands.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub(crate) struct Name {
+    /// Text.
+    pub(crate) text: String,
+    /// Place.
+    pub(crate) span: Span,
+}
+
+/// Direction of the data behind a pointer.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Dir {
+    /// The kernel reads it.
+    In,
+    /// The kernel writes it.
+    Out,
+    /// Both.
+    InOut,
+    /// Follows the direction of the structure that contains the pointer.
+    Field,
+}
+
+/// Number of elements of an array.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub(crate) enum Len {
+    /// Known.
+    Fixed(u64),
+    /// Value of another argument or field.
+    Named(Name),
+    /// Integer that another argument points to.
+    Behind(Name),
+}
+
+/// A type as written.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub(crate) enum TypeExpr {
+    /// By name.
+    Named(Name),
+    /// Pointer.
+    Ptr(Dir, Box<TypeExpr>, Span),
+    /// Array.
+    Array(Box<TypeExpr>, Len, Span),
+    /// Depends on another argument: `select op & mask { case, case: type; … default: type; }`.
+    Select {
+        /// The argument.
+        on: Name,
+        /// Bits of it that count; empty: all.
+        mask: Vec<Value>,
+        /// Values and type.
+        cases: Vec<(Vec<Value>, TypeExpr)>,
+        /// Otherwise.
+        default: Box<TypeExpr>,
+    },
+}
+
+/// A constant: a number, a constant's name, or a shifted number.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub(crate) enum Value {
+    /// Number.
+    Int(u64, Span),
+    /// Name of an entry of the selector's set.
+    Named(Name),
+}
+
+/// `name: type` of an argument or a field; `align`/`at` only for fields.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub(crate) struct Member {
+    /// Name.
+    pub(crate) name: Name,
+    /// Type.
+    pub(crate) ty: TypeExpr,
+    /// `align N`, bytes.
+    pub(crate) align: Option<u64>,
+}
+
+/// Whether a set's entries combine.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum SetKind {
+    /// Bits that combine.
+    Flags,
+    /// One of.
+    Enum,
+}
+
+/// Entry of a set.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub(crate) struct Entry {
+    /// Name.
+    pub(crate) name: Name,
+    /// Value.
+    pub(crate) value: u64,
+    /// Mask of the field this is one value of; flags outside `mask` groups have none.
+    pub(crate) mask: Option<u64>,
+}
+
+/// `syscall` behaviour.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub(crate) enum Body {
+    /// The host's call of that name.
+    Plain,
+    /// `special`: a function of the emulator.
+    Special,
+    /// `absent`: always ENOSYS, on purpose.
+    Absent,
+}
+
+/// A declaration.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub(crate) enum Item {
+    /// `type NAME = base as format;`
+    Type {
+        /// Name.
+        name: Name,
+        /// What it is.
+        base: Name,
+        /// How it is printed.
+        format: Option<Name>,
+    },
+    /// `struct NAME packed { … } show { … }`
+    Struct {
+        /// Name.
+        name: Name,
+        /// Replaces the common one.
+        replace: bool,
+        /// No padding, alignment 1.
+        packed: bool,
+        /// Fields.
+        fields: Vec<Member>,
+        /// Fields that a trace prints; `None`: all.
+        show: Option<Vec<Name>>,
+    },
+    /// `flags` or `enum`, or an amendment of one.
+    Set {
+        /// Name.
+        name: Name,
+        /// Which.
+        kind: SetKind,
+        /// Adds to or changes the common one.
+        amend: bool,
+        /// Integer type; none in an amendment.
+        base: Option<Name>,
+        /// Entries.
+        entries: Vec<Entry>,
+    },
+    /// `syscall`.
+    Syscall {
+        /// Name.
+        name: Name,
+        /// Replaces the common one.
+        replace: bool,
+        /// Arguments in order.
+        args: Vec<Member>,
+        /// Result; `int` unless given.
+        ret: Option<TypeExpr>,
+        /// What it does.
+        body: Body,
+        /// May sleep: a signal must be able to interrupt it.
+        blocks: bool,
+        /// Not reported when it fails with ENOSYS: programs probe for it.
+        quiet: bool,
+    },
+    /// `numbers NAME { 0 io_setup; … }`
+    Numbers {
+        /// Name of the table.
+        name: Name,
+        /// Number and call.
+        rows: Vec<(u64, Name)>,
+    },
+    /// `arch NAME { property = value; … }`
+    Arch {
+        /// Name.
+        name: Name,
+        /// Properties.
+        props: Vec<(Name, Prop)>,
+    },
+    /// `signal_frame { … }`
+    SignalFrame(SignalFrame),
+}
+
+/// Value of a property.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub(crate) enum Prop {
+    /// Number.
+    Int(u64, Span),
+    /// Word or string.
+    Text(Name),
+}
+
+/// A path into a structure: `frame.uc.uc_mcontext.regs`.
+pub(crate) type FieldPath = Vec<Name>;
+
+/// Where part of the guest's registers is kept: `gpr[3]`, `sp`, `pc`, or `gpr[1..31]`.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub(crate) struct SlotRange {
+    /// Slot or bank.
+    pub(crate) name: Name,
+    /// First and last index.
+    pub(crate) index: Option<(u64, u64)>,
+}
+
+/// A line of `save { … }`.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub(crate) enum Save {
+    /// `path = slots;`
+    Slots(FieldPath, SlotRange),
+    /// `path = { N @31, Z @30 };`: bits of an integer.
+    Bits(FieldPath, Vec<(SlotRange, u64)>),
+    /// `path = 1234;`
+    Const(FieldPath, u64),
+}
+
+/// Value given to a register when a handler starts.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub(crate) enum Enter {
+    /// Signal number, handler address, restorer address: by word.
+    Word(Name),
+    /// Address of a part of the frame.
+    AddressOf(FieldPath),
+}
+
+/// Layout and contents of the frame a signal handler runs on.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub(crate) struct SignalFrame {
+    /// Structure.
+    pub(crate) frame: Name,
+    /// Place, for messages.
+    pub(crate) span: Span,
+    /// Alignment of the frame's address.
+    pub(crate) align: u64,
+    /// Roles: `siginfo`, `mask`, `stack`, … and the field that plays it.
+    pub(crate) roles: Vec<(Name, FieldPath)>,
+    /// State kept in the frame, and restored from it.
+    pub(crate) save: Vec<Save>,
+    /// Written to the frame and never read back.
+    pub(crate) store: Vec<Save>,
+    /// Registers at entry.
+    pub(crate) enter: Vec<(SlotRange, Enter)>,
+    /// Code of the trampoline used when the program gives no restorer.
+    pub(crate) trampoline: Vec<u64>,
+}

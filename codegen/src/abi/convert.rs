@@ -1,0 +1,114 @@
+//! Where the guest's interface and the host's differ: what has to be converted, field by field, bit by bit.
+
+use super::model::{Abi, Len, Set, Ty};
+use super::report::Report;
+
+/// Copies part of a structure from one layout to the other.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub(crate) struct Move {
+    /// Offset and size in bytes on the guest.
+    pub guest: (u64, u64),
+    /// Offset and size in bytes on the host.
+    pub host: (u64, u64),
+    /// Sign-extend when one is larger.
+    pub signed: bool,
+    /// Constants to convert.
+    pub set: Option<String>,
+    /// Bytes, not one integer.
+    pub raw: bool,
+}
+
+/// The pair of interfaces.
+pub(crate) struct Pair<'a> {
+    /// The guest's.
+    pub guest: &'a Abi,
+    /// The host's.
+    pub host: &'a Abi,
+}
+
+impl Pair<'_> {
+    /// Value and mask of the host's constant of that name.
+    pub(crate) fn host_value(&self, set: &str, name: &str) -> Option<(u64, u64)> {
+        let host = self.host.sets.get(set)?;
+        host.entries.iter().find(|(n, _, _)| n == name).map(|(_, value, mask)| (*value, *mask))
+    }
+
+    /// Whether the host uses the same values.
+    pub(crate) fn set_same(&self, name: &str, set: &Set) -> bool {
+        set.entries.iter().all(|(n, value, mask)| self.host_value(name, n).is_none_or(|h| h == (*value, *mask)))
+    }
+
+    /// Whether a value of this type means the same on the host.
+    pub(crate) fn same(&self, ty: &Ty) -> bool {
+        match ty {
+            Ty::None | Ty::Terminated(_) | Ty::Bytes(..) => true,
+            Ty::Int { .. } => self.guest.big_endian == self.host.big_endian,
+            Ty::Set(name) => self.guest.sets.get(name).is_none_or(|set| self.set_same(name, set)),
+            Ty::Struct(name) => self.struct_same(name),
+            Ty::Ptr(_, to) => self.guest.word == self.host.word && self.same(to),
+            Ty::Array(elem, _) => self.same(elem),
+            Ty::Select { cases, default, .. } => self.same(default) && cases.iter().all(|(_, ty)| self.same(ty)),
+        }
+    }
+
+    fn struct_same(&self, name: &str) -> bool {
+        let (Some(guest), Some(host)) = (self.guest.structs.get(name), self.host.structs.get(name)) else {
+            return true;
+        };
+        guest.size == host.size
+            && guest.fields.len() == host.fields.len()
+            && guest
+                .fields
+                .iter()
+                .zip(&host.fields)
+                .all(|(g, h)| (&g.name, g.offset, g.size) == (&h.name, h.offset, h.size) && self.same(&g.ty))
+    }
+
+    /// The moves between the two layouts of a structure, by field name.
+    pub(crate) fn moves(&self, name: &str, report: &mut Report) -> Vec<Move> {
+        let mut moves = Vec::new();
+        self.collect(name, 0, 0, &mut moves, report);
+        moves
+    }
+
+    fn collect(&self, name: &str, guest_at: u64, host_at: u64, out: &mut Vec<Move>, report: &mut Report) {
+        let (Some(guest), Some(host)) = (self.guest.structs.get(name), self.host.structs.get(name)) else { return };
+        for g in &guest.fields {
+            let Some(h) = host.fields.iter().find(|h| h.name == g.name) else { continue };
+            let (ga, ha) = (guest_at + g.offset, host_at + h.offset);
+            match (&g.ty, &h.ty) {
+                (Ty::Struct(inner), Ty::Struct(_)) => self.collect(inner, ga, ha, out, report),
+                (Ty::Array(elem, Len::Fixed(n)), Ty::Array(host_elem, Len::Fixed(m))) => {
+                    let count = (*n).min(*m).max(1);
+                    for i in 0..count {
+                        let (gs, hs) = (g.size / n.max(&1), h.size / m.max(&1));
+                        match (&**elem, &**host_elem) {
+                            (Ty::Struct(inner), Ty::Struct(_)) => {
+                                self.collect(inner, ga + i * gs, ha + i * hs, out, report)
+                            }
+                            (elem, _) => out.extend(leaf(elem, (ga + i * gs, gs), (ha + i * hs, hs))),
+                        }
+                    }
+                }
+                (Ty::Ptr(..), _) if !self.same(&g.ty) => {
+                    let message = format!(
+                        "`{name}` holds the pointer `{}` to something whose layout differs on the host",
+                        g.name
+                    );
+                    report.error(guest.span, message).help("calls that use it need `special`");
+                }
+                (ty, _) => out.extend(leaf(ty, (ga, g.size), (ha, h.size))),
+            }
+        }
+    }
+}
+
+fn leaf(ty: &Ty, guest: (u64, u64), host: (u64, u64)) -> Option<Move> {
+    Some(match ty {
+        Ty::Int { signed, .. } => Move { guest, host, signed: *signed, set: None, raw: false },
+        Ty::Set(name) => Move { guest, host, signed: false, set: Some(name.clone()), raw: false },
+        Ty::Ptr(..) => Move { guest, host, signed: false, set: None, raw: false },
+        Ty::Bytes(..) => Move { guest, host, signed: false, set: None, raw: true },
+        _ => return None,
+    })
+}

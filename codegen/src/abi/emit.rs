@@ -1,0 +1,262 @@
+//! One Rust module of tables per guest architecture, in terms of the types of `linux::abi`.
+
+use proc_macro2::{Ident, Span, TokenStream};
+use quote::{format_ident, quote};
+
+use super::convert::{Move, Pair};
+use super::model::{
+    Abi, Body, Bytes, Dir, Enter, Format, Len, Place, Save, SetKind, SignalFrame, Struct, Syscall, Terminated, Ty,
+};
+use super::report::Report;
+
+/// The module of `guest` on `host`.
+pub(crate) fn module(guest: &Abi, host: &Abi, report: &mut Report) -> TokenStream {
+    let pair = Pair { guest, host };
+    let module = ident(&guest.name);
+    let sets = guest.sets.iter().map(|(name, set)| set_item(&pair, name, set));
+    let structs: Vec<TokenStream> = guest.structs.iter().map(|(name, s)| struct_item(&pair, name, s, report)).collect();
+    let calls = guest.numbers.iter().map(|(number, name)| call(&pair, *number, name));
+    let set_refs = guest.sets.keys().map(|name| static_name("SET", name));
+    let struct_refs = guest.structs.keys().map(|name| static_name("STRUCT", name));
+    let frame = option(guest.frame.as_ref().map(signal_frame));
+    let Abi { name, machine, word, big_endian, .. } = guest;
+    quote! {
+        pub(crate) mod #module {
+            #[allow(unused_imports)]
+            use crate::abi::*;
+            #(#sets)*
+            #(#structs)*
+            #[doc = concat!("Linux on ", #name, ".")]
+            pub(crate) static ABI: Abi = Abi {
+                name: #name,
+                machine: #machine,
+                word: #word,
+                big_endian: #big_endian,
+                calls: &[#(#calls),*],
+                sets: &[#(&#set_refs),*],
+                structs: &[#(&#struct_refs),*],
+                frame: #frame,
+            };
+        }
+    }
+}
+
+fn set_item(pair: &Pair<'_>, name: &str, set: &super::model::Set) -> TokenStream {
+    let item = static_name("SET", name);
+    let flags = set.kind == SetKind::Flags;
+    let same = pair.set_same(name, set);
+    let (size, signed) = (set.size as u8, set.signed);
+    let entries = set.entries.iter().map(|(entry, value, mask)| {
+        let (host_value, host_mask) = pair.host_value(name, entry).unwrap_or((*value, *mask));
+        quote!(Constant { name: #entry, value: #value, mask: #mask, host_value: #host_value, host_mask: #host_mask })
+    });
+    quote! {
+        pub(crate) static #item: Set = Set {
+            name: #name, flags: #flags, same: #same, size: #size, signed: #signed, entries: &[#(#entries),*],
+        };
+    }
+}
+
+fn struct_item(pair: &Pair<'_>, name: &str, s: &Struct, report: &mut Report) -> TokenStream {
+    let item = static_name("STRUCT", name);
+    let same = pair.same(&Ty::Struct(name.to_owned()));
+    let host_size = pair.host.structs.get(name).map_or(s.size, |h| h.size) as u32;
+    let moves = if same { Vec::new() } else { pair.moves(name, report) };
+    let moves = moves.iter().map(|m| {
+        let Move { guest, host, signed, set, raw } = m;
+        let (ga, gs, ha, hs) = (guest.0 as u32, guest.1 as u32, host.0 as u32, host.1 as u32);
+        let set = option(set.as_ref().filter(|s| !pair.same(&Ty::Set((*s).clone()))).map(|s| {
+            let set = static_name("SET", s);
+            quote!(&#set)
+        }));
+        quote!(Move { guest: (#ga, #gs), host: (#ha, #hs), signed: #signed, raw: #raw, set: #set })
+    });
+    let size = s.size as u32;
+    let fields = s.fields.iter().map(|f| {
+        let (field, at, len, shown) = (&f.name, f.offset as u32, f.size as u32, f.shown);
+        let ty = ty(&f.ty);
+        quote!(Field { name: #field, at: #at, size: #len, ty: #ty, shown: #shown })
+    });
+    quote! {
+        pub(crate) static #item: Struct = Struct {
+            name: #name, size: #size, host_size: #host_size, same: #same, fields: &[#(#fields),*], moves: &[#(#moves),*],
+        };
+    }
+}
+
+fn call(pair: &Pair<'_>, number: u64, name: &str) -> TokenStream {
+    let number = number as u32;
+    let Some(call) = pair.guest.syscalls.get(name) else {
+        return quote!(Call {
+            number: #number, name: #name, args: &[], ret: &Ty::Int(Int { size: 8, signed: true, format: Format::Dec }),
+            handler: Handler::Undescribed, plain: false, convert_ret: false, blocks: false, quiet: false,
+        });
+    };
+    let Syscall { args, ret, blocks, quiet, .. } = call;
+    let handler = handler(pair, name, call);
+    let plain = args.iter().all(|a| pair.same(&a.ty) && !needs_work(&a.ty));
+    let convert_ret = !pair.same(ret);
+    let args = args.iter().map(|a| {
+        let (arg, ty) = (&a.name, ty(&a.ty));
+        quote!(Arg { name: #arg, ty: #ty })
+    });
+    let ret = ty(ret);
+    quote!(Call {
+        number: #number, name: #name, args: &[#(#args),*], ret: &#ret, handler: #handler, plain: #plain,
+        convert_ret: #convert_ret, blocks: #blocks, quiet: #quiet,
+    })
+}
+
+fn handler(pair: &Pair<'_>, name: &str, call: &Syscall) -> TokenStream {
+    match &call.body {
+        Body::Absent => quote!(Handler::Absent),
+        Body::Special => {
+            let function = ident(name);
+            quote!(Handler::Special(crate::special::#function))
+        }
+        Body::Plain => match pair.host.number(name) {
+            Some(host) => {
+                let host = host as u32;
+                quote!(Handler::Host(#host))
+            }
+            None => quote!(Handler::NotOnHost),
+        },
+    }
+}
+
+/// Whether the argument is not passed on as it is even where layouts agree: paths are looked up under the sysroot, and
+/// signal masks are not the host's business alone.
+fn needs_work(ty: &Ty) -> bool {
+    match ty {
+        Ty::Terminated(kind) => *kind == Terminated::Path,
+        Ty::Bytes(kind, _) => *kind == Bytes::Sigmask,
+        Ty::Ptr(_, to) => needs_work(to),
+        Ty::Select { cases, default, .. } => needs_work(default) || cases.iter().any(|(_, ty)| needs_work(ty)),
+        _ => false,
+    }
+}
+
+fn ty(t: &Ty) -> TokenStream {
+    match t {
+        Ty::None => quote!(Ty::None),
+        Ty::Int { size, signed, format } => {
+            let (size, format) = (*size as u8, rust_name(&Format::ALL, *format));
+            quote!(Ty::Int(Int { size: #size, signed: #signed, format: Format::#format }))
+        }
+        Ty::Set(name) => {
+            let set = static_name("SET", name);
+            quote!(Ty::Set(&#set))
+        }
+        Ty::Struct(name) => {
+            let item = static_name("STRUCT", name);
+            quote!(Ty::Struct(&#item))
+        }
+        Ty::Ptr(dir, to) => {
+            let dir = match dir {
+                Dir::In => quote!(Dir::In),
+                Dir::Out => quote!(Dir::Out),
+                Dir::InOut => quote!(Dir::InOut),
+                Dir::Field => quote!(Dir::Field),
+            };
+            let to = ty(to);
+            quote!(Ty::Ptr(#dir, &#to))
+        }
+        Ty::Array(elem, len) => {
+            let (elem, len) = (ty(elem), length(*len));
+            quote!(Ty::Array(&#elem, #len))
+        }
+        Ty::Bytes(kind, len) => {
+            let (kind, len) = (rust_name(&Bytes::ALL, *kind), length(*len));
+            quote!(Ty::Bytes(Bytes::#kind, #len))
+        }
+        Ty::Terminated(kind) => {
+            let kind = rust_name(&Terminated::ALL, *kind);
+            quote!(Ty::Terminated(Terminated::#kind))
+        }
+        Ty::Select { on, mask, cases, default } => {
+            let on = *on as u8;
+            let default = ty(default);
+            let cases = cases.iter().map(|(values, t)| {
+                let t = ty(t);
+                quote!((&[#(#values),*], #t))
+            });
+            quote!(Ty::Select(&Select { on: #on, mask: #mask, cases: &[#(#cases),*], default: #default }))
+        }
+    }
+}
+
+fn length(len: Len) -> TokenStream {
+    match len {
+        Len::Fixed(n) => quote!(Len::Fixed(#n)),
+        Len::Member(i) => {
+            let i = i as u8;
+            quote!(Len::Member(#i))
+        }
+        Len::Behind(i) => {
+            let i = i as u8;
+            quote!(Len::Behind(#i))
+        }
+    }
+}
+
+fn signal_frame(frame: &SignalFrame) -> TokenStream {
+    let (size, align) = (frame.size as u32, frame.align as u32);
+    let roles = frame.roles.iter().map(|(role, p)| {
+        let p = place(*p);
+        quote!((#role, #p))
+    });
+    let save = frame.save.iter().map(saved);
+    let store = frame.store.iter().map(saved);
+    let enter = frame.enter.iter().map(|(slot, value)| {
+        let value = match value {
+            Enter::Signal => quote!(Enter::Signal),
+            Enter::Handler => quote!(Enter::Handler),
+            Enter::Restorer => quote!(Enter::Restorer),
+            Enter::Frame(offset) => quote!(Enter::Frame(#offset)),
+        };
+        quote!((#slot, #value))
+    });
+    let trampoline = &frame.trampoline;
+    quote!(SignalFrame {
+        size: #size, align: #align, roles: &[#(#roles),*], save: &[#(#save),*], store: &[#(#store),*],
+        enter: &[#(#enter),*], trampoline: &[#(#trampoline),*],
+    })
+}
+
+fn saved((p, save): &(Place, Save)) -> TokenStream {
+    let p = place(*p);
+    let save = match save {
+        Save::Slot(slot) => quote!(Save::Slot(#slot)),
+        Save::Const(value) => quote!(Save::Const(#value)),
+        Save::Bits(bits) => {
+            let bits = bits.iter().map(|(slot, bit)| {
+                let bit = *bit as u8;
+                quote!((#slot, #bit))
+            });
+            quote!(Save::Bits(&[#(#bits),*]))
+        }
+    };
+    quote!((#p, #save))
+}
+
+fn place(p: Place) -> TokenStream {
+    let (at, size) = (p.offset as u32, p.size as u32);
+    quote!(Place { at: #at, size: #size })
+}
+
+fn option(tokens: Option<TokenStream>) -> TokenStream {
+    tokens.map_or_else(|| quote!(None), |t| quote!(Some(#t)))
+}
+
+fn rust_name<T: PartialEq + Copy>(all: &[(&str, &str, T)], value: T) -> Ident {
+    let name = all.iter().find(|(_, _, v)| *v == value).map_or("", |(_, rust, _)| rust);
+    ident(name)
+}
+
+fn static_name(prefix: &str, name: &str) -> Ident {
+    format_ident!("{prefix}_{}", name.to_uppercase())
+}
+
+fn ident(name: &str) -> Ident {
+    Ident::new(name, Span::call_site())
+}

@@ -1,0 +1,96 @@
+//! The `.abi` language: the Linux interface as data. Described in `isa-specs/linux/README.md`.
+//!
+//! [`compile`] reads the common files and one file per architecture, and returns Rust tables; nothing here knows the
+//! emulator except the names of the types those tables are made of (`linux::abi`).
+
+mod ast;
+mod convert;
+mod emit;
+mod lexer;
+pub mod model;
+mod parse;
+mod report;
+mod resolve;
+mod signal_frame;
+
+use std::path::{Path, PathBuf};
+
+use crate::diag::{Diagnostics, SourceMap};
+use crate::syntax::ast::FileId;
+use report::Report;
+
+/// Files of the interface.
+#[derive(Clone, Default, Debug)]
+pub struct Files {
+    /// Hold for every architecture.
+    pub common: Vec<FileId>,
+    /// Describe one architecture each.
+    pub own: Vec<FileId>,
+}
+
+/// Reads the `.abi` files of `specs` (the `isa-specs` directory): those of `linux/`, and every `*/linux.abi`.
+///
+/// # Errors
+/// If a directory or a file cannot be read.
+pub fn read(specs: &Path, sources: &mut SourceMap) -> std::io::Result<Files> {
+    let mut common: Vec<PathBuf> = Vec::new();
+    for entry in std::fs::read_dir(specs.join("linux"))? {
+        common.extend(Some(entry?.path()).filter(|p| p.extension().is_some_and(|e| e == "abi")));
+    }
+    let mut own = Vec::new();
+    for entry in std::fs::read_dir(specs)? {
+        own.extend(Some(entry?.path().join("linux.abi")).filter(|p| p.is_file()));
+    }
+    common.sort();
+    own.sort();
+    let mut add = |paths: Vec<PathBuf>| -> std::io::Result<Vec<FileId>> {
+        paths.into_iter().map(|p| std::fs::read_to_string(&p).map(|text| sources.add(p, text))).collect()
+    };
+    Ok(Files { common: add(common)?, own: add(own)? })
+}
+
+/// Resolves the interface of every architecture.
+///
+/// # Errors
+/// All errors of all files.
+pub fn resolve(sources: &SourceMap, files: &Files) -> Result<Vec<model::Abi>, Diagnostics> {
+    let mut report = Report::default();
+    let mut items = Vec::new();
+    for &file in &files.common {
+        items.extend(parse::parse(file, &sources.file(file).text, &mut report));
+    }
+    let own: Vec<_> = files.own.iter().map(|&f| parse::parse(f, &sources.file(f).text, &mut report)).collect();
+    // Names can only be judged when every file could be read.
+    let mut abis = Vec::new();
+    if report.errors.is_empty() {
+        for own in &own {
+            abis.extend(resolve::resolve(&items, own, &mut report));
+        }
+    }
+    finish(abis, report)
+}
+
+/// Rust source of one module of tables per guest, for programs that run on `host` (an architecture's name).
+///
+/// # Errors
+/// If a structure cannot be converted.
+pub fn emit(abis: &[model::Abi], host: &model::Abi) -> Result<String, Diagnostics> {
+    let mut report = Report::default();
+    let guests = || abis.iter().filter(|abi| abi.name != host.name);
+    let modules: Vec<_> = guests().map(|guest| emit::module(guest, host, &mut report)).collect();
+    let names = guests().map(|abi| quote::format_ident!("{}", abi.name));
+    let tokens = quote::quote! {
+        #[doc = "Every guest's interface."]
+        pub(crate) static ALL: &[&crate::abi::Abi] = &[#(&#names::ABI),*];
+        #(#modules)*
+    };
+    let text = match syn::parse2(tokens.clone()) {
+        Ok(file) => prettyplease::unparse(&file),
+        Err(_) => tokens.to_string(),
+    };
+    finish(text, report)
+}
+
+fn finish<T>(value: T, report: Report) -> Result<T, Diagnostics> {
+    if report.errors.is_empty() { Ok(value) } else { Err(report.into_diagnostics()) }
+}

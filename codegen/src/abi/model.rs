@@ -1,0 +1,321 @@
+//! The interface of one architecture with every name resolved: what emission reads.
+
+use std::collections::BTreeMap;
+
+pub use super::ast::{Dir, SetKind};
+use super::report::Span;
+
+/// How an integer is printed.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Format {
+    /// Decimal.
+    Dec,
+    /// `0x…`.
+    Hex,
+    /// User or group: -1 for the largest value.
+    Id,
+    /// File mode: type by name, permissions in octal.
+    Mode,
+    /// `makedev(major, minor)`.
+    Dev,
+    /// Descriptor.
+    Fd,
+    /// Descriptor or `AT_FDCWD`.
+    FdAt,
+    /// Address or `NULL`.
+    Addr,
+    /// Resource limit: `RLIM64_INFINITY` for the largest value.
+    Rlim,
+    /// Exit status as `wait` reports it.
+    WaitStatus,
+    /// Signal handler: address, `SIG_DFL`, `SIG_IGN`.
+    Sighandler,
+}
+
+impl Format {
+    /// Name in the language and in generated code.
+    pub const ALL: [(&'static str, &'static str, Format); 11] = [
+        ("dec", "Dec", Format::Dec),
+        ("hex", "Hex", Format::Hex),
+        ("id", "Id", Format::Id),
+        ("mode", "Mode", Format::Mode),
+        ("dev", "Dev", Format::Dev),
+        ("fd", "Fd", Format::Fd),
+        ("fd_at", "FdAt", Format::FdAt),
+        ("addr", "Addr", Format::Addr),
+        ("rlim", "Rlim", Format::Rlim),
+        ("wait_status", "WaitStatus", Format::WaitStatus),
+        ("sighandler", "Sighandler", Format::Sighandler),
+    ];
+}
+
+/// Sequences of bytes with a meaning of their own; names of built-in types.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Bytes {
+    /// Text or data, printed as a string.
+    Bytes,
+    /// Data nobody would read.
+    Raw,
+    /// NUL-padded text.
+    Text,
+    /// Socket address.
+    Sockaddr,
+    /// Signal set.
+    Sigset,
+    /// Signal set that replaces the thread's mask while the call waits.
+    Sigmask,
+    /// `select`'s set of descriptors; the length is in bits.
+    Fdset,
+}
+
+impl Bytes {
+    /// Name in the language and in generated code.
+    pub const ALL: [(&'static str, &'static str, Bytes); 7] = [
+        ("bytes", "Bytes", Bytes::Bytes),
+        ("raw", "Raw", Bytes::Raw),
+        ("text", "Text", Bytes::Text),
+        ("sockaddr", "Sockaddr", Bytes::Sockaddr),
+        ("sigset", "Sigset", Bytes::Sigset),
+        ("sigmask", "Sigmask", Bytes::Sigmask),
+        ("fdset", "Fdset", Bytes::Fdset),
+    ];
+}
+
+/// Things behind a pointer that end by themselves; names of built-in types.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Terminated {
+    /// NUL-terminated string.
+    Cstr,
+    /// Path looked up under the sysroot.
+    Path,
+    /// NULL-terminated array of strings.
+    Strings,
+    /// The same, of which a trace prints the count.
+    Environment,
+}
+
+impl Terminated {
+    /// Name in the language and in generated code.
+    pub const ALL: [(&'static str, &'static str, Terminated); 4] = [
+        ("cstr", "Cstr", Terminated::Cstr),
+        ("path", "Path", Terminated::Path),
+        ("strings", "Strings", Terminated::Strings),
+        ("environment", "Environment", Terminated::Environment),
+    ];
+}
+
+/// Number of elements; indices are of arguments (of a call) or fields (of a structure).
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Len {
+    /// Known.
+    Fixed(u64),
+    /// Value of a member.
+    Member(usize),
+    /// Behind a pointer member.
+    Behind(usize),
+}
+
+/// A type.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub enum Ty {
+    /// Not an argument in this case.
+    None,
+    /// Integer.
+    Int {
+        /// Bytes.
+        size: u64,
+        /// Sign.
+        signed: bool,
+        /// Printing.
+        format: Format,
+    },
+    /// Named constants.
+    Set(String),
+    /// Structure.
+    Struct(String),
+    /// Pointer.
+    Ptr(Dir, Box<Ty>),
+    /// Array.
+    Array(Box<Ty>, Len),
+    /// Bytes.
+    Bytes(Bytes, Len),
+    /// Self-terminating.
+    Terminated(Terminated),
+    /// Depends on an argument.
+    Select {
+        /// The argument.
+        on: usize,
+        /// Bits that count.
+        mask: u64,
+        /// Values and types.
+        cases: Vec<(Vec<u64>, Ty)>,
+        /// Otherwise.
+        default: Box<Ty>,
+    },
+}
+
+/// Constants.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct Set {
+    /// Combine or not.
+    pub kind: SetKind,
+    /// Integer's size in bytes.
+    pub size: u64,
+    /// Integer's sign.
+    pub signed: bool,
+    /// Name, value, mask: `v & mask == value` means it is present.
+    pub entries: Vec<(String, u64, u64)>,
+    /// Place of its name.
+    pub span: Span,
+}
+
+/// Field of a structure.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct Field {
+    /// Name.
+    pub name: String,
+    /// Type.
+    pub ty: Ty,
+    /// Offset in bytes.
+    pub offset: u64,
+    /// Size in bytes.
+    pub size: u64,
+    /// A trace prints it.
+    pub shown: bool,
+}
+
+/// A structure with its layout.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct Struct {
+    /// Fields in order.
+    pub fields: Vec<Field>,
+    /// Size in bytes.
+    pub size: u64,
+    /// Alignment in bytes.
+    pub align: u64,
+    /// Place of its name.
+    pub span: Span,
+}
+
+/// Argument of a call.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct Arg {
+    /// Name.
+    pub name: String,
+    /// Type.
+    pub ty: Ty,
+}
+
+/// Who answers a call.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub enum Body {
+    /// The host's call of that name.
+    Plain,
+    /// A function of the emulator.
+    Special,
+    /// Nobody, on purpose.
+    Absent,
+}
+
+/// A described call.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct Syscall {
+    /// Arguments.
+    pub args: Vec<Arg>,
+    /// Result.
+    pub ret: Ty,
+    /// Behaviour.
+    pub body: Body,
+    /// May sleep.
+    pub blocks: bool,
+    /// ENOSYS is not reported.
+    pub quiet: bool,
+    /// Place of its name.
+    pub span: Span,
+}
+
+/// A place in the signal frame.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct Place {
+    /// Offset in bytes from the frame's start.
+    pub offset: u64,
+    /// Size in bytes.
+    pub size: u64,
+}
+
+/// Guest state by slot name (`gpr[3]`) or `pc`.
+pub type Slot = String;
+
+/// What a place of the frame holds.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub enum Save {
+    /// A slot.
+    Slot(Slot),
+    /// Bits of an integer: slot and bit number.
+    Bits(Vec<(Slot, u64)>),
+    /// A constant.
+    Const(u64),
+}
+
+/// What a register gets when a handler starts.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Enter {
+    /// Number of the signal.
+    Signal,
+    /// Address of the handler.
+    Handler,
+    /// Address of the restorer or trampoline.
+    Restorer,
+    /// Frame plus bytes.
+    Frame(u64),
+}
+
+/// The signal frame.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct SignalFrame {
+    /// Size in bytes.
+    pub size: u64,
+    /// Alignment of its address.
+    pub align: u64,
+    /// Fields with a role.
+    pub roles: Vec<(String, Place)>,
+    /// Written at delivery and read at return.
+    pub save: Vec<(Place, Save)>,
+    /// Written at delivery only.
+    pub store: Vec<(Place, Save)>,
+    /// Registers at entry.
+    pub enter: Vec<(Slot, Enter)>,
+    /// Instruction words that call `rt_sigreturn`.
+    pub trampoline: Vec<u32>,
+}
+
+/// The Linux interface of an architecture.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct Abi {
+    /// Name.
+    pub name: String,
+    /// Word in bytes.
+    pub word: u64,
+    /// Big-endian data.
+    pub big_endian: bool,
+    /// `uname -m`.
+    pub machine: String,
+    /// Constants by name.
+    pub sets: BTreeMap<String, Set>,
+    /// Structures by name.
+    pub structs: BTreeMap<String, Struct>,
+    /// Described calls by name.
+    pub syscalls: BTreeMap<String, Syscall>,
+    /// Numbers to names.
+    pub numbers: BTreeMap<u64, String>,
+    /// Signal frame, if described.
+    pub frame: Option<SignalFrame>,
+}
+
+impl Abi {
+    /// Number of a call.
+    #[must_use]
+    pub fn number(&self, name: &str) -> Option<u64> {
+        self.numbers.iter().find(|(_, n)| *n == name).map(|(number, _)| *number)
+    }
+}

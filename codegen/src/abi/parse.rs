@@ -1,0 +1,493 @@
+//! Text to [`Item`]s: one function per production of the grammar in `isa-specs/linux/README.md`.
+
+use super::ast::{Body, Dir, Entry, Item, Len, Member, Name, Prop, Save, SetKind, SlotRange, TypeExpr, Value};
+use super::ast::{Enter, FieldPath, SignalFrame};
+use super::lexer::{Tok, lex};
+use super::report::{FileId, Report, Span};
+
+/// A production failed; the error is in the report.
+pub(crate) struct Failed;
+
+type Parsed<T> = Result<T, Failed>;
+
+/// Items of one file. After an error parsing resumes at the next item.
+pub(crate) fn parse(file: FileId, text: &str, report: &mut Report) -> Vec<Item> {
+    let tokens = lex(file, text, report);
+    let mut parser = Parser { tokens, at: 0, report };
+    let mut items = Vec::new();
+    while *parser.peek() != Tok::End {
+        match parser.item() {
+            Ok(item) => items.push(item),
+            Err(Failed) => parser.resume(),
+        }
+    }
+    items
+}
+
+struct Parser<'r> {
+    tokens: Vec<(Tok, Span)>,
+    at: usize,
+    report: &'r mut Report,
+}
+
+const ITEMS: &str = "type, struct, flags, enum, syscall, numbers, arch, signal_frame, amend or replace";
+
+impl Parser<'_> {
+    fn item(&mut self) -> Parsed<Item> {
+        let word = self.name("a declaration")?;
+        match word.text.as_str() {
+            "type" => self.type_def(),
+            "struct" => self.structure(false),
+            "flags" => self.set(SetKind::Flags, false),
+            "enum" => self.set(SetKind::Enum, false),
+            "syscall" => self.syscall(false),
+            "numbers" => self.numbers(),
+            "arch" => self.arch(),
+            "signal_frame" => self.signal_frame(word.span),
+            "amend" => match self.name("`flags` or `enum`")?.text.as_str() {
+                "flags" => self.set(SetKind::Flags, true),
+                "enum" => self.set(SetKind::Enum, true),
+                _ => self.fail_before("only `flags` and `enum` can be amended"),
+            },
+            "replace" => match self.name("`struct` or `syscall`")?.text.as_str() {
+                "struct" => self.structure(true),
+                "syscall" => self.syscall(true),
+                _ => self.fail_before("only `struct` and `syscall` can be replaced"),
+            },
+            other => {
+                let message = format!("`{other}` does not start a declaration");
+                self.report.error(word.span, message).help(format!("expected {ITEMS}"));
+                Err(Failed)
+            }
+        }
+    }
+
+    fn type_def(&mut self) -> Parsed<Item> {
+        let name = self.name("the type's name")?;
+        self.expect("=")?;
+        let base = self.name("an integer type")?;
+        let format = if self.word("as") { Some(self.name("a format")?) } else { None };
+        self.expect(";")?;
+        Ok(Item::Type { name, base, format })
+    }
+
+    fn structure(&mut self, replace: bool) -> Parsed<Item> {
+        let name = self.name("the structure's name")?;
+        let packed = self.word("packed");
+        self.expect("{")?;
+        let mut fields = Vec::new();
+        while !self.punct("}") {
+            fields.push(self.member()?);
+            self.expect(";")?;
+        }
+        let show = if self.word("show") { Some(self.show()?) } else { None };
+        Ok(Item::Struct { name, replace, packed, fields, show })
+    }
+
+    fn show(&mut self) -> Parsed<Vec<Name>> {
+        self.expect("{")?;
+        let mut names = Vec::new();
+        while !self.punct("}") {
+            names.push(self.name("a field")?);
+            self.punct(",");
+        }
+        Ok(names)
+    }
+
+    fn member(&mut self) -> Parsed<Member> {
+        let name = self.name("a name")?;
+        self.expect(":")?;
+        let ty = self.type_expr()?;
+        let align = if self.word("align") { Some(self.int("an alignment")?.0) } else { None };
+        Ok(Member { name, ty, align })
+    }
+
+    fn type_expr(&mut self) -> Parsed<TypeExpr> {
+        let start = self.span();
+        let dir = match self.peek() {
+            Tok::Name(n) => match n.as_str() {
+                "in" => Some(Dir::In),
+                "out" => Some(Dir::Out),
+                "inout" => Some(Dir::InOut),
+                "ptr" => Some(Dir::Field),
+                _ => None,
+            },
+            _ => None,
+        };
+        if let Some(dir) = dir {
+            self.at += 1;
+            let to = self.type_expr()?;
+            let span = Span { end: self.last_end(), ..start };
+            return Ok(TypeExpr::Ptr(dir, Box::new(to), span));
+        }
+        let base = self.name("a type")?;
+        let mut ty = if base.text == "select" { self.select()? } else { TypeExpr::Named(base) };
+        while self.punct("[") {
+            let len = if self.punct("*") {
+                Len::Behind(self.name("an argument")?)
+            } else if let Tok::Int(n) = *self.peek() {
+                self.at += 1;
+                Len::Fixed(n)
+            } else {
+                Len::Named(self.name("a length: number, argument or field")?)
+            };
+            self.expect("]")?;
+            let span = Span { end: self.last_end(), ..start };
+            ty = TypeExpr::Array(Box::new(ty), len, span);
+        }
+        Ok(ty)
+    }
+
+    fn select(&mut self) -> Parsed<TypeExpr> {
+        let on = self.name("an argument")?;
+        let mask = if self.punct("&") { self.values("|")? } else { Vec::new() };
+        self.expect("{")?;
+        let mut cases = Vec::new();
+        let mut default = None;
+        while !self.punct("}") {
+            if self.word("default") {
+                self.expect(":")?;
+                default = Some(self.type_expr()?);
+            } else {
+                let values = self.values(",")?;
+                self.expect(":")?;
+                cases.push((values, self.type_expr()?));
+            }
+            self.expect(";")?;
+        }
+        let Some(default) = default else {
+            return self.fail_before("this `select` has no `default:` case");
+        };
+        Ok(TypeExpr::Select { on, mask, cases, default: Box::new(default) })
+    }
+
+    fn values(&mut self, separator: &'static str) -> Parsed<Vec<Value>> {
+        let mut values = Vec::new();
+        loop {
+            values.push(match self.peek() {
+                Tok::Int(_) => {
+                    let (value, span) = self.int("a value")?;
+                    Value::Int(value, span)
+                }
+                _ => Value::Named(self.name("a value")?),
+            });
+            if !self.punct(separator) {
+                return Ok(values);
+            }
+        }
+    }
+
+    fn set(&mut self, kind: SetKind, amend: bool) -> Parsed<Item> {
+        let name = self.name("the set's name")?;
+        let base = if amend {
+            None
+        } else {
+            self.expect(":")?;
+            Some(self.name("an integer type")?)
+        };
+        self.expect("{")?;
+        let mut entries = Vec::new();
+        while !self.punct("}") {
+            if kind == SetKind::Flags && self.word("mask") {
+                let mask = self.value()?;
+                self.expect("{")?;
+                while !self.punct("}") {
+                    entries.push(self.entry(Some(mask))?);
+                }
+            } else {
+                entries.push(self.entry(None)?);
+            }
+        }
+        Ok(Item::Set { name, kind, amend, base, entries })
+    }
+
+    fn entry(&mut self, mask: Option<u64>) -> Parsed<Entry> {
+        let name = self.name("a constant's name")?;
+        self.expect("=")?;
+        let value = self.value()?;
+        self.expect(";")?;
+        Ok(Entry { name, value, mask })
+    }
+
+    /// `12`, `-1`, `1 << 4`.
+    fn value(&mut self) -> Parsed<u64> {
+        let negative = self.punct("-");
+        let (mut value, span) = self.int("a number")?;
+        if self.punct("<<") {
+            let (by, _) = self.int("a shift count")?;
+            value = match u32::try_from(by).ok().filter(|b| *b < 64) {
+                Some(by) => value << by,
+                None => {
+                    self.report.error(span, "shifted out of 64 bits");
+                    return Err(Failed);
+                }
+            };
+        }
+        Ok(if negative { value.wrapping_neg() } else { value })
+    }
+
+    fn syscall(&mut self, replace: bool) -> Parsed<Item> {
+        let name = self.name("the call's name")?;
+        self.expect("(")?;
+        let mut args = Vec::new();
+        while !self.punct(")") {
+            args.push(self.member()?);
+            if !self.punct(",") {
+                self.expect(")")?;
+                break;
+            }
+        }
+        let ret = if self.punct("->") { Some(self.type_expr()?) } else { None };
+        let (mut body, mut blocks, mut quiet) = (Body::Plain, false, false);
+        while !self.punct(";") {
+            let word = self.name("`;` or an attribute")?;
+            match word.text.as_str() {
+                "special" => body = Body::Special,
+                "absent" => body = Body::Absent,
+                "blocks" => blocks = true,
+                "quiet" => quiet = true,
+                _ => {
+                    self.report
+                        .error(word.span, format!("`{}` is not an attribute of a system call", word.text))
+                        .help("attributes: special, absent, blocks, quiet");
+                    return Err(Failed);
+                }
+            }
+        }
+        Ok(Item::Syscall { name, replace, args, ret, body, blocks, quiet })
+    }
+
+    fn numbers(&mut self) -> Parsed<Item> {
+        let name = self.name("the table's name")?;
+        self.expect("{")?;
+        let mut rows = Vec::new();
+        while !self.punct("}") {
+            let (number, _) = self.int("a system call number")?;
+            rows.push((number, self.name("the call's name")?));
+            self.expect(";")?;
+        }
+        Ok(Item::Numbers { name, rows })
+    }
+
+    fn arch(&mut self) -> Parsed<Item> {
+        let name = self.name("the architecture's name")?;
+        self.expect("{")?;
+        let mut props = Vec::new();
+        while !self.punct("}") {
+            let key = self.name("a property")?;
+            self.expect("=")?;
+            let value = match self.peek().clone() {
+                Tok::Int(_) => {
+                    let (value, span) = self.int("a number")?;
+                    Prop::Int(value, span)
+                }
+                Tok::Str(text) => {
+                    let span = self.span();
+                    self.at += 1;
+                    Prop::Text(Name { text, span })
+                }
+                _ => Prop::Text(self.name("a value")?),
+            };
+            props.push((key, value));
+            self.expect(";")?;
+        }
+        Ok(Item::Arch { name, props })
+    }
+
+    fn signal_frame(&mut self, span: Span) -> Parsed<Item> {
+        let frame = self.name("a structure")?;
+        let mut out = SignalFrame {
+            frame,
+            span,
+            align: 16,
+            roles: Vec::new(),
+            save: Vec::new(),
+            store: Vec::new(),
+            enter: Vec::new(),
+            trampoline: Vec::new(),
+        };
+        self.expect("{")?;
+        while !self.punct("}") {
+            let key = self.name("`align`, `save`, `store`, `enter`, `trampoline` or a role")?;
+            match key.text.as_str() {
+                "save" => out.save = self.save_lines()?,
+                "store" => out.store = self.save_lines()?,
+                "enter" => out.enter = self.enter_lines()?,
+                "trampoline" => out.trampoline = self.words()?,
+                "align" => {
+                    self.expect("=")?;
+                    out.align = self.int("an alignment")?.0;
+                    self.expect(";")?;
+                }
+                _ => {
+                    self.expect("=")?;
+                    let path = self.field_path()?;
+                    self.expect(";")?;
+                    out.roles.push((key, path));
+                }
+            }
+        }
+        Ok(Item::SignalFrame(out))
+    }
+
+    fn save_lines(&mut self) -> Parsed<Vec<Save>> {
+        self.expect("{")?;
+        let mut lines = Vec::new();
+        while !self.punct("}") {
+            let path = self.field_path()?;
+            self.expect("=")?;
+            lines.push(if let Tok::Int(value) = *self.peek() {
+                self.at += 1;
+                Save::Const(path, value)
+            } else if self.punct("{") {
+                let mut bits = Vec::new();
+                while !self.punct("}") {
+                    let slot = self.slots()?;
+                    self.expect("@")?;
+                    bits.push((slot, self.int("a bit number")?.0));
+                    self.punct(",");
+                }
+                Save::Bits(path, bits)
+            } else {
+                Save::Slots(path, self.slots()?)
+            });
+            self.expect(";")?;
+        }
+        Ok(lines)
+    }
+
+    fn enter_lines(&mut self) -> Parsed<Vec<(SlotRange, Enter)>> {
+        self.expect("{")?;
+        let mut lines = Vec::new();
+        while !self.punct("}") {
+            let slot = self.slots()?;
+            self.expect("=")?;
+            let value = if self.punct("&") {
+                Enter::AddressOf(self.field_path()?)
+            } else {
+                Enter::Word(self.name("signal, handler, restorer or &field")?)
+            };
+            self.expect(";")?;
+            lines.push((slot, value));
+        }
+        Ok(lines)
+    }
+
+    fn words(&mut self) -> Parsed<Vec<u64>> {
+        self.expect("=")?;
+        self.expect("[")?;
+        let mut words = Vec::new();
+        while !self.punct("]") {
+            words.push(self.int("a 32-bit instruction word")?.0);
+            self.punct(",");
+        }
+        self.expect(";")?;
+        Ok(words)
+    }
+
+    fn field_path(&mut self) -> Parsed<FieldPath> {
+        let mut path = vec![self.name("a field of the frame")?];
+        while self.punct(".") {
+            path.push(self.name("a field")?);
+        }
+        Ok(path)
+    }
+
+    /// `sp`, `gpr[3]`, `gpr[1..31]` (both ends included).
+    fn slots(&mut self) -> Parsed<SlotRange> {
+        let name = self.name("a register")?;
+        let mut index = None;
+        if self.punct("[") {
+            let (first, _) = self.int("an index")?;
+            let last = if self.punct("..") { self.int("an index")?.0 } else { first };
+            self.expect("]")?;
+            index = Some((first, last));
+        }
+        Ok(SlotRange { name, index })
+    }
+
+    // ---- tokens
+
+    fn peek(&self) -> &Tok {
+        &self.tokens[self.at.min(self.tokens.len() - 1)].0
+    }
+
+    fn span(&self) -> Span {
+        self.tokens[self.at.min(self.tokens.len() - 1)].1
+    }
+
+    fn last_end(&self) -> u32 {
+        self.tokens[self.at.saturating_sub(1)].1.end
+    }
+
+    fn punct(&mut self, p: &str) -> bool {
+        let hit = matches!(self.peek(), Tok::Punct(q) if *q == p);
+        self.at += usize::from(hit);
+        hit
+    }
+
+    fn word(&mut self, w: &str) -> bool {
+        let hit = matches!(self.peek(), Tok::Name(n) if n == w);
+        self.at += usize::from(hit);
+        hit
+    }
+
+    fn expect(&mut self, p: &'static str) -> Parsed<()> {
+        if self.punct(p) { Ok(()) } else { self.fail(&format!("`{p}`")) }
+    }
+
+    fn name(&mut self, what: &str) -> Parsed<Name> {
+        if let Tok::Name(text) = self.peek().clone() {
+            let span = self.span();
+            self.at += 1;
+            return Ok(Name { text, span });
+        }
+        self.fail(what)
+    }
+
+    fn int(&mut self, what: &str) -> Parsed<(u64, Span)> {
+        if let Tok::Int(value) = *self.peek() {
+            let span = self.span();
+            self.at += 1;
+            return Ok((value, span));
+        }
+        self.fail(what)
+    }
+
+    fn fail<T>(&mut self, expected: &str) -> Parsed<T> {
+        let message = format!("expected {expected}, found {}", self.peek());
+        self.report.error(self.span(), message);
+        Err(Failed)
+    }
+
+    fn fail_before<T>(&mut self, message: &str) -> Parsed<T> {
+        let span = self.tokens[self.at.saturating_sub(1)].1;
+        self.report.error(span, message);
+        Err(Failed)
+    }
+
+    /// Skip to what looks like the next item: a declaration word at the start of a line's nesting level.
+    fn resume(&mut self) {
+        let mut depth = 0i32;
+        loop {
+            match self.peek() {
+                Tok::End => return,
+                Tok::Punct("{" | "(" | "[") => depth += 1,
+                Tok::Punct("}") => {
+                    depth -= 1;
+                    if depth <= 0 {
+                        self.at += 1;
+                        return;
+                    }
+                }
+                Tok::Punct(")" | "]") => depth -= 1,
+                Tok::Punct(";") if depth <= 0 => {
+                    self.at += 1;
+                    return;
+                }
+                _ => {}
+            }
+            self.at += 1;
+        }
+    }
+}

@@ -1,0 +1,33 @@
+//! The Linux interface in `isa-specs` resolves, and says about itself what it should.
+
+use std::path::Path;
+
+use codegen::abi::{self, model::Abi};
+use codegen::diag::SourceMap;
+
+fn abis() -> Vec<Abi> {
+    let mut sources = SourceMap::default();
+    let specs = Path::new(env!("CARGO_MANIFEST_DIR")).join("../isa-specs");
+    let files = abi::read(&specs, &mut sources).expect("the specs are readable");
+    abi::resolve(&sources, &files).unwrap_or_else(|errors| panic!("{}", errors.render(&sources, false)))
+}
+
+#[test]
+fn every_described_call_has_a_number_somewhere() {
+    let abis = abis();
+    for abi in &abis {
+        for name in abi.syscalls.keys() {
+            assert!(abis.iter().any(|a| a.number(name).is_some()), "`{name}` of {} has no number", abi.name);
+        }
+    }
+}
+
+#[test]
+fn tables_are_emitted_for_every_guest() {
+    let abis = abis();
+    let host = abis.iter().find(|a| a.name == "x86_64").expect("a host");
+    let text = abi::emit(&abis, host).unwrap_or_else(|errors| panic!("{errors:?}"));
+    for guest in abis.iter().filter(|a| a.name != host.name) {
+        assert!(text.contains(&format!("pub(crate) mod {}", guest.name)));
+    }
+}
