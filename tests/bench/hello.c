@@ -1,0 +1,4 @@
+/* Start-up. */
+#include <stdio.h>
+
+int main(void) { puts("hello"); }
