@@ -145,10 +145,8 @@ pub struct Prop {
 pub enum PropValue {
     /// `key = e;`
     Expr(Expr),
-    /// `key name? { .. }`
+    /// `key name? { .. }`; assignments, as in `after { it = it_advance(it); }`, are properties of the block.
     Block(Option<Ident>, Props),
-    /// `after { it = it_advance(it); }`: a block of statements.
-    Code(Block),
 }
 
 /// `reg a, b[4]: bits(n);`, one per name.
