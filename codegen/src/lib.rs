@@ -4,4 +4,5 @@
 
 pub mod abi;
 pub mod diag;
+pub mod ops;
 pub mod syntax;

@@ -4,6 +4,61 @@ use crate::ty::Ty;
 
 include!(concat!(env!("OUT_DIR"), "/ops.rs"));
 
+/// Type of an operand or result of an operation.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum TypeRule {
+    /// The instruction's type.
+    Same,
+    /// Any type, that of the operand itself.
+    From,
+    /// One type always.
+    Fixed(Ty),
+}
+
+/// What an operation may do besides computing its result.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Effect {
+    /// Nothing: it may be dropped or shared.
+    Pure,
+    /// Something that must happen, in order.
+    Effect,
+    /// The same, and it may raise a guest fault.
+    Fault,
+    /// It may leave the unit.
+    Exit,
+}
+
+/// A row of `isa-specs/ir.ops`.
+#[derive(Clone, Copy, Debug)]
+pub struct OpDesc {
+    /// Name in printed IR.
+    pub name: &'static str,
+    /// Operand types.
+    pub operands: &'static [TypeRule],
+    /// Any number of operands, kept in the unit's argument pool.
+    pub variadic: bool,
+    /// Result type, if it has a result.
+    pub result: Option<TypeRule>,
+    /// Effect.
+    pub effect: Effect,
+    /// The two operands commute.
+    pub comm: bool,
+    /// Carries a lane width.
+    pub lane: bool,
+    /// Carries a rounding.
+    pub round: bool,
+    /// Carries a first immediate.
+    pub imm: bool,
+    /// Carries a second immediate.
+    pub imm2: bool,
+    /// Carries memory attributes.
+    pub mem: bool,
+    /// Its attribute is a slot.
+    pub slot: bool,
+    /// Carries a kind.
+    pub kind: bool,
+}
+
 /// A value: the index of the instruction that makes it.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug)]
 pub struct Val(pub u32);

@@ -8,6 +8,7 @@
 pub mod builder;
 pub mod guest;
 pub mod inst;
+pub mod softfloat;
 pub mod state;
 pub mod ty;
 pub mod unit;

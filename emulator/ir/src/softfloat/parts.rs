@@ -154,7 +154,11 @@ pub(super) fn invalid(f: Format, env: &mut FpEnv) -> u64 {
 
 /// Runs an operation whose result is NaN exactly when `is_nan` says so of it. A denormal operand goes unreported where an
 /// invalid operation, a NaN or a division by zero takes precedence (Intel SDM vol. 1, 4.9.2); flushing is always reported.
-pub(super) fn ranked<R: Copy>(env: &mut FpEnv, is_nan: impl Fn(R) -> bool, operation: impl FnOnce(&mut FpEnv) -> R) -> R {
+pub(super) fn ranked<R: Copy>(
+    env: &mut FpEnv,
+    is_nan: impl Fn(R) -> bool,
+    operation: impl FnOnce(&mut FpEnv) -> R,
+) -> R {
     let before = std::mem::take(&mut env.flags);
     let result = operation(env);
     if !env.mode.flush_inputs && (env.flags & (flag::INVALID | flag::DIV_ZERO) != 0 || is_nan(result)) {

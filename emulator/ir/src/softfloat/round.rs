@@ -11,11 +11,8 @@ pub(super) fn shift_right(sig: u128, shift: u32, sign: bool, round: Round) -> (u
         return (sig, false);
     }
     // Beyond 127 everything is lost, and less than half a unit of the last place: the significands here stay below 2^127.
-    let (kept, lost, half) = if shift > 127 {
-        (0, sig, u128::MAX)
-    } else {
-        (sig >> shift, sig & ((1 << shift) - 1), 1 << (shift - 1))
-    };
+    let (kept, lost, half) =
+        if shift > 127 { (0, sig, u128::MAX) } else { (sig >> shift, sig & ((1 << shift) - 1), 1 << (shift - 1)) };
     let up = match round {
         Round::Mode | Round::Even => lost > half || (lost == half && kept & 1 == 1),
         Round::Away => lost >= half,

@@ -169,7 +169,11 @@ mod host {
                 }
             };
         }
-        if e == 32 { run!("cvtss2si {x}, xmm0") } else { run!("cvtsd2si {x}, xmm0") }
+        if e == 32 {
+            run!("cvtss2si {x}, xmm0")
+        } else {
+            run!("cvtsd2si {x}, xmm0")
+        }
         (x, mxcsr & 0x3f)
     }
 
@@ -186,7 +190,11 @@ mod host {
                 }
             };
         }
-        if e == 32 { run!("cvtsi2ss xmm0, {x}") } else { run!("cvtsi2sd xmm0, {x}") }
+        if e == 32 {
+            run!("cvtsi2ss xmm0, {x}")
+        } else {
+            run!("cvtsi2sd xmm0, {x}")
+        }
         (if e == 32 { x & 0xffff_ffff } else { x }, mxcsr & 0x3f)
     }
 
@@ -239,7 +247,9 @@ fn each_policy_picks_its_nan() {
 
 #[test]
 fn infinity_times_zero_plus_quiet_nan_is_invalid_except_on_x86() {
-    for (policy, result, flags) in [(X86, QNAN, 0), (ARM, 0x7fc0_0000, flag::INVALID), (RISCV, 0x7fc0_0000, flag::INVALID)] {
+    for (policy, result, flags) in
+        [(X86, QNAN, 0), (ARM, 0x7fc0_0000, flag::INVALID), (RISCV, 0x7fc0_0000, flag::INVALID)]
+    {
         let mut env = env(policy, Round::Even);
         assert_eq!(fma(32, INF, 0, QNAN, Round::Mode, &mut env), result);
         assert_eq!(env.flags, flags);

@@ -1,0 +1,12 @@
+//! Makes the enum of operations and its table from `isa-specs/ir.ops`.
+
+use std::path::Path;
+
+fn main() {
+    let table = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../isa-specs/ir.ops");
+    println!("cargo::rerun-if-changed={}", table.display());
+    let text = std::fs::read_to_string(&table).unwrap_or_else(|e| panic!("{}: {e}", table.display()));
+    let rows = codegen::ops::parse(&text).unwrap_or_else(|errors| panic!("{}", errors.join("\n")));
+    let out = std::env::var_os("OUT_DIR").expect("cargo sets it");
+    std::fs::write(Path::new(&out).join("ops.rs"), codegen::ops::emit(&rows).to_string()).expect("OUT_DIR is writable");
+}
