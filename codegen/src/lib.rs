@@ -5,4 +5,5 @@
 pub mod abi;
 pub mod diag;
 pub mod ops;
+pub mod pattern;
 pub mod syntax;
