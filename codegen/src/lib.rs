@@ -4,6 +4,7 @@
 
 pub mod abi;
 pub mod diag;
+pub mod native;
 pub mod ops;
 pub mod pattern;
 pub mod syntax;
