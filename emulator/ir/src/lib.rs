@@ -6,6 +6,8 @@
 //! (the snapshot). Nothing here names a guest or a host.
 
 pub mod builder;
+pub mod decode;
+pub mod disasm;
 pub mod guest;
 pub mod inst;
 pub mod softfloat;
