@@ -7,15 +7,16 @@ use super::convert::{Move, Pair};
 use super::model::{
     Abi, Body, Bytes, Dir, Enter, Format, Len, Place, Save, SetKind, SignalFrame, Struct, Syscall, Terminated, Ty,
 };
-use super::report::Report;
+use super::report::{FileId, Report};
 
 /// The module of `guest` on `host`.
-pub(crate) fn module(guest: &Abi, host: &Abi, report: &mut Report) -> TokenStream {
+/// `file_of` names the file a call is described in, its subsystem.
+pub(crate) fn module(guest: &Abi, host: &Abi, file_of: &dyn Fn(FileId) -> String, report: &mut Report) -> TokenStream {
     let pair = Pair { guest, host };
     let module = ident(&guest.name);
     let sets = guest.sets.iter().map(|(name, set)| set_item(&pair, name, set));
     let structs: Vec<TokenStream> = guest.structs.iter().map(|(name, s)| struct_item(&pair, name, s, report)).collect();
-    let calls = guest.numbers.iter().map(|(number, name)| call(&pair, *number, name));
+    let calls = guest.numbers.iter().map(|(number, name)| call(&pair, *number, name, file_of));
     let set_refs = guest.sets.keys().map(|name| static_name("SET", name));
     let struct_refs = guest.structs.keys().map(|name| static_name("STRUCT", name));
     let frame = option(guest.frame.as_ref().map(signal_frame));
@@ -84,15 +85,16 @@ fn struct_item(pair: &Pair<'_>, name: &str, s: &Struct, report: &mut Report) -> 
     }
 }
 
-fn call(pair: &Pair<'_>, number: u64, name: &str) -> TokenStream {
+fn call(pair: &Pair<'_>, number: u64, name: &str, file_of: &dyn Fn(FileId) -> String) -> TokenStream {
     let number = number as u32;
     let Some(call) = pair.guest.syscalls.get(name) else {
         return quote!(Call {
-            number: #number, name: #name, args: &[], ret: &Ty::Int(Int { size: 8, signed: true, format: Format::Dec }),
+            number: #number, name: #name, group: "", args: &[], ret: &Ty::Int(Int { size: 8, signed: true, format: Format::Dec }),
             handler: Handler::Undescribed, plain: false, convert_ret: false, blocks: false, quiet: false,
         });
     };
-    let Syscall { args, ret, blocks, quiet, .. } = call;
+    let Syscall { args, ret, blocks, quiet, span, .. } = call;
+    let group = file_of(span.file);
     let handler = handler(pair, name, call);
     let plain = args.iter().all(|a| pair.same(&a.ty) && !needs_work(&a.ty));
     let convert_ret = !pair.same(ret);
@@ -102,7 +104,7 @@ fn call(pair: &Pair<'_>, number: u64, name: &str) -> TokenStream {
     });
     let ret = ty(ret);
     quote!(Call {
-        number: #number, name: #name, args: &[#(#args),*], ret: &#ret, handler: #handler, plain: #plain,
+        number: #number, name: #name, group: #group, args: &[#(#args),*], ret: &#ret, handler: #handler, plain: #plain,
         convert_ret: #convert_ret, blocks: #blocks, quiet: #quiet,
     })
 }
@@ -180,7 +182,7 @@ fn ty(t: &Ty) -> TokenStream {
                 let t = ty(t);
                 quote!((&[#(#values),*], #t))
             });
-            quote!(Ty::Select(&Select { on: #on, mask: #mask, cases: &[#(#cases),*], default: #default }))
+            quote!(Ty::Select(&Select { on: #on, mask: #mask, cases: &[#(#cases),*], default: &#default }))
         }
     }
 }

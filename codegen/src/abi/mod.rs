@@ -74,10 +74,13 @@ pub fn resolve(sources: &SourceMap, files: &Files) -> Result<Vec<model::Abi>, Di
 ///
 /// # Errors
 /// If a structure cannot be converted.
-pub fn emit(abis: &[model::Abi], host: &model::Abi) -> Result<String, Diagnostics> {
+pub fn emit(abis: &[model::Abi], host: &model::Abi, sources: &SourceMap) -> Result<String, Diagnostics> {
+    let stem = |file: FileId| {
+        sources.file(file).path.file_stem().map(|s| s.to_string_lossy().into_owned()).unwrap_or_default()
+    };
     let mut report = Report::default();
     let guests = || abis.iter().filter(|abi| abi.name != host.name);
-    let modules: Vec<_> = guests().map(|guest| emit::module(guest, host, &mut report)).collect();
+    let modules: Vec<_> = guests().map(|guest| emit::module(guest, host, &stem, &mut report)).collect();
     let names = guests().map(|abi| quote::format_ident!("{}", abi.name));
     let tokens = quote::quote! {
         #[doc = "Every guest's interface."]

@@ -1,0 +1,38 @@
+//! Generates the system-call tables of every guest from `isa-specs/linux/*.abi` and `isa-specs/*/linux.abi`.
+
+use std::path::{Path, PathBuf};
+use std::process::ExitCode;
+
+use codegen::abi;
+use codegen::diag::SourceMap;
+
+fn main() -> ExitCode {
+    match generate() {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(message) => {
+            eprintln!("{message}");
+            ExitCode::FAILURE
+        }
+    }
+}
+
+fn generate() -> Result<(), String> {
+    let specs = Path::new(&variable("CARGO_MANIFEST_DIR")?).join("../../isa-specs");
+    let mut sources = SourceMap::default();
+    let files = abi::read(&specs, &mut sources).map_err(|e| format!("{}: {e}", specs.display()))?;
+    println!("cargo::rerun-if-changed={}", specs.join("linux").display());
+    for file in sources.files() {
+        println!("cargo::rerun-if-changed={}", file.path.display());
+    }
+    let abis = abi::resolve(&sources, &files).map_err(|errors| errors.render(&sources, false))?;
+    let name = variable("CARGO_CFG_TARGET_ARCH")?;
+    let host = abis.iter().find(|abi| abi.name == name);
+    let host = host.ok_or_else(|| format!("isa-specs/{name}/linux.abi, the description of the host, is missing"))?;
+    let tables = abi::emit(&abis, host, &sources).map_err(|errors| errors.render(&sources, false))?;
+    let out = PathBuf::from(variable("OUT_DIR")?).join("linux_tables.rs");
+    std::fs::write(&out, tables).map_err(|e| format!("{}: {e}", out.display()))
+}
+
+fn variable(name: &str) -> Result<String, String> {
+    std::env::var(name).map_err(|e| format!("{name}: {e}"))
+}

@@ -1,0 +1,372 @@
+//! The Linux interface of each guest, as tables generated from `isa-specs/linux/*.abi` and `isa-specs/<arch>/linux.abi`.
+//!
+//! The same description drives marshalling ([`crate::syscall`]) and tracing ([`crate::strace`]).
+
+use crate::errno::SysResult;
+use crate::thread::ThreadCtx;
+
+#[allow(clippy::all, missing_docs, reason = "generated")]
+mod tables {
+    include!(concat!(env!("OUT_DIR"), "/linux_tables.rs"));
+}
+
+/// The interface of one guest.
+pub struct Abi {
+    /// Name of the architecture in the specs.
+    pub name: &'static str,
+    /// `uname -m`.
+    pub machine: &'static str,
+    /// Bytes of a word.
+    pub word: u64,
+    /// Data is big-endian.
+    pub big_endian: bool,
+    /// Every numbered call, ascending.
+    pub calls: &'static [Call],
+    /// Named constants.
+    pub sets: &'static [&'static Set],
+    /// Structures.
+    pub structs: &'static [&'static Struct],
+    /// The signal frame; `None` if signals cannot be delivered to this guest.
+    pub frame: Option<&'static crate::signal::FrameLayout>,
+}
+
+impl Abi {
+    /// The interface of a guest.
+    #[must_use]
+    pub fn of(guest: &ir::Guest) -> Option<&'static Abi> {
+        tables::ALL.iter().copied().find(|abi| abi.name == guest.name)
+    }
+
+    /// The call with this number.
+    #[must_use]
+    pub fn call(&self, number: u64) -> Option<&'static Call> {
+        let index = self.calls.binary_search_by_key(&number, |call| u64::from(call.number)).ok()?;
+        Some(&self.calls[index])
+    }
+
+    /// The constants called `name`.
+    #[must_use]
+    pub fn set(&self, name: &str) -> Option<&'static Set> {
+        self.sets.iter().copied().find(|set| set.name == name)
+    }
+
+    /// The structure called `name`.
+    #[must_use]
+    pub fn structure(&self, name: &str) -> Option<&'static Struct> {
+        self.structs.iter().copied().find(|s| s.name == name)
+    }
+}
+
+/// A system call.
+pub struct Call {
+    /// The guest's number.
+    pub number: u32,
+    /// Name.
+    pub name: &'static str,
+    /// Subsystem: the file of the specs it is described in.
+    pub group: &'static str,
+    /// Arguments in order; none if the call is not described.
+    pub args: &'static [Arg],
+    /// Result.
+    pub ret: &'static Ty,
+    /// Who answers.
+    pub handler: Handler,
+    /// Nothing to convert: the arguments are the host's.
+    pub plain: bool,
+    /// The result is a constant whose value differs on the host.
+    pub convert_ret: bool,
+    /// May sleep.
+    pub blocks: bool,
+    /// Programs probe for it: its absence is not reported.
+    pub quiet: bool,
+}
+
+/// Who answers a system call.
+pub enum Handler {
+    /// The host kernel, by this number.
+    Host(u32),
+    /// The host has no such call.
+    NotOnHost,
+    /// A function of the emulator.
+    Special(fn(&mut ThreadCtx, [u64; 6]) -> SysResult),
+    /// `ENOSYS`, on purpose.
+    Absent,
+    /// The specs name the call but do not describe it.
+    Undescribed,
+}
+
+/// An argument.
+pub struct Arg {
+    /// Name.
+    pub name: &'static str,
+    /// Type.
+    pub ty: Ty,
+}
+
+/// Direction of the data behind a pointer.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Dir {
+    /// The kernel reads it.
+    In,
+    /// The kernel writes it.
+    Out,
+    /// Both.
+    InOut,
+    /// As the structure that contains the pointer.
+    Field,
+}
+
+/// Number of elements.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Len {
+    /// Known.
+    Fixed(u64),
+    /// Value of an argument, or of a field of the same structure.
+    Member(u8),
+    /// 32-bit integer behind a pointer argument.
+    Behind(u8),
+}
+
+/// An integer type.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct Int {
+    /// Bytes.
+    pub size: u8,
+    /// Sign.
+    pub signed: bool,
+    /// How a trace prints it.
+    pub format: Format,
+}
+
+/// How an integer is printed.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Format {
+    /// Decimal.
+    Dec,
+    /// Hexadecimal.
+    Hex,
+    /// User or group.
+    Id,
+    /// File mode.
+    Mode,
+    /// Device number.
+    Dev,
+    /// Descriptor.
+    Fd,
+    /// Descriptor or `AT_FDCWD`.
+    FdAt,
+    /// Address.
+    Addr,
+    /// Resource limit.
+    Rlim,
+    /// Status from `wait`.
+    WaitStatus,
+    /// Signal handler.
+    Sighandler,
+}
+
+/// Bytes with a meaning.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Bytes {
+    /// Text or data.
+    Bytes,
+    /// Data nobody would read.
+    Raw,
+    /// NUL-padded text.
+    Text,
+    /// Socket address.
+    Sockaddr,
+    /// Signal set.
+    Sigset,
+    /// Signal set in force while the call waits.
+    Sigmask,
+    /// Set of descriptors; the length is in bits.
+    Fdset,
+}
+
+/// Data that ends by itself.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Terminated {
+    /// NUL-terminated string.
+    Cstr,
+    /// Path looked up under the sysroot.
+    Path,
+    /// NULL-terminated array of strings.
+    Strings,
+    /// The same, of which a trace prints the count.
+    Environment,
+}
+
+/// A type.
+pub enum Ty {
+    /// No argument in this case.
+    None,
+    /// Integer.
+    Int(Int),
+    /// Named constants.
+    Set(&'static Set),
+    /// Structure.
+    Struct(&'static Struct),
+    /// Pointer.
+    Ptr(Dir, &'static Ty),
+    /// Array.
+    Array(&'static Ty, Len),
+    /// Bytes.
+    Bytes(Bytes, Len),
+    /// Self-terminating data.
+    Terminated(Terminated),
+    /// Depends on an argument.
+    Select(&'static Select),
+}
+
+/// Cases of a type that depends on an argument.
+pub struct Select {
+    /// The argument.
+    pub on: u8,
+    /// Bits of it that count.
+    pub mask: u64,
+    /// Values and types.
+    pub cases: &'static [(&'static [u64], Ty)],
+    /// Otherwise.
+    pub default: &'static Ty,
+}
+
+impl Ty {
+    /// The type itself, for given arguments: `select` decided.
+    #[must_use]
+    pub fn given(&self, args: &[u64]) -> &Ty {
+        match self {
+            Ty::Select(select) => {
+                // Constants are 32 bits wide in every selector; what the guest leaves above is not looked at.
+                let value = args.get(usize::from(select.on)).copied().unwrap_or(0) & select.mask & 0xffff_ffff;
+                let case = select.cases.iter().find(|(values, _)| values.iter().any(|v| v & 0xffff_ffff == value));
+                case.map_or(select.default, |(_, ty)| ty).given(args)
+            }
+            ty => ty,
+        }
+    }
+
+    /// Bytes of one value in guest memory; 0 if that is not known from the type alone.
+    #[must_use]
+    pub fn size(&self) -> u64 {
+        match self {
+            Ty::Int(int) => u64::from(int.size),
+            Ty::Set(set) => u64::from(set.size),
+            Ty::Struct(s) => u64::from(s.size),
+            Ty::Ptr(..) => 8,
+            Ty::Array(elem, Len::Fixed(n)) => elem.size() * n,
+            Ty::Bytes(_, Len::Fixed(n)) => *n,
+            Ty::None | Ty::Select(_) | Ty::Terminated(_) | Ty::Array(..) | Ty::Bytes(..) => 0,
+        }
+    }
+}
+
+/// Named constants.
+pub struct Set {
+    /// Name.
+    pub name: &'static str,
+    /// They combine.
+    pub flags: bool,
+    /// Every value is the host's.
+    pub same: bool,
+    /// Bytes of the integer.
+    pub size: u8,
+    /// Sign of the integer.
+    pub signed: bool,
+    /// Constants; those of several bits before their parts.
+    pub entries: &'static [Constant],
+}
+
+/// A named constant: present in `v` if `v & mask == value`.
+pub struct Constant {
+    /// Name.
+    pub name: &'static str,
+    /// The guest's value.
+    pub value: u64,
+    /// The guest's bits that count.
+    pub mask: u64,
+    /// The host's value.
+    pub host_value: u64,
+    /// The host's bits that count.
+    pub host_mask: u64,
+}
+
+impl Set {
+    /// The host's value for a guest's. Bits without a name pass through: the host rejects them as the guest's kernel would.
+    #[must_use]
+    pub fn to_host(&self, value: u64) -> u64 {
+        self.convert(value, |c| (c.value, c.mask), |c| (c.host_value, c.host_mask))
+    }
+
+    /// The guest's value for a host's.
+    #[must_use]
+    pub fn to_guest(&self, value: u64) -> u64 {
+        self.convert(value, |c| (c.host_value, c.host_mask), |c| (c.value, c.mask))
+    }
+
+    fn convert(&self, value: u64, from: fn(&Constant) -> (u64, u64), to: fn(&Constant) -> (u64, u64)) -> u64 {
+        if self.same {
+            return value;
+        }
+        let (mut named, mut out) = (0, 0);
+        for constant in self.entries {
+            let (bits, mask) = from(constant);
+            named |= mask;
+            // A constant whose bits are all taken by a larger one adds nothing.
+            if value & mask == bits {
+                out |= to(constant).0;
+            }
+        }
+        out | value & !named
+    }
+}
+
+/// A structure.
+pub struct Struct {
+    /// Name.
+    pub name: &'static str,
+    /// Bytes on the guest.
+    pub size: u32,
+    /// Bytes on the host.
+    pub host_size: u32,
+    /// Laid out and valued as on the host.
+    pub same: bool,
+    /// Fields in order.
+    pub fields: &'static [Field],
+    /// How to get from one layout to the other, if they differ.
+    pub moves: &'static [Move],
+}
+
+/// A field.
+pub struct Field {
+    /// Name.
+    pub name: &'static str,
+    /// Offset in bytes.
+    pub at: u32,
+    /// Bytes.
+    pub size: u32,
+    /// Type.
+    pub ty: Ty,
+    /// A trace prints it.
+    pub shown: bool,
+}
+
+/// Part of a conversion: an integer or bytes from one offset to another.
+pub struct Move {
+    /// Offset and bytes on the guest.
+    pub guest: (u32, u32),
+    /// Offset and bytes on the host.
+    pub host: (u32, u32),
+    /// Extended by its sign.
+    pub signed: bool,
+    /// Bytes, not an integer.
+    pub raw: bool,
+    /// Constants that differ.
+    pub set: Option<&'static Set>,
+}
+
+/// The interfaces of all guests.
+#[must_use]
+pub fn every() -> &'static [&'static Abi] {
+    tables::ALL
+}

@@ -1,0 +1,192 @@
+//! Calls whose arguments the host sees differently: constants, structures, paths, signal masks.
+
+use super::mask::TemporaryMask;
+use super::{path, to_host};
+use crate::abi::{Bytes, Call, Dir, Format, Int, Len, Struct, Terminated, Ty};
+use crate::errno::{Errno, SysResult};
+use crate::guest_memory;
+use crate::thread::ThreadCtx;
+
+/// Converted data that lives until the call returns. Its address is what the host kernel gets.
+enum Buffer {
+    /// A host path, NUL-terminated.
+    Path(Box<[u8]>),
+    /// Structures in the host's layout, 8-byte aligned, to be copied back to the guest as `dir` says.
+    Structs { guest: u64, what: &'static Struct, count: u64, bounded: bool, dir: Dir, host: Box<[u64]> },
+}
+
+/// Most bytes of structures converted for one argument; the kernel's own limits are lower.
+const LIMIT: u64 = 64 << 20;
+
+/// Performs `call` as the host's `number`.
+pub(super) fn call(ctx: &mut ThreadCtx, call: &'static Call, number: u32, args: [u64; 6]) -> SysResult {
+    let mut host = args;
+    let mut buffers: Vec<Buffer> = Vec::new();
+    let mut mask = None;
+    for (i, arg) in call.args.iter().enumerate().take(args.len()) {
+        match arg.ty.given(&args) {
+            Ty::Set(set) => host[i] = set.to_host(args[i]),
+            Ty::Ptr(..) if args[i] == 0 => {}
+            Ty::Ptr(dir, Ty::Struct(what)) if !what.same => {
+                buffers.push(structs(args[i], what, 1, false, *dir)?);
+                host[i] = address(&buffers);
+            }
+            Ty::Ptr(dir, Ty::Array(Ty::Struct(what), len)) if !what.same => {
+                let (count, bounded) = count(*len, &args)?;
+                buffers.push(structs(args[i], what, count, bounded, *dir)?);
+                host[i] = address(&buffers);
+            }
+            Ty::Ptr(_, Ty::Terminated(Terminated::Path)) => {
+                let wanted = guest_memory::read_cstr(args[i])?;
+                if let Some(found) = path::redirect(ctx.process, directory(call, i, &args), &wanted) {
+                    buffers.push(Buffer::Path(found));
+                    host[i] = address(&buffers);
+                }
+            }
+            Ty::Ptr(_, Ty::Bytes(Bytes::Sigmask, _)) => {
+                mask = Some(TemporaryMask::enter(ctx, args[i], args.get(i + 1).copied().unwrap_or(0))?);
+                host[i] = mask.as_ref().map_or(0, TemporaryMask::address);
+            }
+            _ => {}
+        }
+    }
+    let outcome = to_host(ctx, call, number, host);
+    if let Some(mask) = mask {
+        mask.leave(ctx, outcome);
+    }
+    for buffer in &buffers {
+        buffer.copy_back(outcome)?;
+    }
+    result(call, &args, outcome)
+}
+
+/// The directory a path argument is relative to: the descriptor before it, if there is one.
+fn directory(call: &Call, path: usize, args: &[u64; 6]) -> Option<u64> {
+    let before = path.checked_sub(1)?;
+    match call.args[before].ty {
+        Ty::Int(Int { format: Format::FdAt, .. }) => Some(args[before]),
+        _ => None,
+    }
+}
+
+/// The result in the guest's terms.
+pub(super) fn result(call: &Call, args: &[u64; 6], outcome: SysResult) -> SysResult {
+    match call.ret.given(args) {
+        Ty::Set(set) => outcome.map(|value| set.to_guest(value)),
+        _ => outcome,
+    }
+}
+
+fn address(buffers: &[Buffer]) -> u64 {
+    match buffers.last() {
+        Some(Buffer::Path(bytes)) => bytes.as_ptr() as u64,
+        Some(Buffer::Structs { host, .. }) => host.as_ptr() as u64,
+        None => 0,
+    }
+}
+
+/// Elements of an array, and whether the call's result says how many of them count.
+fn count(len: Len, args: &[u64; 6]) -> Result<(u64, bool), Errno> {
+    match len {
+        Len::Fixed(n) => Ok((n, false)),
+        Len::Member(i) => {
+            // Counts are `int` or `unsigned int`; a negative one is the host kernel's to refuse.
+            let n = args.get(usize::from(i)).copied().unwrap_or(0) as i32;
+            Ok((n.max(0) as u64, true))
+        }
+        Len::Behind(i) => Ok((guest_memory::read_u32(args.get(usize::from(i)).copied().unwrap_or(0))?.into(), false)),
+    }
+}
+
+fn structs(guest: u64, what: &'static Struct, count: u64, bounded: bool, dir: Dir) -> Result<Buffer, Errno> {
+    let bytes = count.checked_mul(u64::from(what.host_size)).filter(|&n| n <= LIMIT).ok_or(Errno::EINVAL)?;
+    let mut host = vec![0u64; bytes.div_ceil(8) as usize].into_boxed_slice();
+    if dir != Dir::Out {
+        let mut source = vec![0; what.size as usize];
+        for i in 0..count {
+            guest_memory::read(guest.wrapping_add(i * u64::from(what.size)), &mut source)?;
+            let at = (i * u64::from(what.host_size)) as usize;
+            what.to_host(&source, &mut as_bytes(&mut host)[at..at + what.host_size as usize]);
+        }
+    }
+    Ok(Buffer::Structs { guest, what, count, bounded, dir, host })
+}
+
+fn as_bytes(words: &mut [u64]) -> &mut [u8] {
+    // SAFETY: any bytes are valid in both types, and the length is the same.
+    unsafe { std::slice::from_raw_parts_mut(words.as_mut_ptr().cast(), size_of_val(words)) }
+}
+
+impl Buffer {
+    fn copy_back(&self, outcome: SysResult) -> Result<(), Errno> {
+        let Buffer::Structs { guest, what, count, bounded, dir, host } = self else { return Ok(()) };
+        let count = match (dir, outcome) {
+            (Dir::InOut, _) => *count,
+            (Dir::Out, Ok(n)) if *bounded => n.min(*count),
+            (Dir::Out, Ok(_)) => *count,
+            _ => 0,
+        };
+        let mut host = host.clone();
+        let bytes = as_bytes(&mut host);
+        for i in 0..count {
+            let source = &bytes[(i * u64::from(what.host_size)) as usize..][..what.host_size as usize];
+            let mut target = vec![0; what.size as usize];
+            what.to_guest(source, &mut target);
+            guest_memory::write(guest.wrapping_add(i * u64::from(what.size)), &target)?;
+        }
+        Ok(())
+    }
+}
+
+impl Struct {
+    /// Converts one structure from the guest's layout; what the guest does not have becomes zero.
+    pub(crate) fn to_host(&self, guest: &[u8], host: &mut [u8]) {
+        if self.same {
+            host.copy_from_slice(guest);
+            return;
+        }
+        for m in self.moves {
+            let convert = |v| m.set.map_or(v, |set| set.to_host(v));
+            transfer(guest, m.guest, host, m.host, m.signed, m.raw, convert);
+        }
+    }
+
+    /// Converts one structure to the guest's layout; what the host does not have becomes zero.
+    pub(crate) fn to_guest(&self, host: &[u8], guest: &mut [u8]) {
+        if self.same {
+            guest.copy_from_slice(host);
+            return;
+        }
+        for m in self.moves {
+            let convert = |v| m.set.map_or(v, |set| set.to_guest(v));
+            transfer(host, m.host, guest, m.guest, m.signed, m.raw, convert);
+        }
+    }
+}
+
+/// Copies the bytes, or the integer, at `from` (offset, size) to `to`.
+fn transfer(
+    source: &[u8],
+    from: (u32, u32),
+    target: &mut [u8],
+    to: (u32, u32),
+    signed: bool,
+    raw: bool,
+    convert: impl Fn(u64) -> u64,
+) {
+    let source = &source[from.0 as usize..][..from.1 as usize];
+    let target = &mut target[to.0 as usize..][..to.1 as usize];
+    if raw || source.len() > 8 || target.len() > 8 {
+        let n = source.len().min(target.len());
+        target[..n].copy_from_slice(&source[..n]);
+        return;
+    }
+    let mut word = [0; 8];
+    word[..source.len()].copy_from_slice(source);
+    let mut value = u64::from_le_bytes(word);
+    if signed && source.len() < 8 {
+        let shift = 64 - 8 * source.len();
+        value = ((value << shift) as i64 >> shift) as u64;
+    }
+    target.copy_from_slice(&convert(value).to_le_bytes()[..to.1 as usize]);
+}

@@ -1,0 +1,82 @@
+//! System calls: from the guest's number and registers to a result.
+//!
+//! What a call is, its arguments and who answers it is data ([`crate::abi`]). Most calls go to the host kernel: as they are
+//! where the interfaces agree, converted argument by argument ([`marshal`]) where they do not. The rest are functions named
+//! in [`crate::special`].
+
+pub(crate) mod descriptors;
+mod marshal;
+mod mask;
+pub(crate) mod misc;
+pub(crate) mod path;
+mod proc_files;
+pub(crate) mod wait;
+
+use std::sync::Mutex;
+
+use crate::abi::{Abi, Call, Handler};
+use crate::errno::{Errno, SysResult};
+use crate::strace;
+use crate::thread::ThreadCtx;
+
+/// Performs system call `number` of the guest's numbering.
+pub(crate) fn dispatch(ctx: &mut ThreadCtx, number: u64, args: [u64; 6]) -> SysResult {
+    let Some(call) = ctx.process.abi.call(number) else {
+        return unknown(ctx.process.abi, number);
+    };
+    if !strace::wants(call) {
+        return perform(ctx, call, args);
+    }
+    let entry = strace::Entry::new(ctx, call, args);
+    let result = perform(ctx, call, args);
+    entry.finish(ctx, result);
+    result
+}
+
+fn perform(ctx: &mut ThreadCtx, call: &'static Call, args: [u64; 6]) -> SysResult {
+    match call.handler {
+        Handler::Host(number) if call.plain => {
+            let result = to_host(ctx, call, number, args);
+            if call.convert_ret { marshal::result(call, &args, result) } else { result }
+        }
+        Handler::Host(number) => marshal::call(ctx, call, number, args),
+        Handler::Special(function) => function(ctx, args),
+        Handler::Absent => not_supported(call, "is not supported"),
+        Handler::NotOnHost => not_supported(call, "does not exist on the host"),
+        Handler::Undescribed => not_supported(call, "is not described in isa-specs/linux"),
+    }
+}
+
+/// Passes arguments that mean the same on the host to the host kernel.
+fn to_host(ctx: &mut ThreadCtx, call: &Call, number: u32, args: [u64; 6]) -> SysResult {
+    // SAFETY: pointers are guest addresses, which are host addresses that the kernel checks, or buffers of the caller's.
+    unsafe {
+        if call.blocks { ctx.blocking(i64::from(number), args) } else { crate::host::syscall(i64::from(number), args) }
+    }
+}
+
+/// Calls whose absence was reported.
+static REPORTED: Mutex<Vec<u64>> = Mutex::new(Vec::new());
+
+fn first_report(number: u64) -> bool {
+    let mut reported = REPORTED.lock().unwrap_or_else(|e| e.into_inner());
+    let first = !reported.contains(&number);
+    if first {
+        reported.push(number);
+    }
+    first
+}
+
+fn not_supported(call: &Call, why: &str) -> SysResult {
+    if !call.quiet && first_report(u64::from(call.number)) {
+        eprintln!("isamorph: system call {} ({}) {why}", call.name, call.number);
+    }
+    Err(Errno::ENOSYS)
+}
+
+fn unknown(abi: &Abi, number: u64) -> SysResult {
+    if first_report(number) {
+        eprintln!("isamorph: {} has no system call {}", abi.name, number as i64);
+    }
+    Err(Errno::ENOSYS)
+}

@@ -1,0 +1,202 @@
+//! Paths the guest names: the sysroot, and the files of `/proc` that describe the process.
+//!
+//! An absolute path means the file below the sysroot if there is one, else the host's: libraries and configuration come from
+//! the sysroot, documents from the host. A directory that both have is the host's, or the guest would see nothing else there.
+//! Relative paths, and with them `AT_EMPTY_PATH`, are the host's, but for the same files of `/proc`.
+
+use std::ffi::{CStr, CString, OsStr, OsString};
+use std::os::unix::ffi::{OsStrExt, OsStringExt};
+use std::path::{Component, Path, PathBuf};
+use std::sync::OnceLock;
+
+use super::proc_files::{self, ProcFile};
+use crate::abi::Set;
+use crate::errno::{Errno, SysResult};
+use crate::guest_memory;
+use crate::process::Process;
+use crate::thread::ThreadCtx;
+
+/// Trees that are the kernel's, never the sysroot's.
+const KERNEL_TREES: [&str; 3] = ["/proc", "/dev", "/sys"];
+
+/// The host path (NUL-terminated) of what the guest calls `path`, relative to the directory `dirfd`; `None` if it is the same.
+pub(super) fn redirect(process: &Process, dirfd: Option<u64>, path: &[u8]) -> Option<Box<[u8]>> {
+    let found = match special(process, dirfd, path) {
+        Some(ProcFile::Exe) => process.exe.clone(),
+        _ => below_sysroot(process.sysroot.as_deref()?, Path::new(OsStr::from_bytes(path)))?,
+    };
+    let mut bytes = found.into_os_string().into_vec();
+    bytes.push(0);
+    Some(bytes.into_boxed_slice())
+}
+
+/// The host path that a guest's `execve` or similar means by `path`, relative to `dirfd` (`AT_FDCWD` for the working directory).
+#[must_use]
+pub(crate) fn to_host(process: &Process, dirfd: i32, path: &[u8]) -> PathBuf {
+    let found = redirect(process, Some(dirfd as u64), path);
+    let bytes = found.as_deref().and_then(|p| p.strip_suffix(&[0])).unwrap_or(path);
+    let host = PathBuf::from(OsStr::from_bytes(bytes));
+    match directory(dirfd) {
+        Some(base) if host.is_relative() && dirfd != libc::AT_FDCWD => base.join(host),
+        _ => host,
+    }
+}
+
+/// `path` below `root` if it exists there and is not a directory that the host has too.
+fn below_sysroot(root: &Path, path: &Path) -> Option<PathBuf> {
+    let relative = path.strip_prefix("/").ok()?;
+    if relative.as_os_str().is_empty() || KERNEL_TREES.iter().any(|tree| path.starts_with(tree)) {
+        return None;
+    }
+    let inside = root.join(relative);
+    let found = inside.symlink_metadata().ok()?;
+    let both = (found.is_dir() || found.is_symlink() && inside.is_dir()) && path.is_dir();
+    (!both).then_some(inside)
+}
+
+/// Directory of a descriptor.
+fn directory(dirfd: i32) -> Option<PathBuf> {
+    if dirfd == libc::AT_FDCWD {
+        return std::env::current_dir().ok();
+    }
+    std::fs::read_link(format!("/proc/self/fd/{dirfd}")).ok()
+}
+
+/// Which file of `/proc` about this process `path` names, in any spelling.
+fn special(process: &Process, dirfd: Option<u64>, path: &[u8]) -> Option<ProcFile> {
+    let path = Path::new(OsStr::from_bytes(path));
+    let file = proc_files::by_name(path.file_name()?)?;
+    let whole = if path.is_absolute() {
+        path.to_owned()
+    } else {
+        directory(dirfd.map_or(libc::AT_FDCWD, |fd| fd as i32))?.join(path)
+    };
+    let mut parts: Vec<OsString> = Vec::new();
+    for component in whole.components() {
+        match component {
+            Component::Normal(name) => parts.push(name.to_owned()),
+            Component::ParentDir => drop(parts.pop()),
+            Component::RootDir | Component::CurDir | Component::Prefix(_) => {}
+        }
+    }
+    let parts: Vec<&OsStr> = parts.iter().map(OsString::as_os_str).collect();
+    let [root, rest @ .., _] = parts.as_slice() else { return None };
+    (*root == "proc" && file.place_is(rest, process)).then_some(file)
+}
+
+/// `openat(dirfd, path, flags, mode)`
+pub fn openat(ctx: &mut ThreadCtx, args: [u64; 6]) -> SysResult {
+    let [dirfd, addr, flags, ..] = args;
+    let path = guest_memory::read_cstr(addr)?;
+    let mut host = args;
+    host[2] = open_flags(ctx.process).map_or(flags, |set| set.to_host(flags));
+    let redirected = match special(ctx.process, Some(dirfd), &path) {
+        None | Some(ProcFile::Exe) => redirect(ctx.process, Some(dirfd), &path),
+        Some(file) => return proc_files::open(ctx.process, file, host[2] as i32),
+    };
+    if let Some(found) = &redirected {
+        host[1] = found.as_ptr() as u64;
+    }
+    // SAFETY: a guest address or a string that outlives the call.
+    unsafe { ctx.blocking(libc::SYS_openat, host) }
+}
+
+fn open_flags(process: &Process) -> Option<&'static Set> {
+    static SET: OnceLock<Option<&'static Set>> = OnceLock::new();
+    *SET.get_or_init(|| process.abi.set("open_flags"))
+}
+
+/// `openat2(dirfd, path, how, size)`: a `how` of the first version's size, which is all there is.
+pub fn openat2(ctx: &mut ThreadCtx, args: [u64; 6]) -> SysResult {
+    let [dirfd, addr, how, size, ..] = args;
+    let [flags, mode, resolve] = guest_memory::read_words(how)?;
+    if size < 24 {
+        return Err(Errno::EINVAL);
+    }
+    if size > 24 {
+        return Err(Errno::E2BIG);
+    }
+    let path = guest_memory::read_cstr(addr)?;
+    if let Some(file) = special(ctx.process, Some(dirfd), &path)
+        && file != ProcFile::Exe
+    {
+        return proc_files::open(ctx.process, file, flags as i32);
+    }
+    let how = [open_flags(ctx.process).map_or(flags, |set| set.to_host(flags)), mode, resolve];
+    let redirected = if resolve == 0 { redirect(ctx.process, Some(dirfd), &path) } else { None };
+    let name = redirected.as_ref().map_or(addr, |found| found.as_ptr() as u64);
+    // SAFETY: a guest address or a string, and the structure; both outlive the call.
+    unsafe { ctx.blocking(libc::SYS_openat2, [dirfd, name, how.as_ptr() as u64, size, 0, 0]) }
+}
+
+/// `readlinkat(dirfd, path, buf, size)`
+pub fn readlinkat(ctx: &mut ThreadCtx, args: [u64; 6]) -> SysResult {
+    let [dirfd, addr, buf, size, ..] = args;
+    let path = guest_memory::read_cstr(addr)?;
+    if special(ctx.process, Some(dirfd), &path) == Some(ProcFile::Exe) {
+        let size = usize::try_from(size as i32).ok().filter(|&n| n > 0).ok_or(Errno::EINVAL)?;
+        let target = ctx.process.exe.as_os_str().as_bytes();
+        let target = &target[..target.len().min(size)];
+        guest_memory::write(buf, target)?;
+        return Ok(target.len() as u64);
+    }
+    let mut host = args;
+    let redirected = redirect(ctx.process, Some(dirfd), &path);
+    if let Some(found) = &redirected {
+        host[1] = found.as_ptr() as u64;
+    }
+    // SAFETY: guest addresses or a string that outlives the call.
+    unsafe { crate::host::syscall(libc::SYS_readlinkat, host) }
+}
+
+/// A descriptor with `contents` to read from its start.
+pub(super) fn file_with(contents: &[u8], name: &CStr, flags: i32) -> SysResult {
+    let cloexec = if flags & libc::O_CLOEXEC != 0 { libc::MFD_CLOEXEC } else { 0 };
+    // SAFETY: a NUL-terminated name.
+    let fd = unsafe { libc::memfd_create(name.as_ptr(), cloexec) };
+    if fd < 0 {
+        return Err(Errno::last());
+    }
+    let mut rest = contents;
+    while !rest.is_empty() {
+        // SAFETY: the buffer is live.
+        let n = unsafe { libc::write(fd, rest.as_ptr().cast(), rest.len()) };
+        if n <= 0 {
+            let error = Errno::last();
+            // SAFETY: our descriptor.
+            unsafe { libc::close(fd) };
+            return Err(error);
+        }
+        rest = &rest[n as usize..];
+    }
+    // SAFETY: our descriptor.
+    unsafe { libc::lseek(fd, 0, libc::SEEK_SET) };
+    Ok(fd as u64)
+}
+
+/// A C string of text without NUL; empty if it has one.
+pub(super) fn c_string(text: &str) -> CString {
+    CString::new(text).unwrap_or_default()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_file_of_the_sysroot_hides_the_hosts_but_a_directory_does_not() {
+        let root = std::env::temp_dir().join(format!("isamorph-sysroot-{}", std::process::id()));
+        std::fs::create_dir_all(root.join("etc")).unwrap();
+        std::fs::write(root.join("etc/passwd"), "").unwrap();
+        std::fs::create_dir_all(root.join("only-here")).unwrap();
+        let below = |path: &str| below_sysroot(&root, Path::new(path));
+        assert_eq!(below("/etc/passwd"), Some(root.join("etc/passwd")));
+        assert_eq!(below("/etc"), None);
+        assert_eq!(below("/only-here"), Some(root.join("only-here")));
+        assert_eq!(below("/etc/absent"), None);
+        assert_eq!(below("relative"), None);
+        assert_eq!(below("/"), None);
+        assert_eq!(below("/proc/self/exe"), None);
+        std::fs::remove_dir_all(&root).unwrap();
+    }
+}
