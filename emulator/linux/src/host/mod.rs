@@ -1,0 +1,32 @@
+//! The host kernel: raw system calls, and the window in which a signal is never lost.
+
+#[cfg(target_arch = "x86_64")]
+mod x86_64;
+#[cfg(target_arch = "x86_64")]
+use x86_64 as arch;
+
+use std::sync::atomic::AtomicU32;
+
+use crate::errno::{SysResult, from_kernel};
+
+pub(crate) use arch::{program_counter, rewind_window};
+
+/// A host system call that does not block (or may block without regard to guest signals).
+///
+/// # Safety
+/// As the kernel's: pointers passed must be valid for what the call does with them, or be guest addresses, for which
+/// the kernel itself answers `EFAULT`.
+pub unsafe fn syscall(number: i64, args: [u64; 6]) -> SysResult {
+    // SAFETY: the caller's.
+    from_kernel(unsafe { arch::syscall(number, args) })
+}
+
+/// A host system call that may block: if `pending` is set before the kernel is entered, or a handled signal arrives
+/// while it waits in a restartable call, the result is [`crate::Errno::RESTART`] and the call had no effect.
+///
+/// # Safety
+/// As for [`syscall`].
+pub(crate) unsafe fn blocking_syscall(pending: &AtomicU32, number: i64, args: [u64; 6]) -> SysResult {
+    // SAFETY: the caller's; `pending` is live for the call.
+    from_kernel(unsafe { arch::blocking_syscall(pending.as_ptr(), number, &args) })
+}

@@ -1,0 +1,111 @@
+//! System calls on memory.
+
+use super::{Kind, Request, TASK_SIZE, page_down, page_up};
+use crate::errno::{Errno, SysResult};
+use crate::thread::ThreadCtx;
+
+/// `mmap(addr, len, prot, flags, fd, offset)`
+pub fn mmap(ctx: &mut ThreadCtx, args: [u64; 6]) -> SysResult {
+    let [addr, len, prot, flags, fd, offset] = args;
+    if len == 0 || offset % super::PAGE != 0 {
+        return Err(Errno::EINVAL);
+    }
+    // The stack does not grow on demand, and addresses are ours to choose.
+    let flags = flags as i32 & !(libc::MAP_GROWSDOWN | libc::MAP_32BIT);
+    let fd = if flags & libc::MAP_ANONYMOUS != 0 { -1 } else { fd as i32 };
+    let prot = prot as i32 & (libc::PROT_READ | libc::PROT_WRITE | libc::PROT_EXEC);
+    ctx.process.space.map_memory(&Request { addr, len, prot, flags, fd, offset, kind: Kind::Plain })
+}
+
+/// `munmap(addr, len)`
+pub fn munmap(ctx: &mut ThreadCtx, args: [u64; 6]) -> SysResult {
+    ctx.process.space.unmap(args[0], args[1])
+}
+
+/// `mprotect(addr, len, prot)`
+pub fn mprotect(ctx: &mut ThreadCtx, args: [u64; 6]) -> SysResult {
+    let prot = args[2] as i32 & (libc::PROT_READ | libc::PROT_WRITE | libc::PROT_EXEC);
+    ctx.process.space.protect(args[0], args[1], prot)
+}
+
+/// `mremap(old, old_len, new_len, flags, new)`
+pub fn mremap(ctx: &mut ThreadCtx, args: [u64; 6]) -> SysResult {
+    ctx.process.space.remap(args[0], args[1], args[2], args[3] as i32, args[4])
+}
+
+/// `brk(end)`
+pub fn brk(ctx: &mut ThreadCtx, args: [u64; 6]) -> SysResult {
+    Ok(ctx.process.space.brk(args[0]))
+}
+
+/// `madvise(addr, len, advice)`
+pub fn madvise(ctx: &mut ThreadCtx, args: [u64; 6]) -> SysResult {
+    let [addr, len, advice, ..] = args;
+    let end =
+        page_up(len).and_then(|len| addr.checked_add(len)).filter(|&end| end <= TASK_SIZE).ok_or(Errno::EINVAL)?;
+    if addr % super::PAGE != 0 {
+        return Err(Errno::EINVAL);
+    }
+    let (range, space) = (addr..end, &ctx.process.space);
+    let parts = space.map().parts(&range);
+    // The kernel works on what is mapped and reports holes at the end.
+    for (part, vma) in &parts {
+        own_range(libc::SYS_madvise, part.start, part.end - part.start, advice)?;
+        let discards = [libc::MADV_DONTNEED, libc::MADV_REMOVE, libc::MADV_FREE].contains(&(advice as i32));
+        if discards {
+            space.stale(part, vma.executable());
+        }
+    }
+    let mapped: u64 = parts.iter().map(|(part, _)| part.end - part.start).sum();
+    if mapped == end - addr { Ok(0) } else { Err(Errno::ENOMEM) }
+}
+
+/// `msync(addr, len, flags)`
+pub fn msync(ctx: &mut ThreadCtx, args: [u64; 6]) -> SysResult {
+    on_owned(ctx, libc::SYS_msync, args)
+}
+
+/// `mincore(addr, len, vec)`
+pub fn mincore(ctx: &mut ThreadCtx, args: [u64; 6]) -> SysResult {
+    on_owned(ctx, libc::SYS_mincore, args)
+}
+
+/// `mlock(addr, len)`
+pub fn mlock(ctx: &mut ThreadCtx, args: [u64; 6]) -> SysResult {
+    on_owned(ctx, libc::SYS_mlock, args)
+}
+
+/// `mlock2(addr, len, flags)`
+pub fn mlock2(ctx: &mut ThreadCtx, args: [u64; 6]) -> SysResult {
+    on_owned(ctx, libc::SYS_mlock2, args)
+}
+
+/// `munlock(addr, len)`
+pub fn munlock(ctx: &mut ThreadCtx, args: [u64; 6]) -> SysResult {
+    on_owned(ctx, libc::SYS_munlock, args)
+}
+
+/// `shmat(id, addr, flags)`
+pub fn shmat(ctx: &mut ThreadCtx, args: [u64; 6]) -> SysResult {
+    ctx.process.space.attach(args[0] as i32, args[1], args[2] as i32)
+}
+
+/// `shmdt(addr)`
+pub fn shmdt(ctx: &mut ThreadCtx, args: [u64; 6]) -> SysResult {
+    ctx.process.space.detach(args[0])
+}
+
+/// Passes a call on a page range to the kernel if the guest owns the range.
+fn on_owned(ctx: &mut ThreadCtx, number: i64, args: [u64; 6]) -> SysResult {
+    let len = args[0].checked_add(args[1]).ok_or(Errno::ENOMEM)? - page_down(args[0]);
+    if len != 0 && !ctx.process.space.owns(page_down(args[0]), len) {
+        return Err(Errno::ENOMEM);
+    }
+    // SAFETY: a range of guest memory; other pointers are checked by the kernel.
+    unsafe { crate::host::syscall(number, args) }
+}
+
+fn own_range(number: i64, addr: u64, len: u64, how: u64) -> SysResult {
+    // SAFETY: a part of the guest's mappings.
+    unsafe { crate::host::syscall(number, [addr, len, how, 0, 0, 0]) }
+}

@@ -1,0 +1,319 @@
+//! The guest's address space: which host mappings are the guest's, and the calls that change them.
+//!
+//! The emulator's own mappings are simply not in the map: the guest cannot unmap, protect or replace what is not its own,
+//! and a fixed request over them fails as if the addresses did not exist. Guest code is never executable on the host;
+//! `PROT_EXEC` is kept here, for instruction fetch.
+
+pub(crate) mod calls;
+mod place;
+mod remap;
+mod shm;
+pub mod vma;
+
+pub use place::{PROGRAM_BASE, STACK_TOP};
+pub use vma::{Kind, MappedFile, PAGE, TASK_SIZE, Vma, VmaMap, page_down, page_up};
+
+use std::ops::Range;
+use std::sync::{Mutex, MutexGuard, OnceLock, RwLock, RwLockReadGuard, RwLockWriteGuard};
+
+use crate::errno::{Errno, SysResult};
+use place::Placer;
+
+/// Told of ranges whose translations are stale.
+pub type Invalidate = Box<dyn Fn(Range<u64>) + Send + Sync>;
+
+/// Guest mappings. `changes` is held across each changing host call, so that the map changes in the kernel's order; `map`
+/// is held for look-ups and updates only, so that instruction fetch waits for neither host calls nor invalidation.
+#[derive(Default)]
+pub struct AddressSpace {
+    changes: Mutex<Changes>,
+    map: RwLock<VmaMap>,
+    invalidate: OnceLock<Invalidate>,
+}
+
+/// State of the changing calls.
+#[derive(Default)]
+struct Changes {
+    placer: Placer,
+    /// The heap: its fixed start and current end.
+    brk: Range<u64>,
+}
+
+/// A new mapping.
+#[derive(Clone, Debug)]
+pub struct Request {
+    /// Fixed address, or a wish; 0 for none.
+    pub addr: u64,
+    /// Bytes.
+    pub len: u64,
+    /// Guest protection.
+    pub prot: i32,
+    /// `MAP_*` flags of the host.
+    pub flags: i32,
+    /// Descriptor, or -1.
+    pub fd: i32,
+    /// File offset.
+    pub offset: u64,
+    /// Purpose.
+    pub kind: Kind,
+}
+
+/// Protection on the host: fetching is reading, executing is never allowed.
+fn host_prot(prot: i32) -> i32 {
+    let readable = if prot & libc::PROT_EXEC != 0 { libc::PROT_READ } else { 0 };
+    (prot & (libc::PROT_READ | libc::PROT_WRITE)) | readable
+}
+
+/// `addr..addr + len` if it lies in the user address space.
+fn user_range(addr: u64, len: u64) -> Option<Range<u64>> {
+    let end = addr.checked_add(len)?;
+    (end <= TASK_SIZE).then_some(addr..end)
+}
+
+/// Calls the host's `mmap`.
+fn host_mmap(range: &Range<u64>, prot: i32, flags: i32, fd: i32, offset: u64) -> SysResult {
+    let args = [range.start, range.end - range.start, prot as u64, flags as u64, fd as u64, offset];
+    // SAFETY: callers pass ranges that the guest owns or that MAP_FIXED_NOREPLACE protects.
+    unsafe { crate::host::syscall(libc::SYS_mmap, args) }
+}
+
+/// Gives back ranges that were taken for a mapping that failed.
+fn release(claimed: &[Range<u64>]) {
+    for range in claimed {
+        let _ = host_munmap(range);
+    }
+}
+
+/// Calls the host's `munmap` on a range the guest owns.
+fn host_munmap(range: &Range<u64>) -> SysResult {
+    // SAFETY: the guest owns the range; nothing of the emulator lies in it.
+    unsafe { crate::host::syscall(libc::SYS_munmap, [range.start, range.end - range.start, 0, 0, 0, 0]) }
+}
+
+impl AddressSpace {
+    /// Who is told of stale code; set once.
+    pub fn on_invalidate(&self, f: Invalidate) {
+        let _ = self.invalidate.set(f);
+    }
+
+    fn lock(&self) -> MutexGuard<'_, Changes> {
+        self.changes.lock().unwrap_or_else(|e| e.into_inner())
+    }
+
+    /// The map, for look-ups.
+    pub fn map(&self) -> RwLockReadGuard<'_, VmaMap> {
+        self.map.read().unwrap_or_else(|e| e.into_inner())
+    }
+
+    fn map_mut(&self) -> RwLockWriteGuard<'_, VmaMap> {
+        self.map.write().unwrap_or_else(|e| e.into_inner())
+    }
+
+    /// Drops translations of `range`, if told that it holds or held code.
+    fn stale(&self, range: &Range<u64>, had_code: bool) {
+        if had_code && let Some(invalidate) = self.invalidate.get() {
+            invalidate(range.clone());
+        }
+    }
+
+    /// Runs `f` (a fork) while no other thread is in the middle of a change.
+    pub fn quiesced<T>(&self, f: impl FnOnce() -> T) -> T {
+        let _changes = self.lock();
+        let _map = self.map_mut();
+        f()
+    }
+
+    /// Reads up to `buf.len()` bytes of guest code at `pc`; fewer where executable memory ends, 0 if `pc` is not executable.
+    pub fn fetch(&self, pc: u64, buf: &mut [u8]) -> usize {
+        let map = self.map();
+        let mut got = 0;
+        while got < buf.len() {
+            let at = pc.wrapping_add(got as u64);
+            let Some((range, vma)) = map.find(at) else { break };
+            if !vma.executable() {
+                break;
+            }
+            let n = (range.end - at).min((buf.len() - got) as u64) as usize;
+            if crate::guest_memory::read(at, &mut buf[got..got + n]).is_err() {
+                break;
+            }
+            got += n;
+        }
+        got
+    }
+
+    /// Maps memory; returns its address.
+    pub fn map_memory(&self, request: &Request) -> SysResult {
+        let mut changes = self.lock();
+        let len = page_up(request.len).filter(|&len| len != 0 && len <= TASK_SIZE).ok_or(Errno::ENOMEM)?;
+        let fixed = request.flags & (libc::MAP_FIXED | libc::MAP_FIXED_NOREPLACE) != 0;
+        let range = if fixed { self.map_fixed(request, len)? } else { self.map_anywhere(&mut changes, request, len)? };
+        self.record(request, &range);
+        Ok(range.start)
+    }
+
+    /// Maps at exactly the requested address, over guest mappings only.
+    fn map_fixed(&self, request: &Request, len: u64) -> Result<Range<u64>, Errno> {
+        if request.addr % PAGE != 0 {
+            return Err(Errno::EINVAL);
+        }
+        let range = user_range(request.addr, len).ok_or(Errno::ENOMEM)?;
+        let prot = host_prot(request.prot);
+        if request.flags & libc::MAP_FIXED_NOREPLACE != 0 {
+            host_mmap(&range, prot, request.flags, request.fd, request.offset)?;
+            return Ok(range);
+        }
+        let claimed = self.claim(&range)?;
+        let had_code = self.map().has_code(&range);
+        if let Err(error) = host_mmap(&range, prot, request.flags, request.fd, request.offset) {
+            release(&claimed);
+            return Err(error);
+        }
+        self.stale(&range, had_code);
+        Ok(range)
+    }
+
+    /// Reserves the parts of `range` that are not the guest's; fails, changing nothing, if the emulator has one of them.
+    fn claim(&self, range: &Range<u64>) -> Result<Vec<Range<u64>>, Errno> {
+        let gaps = self.map().gaps(range);
+        let flags = libc::MAP_PRIVATE | libc::MAP_ANONYMOUS | libc::MAP_NORESERVE | libc::MAP_FIXED_NOREPLACE;
+        for (i, gap) in gaps.iter().enumerate() {
+            if let Err(error) = host_mmap(gap, libc::PROT_NONE, flags, -1, 0) {
+                release(&gaps[..i]);
+                return Err(if error == Errno::EEXIST { Errno::ENOMEM } else { error });
+            }
+        }
+        Ok(gaps)
+    }
+
+    /// Maps at the wished address if it is free, else where there is room.
+    fn map_anywhere(&self, changes: &mut Changes, request: &Request, len: u64) -> Result<Range<u64>, Errno> {
+        let flags = request.flags | libc::MAP_FIXED_NOREPLACE;
+        let attempt = |range: &Range<u64>| host_mmap(range, host_prot(request.prot), flags, request.fd, request.offset);
+        if let Some(range) = user_range(page_down(request.addr), len).filter(|range| range.start != 0)
+            && self.map().is_free(&range)
+            && attempt(&range).is_ok()
+        {
+            return Ok(range);
+        }
+        let range = self.find_room(changes, len, alignment(request.flags))?;
+        attempt(&range)?;
+        Ok(range)
+    }
+
+    /// A range free for the guest and on the host.
+    fn find_room(&self, changes: &mut Changes, len: u64, align: u64) -> Result<Range<u64>, Errno> {
+        changes.placer.find(&self.map(), len, align).ok_or(Errno::ENOMEM)
+    }
+
+    /// Enters a new mapping.
+    fn record(&self, request: &Request, range: &Range<u64>) {
+        let shared = request.flags & libc::MAP_TYPE & libc::MAP_SHARED != 0;
+        let file = (request.fd >= 0 && request.prot & libc::PROT_EXEC != 0)
+            .then(|| crate::bypass::executable_mapped(request.fd, range.clone(), request.offset))
+            .flatten();
+        let vma = Vma { prot: request.prot, shared, kind: request.kind, file };
+        self.map_mut().insert(range.clone(), vma);
+    }
+
+    /// Unmaps the guest's parts of a range.
+    pub fn unmap(&self, addr: u64, len: u64) -> SysResult {
+        let mut changes = self.lock();
+        let range = page_up(len).and_then(|len| user_range(addr, len)).ok_or(Errno::EINVAL)?;
+        if addr % PAGE != 0 || range.is_empty() {
+            return Err(Errno::EINVAL);
+        }
+        self.unmap_locked(&mut changes, &range)
+    }
+
+    fn unmap_locked(&self, changes: &mut Changes, range: &Range<u64>) -> SysResult {
+        let parts = self.map().parts(range);
+        for (part, vma) in parts {
+            self.map_mut().remove(part.clone());
+            if let Err(error) = host_munmap(&part) {
+                self.map_mut().insert(part, vma);
+                return Err(error);
+            }
+            self.stale(&part, vma.executable());
+            changes.placer.freed(&part);
+        }
+        Ok(0)
+    }
+
+    /// Changes protection; the whole range must be mapped, and is changed up to the first hole if not.
+    pub fn protect(&self, addr: u64, len: u64, prot: i32) -> SysResult {
+        let _changes = self.lock();
+        let range = page_up(len).and_then(|len| user_range(addr, len)).ok_or(Errno::ENOMEM)?;
+        if addr % PAGE != 0 {
+            return Err(Errno::EINVAL);
+        }
+        let mut at = range.start;
+        let parts = self.map().parts(&range);
+        for (part, vma) in parts {
+            if part.start != at {
+                return Err(Errno::ENOMEM);
+            }
+            at = part.end;
+            self.protect_part(&part, vma, prot)?;
+        }
+        if at == range.end { Ok(0) } else { Err(Errno::ENOMEM) }
+    }
+
+    fn protect_part(&self, part: &Range<u64>, vma: Vma, prot: i32) -> Result<(), Errno> {
+        let args = [part.start, part.end - part.start, host_prot(prot) as u64, 0, 0, 0];
+        // SAFETY: the guest owns the range.
+        unsafe { crate::host::syscall(libc::SYS_mprotect, args)? };
+        let had_code = vma.executable();
+        let changed = had_code != (prot & libc::PROT_EXEC != 0);
+        self.map_mut().insert(part.clone(), Vma { prot, ..vma });
+        self.stale(part, had_code && changed);
+        Ok(())
+    }
+
+    /// Sets where the heap starts, once the program is loaded.
+    pub fn set_brk(&self, start: u64) {
+        self.lock().brk = start..start;
+    }
+
+    /// Moves the end of the heap; returns the end in force, which is the old one on failure.
+    pub fn brk(&self, end: u64) -> u64 {
+        let mut changes = self.lock();
+        let old = changes.brk.clone();
+        let (Some(old_top), Some(new_top)) = (page_up(old.end), page_up(end)) else { return old.end };
+        if end < old.start || end > TASK_SIZE {
+            return old.end;
+        }
+        if new_top > old_top {
+            let flags = libc::MAP_PRIVATE | libc::MAP_ANONYMOUS | libc::MAP_NORESERVE | libc::MAP_FIXED_NOREPLACE;
+            let prot = libc::PROT_READ | libc::PROT_WRITE;
+            if host_mmap(&(old_top..new_top), prot, flags, -1, 0).is_err() {
+                return old.end;
+            }
+            self.map_mut().insert(old_top..new_top, Vma::anonymous(prot, Kind::Heap));
+        } else if new_top < old_top && self.unmap_locked(&mut changes, &(new_top..old_top)).is_err() {
+            return old.end;
+        }
+        changes.brk.end = end;
+        end
+    }
+
+    /// Whether every page of a range (rounded outwards) is the guest's.
+    #[must_use]
+    pub fn owns(&self, addr: u64, len: u64) -> bool {
+        addr.checked_add(len).and_then(page_up).is_some_and(|end| self.map().covers(&(page_down(addr)..end)))
+    }
+}
+
+/// Alignment that `MAP_HUGETLB` sizes demand.
+fn alignment(flags: i32) -> u64 {
+    if flags & libc::MAP_HUGETLB == 0 {
+        return PAGE;
+    }
+    match (flags >> libc::MAP_HUGE_SHIFT) & libc::MAP_HUGE_MASK {
+        0 => 1 << 21,
+        log2 => 1 << log2.clamp(12, 40),
+    }
+}
+
+#[cfg(test)]
+mod tests;

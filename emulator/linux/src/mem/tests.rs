@@ -1,0 +1,67 @@
+use super::*;
+
+fn request(addr: u64, len: u64, flags: i32) -> Request {
+    let flags = libc::MAP_PRIVATE | libc::MAP_ANONYMOUS | flags;
+    Request { addr, len, prot: libc::PROT_READ | libc::PROT_WRITE, flags, fd: -1, offset: 0, kind: Kind::Plain }
+}
+
+#[test]
+fn the_emulator_is_out_of_reach() {
+    let space = AddressSpace::default();
+    let ours = Box::new([1u8; 64]);
+    let page = page_down(ours.as_ptr() as u64);
+    assert_eq!(space.map_memory(&request(page, PAGE, libc::MAP_FIXED)), Err(Errno::ENOMEM));
+    assert_eq!(space.unmap(page, PAGE), Ok(0));
+    assert_eq!(space.protect(page, PAGE, 0), Err(Errno::ENOMEM));
+    assert_eq!(space.remap(page, PAGE, 2 * PAGE, libc::MREMAP_MAYMOVE, 0), Err(Errno::EFAULT));
+    assert_ne!(space.map_memory(&request(page, PAGE, 0)), Ok(page));
+    assert_eq!(*ours, [1; 64]);
+}
+
+#[test]
+fn map_protect_remap_unmap() {
+    let space = AddressSpace::default();
+    let at = space.map_memory(&request(0, 4 * PAGE, 0)).unwrap();
+    assert_eq!(space.protect(at + PAGE, PAGE, libc::PROT_READ), Ok(0));
+    assert_eq!(space.map().parts(&(at..at + 4 * PAGE)).len(), 3);
+    assert_eq!(space.unmap(at + 2 * PAGE, PAGE), Ok(0));
+    assert_eq!(space.protect(at, 4 * PAGE, libc::PROT_READ), Err(Errno::ENOMEM));
+    assert!(space.owns(at, 2 * PAGE) && !space.owns(at, 3 * PAGE));
+    // Growing into the hole works in place; growing further has to move.
+    assert_eq!(space.remap(at + PAGE, PAGE, 2 * PAGE, 0, 0), Ok(at + PAGE));
+    let moved = space.remap(at + PAGE, 2 * PAGE, 8 * PAGE, libc::MREMAP_MAYMOVE, 0).unwrap();
+    assert!(moved != at + PAGE && space.owns(moved, 8 * PAGE) && !space.owns(at + PAGE, PAGE));
+    assert_eq!(space.unmap(moved, 8 * PAGE), Ok(0));
+    assert_eq!(space.unmap(at, 4 * PAGE), Ok(0));
+    assert_eq!(space.map().iter().count(), 0);
+}
+
+#[test]
+fn code_is_invalidated_and_never_host_executable() {
+    use std::sync::{Arc, Mutex};
+    let space = AddressSpace::default();
+    let seen = Arc::new(Mutex::new(Vec::new()));
+    let log = seen.clone();
+    space.on_invalidate(Box::new(move |range| log.lock().unwrap().push(range)));
+    let at = space.map_memory(&Request { prot: libc::PROT_EXEC, ..request(0, 2 * PAGE, 0) }).unwrap();
+    let maps = std::fs::read_to_string("/proc/self/maps").unwrap();
+    let line = maps.lines().find(|line| line.starts_with(&format!("{at:x}-"))).unwrap();
+    assert!(line.contains(" r--p "), "{line}");
+    space.protect(at, PAGE, libc::PROT_READ).unwrap();
+    space.unmap(at, 2 * PAGE).unwrap();
+    assert_eq!(*seen.lock().unwrap(), vec![at..at + PAGE, at + PAGE..at + 2 * PAGE]);
+}
+
+#[test]
+fn heap_grows_and_shrinks() {
+    let space = AddressSpace::default();
+    let start = 0x29_0000_0000;
+    space.set_brk(start);
+    assert_eq!(space.brk(0), start);
+    assert_eq!(space.brk(start + 100), start + 100);
+    assert!(space.owns(start, PAGE));
+    assert_eq!(space.brk(start + 3 * PAGE), start + 3 * PAGE);
+    assert_eq!(space.brk(start + 1), start + 1);
+    assert!(!space.owns(start + PAGE, PAGE));
+    assert_eq!(space.brk(start - 1), start + 1);
+}

@@ -1,0 +1,77 @@
+//! What the command line decides.
+
+use std::ffi::OsString;
+use std::path::PathBuf;
+
+use crate::bypass::Choice;
+
+/// Options of a run; the fields mirror the flags of `isamorph --help`.
+#[derive(Clone, Debug, Default)]
+pub struct Options {
+    /// Library roots to search, in order (`-L`).
+    pub sysroots: Vec<PathBuf>,
+    /// Search no library root but `/` (`-L none`).
+    pub no_sysroot: bool,
+    /// `VAR=VALUE` settings of the guest environment (`-E`).
+    pub set_env: Vec<OsString>,
+    /// Variables removed from the guest environment (`-U`).
+    pub unset_env: Vec<OsString>,
+    /// `argv[0]` of the guest, if not the program's path (`-0`).
+    pub argv0: Option<OsString>,
+    /// Bytes of main-thread stack (`-s`); the resource limit decides otherwise.
+    pub stack_size: Option<u64>,
+    /// Print system calls; the filter is empty for all (`--strace`).
+    pub strace: Option<String>,
+    /// File the trace is appended to, if not stderr (`--strace-output`).
+    pub strace_output: Option<PathBuf>,
+    /// Run the interpreter instead of the translator (`--interp`).
+    pub interp: bool,
+    /// Known library functions to replace (`--native-bypass`).
+    pub native_bypass: Option<Choice>,
+    /// Print what the bypass did at exit (`--native-report`).
+    pub native_report: bool,
+    /// Print translator statistics at exit (`--stats`).
+    pub stats: bool,
+    /// No crash report (`-q`).
+    pub quiet: bool,
+    /// Program path.
+    pub program: PathBuf,
+    /// Arguments after the program.
+    pub args: Vec<OsString>,
+}
+
+impl Options {
+    /// The flags that a guest's `execve` passes on to the next instance: all but those already applied to the guest's
+    /// environment and arguments.
+    #[must_use]
+    pub fn inherited_flags(&self) -> Vec<OsString> {
+        let mut flags: Vec<OsString> = Vec::new();
+        for root in &self.sysroots {
+            flags.push("-L".into());
+            flags.push(root.into());
+        }
+        if self.no_sysroot {
+            flags.extend(["-L".into(), "none".into()]);
+        }
+        if let Some(size) = self.stack_size {
+            flags.extend(["-s".into(), size.to_string().into()]);
+        }
+        if let Some(filter) = &self.strace {
+            flags.push(if filter.is_empty() { "--strace".into() } else { format!("--strace={filter}").into() });
+        }
+        if let Some(file) = &self.strace_output {
+            flags.extend(["--strace-output".into(), file.into()]);
+        }
+        if let Some(choice) = &self.native_bypass {
+            flags.push(format!("--native-bypass={}", choice.list()).into());
+        }
+        let switches = [
+            (self.interp, "--interp"),
+            (self.native_report, "--native-report"),
+            (self.stats, "--stats"),
+            (self.quiet, "-q"),
+        ];
+        flags.extend(switches.into_iter().filter(|(on, _)| *on).map(|(_, flag)| flag.into()));
+        flags
+    }
+}

@@ -1,0 +1,138 @@
+//! The guest process.
+
+use std::ffi::OsString;
+use std::os::unix::ffi::OsStrExt;
+use std::path::PathBuf;
+use std::sync::atomic::{AtomicU32, Ordering};
+use std::sync::{Arc, OnceLock};
+
+use crate::abi::Abi;
+use crate::bypass::Bypass;
+use crate::mem::AddressSpace;
+use crate::options::Options;
+use crate::signal::{Actions, FrameLayout};
+
+/// What all threads of the guest share. Lives until the process ends.
+pub struct Process {
+    /// The processor.
+    pub guest: &'static ir::Guest,
+    /// Its Linux interface.
+    pub abi: &'static Abi,
+    /// Its signal frames.
+    pub frame_layout: &'static FrameLayout,
+    /// The command line.
+    pub options: Options,
+    /// Library functions that run as host code.
+    pub(crate) bypass: Bypass,
+    /// Guest mappings.
+    pub space: AddressSpace,
+    /// Signal dispositions.
+    pub actions: Arc<Actions>,
+    /// Root of the guest's libraries: absolute paths are tried below it first. `None`: the host's root.
+    pub sysroot: Option<PathBuf>,
+    /// The program as an absolute host path: `/proc/self/exe` of the guest.
+    pub exe: PathBuf,
+    /// The guest's command line, for `/proc/self/cmdline`: each argument followed by NUL.
+    pub cmdline: Vec<u8>,
+    /// The auxiliary vector as bytes, for `/proc/self/auxv`.
+    pub auxv: OnceLock<Vec<u8>>,
+    sigreturn_code: OnceLock<u64>,
+    jit: OnceLock<Arc<jit::Jit>>,
+    /// Guest threads that have not ended.
+    threads: AtomicU32,
+}
+
+/// The process, for what runs at its end.
+static PROCESS: OnceLock<&'static Process> = OnceLock::new();
+
+impl Process {
+    /// A process that has nothing mapped yet. It is never freed: threads refer to it until the last ends the process.
+    pub fn new(
+        guest: &'static ir::Guest,
+        abi: &'static Abi,
+        frame_layout: &'static FrameLayout,
+        options: Options,
+        exe: PathBuf,
+        sysroot: Option<PathBuf>,
+        argv: &[OsString],
+    ) -> &'static Process {
+        let cmdline = argv.iter().flat_map(|arg| arg.as_bytes().iter().copied().chain([0])).collect();
+        let bypass = Bypass::new(options.native_bypass.clone().unwrap_or_default());
+        let process: &'static Process = Box::leak(Box::new(Process {
+            guest,
+            abi,
+            frame_layout,
+            options,
+            bypass,
+            space: AddressSpace::default(),
+            actions: Arc::new(Actions::default()),
+            sysroot,
+            exe,
+            cmdline,
+            auxv: OnceLock::new(),
+            sigreturn_code: OnceLock::new(),
+            jit: OnceLock::new(),
+            threads: AtomicU32::new(1),
+        }));
+        let _ = PROCESS.set(process);
+        process
+    }
+
+    /// Attaches the translator; once, before the first thread.
+    pub(crate) fn set_jit(&self, jit: Arc<jit::Jit>) {
+        let _ = self.jit.set(jit);
+    }
+
+    /// The translator.
+    ///
+    /// # Panics
+    /// Before it is attached, which the start of the process does before there are threads.
+    pub fn jit(&self) -> &Arc<jit::Jit> {
+        self.jit.get().expect("the translator is attached before threads exist")
+    }
+
+    pub(crate) fn set_sigreturn_code(&self, addr: u64) {
+        let _ = self.sigreturn_code.set(addr);
+    }
+
+    /// Address of the code that returns from a signal handler.
+    #[must_use]
+    pub fn sigreturn_code(&self) -> u64 {
+        self.sigreturn_code.get().copied().unwrap_or(0)
+    }
+
+    /// A guest thread begins.
+    pub(crate) fn thread_started(&self) {
+        self.threads.fetch_add(1, Ordering::AcqRel);
+    }
+
+    /// A guest thread ends; true for the last one.
+    pub(crate) fn thread_ended(&self) -> bool {
+        self.threads.fetch_sub(1, Ordering::AcqRel) == 1
+    }
+
+    /// In the child of a fork there is one thread.
+    pub(crate) fn after_fork(&self) {
+        self.threads.store(1, Ordering::Release);
+    }
+}
+
+/// Runs once when the process ends in order: prints what was asked for.
+pub(crate) fn at_end() {
+    let Some(process) = PROCESS.get() else { return };
+    if process.options.stats {
+        let stats = process.jit().stats();
+        eprintln!(
+            "isamorph: {} units, {} guest instructions in {} bytes, {} bytes of host code, {} µs translating, {} invalidated, \
+             {} flushes",
+            stats.units,
+            stats.guest_insns,
+            stats.guest_bytes,
+            stats.code_bytes,
+            stats.translate_ns / 1000,
+            stats.invalidated,
+            stats.flushes
+        );
+    }
+    crate::bypass::at_end(process);
+}

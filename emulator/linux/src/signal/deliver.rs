@@ -1,0 +1,192 @@
+//! Delivery: from a queued signal or a fault to the guest's handler, or to the end of the process.
+
+use super::{Action, Info, SigSet, bit, fault_signals, frame, host, unblockable};
+use crate::crash;
+use crate::errno::Errno;
+use crate::strace;
+use crate::thread::ThreadCtx;
+
+/// `SIG_DFL`.
+const DEFAULT: u64 = 0;
+/// `SIG_IGN`.
+const IGNORE: u64 = 1;
+
+/// What the default disposition does.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Default {
+    Nothing,
+    Stop,
+    Die,
+}
+
+fn default_of(signal: i32) -> Default {
+    match signal {
+        libc::SIGCHLD | libc::SIGCONT | libc::SIGURG | libc::SIGWINCH => Default::Nothing,
+        libc::SIGSTOP | libc::SIGTSTP | libc::SIGTTIN | libc::SIGTTOU => Default::Stop,
+        _ => Default::Die,
+    }
+}
+
+impl ThreadCtx {
+    /// Delivers what is queued, then unblocks on the host what the guest does not block.
+    pub(crate) fn deliver_pending(&mut self) {
+        if !self.queue.is_pending() {
+            return;
+        }
+        loop {
+            while let Some(info) = self.queue.pop().or_else(|| self.take_held()) {
+                let signal = info.signal();
+                // The kernel knows nothing of the guest's mask for these.
+                if fault_signals() & self.waiting_mask() & bit(signal) != 0 {
+                    self.signals.held.push(info);
+                } else {
+                    self.deliver(&info);
+                }
+            }
+            // May queue the next at once.
+            host::block_as_guest(self.signals.mask);
+            if !self.queue.is_pending() {
+                break;
+            }
+        }
+        self.signals.interrupted_call = None;
+        self.signals.suspended = None;
+    }
+
+    /// The mask that decides what gets through now.
+    fn waiting_mask(&self) -> SigSet {
+        self.signals.suspended.unwrap_or(self.signals.mask)
+    }
+
+    /// A held signal that is no longer blocked.
+    fn take_held(&mut self) -> Option<Info> {
+        let mask = self.waiting_mask();
+        let at = self.signals.held.iter().position(|info| mask & bit(info.signal()) == 0)?;
+        Some(self.signals.held.remove(at))
+    }
+
+    /// Delivers a signal that the current instruction raised: neither blocking nor ignoring it helps.
+    pub(crate) fn raise_fault(&mut self, info: &Info) {
+        let signal = info.signal();
+        strace::signal(self, &info.0);
+        let action = self.actions.get(signal);
+        if action.handler == IGNORE || action.handler == DEFAULT || self.signals.mask & bit(signal) != 0 {
+            crash::report(self, info);
+            die_by_signal(signal);
+        }
+        self.enter_handler(info, action);
+        host::block_as_guest(self.signals.mask);
+    }
+
+    fn deliver(&mut self, info: &Info) {
+        let signal = info.signal();
+        let action = self.actions.get(signal);
+        if action.handler != IGNORE {
+            strace::signal(self, &info.0);
+        }
+        match action.handler {
+            IGNORE => {}
+            DEFAULT => match default_of(signal) {
+                Default::Nothing => {}
+                // SAFETY: stops this process, as the guest's disposition says.
+                Default::Stop => unsafe {
+                    libc::raise(libc::SIGSTOP);
+                },
+                Default::Die => {
+                    if fault_signals() & bit(signal) != 0 {
+                        crash::report(self, info);
+                    }
+                    die_by_signal(signal)
+                }
+            },
+            _ => self.enter_handler(info, action),
+        }
+    }
+
+    /// Builds the frame and points the thread at the handler.
+    fn enter_handler(&mut self, info: &Info, action: Action) {
+        let signal = info.signal();
+        self.settle_interrupted_call(action.flags);
+        if action.flags & libc::SA_RESETHAND as u64 != 0 {
+            let reset = Action { handler: DEFAULT, ..action };
+            self.actions.set(signal, reset);
+            host::set_disposition(signal, &reset);
+        }
+        if self.push_frame(info, action).is_err() {
+            // No stack for the frame.
+            let fault = Info::fault(libc::SIGSEGV, 128, 0);
+            crash::report(self, &fault);
+            die_by_signal(libc::SIGSEGV);
+        }
+        let base = self.signals.suspended.take().unwrap_or(self.signals.mask);
+        let own = if action.flags & libc::SA_NODEFER as u64 == 0 { bit(signal) } else { 0 };
+        self.signals.mask = (base | action.mask | own) & !unblockable();
+    }
+
+    /// An interrupted restartable call fails with `EINTR` unless the handler says restart.
+    fn settle_interrupted_call(&mut self, flags: u64) {
+        if let Some(next) = self.signals.interrupted_call.take()
+            && flags & libc::SA_RESTART as u64 == 0
+        {
+            self.jit.state().pc = next;
+            self.set_slot(self.process.guest.syscall.ret, (-i64::from(libc::EINTR)) as u64);
+        }
+    }
+
+    fn push_frame(&mut self, info: &Info, action: Action) -> Result<(), Errno> {
+        let guest = self.process.guest;
+        let layout = self.process.frame_layout;
+        let mut alt_stack = self.signals.alt_stack;
+        let sp = self.sp();
+        let on_alt = alt_stack.contains(sp);
+        let switch = action.flags & libc::SA_ONSTACK as u64 != 0 && alt_stack.flags & libc::SS_DISABLE == 0 && !on_alt;
+        let top = if switch { alt_stack.base.wrapping_add(alt_stack.size) } else { sp };
+        if alt_stack.flags & libc::SS_DISABLE == 0 && on_alt {
+            alt_stack.flags |= libc::SS_ONSTACK;
+        }
+        let context = frame::Context { info: *info, mask: self.signals.mask, alt_stack };
+        let (sp, record) = frame::write(guest, layout, self.jit.state(), top, &context)?;
+        if self.signals.alt_stack.flags & SS_AUTODISARM != 0 {
+            self.signals.alt_stack = super::AltStack::default();
+        }
+        let restorer = action.flags & super::SA_RESTORER != 0 && layout.has_restorer;
+        let back = if restorer { action.restorer } else { self.process.sigreturn_code() };
+        self.jit.state().pc = action.handler;
+        self.set_slot(guest.sp, sp);
+        self.set_slot(guest.abi.return_address, back);
+        let arguments = [info.signal() as u64, sp + layout.siginfo, sp + layout.ucontext];
+        for (slot, value) in guest.abi.int_args.iter().zip(arguments) {
+            self.set_slot(*slot, value);
+        }
+        if let (Some(at), Some((frame_pointer, _))) = (record, layout.record)
+            && let Some(slot) = guest.slot(frame_pointer)
+        {
+            self.set_slot(slot, at);
+        }
+        Ok(())
+    }
+
+    /// Makes `mask` the guest's and tells the host. Held signals that it lets through are delivered after the call.
+    pub(crate) fn set_mask(&mut self, mask: SigSet) {
+        self.signals.mask = mask & !unblockable();
+        if self.signals.held.iter().any(|info| mask & bit(info.signal()) == 0) {
+            self.queue.notify();
+        }
+        // While something is queued the host stays blocked; delivery unblocks.
+        if !self.queue.is_pending() {
+            host::block_as_guest(self.signals.mask);
+        }
+    }
+}
+
+/// `SS_AUTODISARM`.
+const SS_AUTODISARM: i32 = 1 << 31;
+
+/// Ends the process the way the signal does by default, so that the parent sees it.
+pub fn die_by_signal(signal: i32) -> ! {
+    crate::process::at_end();
+    host::reset_and_raise(signal);
+    // Not reached unless the signal's default is not fatal.
+    // SAFETY: ends the process.
+    unsafe { libc::_exit(128 + signal) }
+}

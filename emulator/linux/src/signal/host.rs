@@ -1,0 +1,186 @@
+//! The host side: handlers, dispositions, masks, alternate stacks.
+
+use std::mem::{MaybeUninit, zeroed};
+use std::ptr::{null, null_mut};
+use std::sync::atomic::{AtomicBool, Ordering};
+
+use super::{Action, Info, SIGNALS, SigSet, bit, fault_signals, unblockable};
+use crate::thread::current_queue;
+
+/// Bytes of a host alternate stack: handlers restore snapshots on it.
+const STACK: usize = 64 * 1024;
+
+/// Installs the fault handlers of the process; once.
+pub(crate) fn install() {
+    for signal in (1..=SIGNALS).filter(|&signal| fault_signals() & bit(signal) != 0) {
+        set_handler(signal, 0);
+    }
+    if !SIGPIPE_IGNORED.load(Ordering::Relaxed) {
+        set_plain(libc::SIGPIPE, libc::SIG_DFL, 0);
+    }
+}
+
+/// Whether SIGPIPE was ignored when the process started.
+static SIGPIPE_IGNORED: AtomicBool = AtomicBool::new(false);
+
+/// Rust's runtime ignores SIGPIPE before `main`; what the parent passed on has to be read earlier.
+#[used]
+#[unsafe(link_section = ".init_array")]
+static RECORD_SIGPIPE: extern "C" fn() = record_sigpipe;
+
+extern "C" fn record_sigpipe() {
+    SIGPIPE_IGNORED.store(is_ignored(libc::SIGPIPE), Ordering::Relaxed);
+}
+
+/// Whether the host ignores `signal`, as inherited from the parent.
+pub(crate) fn is_ignored(signal: i32) -> bool {
+    // SAFETY: queries a disposition into zeroed memory of the right type.
+    unsafe {
+        let mut old: libc::sigaction = zeroed();
+        libc::sigaction(signal, null(), &mut old) == 0 && old.sa_sigaction == libc::SIG_IGN
+    }
+}
+
+/// Gives the host the disposition that serves the guest's `action`.
+pub(crate) fn set_disposition(signal: i32, action: &Action) {
+    if fault_signals() & bit(signal) != 0 || unblockable() & bit(signal) != 0 {
+        return;
+    }
+    let pass = action.flags as i32 & (libc::SA_NOCLDSTOP | libc::SA_NOCLDWAIT);
+    match action.handler {
+        0 => set_plain(signal, libc::SIG_DFL, pass),
+        1 => set_plain(signal, libc::SIG_IGN, pass),
+        _ => set_handler(signal, pass),
+    }
+}
+
+fn set_plain(signal: i32, disposition: usize, flags: i32) {
+    // SAFETY: a default or ignored disposition.
+    unsafe {
+        let mut action: libc::sigaction = zeroed();
+        action.sa_sigaction = disposition;
+        action.sa_flags = flags;
+        libc::sigaction(signal, &action, null_mut());
+    }
+}
+
+fn set_handler(signal: i32, flags: i32) {
+    // SAFETY: the handler has the type SA_SIGINFO asks for and is async-signal-safe.
+    unsafe {
+        let mut action: libc::sigaction = zeroed();
+        action.sa_sigaction = on_signal as extern "C" fn(i32, *mut libc::siginfo_t, *mut libc::c_void) as usize;
+        action.sa_flags = flags | libc::SA_SIGINFO | libc::SA_ONSTACK | libc::SA_RESTART;
+        libc::sigfillset(&mut action.sa_mask);
+        libc::sigaction(signal, &action, null_mut());
+    }
+}
+
+/// The one host handler.
+extern "C" fn on_signal(signal: i32, info: *mut libc::siginfo_t, context: *mut libc::c_void) {
+    let context = context.cast::<libc::ucontext_t>();
+    // SAFETY: the kernel passes valid structures; `Info` has the size of `siginfo_t`.
+    let (queued, raised) = unsafe { (*info.cast::<Info>(), (*info).si_code > 0) };
+    let faults = fault_signals() & bit(signal) != 0;
+    if faults && raised {
+        // SAFETY: called from a handler with the handler's arguments.
+        if !unsafe { jit::on_host_fault(signal, info, context) } {
+            // SAFETY: as above.
+            crate::crash::emulator_bug(&queued, unsafe { &*context });
+        }
+        return;
+    }
+    let queue = current_queue();
+    if queue.is_null() {
+        return; // a helper thread: signals are the guest's
+    }
+    // SAFETY: the queue outlives the thread's stay in guest code; the context is the interrupted one.
+    unsafe {
+        (*queue).push(&queued);
+        if !faults {
+            block_all_after(&mut *context);
+        }
+        crate::host::rewind_window(&mut *context);
+    }
+}
+
+/// After the handler, everything but fault signals stays blocked until the guest thread has dealt with the one queued.
+fn block_all_after(context: &mut libc::ucontext_t) {
+    let mask = !fault_signals() & !unblockable();
+    // SAFETY: the kernel's signal set is the first 8 bytes of libc's.
+    unsafe { (&raw mut context.uc_sigmask).cast::<u64>().write(mask) };
+}
+
+/// Blocks on the host what the guest blocks.
+pub(crate) fn block_as_guest(mask: SigSet) {
+    set_host_mask(mask & !fault_signals());
+}
+
+/// Blocks everything that can be blocked; returns the mask before.
+pub(crate) fn block_all() -> SigSet {
+    set_host_mask(!fault_signals())
+}
+
+fn set_host_mask(mask: SigSet) -> SigSet {
+    let mut old: SigSet = 0;
+    let args = [libc::SIG_SETMASK as u64, &raw const mask as u64, &raw mut old as u64, 8, 0, 0];
+    // SAFETY: the sets are 8 bytes, as the size says.
+    let _ = unsafe { crate::host::syscall(libc::SYS_rt_sigprocmask, args) };
+    old
+}
+
+/// The mask in force on the host.
+pub(crate) fn current_mask() -> SigSet {
+    let mut old: SigSet = 0;
+    let args = [libc::SIG_BLOCK as u64, 0, &raw mut old as u64, 8, 0, 0];
+    // SAFETY: as above.
+    let _ = unsafe { crate::host::syscall(libc::SYS_rt_sigprocmask, args) };
+    old
+}
+
+/// Sends `signal` to this thread with its default disposition. Async-signal-safe.
+pub(crate) fn reset_and_raise(signal: i32) {
+    set_plain(signal, libc::SIG_DFL, 0);
+    // SAFETY: signals the own thread.
+    unsafe {
+        libc::syscall(libc::SYS_tgkill, libc::getpid(), libc::gettid(), signal);
+    }
+    set_host_mask(!bit(signal));
+}
+
+/// The alternate stack of a host thread; freed with it.
+pub(crate) struct HostStack {
+    base: *mut libc::c_void,
+}
+
+impl HostStack {
+    /// Allocates a stack with a guard page and makes it the thread's.
+    pub(crate) fn install() -> std::io::Result<HostStack> {
+        let guard = crate::mem::PAGE as usize;
+        // SAFETY: a fresh mapping; the stack lies inside it, above the guard page.
+        unsafe {
+            let flags = libc::MAP_PRIVATE | libc::MAP_ANONYMOUS | libc::MAP_NORESERVE;
+            let base = libc::mmap(null_mut(), STACK + guard, libc::PROT_READ | libc::PROT_WRITE, flags, -1, 0);
+            if base == libc::MAP_FAILED {
+                return Err(std::io::Error::last_os_error());
+            }
+            libc::mprotect(base, guard, libc::PROT_NONE);
+            let stack = libc::stack_t { ss_sp: base.byte_add(guard), ss_flags: 0, ss_size: STACK };
+            if libc::sigaltstack(&stack, null_mut()) != 0 {
+                return Err(std::io::Error::last_os_error());
+            }
+            Ok(HostStack { base })
+        }
+    }
+}
+
+impl Drop for HostStack {
+    fn drop(&mut self) {
+        // SAFETY: disables the stack before unmapping it; it is not in use, as no handler runs.
+        unsafe {
+            let mut off: libc::stack_t = MaybeUninit::zeroed().assume_init();
+            off.ss_flags = libc::SS_DISABLE;
+            libc::sigaltstack(&off, null_mut());
+            libc::munmap(self.base, STACK + crate::mem::PAGE as usize);
+        }
+    }
+}

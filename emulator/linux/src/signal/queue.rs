@@ -1,0 +1,132 @@
+//! Signals on their way from the host handler to the guest thread it interrupted.
+
+use std::cell::UnsafeCell;
+use std::sync::atomic::{AtomicU32, Ordering};
+
+/// A `siginfo_t`, which 64-bit Linux lays out alike everywhere.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+#[repr(C, align(8))]
+pub(crate) struct Info(pub(crate) [u8; 128]);
+
+impl Info {
+    /// A fault: signal, code and address.
+    pub(crate) fn fault(signal: i32, code: i32, addr: u64) -> Info {
+        let mut info = Info([0; 128]);
+        info.0[..4].copy_from_slice(&signal.to_le_bytes());
+        info.0[8..12].copy_from_slice(&code.to_le_bytes());
+        info.0[16..24].copy_from_slice(&addr.to_le_bytes());
+        info
+    }
+
+    fn word(&self, at: usize) -> i32 {
+        i32::from_le_bytes([self.0[at], self.0[at + 1], self.0[at + 2], self.0[at + 3]])
+    }
+
+    /// Signal number.
+    pub(crate) fn signal(&self) -> i32 {
+        self.word(0)
+    }
+
+    /// `si_code`; positive when the kernel raised it for what the thread did.
+    pub(crate) fn code(&self) -> i32 {
+        self.word(8)
+    }
+
+    /// `si_addr` of faults.
+    pub(crate) fn addr(&self) -> u64 {
+        (self.word(16) as u32 as u64) | (self.word(20) as u32 as u64) << 32
+    }
+}
+
+/// Room for one asynchronous signal and each fault signal sent by `kill`, with some to spare.
+const SLOTS: usize = 16;
+
+/// Single-producer (the handler), single-consumer (the thread it interrupts) ring.
+pub struct Queue {
+    slots: [UnsafeCell<Info>; SLOTS],
+    written: AtomicU32,
+    read: AtomicU32,
+    pending: AtomicU32,
+    poll: *const AtomicU32,
+}
+
+// SAFETY: the producer runs on the consumer's thread, between two of its instructions; the atomics order what they share.
+// The poll flag is atomic and lives as long as the translator's thread, which `ThreadCtx` keeps beside the queue.
+unsafe impl Send for Queue {}
+// SAFETY: as above.
+unsafe impl Sync for Queue {}
+
+impl Queue {
+    /// An empty queue that raises `poll` when something arrives.
+    #[must_use]
+    pub(crate) fn new(poll: *const AtomicU32) -> Queue {
+        let slots = [const { UnsafeCell::new(Info([0; 128])) }; SLOTS];
+        Queue { slots, written: AtomicU32::new(0), read: AtomicU32::new(0), pending: AtomicU32::new(0), poll }
+    }
+
+    /// Nonzero while something is queued; blocking calls test it in the window.
+    pub(crate) fn pending(&self) -> &AtomicU32 {
+        &self.pending
+    }
+
+    /// Whether something is queued.
+    pub(crate) fn is_pending(&self) -> bool {
+        self.pending.load(Ordering::Acquire) != 0
+    }
+
+    /// Asks the thread to look at its signals. Async-signal-safe.
+    pub(crate) fn notify(&self) {
+        self.pending.store(1, Ordering::Release);
+        // SAFETY: see the type.
+        unsafe { (*self.poll).store(1, Ordering::Release) };
+    }
+
+    /// Queues a signal; called by the host handler only.
+    pub(crate) fn push(&self, info: &Info) {
+        let (written, read) = (self.written.load(Ordering::Relaxed), self.read.load(Ordering::Acquire));
+        if written.wrapping_sub(read) < SLOTS as u32 {
+            // SAFETY: the slot is outside what the consumer reads until `written` is published.
+            unsafe { *self.slots[written as usize % SLOTS].get() = *info };
+            self.written.store(written.wrapping_add(1), Ordering::Release);
+        }
+        self.notify();
+    }
+
+    /// Takes the oldest signal; clears the pending mark before looking, so that nothing is missed.
+    pub(crate) fn pop(&self) -> Option<Info> {
+        self.pending.store(0, Ordering::Release);
+        let (written, read) = (self.written.load(Ordering::Acquire), self.read.load(Ordering::Relaxed));
+        if written == read {
+            return None;
+        }
+        // SAFETY: published by the producer, which does not touch it until `read` moves.
+        let info = unsafe { *self.slots[read as usize % SLOTS].get() };
+        self.read.store(read.wrapping_add(1), Ordering::Release);
+        if written != read.wrapping_add(1) {
+            self.pending.store(1, Ordering::Release);
+        }
+        Some(info)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn order_is_kept_and_pending_follows() {
+        let poll = AtomicU32::new(0);
+        let queue = Queue::new(&poll);
+        assert!(queue.pop().is_none() && !queue.is_pending());
+        for n in 1..=3 {
+            queue.push(&Info::fault(n, 1, 0x1234_5678_9abc));
+        }
+        assert_eq!(poll.load(Ordering::Relaxed), 1);
+        for n in 1..=3 {
+            assert!(queue.is_pending());
+            let info = queue.pop().unwrap();
+            assert_eq!((info.signal(), info.code(), info.addr()), (n, 1, 0x1234_5678_9abc));
+        }
+        assert!(!queue.is_pending() && queue.pop().is_none());
+    }
+}

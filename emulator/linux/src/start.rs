@@ -1,0 +1,163 @@
+//! From options to a running guest.
+
+use std::ffi::OsString;
+use std::os::unix::process::CommandExt;
+use std::path::PathBuf;
+
+use crate::abi::Abi;
+use crate::loader::{self, LoadError, Program};
+use crate::mem::{Kind, PAGE, Request};
+use crate::process::Process;
+use crate::signal::host::{self, HostStack};
+use crate::signal::{Action, FrameLayout, SIGNALS};
+use crate::thread::ThreadCtx;
+use crate::{Options, bypass, crash, guest_memory, strace};
+
+/// Runs the program the options name. Returns only if it could not be started, with a status for the shell, after saying why.
+pub fn start(options: Options) -> i32 {
+    match try_start(options) {
+        Ok(never) => match never {},
+        Err(error) => {
+            eprintln!("isamorph: {error}");
+            error.exit_code()
+        }
+    }
+}
+
+fn try_start(options: Options) -> Result<std::convert::Infallible, LoadError> {
+    crash::set_quiet(options.quiet);
+    let argv0 = options.argv0.clone().unwrap_or_else(|| options.program.clone().into());
+    let argv = [argv0].into_iter().chain(options.args.iter().cloned()).collect();
+    let program = loader::identify(&options.program, argv, None)?;
+    let environment = environment(&options);
+    if program.is_host() {
+        return Err(run_on_host(&program, &environment));
+    }
+    let guest = program.require_guest()?;
+    let undescribed = |what: &str| LoadError::Malformed {
+        path: program.path.clone(),
+        what: format!(
+            "not supported: the {what} of {} is not described in isa-specs/{}/linux.abi",
+            guest.name, guest.name
+        ),
+    };
+    let abi = Abi::of(guest).ok_or_else(|| undescribed("system-call table"))?;
+    let layout = FrameLayout::of(guest).ok_or_else(|| undescribed("signal frame"))?;
+    if let Some(filter) = &options.strace {
+        strace::start(abi, filter, options.strace_output.as_deref()).map_err(LoadError::Trace)?;
+    }
+    let (interpreter, sysroot) = loader::find_interpreter(&program, guest, &options)?;
+    let exe = std::fs::canonicalize(&program.path).unwrap_or_else(|_| program.path.clone());
+    let process = Process::new(guest, abi, layout, options, exe, sysroot, &program.argv);
+
+    let io_error = |source| LoadError::Io { path: PathBuf::from("(signal stack)"), source };
+    let stack = HostStack::install().map_err(io_error)?;
+    host::install();
+    attach_translator(process);
+    let start = loader::load(process, &program, interpreter.as_ref(), &environment)?;
+    map_sigreturn(process, &program)?;
+    inherit_dispositions(process);
+    drop((interpreter, program));
+
+    let mut main = ThreadCtx::new(process, process.actions.clone());
+    main.signals.mask = host::current_mask();
+    main.jit.state().pc = start.pc;
+    main.set_slot(guest.sp, start.sp);
+    main.make_current();
+    let code = main.run();
+    end_main_thread(&main, code, stack)
+}
+
+/// The guest's environment: ours, changed by `-E` and `-U`.
+fn environment(options: &Options) -> Vec<OsString> {
+    let name_of = |var: &OsString| var.as_encoded_bytes().split(|&b| b == b'=').next().unwrap_or_default().to_vec();
+    let dropped: Vec<Vec<u8>> = options.unset_env.iter().chain(&options.set_env).map(name_of).collect();
+    let joined = |(name, value): (OsString, OsString)| {
+        let mut var = name;
+        var.push("=");
+        var.push(value);
+        var
+    };
+    let kept = std::env::vars_os().map(joined).filter(|var| !dropped.contains(&name_of(var)));
+    kept.chain(options.set_env.iter().cloned()).collect()
+}
+
+/// A program of the host's architecture (the shell of a script, say) runs as it is.
+fn run_on_host(program: &Program, environment: &[OsString]) -> LoadError {
+    let mut command = std::process::Command::new(&program.path);
+    if let Some((first, rest)) = program.argv.split_first() {
+        command.arg0(first).args(rest);
+    }
+    command.env_clear();
+    for var in environment {
+        let bytes = var.as_encoded_bytes();
+        if let Some(at) = bytes.iter().skip(1).position(|&b| b == b'=') {
+            use std::os::unix::ffi::OsStrExt;
+            let (name, value) = (&bytes[..=at], &bytes[at + 2..]);
+            command.env(std::ffi::OsStr::from_bytes(name), std::ffi::OsStr::from_bytes(value));
+        }
+    }
+    LoadError::Io { path: program.path.clone(), source: command.exec() }
+}
+
+/// Instruction fetch and interception, for the translator.
+struct Hooks {
+    process: &'static Process,
+}
+
+impl jit::Hooks for Hooks {
+    fn fetch(&self, pc: u64, buf: &mut [u8; 16]) -> usize {
+        self.process.space.fetch(pc, buf)
+    }
+
+    fn intercept(&self, pc: u64) -> Option<jit::NativeFn> {
+        bypass::intercept(self.process, pc)
+    }
+}
+
+fn attach_translator(process: &'static Process) {
+    let engine = if process.options.interp { jit::Engine::Interp } else { jit::Engine::T1 };
+    let options = jit::JitOptions { engine, ..Default::default() };
+    let jit = jit::Jit::new(process.guest, Hooks { process }, options);
+    let stale = jit.clone();
+    process.space.on_invalidate(Box::new(move |range| stale.invalidate(range.start, range.end - range.start)));
+    process.set_jit(jit);
+}
+
+/// Maps the page that handlers without a restorer return to.
+fn map_sigreturn(process: &Process, program: &Program) -> Result<(), LoadError> {
+    let fail = |error: crate::Errno| LoadError::Map {
+        path: program.path.clone(),
+        what: format!("signal-return code: {}", std::io::Error::from_raw_os_error(error.0)),
+    };
+    let (prot, flags) = (libc::PROT_READ | libc::PROT_WRITE, libc::MAP_PRIVATE | libc::MAP_ANONYMOUS);
+    let request = Request { addr: 0, len: PAGE, prot, flags, fd: -1, offset: 0, kind: Kind::Vdso };
+    let space = &process.space;
+    let at = space.map_memory(&request).map_err(fail)?;
+    guest_memory::write(at, process.frame_layout.sigreturn).map_err(fail)?;
+    space.protect(at, PAGE, libc::PROT_READ | libc::PROT_EXEC).map_err(fail)?;
+    process.set_sigreturn_code(at);
+    Ok(())
+}
+
+/// Signals the parent ignores stay ignored.
+fn inherit_dispositions(process: &Process) {
+    for signal in (1..=SIGNALS).filter(|&signal| host::is_ignored(signal)) {
+        process.actions.set(signal, Action { handler: 1, ..Action::default() });
+    }
+}
+
+/// The main thread ended by itself: the process goes on if other threads do.
+fn end_main_thread(main: &ThreadCtx, code: i32, stack: HostStack) -> ! {
+    host::block_all();
+    main.clear_tid();
+    if main.process.thread_ended() {
+        crate::task::end_process(code);
+    }
+    std::mem::forget(stack);
+    // SAFETY: ends this thread alone; its stacks stay mapped.
+    unsafe {
+        libc::syscall(libc::SYS_exit, code);
+        libc::_exit(code)
+    }
+}

@@ -1,0 +1,77 @@
+//! System calls on threads and processes.
+
+pub use super::clone::{clone, clone3};
+pub use super::exec::{execve, execveat};
+use crate::errno::{Errno, SysResult};
+use crate::thread::ThreadCtx;
+
+/// `exit(code)`: ends the thread.
+pub fn exit(ctx: &mut ThreadCtx, args: [u64; 6]) -> SysResult {
+    if ctx.borrowed {
+        super::leave(args[0] as i32);
+    }
+    ctx.ended = Some(args[0] as i32);
+    Err(Errno::NO_RESULT)
+}
+
+/// `exit_group(code)`: ends the process.
+pub fn exit_group(ctx: &mut ThreadCtx, args: [u64; 6]) -> SysResult {
+    if ctx.borrowed {
+        super::leave(args[0] as i32);
+    }
+    super::end_process(args[0] as i32)
+}
+
+/// `set_tid_address(tidptr)`
+pub fn set_tid_address(ctx: &mut ThreadCtx, args: [u64; 6]) -> SysResult {
+    ctx.clear_child_tid = args[0];
+    // SAFETY: no arguments.
+    unsafe { crate::host::syscall(libc::SYS_gettid, [0; 6]) }
+}
+
+/// `set_robust_list(head, len)`: the guest's list replaces the host libc's, which is always empty: the emulator has no robust
+/// mutexes. The kernel then marks owner-dead futexes however the thread ends.
+pub fn set_robust_list(ctx: &mut ThreadCtx, args: [u64; 6]) -> SysResult {
+    if ctx.borrowed {
+        return Ok(0);
+    }
+    // SAFETY: the kernel reads the list when the thread ends, tolerating bad addresses.
+    unsafe { crate::host::syscall(libc::SYS_set_robust_list, args) }
+}
+
+/// `futex(addr, op, value, timeout, addr2, value3)`: 64-bit guests share the host's addresses and layouts.
+pub fn futex(ctx: &mut ThreadCtx, args: [u64; 6]) -> SysResult {
+    // SAFETY: guest addresses.
+    unsafe { ctx.blocking(libc::SYS_futex, args) }
+}
+
+/// `wait4(pid, status, options, usage)`
+pub fn wait4(ctx: &mut ThreadCtx, args: [u64; 6]) -> SysResult {
+    // SAFETY: guest addresses; layouts are the host's.
+    unsafe { ctx.blocking(libc::SYS_wait4, args) }
+}
+
+/// `waitid(type, id, info, options, usage)`
+pub fn waitid(ctx: &mut ThreadCtx, args: [u64; 6]) -> SysResult {
+    // SAFETY: guest addresses; layouts are the host's.
+    unsafe { ctx.blocking(libc::SYS_waitid, args) }
+}
+
+/// `prctl(option, …)`: what would bind the emulator instead of the guest is refused.
+pub fn prctl(_ctx: &mut ThreadCtx, args: [u64; 6]) -> SysResult {
+    match args[0] as i32 {
+        libc::PR_SET_SECCOMP | PR_SET_SYSCALL_USER_DISPATCH => Err(Errno::EINVAL),
+        libc::PR_SET_MM => Err(Errno::EPERM),
+        // SAFETY: guest addresses; the options left act on names, limits and signals of the task.
+        _ => unsafe { crate::host::syscall(libc::SYS_prctl, args) },
+    }
+}
+
+/// `PR_SET_SYSCALL_USER_DISPATCH`
+const PR_SET_SYSCALL_USER_DISPATCH: i32 = 59;
+
+/// `riscv_flush_icache(start, end, flags)`
+pub fn riscv_flush_icache(ctx: &mut ThreadCtx, args: [u64; 6]) -> SysResult {
+    ctx.process.jit().invalidate(args[0], args[1].saturating_sub(args[0]));
+    Ok(0)
+}

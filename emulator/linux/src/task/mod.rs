@@ -1,0 +1,8 @@
+//! Threads and processes: `clone`, `fork`, `vfork`, `execve`, `exit`.
+
+pub(crate) mod calls;
+mod clone;
+mod exec;
+mod exit;
+
+pub(crate) use exit::{end_process, leave};
