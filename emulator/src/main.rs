@@ -1,2 +1,15 @@
-//! isamorph
-fn main() {}
+//! `isamorph`: runs a Linux program built for another processor.
+
+mod cli;
+
+fn main() {
+    let status = match cli::parse(std::env::args_os().collect()) {
+        Ok(cli::Command::Run(options)) => linux::start(*options),
+        Ok(cli::Command::Print(text)) => cli::print(&text),
+        Err(message) => {
+            eprintln!("isamorph: {message}\n  help: isamorph --help");
+            125
+        }
+    };
+    std::process::exit(status);
+}

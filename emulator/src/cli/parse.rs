@@ -1,0 +1,151 @@
+//! From arguments to a command.
+
+use std::ffi::{OsStr, OsString};
+use std::os::unix::ffi::{OsStrExt, OsStringExt};
+
+use linux::Options;
+
+use super::flags::{FLAGS, Flag, Value, from_environment};
+use super::help;
+
+/// What the command line asks for.
+#[derive(Debug)]
+pub(crate) enum Command {
+    /// Run a program.
+    Run(Box<Options>),
+    /// Print a text on stdout.
+    Print(String),
+}
+
+/// Parses `argv`, the program's own name first, and reads the environment for absent flags.
+pub(crate) fn parse(argv: Vec<OsString>) -> Result<Command, String> {
+    parse_with(argv, |name| std::env::var_os(name))
+}
+
+fn parse_with(argv: Vec<OsString>, lookup: impl Fn(&str) -> Option<OsString>) -> Result<Command, String> {
+    let mut args = argv.into_iter().skip(1).peekable();
+    let mut options = Options::default();
+    let mut seen = vec![false; FLAGS.len()];
+    let mut program = None;
+    while let Some(arg) = args.next() {
+        let bytes = arg.as_bytes();
+        if bytes == b"--" {
+            program = args.next();
+            break;
+        }
+        if bytes.len() < 2 || bytes[0] != b'-' {
+            program = Some(arg);
+            break;
+        }
+        let (index, attached) = find(bytes).ok_or_else(|| format!("unknown option `{}`", arg.display()))?;
+        let flag = &FLAGS[index];
+        let value = match (flag.value, attached) {
+            (Value::None, Some(_)) => return Err(format!("--{} takes no value", flag.long)),
+            (Value::None | Value::Optional(_), None) => OsString::new(),
+            (Value::Required(name), None) => args.next().ok_or_else(|| format!("--{} needs {name}", flag.long))?,
+            (_, Some(value)) => value,
+        };
+        let Some(apply) = flag.apply else {
+            return Ok(Command::Print(if flag.long == "help" { help::help() } else { help::version() }));
+        };
+        apply(&mut options, &value).map_err(|why| format!("--{}: {why}", flag.long))?;
+        seen[index] = true;
+    }
+    for (flag, _) in FLAGS.iter().zip(seen).filter(|(_, seen)| !seen) {
+        apply_environment(flag, &mut options, &lookup)?;
+    }
+    options.program = program.ok_or("no program given")?.into();
+    options.args = args.collect();
+    Ok(Command::Run(Box::new(options)))
+}
+
+fn apply_environment(
+    flag: &Flag,
+    options: &mut Options,
+    lookup: &impl Fn(&str) -> Option<OsString>,
+) -> Result<(), String> {
+    let Some(apply) = flag.apply else { return Ok(()) };
+    for value in from_environment(flag, lookup) {
+        apply(options, &value).map_err(|why| format!("{}: {why}", flag.env.join(" or ")))?;
+    }
+    Ok(())
+}
+
+/// The flag an argument names, and the value attached to it.
+fn find(arg: &[u8]) -> Option<(usize, Option<OsString>)> {
+    let owned = |value: &[u8]| OsString::from_vec(value.to_vec());
+    let name = arg.strip_prefix(b"--").or_else(|| arg.strip_prefix(b"-"))?;
+    let (name, value) = match name.iter().position(|&b| b == b'=') {
+        Some(at) => (&name[..at], Some(owned(&name[at + 1..]))),
+        None => (name, None),
+    };
+    let is = |text: &str| OsStr::from_bytes(name) == OsStr::new(text);
+    let double = arg.starts_with(b"--");
+    let long = |flag: &Flag| double && is(flag.long) || flag.aliases.iter().any(|alias| is(alias));
+    if let Some(index) = FLAGS.iter().position(long) {
+        return Some((index, value));
+    }
+    if double {
+        return None;
+    }
+    let letter = char::from(*arg.get(1)?);
+    let index = FLAGS.iter().position(|flag| flag.short == Some(letter))?;
+    let rest = &arg[2..];
+    match FLAGS[index].value {
+        Value::None if !rest.is_empty() => None,
+        _ => Some((index, (!rest.is_empty()).then(|| owned(rest)))),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn run(args: &[&str], env: &[(&str, &str)]) -> Result<Options, String> {
+        let argv = ["isamorph"].iter().chain(args).map(OsString::from).collect();
+        let lookup = |name: &str| env.iter().find(|(n, _)| *n == name).map(|(_, v)| OsString::from(v));
+        match parse_with(argv, lookup)? {
+            Command::Run(options) => Ok(*options),
+            Command::Print(text) => Err(text),
+        }
+    }
+
+    #[test]
+    fn options_end_at_the_program() {
+        let options = run(&["-L", "/a", "--sysroot=/b", "-E", "A=1", "./p", "-L", "--help"], &[]).unwrap();
+        assert_eq!(options.sysroots, ["/a", "/b"].map(std::path::PathBuf::from));
+        assert_eq!(options.set_env, ["A=1"]);
+        assert_eq!((options.program.to_str(), options.args.len()), (Some("./p"), 2));
+        assert_eq!(run(&["--", "-x"], &[]).unwrap().program.to_str(), Some("-x"));
+    }
+
+    #[test]
+    fn qemu_spellings() {
+        let options = run(&["-strace", "-cpu", "max", "-L/x", "-0", "name", "p"], &[]).unwrap();
+        assert_eq!(options.strace.as_deref(), Some(""));
+        assert_eq!(options.argv0.unwrap(), "name");
+        assert_eq!(options.sysroots[0].to_str(), Some("/x"));
+    }
+
+    #[test]
+    fn environment_is_for_absent_flags() {
+        let env =
+            [("QEMU_LD_PREFIX", "/q"), ("ISAMORPH_STATS", "1"), ("ISAMORPH_INTERP", "0"), ("QEMU_SET_ENV", "A=1,B=2")];
+        let options = run(&["p"], &env).unwrap();
+        assert_eq!(options.sysroots[0].to_str(), Some("/q"));
+        assert!(options.stats && !options.interp);
+        assert_eq!(options.set_env, ["A=1", "B=2"]);
+        assert_eq!(run(&["-L", "/x", "p"], &env).unwrap().sysroots.len(), 1);
+    }
+
+    #[test]
+    fn errors_and_texts() {
+        for bad in [&["--nonsense", "p"][..], &["-L"], &[], &["--interp=1", "p"], &["-E", "A", "p"], &["-s", "1Q", "p"]]
+        {
+            assert!(run(bad, &[]).is_err(), "{bad:?}");
+        }
+        let help = run(&["--help"], &[]).unwrap_err();
+        assert!(FLAGS.iter().all(|flag| help.contains(flag.long)));
+        assert_eq!(run(&["-s", "16M", "p"], &[]).unwrap().stack_size, Some(16 << 20));
+    }
+}
