@@ -11,9 +11,9 @@ pub(crate) struct Failed;
 type Parsed<T> = Result<T, Failed>;
 
 /// Items of one file. After an error parsing resumes at the next item.
-pub(crate) fn parse(file: FileId, text: &str, report: &mut Report) -> Vec<Item> {
+pub(crate) fn parse<'r>(file: FileId, text: &'r str, report: &'r mut Report) -> Vec<Item> {
     let tokens = lex(file, text, report);
-    let mut parser = Parser { tokens, at: 0, report };
+    let mut parser = Parser { text, tokens, at: 0, report };
     let mut items = Vec::new();
     while *parser.peek() != Tok::End {
         match parser.item() {
@@ -25,12 +25,14 @@ pub(crate) fn parse(file: FileId, text: &str, report: &mut Report) -> Vec<Item> 
 }
 
 struct Parser<'r> {
+    text: &'r str,
     tokens: Vec<(Tok, Span)>,
     at: usize,
     report: &'r mut Report,
 }
 
-const ITEMS: &str = "type, struct, flags, enum, syscall, numbers, arch, signal_frame, amend or replace";
+const ITEMS: [&str; 10] =
+    ["type", "struct", "flags", "enum", "syscall", "numbers", "arch", "signal_frame", "amend", "replace"];
 
 impl Parser<'_> {
     fn item(&mut self) -> Parsed<Item> {
@@ -56,7 +58,7 @@ impl Parser<'_> {
             },
             other => {
                 let message = format!("`{other}` does not start a declaration");
-                self.report.error(word.span, message).help(format!("expected {ITEMS}"));
+                self.report.error(word.span, message).help(format!("declarations: {}", ITEMS.join(", ")));
                 Err(Failed)
             }
         }
@@ -466,28 +468,16 @@ impl Parser<'_> {
         Err(Failed)
     }
 
-    /// Skip to what looks like the next item: a declaration word at the start of a line's nesting level.
+    /// Skip to what looks like the next item: a word that starts one, at the start of a line.
     fn resume(&mut self) {
-        let mut depth = 0i32;
         loop {
+            self.at += 1;
+            let starts_line = self.text[..self.span().start as usize].ends_with('\n');
             match self.peek() {
                 Tok::End => return,
-                Tok::Punct("{" | "(" | "[") => depth += 1,
-                Tok::Punct("}") => {
-                    depth -= 1;
-                    if depth <= 0 {
-                        self.at += 1;
-                        return;
-                    }
-                }
-                Tok::Punct(")" | "]") => depth -= 1,
-                Tok::Punct(";") if depth <= 0 => {
-                    self.at += 1;
-                    return;
-                }
+                Tok::Name(word) if starts_line && ITEMS.contains(&word.as_str()) => return,
                 _ => {}
             }
-            self.at += 1;
         }
     }
 }

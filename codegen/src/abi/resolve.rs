@@ -13,10 +13,14 @@ type Int = (u64, bool, Format);
 /// The interface of the architecture that `own` describes on top of `common`; `None` if it has no `arch` item.
 pub(crate) fn resolve(common: &[Item], own: &[Item], report: &mut Report) -> Option<Abi> {
     let decls = Decls::collect(common, own, report);
-    let (name, props) = own.iter().find_map(|item| match item {
+    let mut described = own.iter().filter_map(|item| match item {
         Item::Arch { name, props } => Some((name, props)),
         _ => None,
-    })?;
+    });
+    let (name, props) = described.next()?;
+    for (other, _) in described {
+        report.error(other.span, "one file describes one architecture").note(name.span, "this one");
+    }
     let mut abi = Abi {
         name: name.text.clone(),
         word: 8,
@@ -237,7 +241,7 @@ impl<'a> Resolver<'a, '_> {
         let names: Vec<&Name> = decl.fields.iter().map(|f| &f.name).collect();
         let (mut fields, mut at, mut align) = (Vec::new(), 0u64, 1u64);
         for member in decl.fields {
-            let ty = self.ty(&member.ty, &names, &[]).unwrap_or(Ty::None);
+            let Some(ty) = self.ty(&member.ty, &names, &[]) else { continue };
             let (size, natural) = self.size_of(&ty).unwrap_or_else(|| {
                 self.report.error(member.name.span, format!("`{}` has no size of its own", member.name.text));
                 (0, 1)
