@@ -29,7 +29,8 @@ fn name_of(signal: i32) -> String {
 
 /// Reports the fault the guest is about to die of, with the instruction and the registers.
 pub(crate) fn report(ctx: &mut ThreadCtx, info: &Info) {
-    if QUIET.load(Ordering::Relaxed) {
+    // A signal that was sent is not a fault.
+    if QUIET.load(Ordering::Relaxed) || info.code() <= 0 {
         return;
     }
     let mut text = String::new();
@@ -62,9 +63,6 @@ pub(crate) fn report(ctx: &mut ThreadCtx, info: &Info) {
 /// In words: what was wrong.
 fn cause(ctx: &ThreadCtx, info: &Info) -> String {
     let addr = info.addr();
-    if info.code() <= 0 {
-        return format!("sent by a process (code {})", info.code());
-    }
     match info.signal() {
         libc::SIGSEGV | libc::SIGBUS => match ctx.process.space.map().find(addr) {
             None => format!("access to {addr:#x}, which is not mapped"),

@@ -10,7 +10,7 @@ use crate::abi::Abi;
 use crate::bypass::Bypass;
 use crate::mem::AddressSpace;
 use crate::options::Options;
-use crate::signal::{Actions, FrameLayout};
+use crate::signal::{Actions, Frame};
 
 /// What all threads of the guest share. Lives until the process ends.
 pub struct Process {
@@ -19,7 +19,7 @@ pub struct Process {
     /// Its Linux interface.
     pub abi: &'static Abi,
     /// Its signal frames.
-    pub frame_layout: &'static FrameLayout,
+    pub frame: Frame,
     /// The command line.
     pub options: Options,
     /// Library functions that run as host code.
@@ -50,7 +50,7 @@ impl Process {
     pub fn new(
         guest: &'static ir::Guest,
         abi: &'static Abi,
-        frame_layout: &'static FrameLayout,
+        frame: Frame,
         options: Options,
         exe: PathBuf,
         sysroot: Option<PathBuf>,
@@ -61,7 +61,7 @@ impl Process {
         let process: &'static Process = Box::leak(Box::new(Process {
             guest,
             abi,
-            frame_layout,
+            frame,
             options,
             bypass,
             space: AddressSpace::default(),

@@ -75,7 +75,7 @@ impl ThreadCtx {
         let next = self.jit.state().pc;
         if self.queue.is_pending() {
             // The signal came first: its handler returns to the call.
-            self.jit.state().pc = next.wrapping_sub(self.process.frame_layout.syscall_len);
+            self.jit.state().pc = next.wrapping_sub(self.process.frame.layout.syscall_len);
             return;
         }
         let number = self.slot(desc.number);
@@ -88,7 +88,7 @@ impl ThreadCtx {
             Ok(value) => self.set_slot(ret, value),
             Err(Errno::NO_RESULT) => {}
             Err(Errno::RESTART) => {
-                self.jit.state().pc = next.wrapping_sub(self.process.frame_layout.syscall_len);
+                self.jit.state().pc = next.wrapping_sub(self.process.frame.layout.syscall_len);
                 self.signals.interrupted_call = Some(next);
             }
             Err(Errno(error)) => self.set_slot(ret, (-i64::from(error)) as u64),

@@ -9,7 +9,7 @@ use crate::loader::{self, LoadError, Program};
 use crate::mem::{Kind, PAGE, Request};
 use crate::process::Process;
 use crate::signal::host::{self, HostStack};
-use crate::signal::{Action, FrameLayout, SIGNALS};
+use crate::signal::{Action, Frame, FrameLayout, SIGNALS};
 use crate::thread::ThreadCtx;
 use crate::{Options, bypass, crash, guest_memory, strace};
 
@@ -43,12 +43,14 @@ fn try_start(options: Options) -> Result<std::convert::Infallible, LoadError> {
     };
     let abi = Abi::of(guest).ok_or_else(|| undescribed("system-call table"))?;
     let layout = FrameLayout::of(guest).ok_or_else(|| undescribed("signal frame"))?;
+    let frame =
+        Frame::new(guest, layout).map_err(|name| undescribed(&format!("place of {name} in the signal frame")))?;
     if let Some(filter) = &options.strace {
         strace::start(abi, filter, options.strace_output.as_deref()).map_err(LoadError::Trace)?;
     }
     let (interpreter, sysroot) = loader::find_interpreter(&program, guest, &options)?;
     let exe = std::fs::canonicalize(&program.path).unwrap_or_else(|_| program.path.clone());
-    let process = Process::new(guest, abi, layout, options, exe, sysroot, &program.argv);
+    let process = Process::new(guest, abi, frame, options, exe, sysroot, &program.argv);
 
     let io_error = |source| LoadError::Io { path: PathBuf::from("(signal stack)"), source };
     let stack = HostStack::install().map_err(io_error)?;
@@ -134,7 +136,7 @@ fn map_sigreturn(process: &Process, program: &Program) -> Result<(), LoadError> 
     let request = Request { addr: 0, len: PAGE, prot, flags, fd: -1, offset: 0, kind: Kind::Vdso };
     let space = &process.space;
     let at = space.map_memory(&request).map_err(fail)?;
-    guest_memory::write(at, process.frame_layout.sigreturn).map_err(fail)?;
+    guest_memory::write(at, process.frame.layout.sigreturn).map_err(fail)?;
     space.protect(at, PAGE, libc::PROT_READ | libc::PROT_EXEC).map_err(fail)?;
     process.set_sigreturn_code(at);
     Ok(())

@@ -1,6 +1,6 @@
 //! System calls on signals.
 
-use super::{Action, AltStack, FrameLayout, SIGNALS, SigSet, bit, fault_signals, frame, host, unblockable};
+use super::{Action, AltStack, FrameLayout, SIGNALS, SigSet, bit, fault_signals, host, unblockable};
 use crate::errno::{Errno, SysResult};
 use crate::guest_memory::{read_u64, read_words, write_u64};
 use crate::thread::ThreadCtx;
@@ -20,7 +20,7 @@ pub fn rt_sigaction(ctx: &mut ThreadCtx, args: [u64; 6]) -> SysResult {
     if !(1..=SIGNALS).contains(&signal) || new != 0 && unblockable() & bit(signal) != 0 {
         return Err(Errno::EINVAL);
     }
-    let layout = ctx.process.frame_layout;
+    let layout = ctx.process.frame.layout;
     let current = if new != 0 {
         let action = read_action(layout, new)?;
         let previous = ctx.actions.set(signal, action);
@@ -118,9 +118,9 @@ pub fn rt_sigtimedwait(ctx: &mut ThreadCtx, args: [u64; 6]) -> SysResult {
 
 /// `rt_sigreturn()`
 pub fn rt_sigreturn(ctx: &mut ThreadCtx, _args: [u64; 6]) -> SysResult {
-    let (guest, layout) = (ctx.process.guest, ctx.process.frame_layout);
+    let (guest, frame) = (ctx.process.guest, &ctx.process.frame);
     let sp = ctx.sp();
-    match frame::read(guest, layout, ctx.jit.state(), sp) {
+    match frame.read(guest, ctx.jit.state(), sp) {
         Ok((mask, alt_stack)) => {
             // As the kernel: errors in the stack part of the frame are ignored.
             let _ = set_alt_stack(ctx, alt_stack);
@@ -158,7 +158,7 @@ fn set_alt_stack(ctx: &mut ThreadCtx, stack: AltStack) -> Result<(), Errno> {
     let mode = stack.flags & !SS_FLAG_BITS;
     ctx.signals.alt_stack = match mode {
         libc::SS_DISABLE => AltStack::default(),
-        0 | libc::SS_ONSTACK if stack.size < ctx.process.frame_layout.min_stack => return Err(Errno::ENOMEM),
+        0 | libc::SS_ONSTACK if stack.size < ctx.process.frame.layout.min_stack => return Err(Errno::ENOMEM),
         0 | libc::SS_ONSTACK => AltStack { flags: stack.flags & SS_FLAG_BITS, ..stack },
         _ => return Err(Errno::EINVAL),
     };

@@ -1,6 +1,7 @@
 //! Delivery: from a queued signal or a fault to the guest's handler, or to the end of the process.
 
-use super::{Action, Info, SigSet, bit, fault_signals, frame, host, unblockable};
+use super::frame::Context;
+use super::{Action, Info, SigSet, bit, fault_signals, host, unblockable};
 use crate::crash;
 use crate::errno::Errno;
 use crate::strace;
@@ -134,8 +135,8 @@ impl ThreadCtx {
     }
 
     fn push_frame(&mut self, info: &Info, action: Action) -> Result<(), Errno> {
-        let guest = self.process.guest;
-        let layout = self.process.frame_layout;
+        let (guest, frame) = (self.process.guest, &self.process.frame);
+        let layout = frame.layout;
         let mut alt_stack = self.signals.alt_stack;
         let sp = self.sp();
         let on_alt = alt_stack.contains(sp);
@@ -144,8 +145,8 @@ impl ThreadCtx {
         if alt_stack.flags & libc::SS_DISABLE == 0 && on_alt {
             alt_stack.flags |= libc::SS_ONSTACK;
         }
-        let context = frame::Context { info: *info, mask: self.signals.mask, alt_stack };
-        let (sp, record) = frame::write(guest, layout, self.jit.state(), top, &context)?;
+        let context = Context { info: *info, mask: self.signals.mask, alt_stack };
+        let sp = frame.write(guest, self.jit.state(), top, &context)?;
         if self.signals.alt_stack.flags & SS_AUTODISARM != 0 {
             self.signals.alt_stack = super::AltStack::default();
         }
@@ -157,11 +158,6 @@ impl ThreadCtx {
         let arguments = [info.signal() as u64, sp + layout.siginfo, sp + layout.ucontext];
         for (slot, value) in guest.abi.int_args.iter().zip(arguments) {
             self.set_slot(*slot, value);
-        }
-        if let (Some(at), Some((frame_pointer, _))) = (record, layout.record)
-            && let Some(slot) = guest.slot(frame_pointer)
-        {
-            self.set_slot(slot, at);
         }
         Ok(())
     }

@@ -12,6 +12,44 @@ use crate::guest_memory;
 const UC_STACK: u64 = 16;
 const UC_SIGMASK: u64 = 40;
 
+/// A layout with the names of its slots looked up.
+pub struct Frame {
+    /// Sizes and offsets.
+    pub layout: &'static FrameLayout,
+    fields: Vec<Field>,
+    record: Option<[Slot; 2]>,
+}
+
+/// One value in the frame.
+struct Field {
+    at: usize,
+    size: usize,
+    value: Value,
+}
+
+enum Value {
+    Slot(Slot),
+    Pc,
+    Packed(Vec<Piece>),
+    FaultAddress,
+    Word(u64),
+}
+
+/// A part of a packed word: `mask` of a source, shifted left by `lo`.
+struct Piece {
+    from: From,
+    mask: u32,
+    lo: u32,
+}
+
+enum From {
+    Slot(Slot),
+    /// Bit of the mode word.
+    Mode(u32),
+    /// Bit of the sticky floating-point flags.
+    Flags(u32),
+}
+
 /// What a frame holds beside the processor state.
 pub(crate) struct Context {
     /// The signal.
@@ -22,156 +60,190 @@ pub(crate) struct Context {
     pub(crate) alt_stack: AltStack,
 }
 
-/// Writes a frame below `top`; returns the stack pointer for the handler and, if the layout has one, the address of the
-/// frame record.
-pub(crate) fn write(
-    guest: &Guest,
-    layout: &FrameLayout,
-    state: &GuestState,
-    top: u64,
-    context: &Context,
-) -> Result<(u64, Option<u64>), Errno> {
-    let align = u64::from(guest.process.entry_sp_align.max(1));
-    let mut sp = top;
-    let mut record_at = None;
-    if let Some((frame_pointer, return_address)) = layout.record {
-        sp = sp.wrapping_sub(16) & !(align - 1);
-        let saved =
-            [named(guest, frame_pointer)?, named(guest, return_address)?].map(|slot| state.get(guest, slot) as u64);
-        guest_memory::write_u64(sp, saved[0])?;
-        guest_memory::write_u64(sp.wrapping_add(8), saved[1])?;
-        record_at = Some(sp);
-    }
-    sp = sp.wrapping_sub(layout.size) & !(align - 1);
-    let mut frame = vec![0; layout.size as usize];
-    fill(guest, layout, state, context, &mut frame)?;
-    guest_memory::write(sp, &frame)?;
-    Ok((sp, record_at))
-}
-
-fn fill(
-    guest: &Guest,
-    layout: &FrameLayout,
-    state: &GuestState,
-    context: &Context,
-    frame: &mut [u8],
-) -> Result<(), Errno> {
-    put(frame, layout.siginfo, &context.info.0);
-    let stack = layout.ucontext + UC_STACK;
-    put(frame, stack, &context.alt_stack.base.to_le_bytes());
-    put(frame, stack + 8, &context.alt_stack.flags.to_le_bytes());
-    put(frame, stack + 16, &context.alt_stack.size.to_le_bytes());
-    put(frame, layout.ucontext + UC_SIGMASK, &context.mask.to_le_bytes());
-    for field in layout.fields {
-        let size = field.size as usize;
-        match field.source {
-            Source::Slots(name, first, count, stride) => {
-                for i in 0..count {
-                    let value = state.get(guest, indexed(guest, name, first + i)?);
-                    put(frame, field.at + u64::from(i) * stride, &value.to_le_bytes()[..size]);
+impl Frame {
+    /// Looks up what `layout` names; `Err` is a name that the guest's spec does not have.
+    pub fn new(guest: &Guest, layout: &'static FrameLayout) -> Result<Frame, String> {
+        let named = |name: &str| guest.slot(name).ok_or_else(|| name.to_owned());
+        let mut fields = Vec::new();
+        for field in layout.fields {
+            let (at, size) = (field.at as usize, field.size as usize);
+            let value = match field.source {
+                Source::Slot(name) => Value::Slot(named(name)?),
+                Source::Slots(name, first, count, stride) => {
+                    for i in 0..count {
+                        let slot = named(&format!("{name}[{}]", first + i))?;
+                        fields.push(Field { at: at + (i * stride as u32) as usize, size, value: Value::Slot(slot) });
+                    }
+                    continue;
                 }
-            }
-            source => {
-                let value = read_source(guest, state, source, &context.info)?;
-                put(frame, field.at, &value.to_le_bytes()[..size]);
-            }
+                Source::Pc => Value::Pc,
+                Source::Packed(parts) => {
+                    Value::Packed(parts.iter().map(|part| piece(guest, *part)).collect::<Result<_, _>>()?)
+                }
+                Source::FaultAddress => Value::FaultAddress,
+                Source::Word(value) => Value::Word(value),
+            };
+            fields.push(Field { at, size, value });
+        }
+        let record = layout.record.map(|(fp, ra)| Ok::<_, String>([named(fp)?, named(ra)?])).transpose()?;
+        Ok(Frame { layout, fields, record })
+    }
+
+    /// Writes a frame below `top`; returns its address, which is the handler's stack pointer. With a frame record, the frame
+    /// pointer is made to point to it.
+    pub(crate) fn write(
+        &self,
+        guest: &Guest,
+        state: &mut GuestState,
+        top: u64,
+        context: &Context,
+    ) -> Result<u64, Errno> {
+        let align = u64::from(guest.process.entry_sp_align.max(1));
+        let mut sp = top;
+        let mut record_at = None;
+        if let Some(slots) = self.record {
+            sp = sp.wrapping_sub(16) & !(align - 1);
+            let saved = slots.map(|slot| (state.get(guest, slot) as u64).to_le_bytes());
+            guest_memory::write(sp, saved.as_flattened())?;
+            record_at = Some((slots[0], sp));
+        }
+        sp = sp.wrapping_sub(self.layout.size) & !(align - 1);
+        let mut frame = vec![0; self.layout.size as usize];
+        self.fill(guest, state, context, &mut frame);
+        guest_memory::write(sp, &frame)?;
+        if let Some((slot, at)) = record_at {
+            state.set(guest, slot, u128::from(at));
+        }
+        Ok(sp)
+    }
+
+    fn fill(&self, guest: &Guest, state: &GuestState, context: &Context, frame: &mut [u8]) {
+        put(frame, self.layout.siginfo as usize, &context.info.0);
+        let stack = (self.layout.ucontext + UC_STACK) as usize;
+        put(frame, stack, &context.alt_stack.base.to_le_bytes());
+        put(frame, stack + 8, &context.alt_stack.flags.to_le_bytes());
+        put(frame, stack + 16, &context.alt_stack.size.to_le_bytes());
+        put(frame, (self.layout.ucontext + UC_SIGMASK) as usize, &context.mask.to_le_bytes());
+        for field in &self.fields {
+            let value = match &field.value {
+                Value::Slot(slot) => state.get(guest, *slot),
+                Value::Pc => u128::from(state.pc),
+                Value::Packed(pieces) => pieces.iter().fold(0, |word, piece| word | piece.read(guest, state)),
+                Value::FaultAddress if context.info.code() > 0 => u128::from(context.info.addr()),
+                Value::FaultAddress => 0,
+                Value::Word(value) => u128::from(*value),
+            };
+            put(frame, field.at, &value.to_le_bytes()[..field.size]);
         }
     }
-    Ok(())
+
+    /// Loads the state of the frame at `sp`; returns the mask and the alternate stack to restore.
+    pub(crate) fn read(&self, guest: &Guest, state: &mut GuestState, sp: u64) -> Result<(SigSet, AltStack), Errno> {
+        let mut frame = vec![0; self.layout.size as usize];
+        guest_memory::read(sp, &mut frame)?;
+        let word = |at: usize, size: usize| {
+            let mut bytes = [0; 16];
+            bytes[..size].copy_from_slice(&frame[at..at + size]);
+            u128::from_le_bytes(bytes)
+        };
+        for field in &self.fields {
+            let value = word(field.at, field.size);
+            match &field.value {
+                Value::Slot(slot) => state.set(guest, *slot, value),
+                Value::Pc => state.pc = value as u64,
+                Value::Packed(pieces) => pieces.iter().for_each(|piece| piece.write(guest, state, value)),
+                Value::FaultAddress | Value::Word(_) => {}
+            }
+        }
+        let stack = (self.layout.ucontext + UC_STACK) as usize;
+        let alt_stack = AltStack {
+            base: word(stack, 8) as u64,
+            flags: word(stack + 8, 4) as i32,
+            size: word(stack + 16, 8) as u64,
+        };
+        Ok((word((self.layout.ucontext + UC_SIGMASK) as usize, 8) as u64, alt_stack))
+    }
 }
 
-fn put(frame: &mut [u8], at: u64, bytes: &[u8]) {
-    frame[at as usize..at as usize + bytes.len()].copy_from_slice(bytes);
+fn put(frame: &mut [u8], at: usize, bytes: &[u8]) {
+    frame[at..at + bytes.len()].copy_from_slice(bytes);
 }
 
-fn read_source(guest: &Guest, state: &GuestState, source: Source, info: &Info) -> Result<u128, Errno> {
-    Ok(match source {
-        Source::Slot(name) => state.get(guest, named(guest, name)?),
-        Source::Slots(..) => 0, // expanded by the callers
-        Source::Pc => u128::from(state.pc),
-        Source::FaultAddress if info.code() > 0 => u128::from(info.addr()),
-        Source::FaultAddress => 0,
-        Source::Word(value) => u128::from(value),
-        Source::Packed(parts) => parts.iter().fold(0, |word, part| word | read_part(guest, state, *part)),
+fn piece(guest: &Guest, part: Part) -> Result<Piece, String> {
+    let mask = |width: u32| ((1u64 << width) - 1) as u32;
+    Ok(match part {
+        Part::Slot(name, lo, width) => {
+            let slot = guest.slot(name).ok_or_else(|| name.to_owned())?;
+            Piece { from: From::Slot(slot), mask: mask(width), lo }
+        }
+        Part::Context(name, lo) => {
+            let context = guest.contexts.iter().find(|context| context.name == name).ok_or_else(|| name.to_owned())?;
+            Piece { from: From::Mode(context.lo), mask: mask(context.width), lo }
+        }
+        Part::Flag(flag, lo) => Piece { from: From::Flags(flag), mask: 1, lo },
     })
 }
 
-fn read_part(guest: &Guest, state: &GuestState, part: Part) -> u128 {
-    match part {
-        Part::Slot(name, lo, width) => {
-            guest.slot(name).map_or(0, |slot| (state.get(guest, slot) & ((1 << width) - 1)) << lo)
+impl Piece {
+    fn read(&self, guest: &Guest, state: &GuestState) -> u128 {
+        let value = match self.from {
+            From::Slot(slot) => state.get(guest, slot) as u32,
+            From::Mode(bit) => state.mode >> bit,
+            From::Flags(bit) => state.fflags >> bit,
+        };
+        u128::from(value & self.mask) << self.lo
+    }
+
+    fn write(&self, guest: &Guest, state: &mut GuestState, word: u128) {
+        let value = (word >> self.lo) as u32 & self.mask;
+        let replace = |old: u32, bit: u32| old & !(self.mask << bit) | value << bit;
+        match self.from {
+            From::Slot(slot) => state.set(guest, slot, u128::from(value)),
+            From::Mode(bit) => state.mode = replace(state.mode, bit),
+            From::Flags(bit) => state.fflags = replace(state.fflags, bit),
         }
-        Part::Context(name, lo) => {
-            let context = guest.contexts.iter().find(|context| context.name == name);
-            context.map_or(0, |c| u128::from(state.mode >> c.lo & mask32(c.width)) << lo)
-        }
-        Part::Flag(flag, lo) => u128::from(state.fflags >> flag & 1) << lo,
     }
 }
 
-/// Loads the state of the frame at `sp`; returns the mask and the alternate stack to restore.
-pub(crate) fn read(
-    guest: &Guest,
-    layout: &FrameLayout,
-    state: &mut GuestState,
-    sp: u64,
-) -> Result<(SigSet, AltStack), Errno> {
-    let mut frame = vec![0; layout.size as usize];
-    guest_memory::read(sp, &mut frame)?;
-    let word = |at: u64, size: u32| {
-        let mut bytes = [0; 16];
-        bytes[..size as usize].copy_from_slice(&frame[at as usize..][..size as usize]);
-        u128::from_le_bytes(bytes)
-    };
-    for field in layout.fields {
-        match field.source {
-            Source::Slot(name) => state.set(guest, named(guest, name)?, word(field.at, field.size)),
-            Source::Slots(name, first, count, stride) => {
-                for i in 0..count {
-                    let value = word(field.at + u64::from(i) * stride, field.size);
-                    state.set(guest, indexed(guest, name, first + i)?, value);
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Every guest has a layout, its names exist, its fields lie in the frame without overlap, and what is written is read.
+    #[test]
+    fn frames_round_trip() {
+        for guest in guests::ALL {
+            let layout = FrameLayout::of(guest).unwrap_or_else(|| panic!("no frame layout for {}", guest.name));
+            let frame = Frame::new(guest, layout).unwrap_or_else(|name| panic!("{}: no slot {name}", guest.name));
+            let mut ends: Vec<(usize, usize)> = frame.fields.iter().map(|f| (f.at, f.at + f.size)).collect();
+            ends.sort_unstable();
+            assert!(ends.windows(2).all(|pair| pair[0].1 <= pair[1].0), "{}: fields overlap", guest.name);
+            assert!(ends.last().is_some_and(|end| end.1 as u64 <= layout.size));
+            let mut before = GuestState::new(guest);
+            for i in 0..guest.slots.len() {
+                before.set(guest, Slot(i as u16), 0x0123_4567_89ab_cdef_u128.rotate_left(i as u32));
+            }
+            before.pc = 0x1234_5678;
+            before.fflags = 0b10_1001;
+            let mut memory = vec![0u8; 16384];
+            let top = memory.as_mut_ptr() as u64 + 16000;
+            let context = Context { info: Info::fault(11, 1, 8), mask: 0x55, alt_stack: AltStack::default() };
+            let sp = frame.write(guest, &mut before, top, &context).unwrap();
+            let mut after = GuestState::new(guest);
+            assert_eq!(frame.read(guest, &mut after, sp), Ok((0x55, AltStack::default())));
+            assert_eq!((after.pc, after.fflags), (before.pc, before.fflags));
+            for field in &frame.fields {
+                if let Value::Slot(slot) = field.value
+                    && frame.record.is_none_or(|record| record[0] != slot)
+                {
+                    assert_eq!(
+                        after.get(guest, slot),
+                        before.get(guest, slot),
+                        "{}",
+                        guest.slots[slot.0 as usize].name
+                    );
                 }
             }
-            Source::Pc => state.pc = word(field.at, field.size) as u64,
-            Source::Packed(parts) => {
-                let value = word(field.at, field.size);
-                parts.iter().for_each(|part| write_part(guest, state, *part, value));
-            }
-            Source::FaultAddress | Source::Word(_) => {}
         }
     }
-    let stack = layout.ucontext + UC_STACK;
-    let alt_stack =
-        AltStack { base: word(stack, 8) as u64, flags: word(stack + 8, 4) as i32, size: word(stack + 16, 8) as u64 };
-    Ok((word(layout.ucontext + UC_SIGMASK, 8) as u64, alt_stack))
-}
-
-fn write_part(guest: &Guest, state: &mut GuestState, part: Part, word: u128) {
-    match part {
-        Part::Slot(name, lo, width) => {
-            if let Some(slot) = guest.slot(name) {
-                state.set(guest, slot, word >> lo & ((1 << width) - 1));
-            }
-        }
-        Part::Context(name, lo) => {
-            if let Some(c) = guest.contexts.iter().find(|context| context.name == name) {
-                let mask = mask32(c.width);
-                state.mode = state.mode & !(mask << c.lo) | ((word >> lo) as u32 & mask) << c.lo;
-            }
-        }
-        Part::Flag(flag, lo) => state.fflags = state.fflags & !(1 << flag) | ((word >> lo) as u32 & 1) << flag,
-    }
-}
-
-fn mask32(width: u32) -> u32 {
-    ((1u64 << width) - 1) as u32
-}
-
-/// A slot the layout names; a layout that does not fit its spec is found out by the test below.
-fn named(guest: &Guest, name: &str) -> Result<Slot, Errno> {
-    guest.slot(name).ok_or(Errno::ENOSYS)
-}
-
-fn indexed(guest: &Guest, name: &str, index: u32) -> Result<Slot, Errno> {
-    named(guest, &format!("{name}[{index}]"))
 }

@@ -11,12 +11,13 @@
 
 pub(crate) mod calls;
 mod deliver;
-pub(crate) mod frame;
+mod frame;
 pub(crate) mod host;
 pub mod layout;
 mod queue;
 
 pub use deliver::die_by_signal;
+pub use frame::Frame;
 pub use layout::FrameLayout;
 pub(crate) use queue::Info;
 pub use queue::Queue;
