@@ -31,7 +31,7 @@ pub struct Function {
     pub group: String,
     /// Arguments.
     pub args: Vec<Arg>,
-    /// Result: an argument's name, `size`, `pointer`, `difference` or `sign`.
+    /// Result: an argument's name, `size`, `pointer` or `difference`.
     pub result: String,
     /// Guests it is for; empty means all.
     pub guests: Vec<String>,
@@ -140,8 +140,8 @@ fn function(line: &str, group: &str) -> Result<Function, String> {
     }
     let (result, guests) = tail.split_once(" for ").unwrap_or((tail, ""));
     let result = result.trim().to_owned();
-    let known = ["size", "pointer", "difference", "sign"].contains(&result.as_str()) || args.iter().any(|a| a.name == result);
-    known.then_some(()).ok_or_else(|| format!("`{result}` is not an argument, size, pointer, difference or sign"))?;
+    let known = ["size", "pointer", "difference"].contains(&result.as_str()) || args.iter().any(|a| a.name == result);
+    known.then_some(()).ok_or_else(|| format!("`{result}` is not an argument, size, pointer or difference"))?;
     let guests = guests.split_whitespace().map(str::to_owned).collect();
     Ok(Function { name: name.trim().to_owned(), group: group.to_owned(), args, result, guests })
 }
@@ -173,8 +173,7 @@ fn memory(ty: &str) -> Option<ArgKind> {
     (cstr || what == "bytes" && extent.is_some()).then_some(ArgKind::Memory { read, written, cstr, extent })
 }
 
-/// The tables, as Rust: `LIBRARIES` and `FUNCTIONS` of `native_lib`'s types. A function that compares is implemented in
-/// one variant for each result: `memcmp_sign`.
+/// The tables, as Rust: `LIBRARIES` and `FUNCTIONS` of `native_lib`'s types.
 #[must_use]
 pub fn emit(libraries: &[Library]) -> String {
     let mut text = String::from("/// Libraries with functions the host can do.\npub static LIBRARIES: &[Library] = &[\n");
@@ -191,10 +190,9 @@ pub fn emit(libraries: &[Library]) -> String {
 }
 
 fn row(library_index: usize, library: &Library, f: &Function) -> String {
-    let variant = if ["difference", "sign"].contains(&f.result.as_str()) { format!("_{}", f.result) } else { String::new() };
     let bytes = f.args.iter().position(|a| a.kind == ArgKind::Size);
     format!(
-        "    Function {{ name: {:?}, group: {:?}, library: &LIBRARIES[{library_index}], guests: &{:?}, args: {}, bytes: {bytes:?}, call: {}::{}{variant} }},\n",
+        "    Function {{ name: {:?}, group: {:?}, library: &LIBRARIES[{library_index}], guests: &{:?}, args: {}, bytes: {bytes:?}, call: {}::{} }},\n",
         f.name, f.group, f.guests, f.args.len(), library.name, f.name,
     )
 }
@@ -211,7 +209,7 @@ mod tests {
             [
                 "2: `bytes[n]` is not int, size, or in/out/inout bytes[n] or cstr",
                 "3: `m` is not a size argument of `g`",
-                "4: `nothing` is not an argument, size, pointer, difference or sign",
+                "4: `nothing` is not an argument, size, pointer or difference",
             ]
         );
     }

@@ -64,10 +64,7 @@ host! {
     }
 
     /// Compares; byte difference.
-    fn memcmp_difference(a, b, n) { int(libc::memcmp(a as *const c_void, b as *const c_void, n as usize)) }
-
-    /// Compares; -1, 0 or 1.
-    fn memcmp_sign(a, b, n) { int(libc::memcmp(a as *const c_void, b as *const c_void, n as usize).signum()) }
+    fn memcmp(a, b, n) { int(libc::memcmp(a as *const c_void, b as *const c_void, n as usize)) }
 
     /// Finds a byte.
     fn memchr(s, c, n) { libc::memchr(s as *const c_void, c as c_int, n as usize) as u64 }
@@ -79,10 +76,10 @@ host! {
     fn strnlen(s, n) { libc::strnlen(s as *const c_char, n as usize) as u64 }
 
     /// Compares; byte difference.
-    fn strcmp_difference(a, b) { int(libc::strcmp(a as *const c_char, b as *const c_char)) }
+    fn strcmp(a, b) { int(libc::strcmp(a as *const c_char, b as *const c_char)) }
 
     /// Compares at most `n` bytes; byte difference.
-    fn strncmp_difference(a, b, n) { int(libc::strncmp(a as *const c_char, b as *const c_char, n as usize)) }
+    fn strncmp(a, b, n) { int(libc::strncmp(a as *const c_char, b as *const c_char, n as usize)) }
 
     /// Copies a string.
     fn strcpy(dst, src) {
@@ -128,11 +125,10 @@ mod tests {
             (a[255], b[255]) = (0, 0);
             // SAFETY: the buffers are 256 bytes and end in zeros.
             unsafe {
-                assert_eq!(memcmp_difference(address(&a), address(&b), 256, 0, 0, 0), 25);
-                assert_eq!(strcmp_difference(address(&b), address(&a), 0, 0, 0, 0) as i64, -25);
-                assert_eq!(strncmp_difference(address(&a), address(&b), n + 1, 0, 0, 0), 25);
-                assert_eq!(strncmp_difference(address(&a), address(&b), n, 0, 0, 0), 0);
-                assert_eq!(memcmp_sign(address(&b), address(&a), 256, 0, 0, 0) as i64, -1);
+                assert_eq!(memcmp(address(&a), address(&b), 256, 0, 0, 0), 25);
+                assert_eq!(strcmp(address(&b), address(&a), 0, 0, 0, 0) as i64, -25);
+                assert_eq!(strncmp(address(&a), address(&b), n + 1, 0, 0, 0), 25);
+                assert_eq!(strncmp(address(&a), address(&b), n, 0, 0, 0), 0);
             }
         }
     }

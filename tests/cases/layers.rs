@@ -1,0 +1,73 @@
+//! The data flows one way through the crates, and no crate knows what it must not.
+
+use std::fs;
+use std::path::{Path, PathBuf};
+
+/// Crate folder and the crates it may depend on (build dependencies included).
+const ALLOWED: [(&str, &[&str]); 7] = [
+    ("codegen", &[]),
+    ("emulator/ir", &["codegen"]),
+    ("emulator/guests", &["codegen", "ir"]),
+    ("emulator/jit", &["ir"]),
+    ("native-lib", &["codegen"]),
+    ("emulator/linux", &["codegen", "guests", "ir", "jit", "native-lib"]),
+    ("emulator", &["guests", "ir", "jit", "linux"]),
+];
+
+#[test]
+fn crates_depend_in_one_direction() {
+    let ours: Vec<&str> = ["codegen", "ir", "guests", "jit", "linux", "native-lib"].to_vec();
+    for (folder, allowed) in ALLOWED {
+        let manifest = fs::read_to_string(tests::root().join(folder).join("Cargo.toml")).unwrap();
+        for line in manifest.split("[dev-dependencies]").next().unwrap().lines() {
+            let name = line.split(['.', ' ', '=']).next().unwrap();
+            let is_dependency = ours.contains(&name) && line.contains(".workspace");
+            assert!(!is_dependency || allowed.contains(&name), "{folder} must not depend on {name}");
+        }
+    }
+}
+
+fn sources(folder: &Path) -> Vec<PathBuf> {
+    let mut found = Vec::new();
+    for entry in fs::read_dir(folder).unwrap().map(|e| e.unwrap().path()) {
+        if entry.is_dir() {
+            found.extend(sources(&entry));
+        } else if entry.extension().is_some_and(|e| e == "rs") {
+            found.push(entry);
+        }
+    }
+    found
+}
+
+/// Code lines of a crate (comments may name examples) outside of its tests.
+fn code_lines(folder: &str) -> Vec<(PathBuf, String)> {
+    let mut lines = Vec::new();
+    for file in sources(&tests::root().join(folder).join("src")) {
+        if file.to_string_lossy().contains("tests") {
+            continue;
+        }
+        let text = fs::read_to_string(&file).unwrap();
+        let code = text.split("#[cfg(test)]").next().unwrap();
+        lines.extend(code.lines().filter(|l| !l.trim_start().starts_with("//")).map(|l| (file.clone(), l.to_owned())));
+    }
+    lines
+}
+
+#[test]
+fn the_translator_names_no_guest() {
+    for folder in ["emulator/jit", "emulator/ir", "codegen"] {
+        for (file, line) in code_lines(folder) {
+            for guest in ["riscv", "mips", "loongarch", "a64"] {
+                assert!(!line.to_lowercase().contains(guest), "{} names a guest: {line}", file.display());
+            }
+        }
+    }
+}
+
+#[test]
+fn generated_code_is_not_committed() {
+    let files = std::process::Command::new("git").args(["ls-files"]).current_dir(tests::root()).output().unwrap();
+    for file in String::from_utf8(files.stdout).unwrap().lines() {
+        assert!(!file.starts_with("target/") && !file.ends_with(".snap.new"), "{file} is made, not written");
+    }
+}

@@ -1,0 +1,7 @@
+//! End-to-end tests: real guest programs under the released emulator.
+
+mod bad_input;
+mod bypass;
+mod debian;
+mod layers;
+mod programs;

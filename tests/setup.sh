@@ -1,0 +1,43 @@
+#!/usr/bin/env bash
+# Installs what the tests need on Debian: the cross compilers, and an arm64 system tree of real programs.
+# Run as root. Does nothing that is already done. The tree goes to target/sysroots/aarch64 and is reached with -L.
+set -euo pipefail
+cd "$(dirname "$0")/.."
+
+packages=(gcc-aarch64-linux-gnu gcc-riscv64-linux-gnu libc6-dev-arm64-cross libc6-dev-riscv64-cross)
+programs=(bash coreutils sed grep findutils gawk sqlite3 python3 perl busybox-static)
+
+install_compilers() {
+    dpkg -s "${packages[@]}" >/dev/null 2>&1 && return
+    apt-get update -q
+    DEBIAN_FRONTEND=noninteractive apt-get install -q -y --no-install-recommends "${packages[@]}"
+}
+
+# The reference of the speed table. Not in every release, so its absence only empties that column.
+install_qemu() {
+    command -v qemu-aarch64 >/dev/null && return
+    DEBIAN_FRONTEND=noninteractive apt-get install -q -y --no-install-recommends qemu-user || echo "qemu-user: not installed"
+}
+
+# A private apt tree resolves and fetches foreign packages without touching the system's own package state.
+fetch_sysroot() { # guest-name debian-architecture programs...
+    local tree=target/sysroots/$1 apt=target/sysroots/apt-$2 arch=$2
+    shift 2
+    [ -e "$tree/.complete" ] && return
+    rm -rf "$tree"
+    mkdir -p "$tree" "$apt"/{state/lists/partial,cache/archives/partial}
+    : >"$apt/state/status"
+    local options=(-q -o "Dir::State=$PWD/$apt/state" -o "Dir::State::status=$PWD/$apt/state/status" -o "Dir::Cache=$PWD/$apt/cache"
+        -o "APT::Architecture=$arch" -o "APT::Architectures=$arch" -o "Debug::NoLocking=1" -o "APT::Sandbox::User=root")
+    apt-get "${options[@]}" update
+    apt-get "${options[@]}" install -y --no-install-recommends --download-only "$@"
+    for package in "$apt"/cache/archives/*.deb; do
+        dpkg-deb -x "$package" "$tree"
+    done
+    rm -rf "$apt"
+    touch "$tree/.complete"
+}
+
+install_compilers
+install_qemu
+fetch_sysroot aarch64 arm64 "${programs[@]}"

@@ -1,0 +1,70 @@
+//! Guest programs in C, compiled once for each guest into the target directory.
+
+use std::path::{Path, PathBuf};
+use std::process::Command;
+
+/// Guests with a Debian cross compiler.
+pub const GUESTS: [&str; 2] = ["aarch64", "riscv64"];
+
+/// How a program is linked.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Link {
+    /// No loader needed.
+    Static,
+    /// Position-independent, no loader needed.
+    StaticPie,
+    /// By the guest's dynamic loader.
+    Dynamic,
+}
+
+/// Compiles `tests/<source>` for `guest` ("native" for the host) and gives the program's path. Warnings are errors, but for those about the bad accesses that some programs make on purpose.
+///
+/// # Panics
+/// If the compiler is missing or refuses the source; the message says how to get one.
+#[must_use]
+pub fn build(source: &str, guest: &str, link: Link) -> PathBuf {
+    let from = crate::root().join("tests").join(source);
+    let name = from.file_stem().expect("a file").to_string_lossy().into_owned();
+    let directory = crate::root().join("target/guest-programs").join(guest);
+    std::fs::create_dir_all(&directory).expect("the target directory is writable");
+    let to = directory.join(format!("{name}-{link:?}").to_lowercase());
+    if !newer(&to, &from) {
+        compile(&from, &to, guest, link);
+    }
+    to
+}
+
+fn newer(file: &Path, than: &Path) -> bool {
+    let time = |p: &Path| p.metadata().and_then(|m| m.modified()).ok();
+    time(file).is_some_and(|file| Some(file) > time(than))
+}
+
+fn compile(from: &Path, to: &Path, guest: &str, link: Link) {
+    let compiler = if guest == "native" { "gcc".to_owned() } else { format!("{guest}-linux-gnu-gcc") };
+    // Under a name of its own first: several tests may want the same program at once.
+    let fresh = to.with_extension(format!("{}-{:?}", std::process::id(), std::thread::current().id()));
+    let link = match link {
+        Link::Static => &["-static"][..],
+        Link::StaticPie => &["-static-pie"],
+        Link::Dynamic => &[],
+    };
+    let status = Command::new(&compiler)
+        .args([
+            "-O2",
+            "-Wall",
+            "-Werror",
+            "-Wno-array-bounds",
+            "-Wno-stringop-overread",
+            "-Wno-nonnull",
+            "-pthread",
+            "-o",
+        ])
+        .arg(&fresh)
+        .args(link)
+        .arg(from)
+        .arg("-lm")
+        .status()
+        .unwrap_or_else(|e| panic!("{compiler}: {e}; tests/setup.sh installs it"));
+    assert!(status.success(), "{compiler} refuses {}", from.display());
+    std::fs::rename(&fresh, to).expect("same directory");
+}
