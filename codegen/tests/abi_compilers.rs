@@ -56,6 +56,14 @@ const STRUCTURES: [(&str, &str, &str); 38] = [
     ("winsize", "struct winsize", "asm/termios.h"),
 ];
 
+/// Signal contexts: architecture, our structure, C's, header.
+const CONTEXTS: [(&str, &str, &str, &str); 4] = [
+    ("aarch64", "mcontext", "struct sigcontext", "asm/sigcontext.h"),
+    ("aarch64", "fpsimd_context", "struct fpsimd_context", "asm/sigcontext.h"),
+    ("aarch64", "ucontext", "struct ucontext", "linux/signal.h asm/sigcontext.h asm/ucontext.h"),
+    ("riscv64", "ucontext", "struct ucontext", "linux/signal.h asm/sigcontext.h asm/ucontext.h"),
+];
+
 /// Headers that between them define the constants.
 const CONSTANTS: &str = "asm/ioctls.h errno.h fcntl.h linux/auxvec.h linux/close_range.h linux/falloc.h linux/fiemap.h linux/fs.h \
     linux/futex.h linux/if_tun.h linux/kcmp.h linux/membarrier.h linux/memfd.h linux/openat2.h linux/random.h linux/seccomp.h \
@@ -173,17 +181,25 @@ fn constants_are_the_kernels() {
 fn structures_are_laid_out_as_the_kernels() {
     for_each(|abi, compiler| {
         let mut wrong = String::new();
-        for (ours, c, header) in STRUCTURES {
+        let contexts =
+            CONTEXTS.iter().filter(|(arch, ..)| *arch == abi.name).map(|(_, ours, c, header)| (*ours, *c, *header));
+        for (ours, c, header) in STRUCTURES.into_iter().chain(contexts) {
             let s = abi.structs.get(ours).unwrap_or_else(|| panic!("{}: no structure {ours}", abi.name));
-            let mut source = format!("#define _GNU_SOURCE\n#include <stddef.h>\n#include <{header}>\n");
+            let includes = header.split(' ').map(|h| format!("#include <{h}>\n")).collect::<String>();
+            let mut source = format!("#define _GNU_SOURCE\n#include <stddef.h>\n{includes}");
             let size = s.size;
             let _ = writeln!(source, "_Static_assert(sizeof({c}) == {size}, \"{ours} is not {size} bytes\");");
             for field in s.fields.iter().filter(|f| !f.name.starts_with("__")) {
                 let (name, at, size) = (&field.name, field.offset, field.size);
                 let place = c_field(name);
+                let size_holds = if place.ends_with(']') {
+                    String::from("1")
+                } else {
+                    format!("sizeof((({c} *)0)->{place}) == {size}")
+                };
                 let _ = writeln!(
                     source,
-                    "_Static_assert(offsetof({c}, {place}) == {at} && sizeof((({c} *)0)->{place}) == {size}, \
+                    "_Static_assert(offsetof({c}, {place}) == {at} && {size_holds}, \
                      \"{ours}.{name} is not {size} bytes at {at}\");"
                 );
             }
@@ -204,6 +220,9 @@ fn c_field(name: &str) -> &str {
         "si_utime" => "_sifields._sigchld._utime",
         "si_stime" => "_sifields._sigchld._stime",
         "sigev_tid" => "_sigev_un._tid",
+        // Records inside the area reserved for extensions.
+        "fpsimd" => "__reserved[0]",
+        "end" => "__reserved[528]",
         other => other,
     }
 }

@@ -202,24 +202,26 @@ pub(crate) struct SlotRange {
     pub(crate) index: Option<(u64, u64)>,
 }
 
-/// A line of `save { … }`.
+/// A part of a packed word.
 #[derive(Clone, PartialEq, Eq, Debug)]
-pub(crate) enum Save {
-    /// `path = slots;`
-    Slots(FieldPath, SlotRange),
-    /// `path = { N @31, Z @30 };`: bits of an integer.
-    Bits(FieldPath, Vec<(SlotRange, u64)>),
-    /// `path = 1234;`
-    Const(FieldPath, u64),
+pub(crate) enum Part {
+    /// `N @31`, `bank[3] : 5 @8`: bits of a slot.
+    Slot(SlotRange, u64, u64),
+    /// `context frm @5`.
+    Context(Name, u64),
+    /// `flag invalid @0`: a sticky floating-point flag.
+    Flag(Name, u64),
 }
 
-/// Value given to a register when a handler starts.
+/// What a field of the frame holds.
 #[derive(Clone, PartialEq, Eq, Debug)]
-pub(crate) enum Enter {
-    /// Signal number, handler address, restorer address: by word.
-    Word(Name),
-    /// Address of a part of the frame.
-    AddressOf(FieldPath),
+pub(crate) enum Save {
+    /// Registers; also the words `pc` and `fault_address`.
+    Slots(SlotRange),
+    /// Bits from several places.
+    Parts(Vec<Part>),
+    /// A constant.
+    Const(u64),
 }
 
 /// Layout and contents of the frame a signal handler runs on.
@@ -227,18 +229,14 @@ pub(crate) enum Enter {
 pub(crate) struct SignalFrame {
     /// Structure.
     pub(crate) frame: Name,
-    /// Place, for messages.
-    pub(crate) span: Span,
-    /// Alignment of the frame's address.
-    pub(crate) align: u64,
-    /// Roles: `siginfo`, `mask`, `stack`, … and the field that plays it.
+    /// `siginfo = path; ucontext = path;`
     pub(crate) roles: Vec<(Name, FieldPath)>,
+    /// `min_stack = 5120; syscall_len = 4;`
+    pub(crate) sizes: Vec<(Name, u64)>,
+    /// Frame pointer and return address that form a frame record above the frame.
+    pub(crate) record: Option<(SlotRange, SlotRange)>,
     /// State kept in the frame, and restored from it.
-    pub(crate) save: Vec<Save>,
-    /// Written to the frame and never read back.
-    pub(crate) store: Vec<Save>,
-    /// Registers at entry.
-    pub(crate) enter: Vec<(SlotRange, Enter)>,
-    /// Code of the trampoline used when the program gives no restorer.
-    pub(crate) trampoline: Vec<u64>,
+    pub(crate) save: Vec<(FieldPath, Save)>,
+    /// Instruction words of the code that returns from a handler.
+    pub(crate) sigreturn: Vec<u64>,
 }

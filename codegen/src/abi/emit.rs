@@ -5,7 +5,7 @@ use quote::{format_ident, quote};
 
 use super::convert::{Move, Pair};
 use super::model::{
-    Abi, Body, Bytes, Dir, Enter, Format, Len, Place, Save, SetKind, SignalFrame, Struct, Syscall, Terminated, Ty,
+    Abi, Body, Bytes, Dir, Format, Len, Part, Save, SetKind, SignalFrame, Struct, Syscall, Terminated, Ty,
 };
 use super::report::{FileId, Report};
 
@@ -19,12 +19,14 @@ pub(crate) fn module(guest: &Abi, host: &Abi, file_of: &dyn Fn(FileId) -> String
     let calls = guest.numbers.iter().map(|(number, name)| call(&pair, *number, name, file_of));
     let set_refs = guest.sets.keys().map(|name| static_name("SET", name));
     let struct_refs = guest.structs.keys().map(|name| static_name("STRUCT", name));
-    let frame = option(guest.frame.as_ref().map(signal_frame));
+    let frame = option(guest.frame.as_ref().map(|frame| signal_frame(&guest.name, frame)));
     let Abi { name, machine, word, big_endian, .. } = guest;
     quote! {
         pub(crate) mod #module {
             #[allow(unused_imports)]
             use crate::abi::*;
+            #[allow(unused_imports)]
+            use crate::signal::layout;
             #(#sets)*
             #(#structs)*
             #[doc = concat!("Linux on ", #name, ".")]
@@ -201,49 +203,51 @@ fn length(len: Len) -> TokenStream {
     }
 }
 
-fn signal_frame(frame: &SignalFrame) -> TokenStream {
-    let (size, align) = (frame.size as u32, frame.align as u32);
-    let roles = frame.roles.iter().map(|(role, p)| {
-        let p = place(*p);
-        quote!((#role, #p))
+fn signal_frame(guest: &str, frame: &SignalFrame) -> TokenStream {
+    let SignalFrame { size, siginfo, ucontext, has_restorer, min_stack, syscall_len, sigreturn, .. } = frame;
+    let record = option(frame.record.as_ref().map(|(frame_pointer, back)| quote!((#frame_pointer, #back))));
+    let fields = frame.save.iter().map(|(at, size, save)| {
+        let (size, source) = (*size as u32, source(save, *size));
+        quote!(layout::Field { at: #at, size: #size, source: #source })
     });
-    let save = frame.save.iter().map(saved);
-    let store = frame.store.iter().map(saved);
-    let enter = frame.enter.iter().map(|(slot, value)| {
-        let value = match value {
-            Enter::Signal => quote!(Enter::Signal),
-            Enter::Handler => quote!(Enter::Handler),
-            Enter::Restorer => quote!(Enter::Restorer),
-            Enter::Frame(offset) => quote!(Enter::Frame(#offset)),
-        };
-        quote!((#slot, #value))
-    });
-    let trampoline = &frame.trampoline;
-    quote!(SignalFrame {
-        size: #size, align: #align, roles: &[#(#roles),*], save: &[#(#save),*], store: &[#(#store),*],
-        enter: &[#(#enter),*], trampoline: &[#(#trampoline),*],
+    quote!(&layout::FrameLayout {
+        guest: #guest, size: #size, siginfo: #siginfo, ucontext: #ucontext, fields: &[#(#fields),*], record: #record,
+        has_restorer: #has_restorer, min_stack: #min_stack, syscall_len: #syscall_len, sigreturn: &[#(#sigreturn),*],
     })
 }
 
-fn saved((p, save): &(Place, Save)) -> TokenStream {
-    let p = place(*p);
-    let save = match save {
-        Save::Slot(slot) => quote!(Save::Slot(#slot)),
-        Save::Const(value) => quote!(Save::Const(#value)),
-        Save::Bits(bits) => {
-            let bits = bits.iter().map(|(slot, bit)| {
-                let bit = *bit as u8;
-                quote!((#slot, #bit))
-            });
-            quote!(Save::Bits(&[#(#bits),*]))
+fn source(save: &Save, stride: u64) -> TokenStream {
+    match save {
+        Save::Slot(slot) => quote!(layout::Source::Slot(#slot)),
+        Save::Slots(bank, first, count) => {
+            let (first, count) = (*first as u32, *count as u32);
+            quote!(layout::Source::Slots(#bank, #first, #count, #stride))
         }
-    };
-    quote!((#p, #save))
+        Save::Pc => quote!(layout::Source::Pc),
+        Save::FaultAddress => quote!(layout::Source::FaultAddress),
+        Save::Const(value) => quote!(layout::Source::Word(#value)),
+        Save::Packed(parts) => {
+            let parts = parts.iter().map(part);
+            quote!(layout::Source::Packed(&[#(#parts),*]))
+        }
+    }
 }
 
-fn place(p: Place) -> TokenStream {
-    let (at, size) = (p.offset as u32, p.size as u32);
-    quote!(Place { at: #at, size: #size })
+fn part(part: &Part) -> TokenStream {
+    match part {
+        Part::Slot(slot, bit, width) => {
+            let (bit, width) = (*bit as u32, *width as u32);
+            quote!(layout::Part::Slot(#slot, #bit, #width))
+        }
+        Part::Context(name, bit) => {
+            let bit = *bit as u32;
+            quote!(layout::Part::Context(#name, #bit))
+        }
+        Part::Flag(number, bit) => {
+            let (number, bit) = (*number as u32, *bit as u32);
+            quote!(layout::Part::Flag(#number, #bit))
+        }
+    }
 }
 
 fn option(tokens: Option<TokenStream>) -> TokenStream {

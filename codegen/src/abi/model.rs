@@ -234,40 +234,32 @@ pub struct Syscall {
     pub span: Span,
 }
 
-/// A place in the signal frame.
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub struct Place {
-    /// Offset in bytes from the frame's start.
-    pub offset: u64,
-    /// Size in bytes.
-    pub size: u64,
+/// A part of a packed word of the signal frame.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub enum Part {
+    /// Low bits of a slot: name, lowest bit in the word, width.
+    Slot(String, u64, u64),
+    /// A translate-time context: name, lowest bit.
+    Context(String, u64),
+    /// A sticky floating-point flag: number in the order of the IR's `fflags`, bit.
+    Flag(u64, u64),
 }
 
-/// Guest state by slot name (`gpr[3]`) or `pc`.
-pub type Slot = String;
-
-/// What a place of the frame holds.
+/// What a field of the signal frame holds.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub enum Save {
     /// A slot.
-    Slot(Slot),
-    /// Bits of an integer: slot and bit number.
-    Bits(Vec<(Slot, u64)>),
+    Slot(String),
+    /// Elements of a bank: name, first index, count.
+    Slots(String, u64, u64),
+    /// Program counter.
+    Pc,
+    /// Address of the fault.
+    FaultAddress,
+    /// Bits from several places.
+    Packed(Vec<Part>),
     /// A constant.
     Const(u64),
-}
-
-/// What a register gets when a handler starts.
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub enum Enter {
-    /// Number of the signal.
-    Signal,
-    /// Address of the handler.
-    Handler,
-    /// Address of the restorer or trampoline.
-    Restorer,
-    /// Frame plus bytes.
-    Frame(u64),
 }
 
 /// The signal frame.
@@ -275,18 +267,22 @@ pub enum Enter {
 pub struct SignalFrame {
     /// Size in bytes.
     pub size: u64,
-    /// Alignment of its address.
-    pub align: u64,
-    /// Fields with a role.
-    pub roles: Vec<(String, Place)>,
-    /// Written at delivery and read at return.
-    pub save: Vec<(Place, Save)>,
-    /// Written at delivery only.
-    pub store: Vec<(Place, Save)>,
-    /// Registers at entry.
-    pub enter: Vec<(Slot, Enter)>,
-    /// Instruction words that call `rt_sigreturn`.
-    pub trampoline: Vec<u32>,
+    /// Offset of the `siginfo_t`.
+    pub siginfo: u64,
+    /// Offset of the `ucontext_t`.
+    pub ucontext: u64,
+    /// Offset, element size and contents.
+    pub save: Vec<(u64, u64, Save)>,
+    /// Frame pointer and return address of a frame record above the frame.
+    pub record: Option<(String, String)>,
+    /// `struct sigaction` has a restorer.
+    pub has_restorer: bool,
+    /// Smallest alternate stack in bytes.
+    pub min_stack: u64,
+    /// Bytes of the system-call instruction.
+    pub syscall_len: u64,
+    /// Code that returns from a handler.
+    pub sigreturn: Vec<u8>,
 }
 
 /// The Linux interface of an architecture.

@@ -1,7 +1,7 @@
 //! Text to [`Item`]s: one function per production of the grammar in `isa-specs/linux/README.md`.
 
 use super::ast::{Body, Dir, Entry, Item, Len, Member, Name, Prop, Save, SetKind, SlotRange, TypeExpr, Value};
-use super::ast::{Enter, FieldPath, SignalFrame};
+use super::ast::{FieldPath, Part, SignalFrame};
 use super::lexer::{Tok, lex};
 use super::report::{FileId, Report, Span};
 
@@ -45,7 +45,7 @@ impl Parser<'_> {
             "syscall" => self.syscall(false),
             "numbers" => self.numbers(),
             "arch" => self.arch(),
-            "signal_frame" => self.signal_frame(word.span),
+            "signal_frame" => self.signal_frame(),
             "amend" => match self.name("`flags` or `enum`")?.text.as_str() {
                 "flags" => self.set(SetKind::Flags, true),
                 "enum" => self.set(SetKind::Enum, true),
@@ -296,94 +296,81 @@ impl Parser<'_> {
         Ok(Item::Arch { name, props })
     }
 
-    fn signal_frame(&mut self, span: Span) -> Parsed<Item> {
+    fn signal_frame(&mut self) -> Parsed<Item> {
         let frame = self.name("a structure")?;
-        let mut out = SignalFrame {
-            frame,
-            span,
-            align: 16,
-            roles: Vec::new(),
-            save: Vec::new(),
-            store: Vec::new(),
-            enter: Vec::new(),
-            trampoline: Vec::new(),
-        };
+        let (roles, sizes, save, sigreturn) = (Vec::new(), Vec::new(), Vec::new(), Vec::new());
+        let mut out = SignalFrame { frame, roles, sizes, record: None, save, sigreturn };
         self.expect("{")?;
         while !self.punct("}") {
-            let key = self.name("`align`, `save`, `store`, `enter`, `trampoline` or a role")?;
-            match key.text.as_str() {
-                "save" => out.save = self.save_lines()?,
-                "store" => out.store = self.save_lines()?,
-                "enter" => out.enter = self.enter_lines()?,
-                "trampoline" => out.trampoline = self.words()?,
-                "align" => {
-                    self.expect("=")?;
-                    out.align = self.int("an alignment")?.0;
-                    self.expect(";")?;
-                }
-                _ => {
-                    self.expect("=")?;
-                    let path = self.field_path()?;
-                    self.expect(";")?;
-                    out.roles.push((key, path));
-                }
+            let key =
+                self.name("`siginfo`, `ucontext`, `record`, `min_stack`, `syscall_len`, `sigreturn` or `save`")?;
+            if key.text == "save" {
+                out.save = self.save_lines()?;
+                continue;
             }
+            self.expect("=")?;
+            match key.text.as_str() {
+                "sigreturn" => out.sigreturn = self.words()?,
+                "record" => {
+                    let frame_pointer = self.slots()?;
+                    self.expect(",")?;
+                    out.record = Some((frame_pointer, self.slots()?));
+                }
+                _ if matches!(self.peek(), Tok::Int(_)) => out.sizes.push((key, self.int("a size")?.0)),
+                _ => out.roles.push((key, self.field_path()?)),
+            }
+            self.expect(";")?;
         }
         Ok(Item::SignalFrame(out))
     }
 
-    fn save_lines(&mut self) -> Parsed<Vec<Save>> {
+    fn save_lines(&mut self) -> Parsed<Vec<(FieldPath, Save)>> {
         self.expect("{")?;
         let mut lines = Vec::new();
         while !self.punct("}") {
             let path = self.field_path()?;
             self.expect("=")?;
-            lines.push(if let Tok::Int(value) = *self.peek() {
+            let save = if let Tok::Int(value) = *self.peek() {
                 self.at += 1;
-                Save::Const(path, value)
+                Save::Const(value)
             } else if self.punct("{") {
-                let mut bits = Vec::new();
-                while !self.punct("}") {
-                    let slot = self.slots()?;
-                    self.expect("@")?;
-                    bits.push((slot, self.int("a bit number")?.0));
-                    self.punct(",");
-                }
-                Save::Bits(path, bits)
+                Save::Parts(self.parts()?)
             } else {
-                Save::Slots(path, self.slots()?)
-            });
+                Save::Slots(self.slots()?)
+            };
             self.expect(";")?;
+            lines.push((path, save));
         }
         Ok(lines)
     }
 
-    fn enter_lines(&mut self) -> Parsed<Vec<(SlotRange, Enter)>> {
-        self.expect("{")?;
-        let mut lines = Vec::new();
+    /// `N @31, context frm @5, flag invalid @0 }`
+    fn parts(&mut self) -> Parsed<Vec<Part>> {
+        let mut parts = Vec::new();
         while !self.punct("}") {
+            let context = self.word("context");
+            let flag = !context && self.word("flag");
             let slot = self.slots()?;
-            self.expect("=")?;
-            let value = if self.punct("&") {
-                Enter::AddressOf(self.field_path()?)
-            } else {
-                Enter::Word(self.name("signal, handler, restorer or &field")?)
-            };
-            self.expect(";")?;
-            lines.push((slot, value));
+            let width = if self.punct(":") { self.int("a width")?.0 } else { 1 };
+            self.expect("@")?;
+            let (bit, _) = self.int("a bit number")?;
+            parts.push(match (context, flag) {
+                (true, _) => Part::Context(slot.name, bit),
+                (_, true) => Part::Flag(slot.name, bit),
+                _ => Part::Slot(slot, width, bit),
+            });
+            self.punct(",");
         }
-        Ok(lines)
+        Ok(parts)
     }
 
     fn words(&mut self) -> Parsed<Vec<u64>> {
-        self.expect("=")?;
         self.expect("[")?;
         let mut words = Vec::new();
         while !self.punct("]") {
             words.push(self.int("a 32-bit instruction word")?.0);
             self.punct(",");
         }
-        self.expect(";")?;
         Ok(words)
     }
 

@@ -1,8 +1,11 @@
 //! `signal_frame`: paths into structures become offsets, register ranges become slots.
 
-use super::ast;
-use super::model::{Abi, Enter, Len, Place, Save, SignalFrame, Slot, Ty};
+use super::ast::{self, FieldPath, Name, SlotRange};
+use super::model::{Abi, Len, Part, Save, SignalFrame, Ty};
 use super::report::Report;
+
+/// Sticky flags in the order of the IR's `fflags`.
+const FLAGS: [&str; 6] = ["invalid", "denormal", "divide", "overflow", "underflow", "inexact"];
 
 /// The frame that `decl` describes.
 pub(crate) fn resolve(decl: &ast::SignalFrame, abi: &Abi, report: &mut Report) -> Option<SignalFrame> {
@@ -10,76 +13,102 @@ pub(crate) fn resolve(decl: &ast::SignalFrame, abi: &Abi, report: &mut Report) -
         report.error(decl.frame.span, format!("there is no structure called `{}`", decl.frame.text));
         return None;
     };
-    let size = frame.size;
-    let mut roles = Vec::new();
+    let (mut siginfo, mut ucontext) = (None, None);
     for (role, path) in &decl.roles {
-        roles.push((role.text.clone(), place(path, &decl.frame.text, abi, report)?.0));
-    }
-    let save = saves(&decl.save, &decl.frame.text, abi, report);
-    let store = saves(&decl.store, &decl.frame.text, abi, report);
-    let mut enter = Vec::new();
-    for (register, value) in &decl.enter {
-        let value = match value {
-            ast::Enter::Word(word) => match word.text.as_str() {
-                "signal" => Enter::Signal,
-                "handler" => Enter::Handler,
-                "restorer" => Enter::Restorer,
-                "frame" => Enter::Frame(0),
-                other => {
-                    let message = format!("`{other}` is not known at handler entry");
-                    report.error(word.span, message).help("values: signal, handler, restorer, frame, &field");
-                    continue;
-                }
-            },
-            ast::Enter::AddressOf(path) => match place(path, &decl.frame.text, abi, report) {
-                Some((place, _)) => Enter::Frame(place.offset),
-                None => continue,
-            },
-        };
-        enter.extend(slots(register).into_iter().map(|slot| (slot, value)));
-    }
-    let mut trampoline = Vec::new();
-    for word in &decl.trampoline {
-        match u32::try_from(*word) {
-            Ok(word) => trampoline.push(word),
-            Err(_) => {
-                report.error(decl.span, "an instruction word of `trampoline` has more than 32 bits");
-            }
+        let at = place(path, &decl.frame.text, abi, report)?.offset;
+        match role.text.as_str() {
+            "siginfo" => siginfo = Some(at),
+            "ucontext" => ucontext = Some(at),
+            _ => unknown(role, report),
         }
     }
-    Some(SignalFrame { size, align: decl.align, roles, save, store, enter, trampoline })
+    let (mut min_stack, mut syscall_len) = (None, None);
+    for (key, value) in &decl.sizes {
+        match key.text.as_str() {
+            "min_stack" => min_stack = Some(*value),
+            "syscall_len" => syscall_len = Some(*value),
+            _ => unknown(key, report),
+        }
+    }
+    let (Some(siginfo), Some(ucontext), Some(min_stack), Some(syscall_len)) =
+        (siginfo, ucontext, min_stack, syscall_len)
+    else {
+        report.error(decl.frame.span, "a signal frame needs `siginfo`, `ucontext`, `min_stack` and `syscall_len`");
+        return None;
+    };
+    let mut save = Vec::new();
+    for (path, what) in &decl.save {
+        save.extend(saved(path, what, &decl.frame.text, abi, report));
+    }
+    let words = decl.sigreturn.iter().map(|word| *word as u32);
+    let bytes = |word: u32| if abi.big_endian { word.to_be_bytes() } else { word.to_le_bytes() };
+    Some(SignalFrame {
+        size: frame.size,
+        siginfo,
+        ucontext,
+        save,
+        record: decl.record.as_ref().map(|(frame_pointer, back)| (slot(frame_pointer), slot(back))),
+        has_restorer: abi.structs.get("sigaction").is_some_and(|s| s.fields.iter().any(|f| f.name == "sa_restorer")),
+        min_stack,
+        syscall_len,
+        sigreturn: words.flat_map(bytes).collect(),
+    })
 }
 
-fn saves(lines: &[ast::Save], frame: &str, abi: &Abi, report: &mut Report) -> Vec<(Place, Save)> {
-    let mut out = Vec::new();
-    for line in lines {
-        match line {
-            ast::Save::Const(path, value) => {
-                out.extend(place(path, frame, abi, report).map(|(p, _)| (p, Save::Const(*value))));
-            }
-            ast::Save::Bits(path, bits) => {
-                let bits = bits.iter().flat_map(|(range, bit)| slots(range).into_iter().zip(*bit..)).collect();
-                out.extend(place(path, frame, abi, report).map(|(p, _)| (p, Save::Bits(bits))));
-            }
-            ast::Save::Slots(path, range) => {
-                let Some((whole, count)) = place(path, frame, abi, report) else { continue };
-                let names = slots(range);
-                if names.len() as u64 != count {
-                    let message = format!("{} registers for {count} elements", names.len());
+fn unknown(key: &Name, report: &mut Report) {
+    report.error(key.span, format!("`{}` is not a property of a signal frame, or not of this kind", key.text));
+}
+
+fn saved(path: &FieldPath, what: &ast::Save, frame: &str, abi: &Abi, report: &mut Report) -> Option<(u64, u64, Save)> {
+    let place = place(path, frame, abi, report)?;
+    let save = match what {
+        ast::Save::Const(value) => Save::Const(*value),
+        ast::Save::Parts(list) => Save::Packed(list.iter().filter_map(|part| resolve_part(part, report)).collect()),
+        ast::Save::Slots(range) => match (range.name.text.as_str(), range.index) {
+            ("pc", None) => Save::Pc,
+            ("fault_address", None) => Save::FaultAddress,
+            (name, Some((first, last))) if first != last => {
+                let count = (last + 1).saturating_sub(first);
+                if count != place.count {
+                    let message = format!("{count} registers for {} elements", place.count);
                     report.error(range.name.span, message);
-                    continue;
+                    return None;
                 }
-                let size = whole.size / count;
-                let places = (0..).map(|i| Place { offset: whole.offset + i * size, size });
-                out.extend(places.zip(names.into_iter().map(Save::Slot)));
+                Save::Slots(name.to_owned(), first, count)
             }
-        }
-    }
-    out
+            _ => Save::Slot(slot(range)),
+        },
+    };
+    Some((place.offset, place.size / place.count, save))
 }
 
-/// Place of a field, and how many elements it has.
-fn place(path: &[ast::Name], frame: &str, abi: &Abi, report: &mut Report) -> Option<(Place, u64)> {
+fn resolve_part(part: &ast::Part, report: &mut Report) -> Option<Part> {
+    Some(match part {
+        ast::Part::Slot(range, width, bit) => Part::Slot(slot(range), *bit, *width),
+        ast::Part::Context(name, bit) => Part::Context(name.text.clone(), *bit),
+        ast::Part::Flag(name, bit) => {
+            let Some(number) = FLAGS.iter().position(|flag| *flag == name.text) else {
+                report
+                    .error(name.span, format!("`{}` is not a floating-point flag", name.text))
+                    .help(format!("flags: {}", FLAGS.join(" ")));
+                return None;
+            };
+            Part::Flag(number as u64, *bit)
+        }
+    })
+}
+
+/// Where a field is.
+struct Place {
+    /// From the frame's start, in bytes.
+    offset: u64,
+    /// Bytes in all.
+    size: u64,
+    /// Elements; 1 if it is no array.
+    count: u64,
+}
+
+fn place(path: &FieldPath, frame: &str, abi: &Abi, report: &mut Report) -> Option<Place> {
     let (mut owner, mut offset, mut found) = (frame.to_owned(), 0, None);
     for name in path {
         let field = abi.structs.get(&owner).and_then(|s| s.fields.iter().find(|f| f.name == name.text));
@@ -89,21 +118,22 @@ fn place(path: &[ast::Name], frame: &str, abi: &Abi, report: &mut Report) -> Opt
         };
         offset += field.offset;
         let count = match &field.ty {
-            Ty::Array(_, Len::Fixed(n)) => *n,
+            Ty::Array(_, Len::Fixed(n)) => (*n).max(1),
             _ => 1,
         };
-        found = Some((Place { offset, size: field.size }, count));
+        found = Some(Place { offset, size: field.size, count });
         owner = match &field.ty {
             Ty::Struct(inner) => inner.clone(),
-            _ => String::new(),
+            _ => name.text.clone(),
         };
     }
     found
 }
 
-fn slots(range: &ast::SlotRange) -> Vec<Slot> {
+/// `SP`, `gpr[29]`.
+fn slot(range: &SlotRange) -> String {
     match range.index {
-        None => vec![range.name.text.clone()],
-        Some((first, last)) => (first..=last).map(|i| format!("{}[{i}]", range.name.text)).collect(),
+        None => range.name.text.clone(),
+        Some((index, _)) => format!("{}[{index}]", range.name.text),
     }
 }

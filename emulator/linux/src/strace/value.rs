@@ -56,7 +56,7 @@ fn mode(bits: u32) -> String {
     };
     let special = [(libc::S_ISUID, "S_ISUID|"), (libc::S_ISGID, "S_ISGID|"), (libc::S_ISVTX, "S_ISVTX|")];
     let named: String = special.iter().filter(|(bit, _)| bits & bit != 0).map(|(_, name)| *name).collect();
-    format!("{kind}{named}{:#05o}", bits & 0o777).replace("0o", "0")
+    format!("{kind}{named}0{:02o}", bits & 0o777)
 }
 
 fn wait_status(status: i32) -> String {
