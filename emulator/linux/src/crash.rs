@@ -87,11 +87,14 @@ fn place(ctx: &ThreadCtx, pc: u64) -> String {
     })
 }
 
-/// All 64-bit registers, four to a row.
+/// The stack pointer and the registers of the array that arguments are passed in, four to a row.
 fn registers(ctx: &mut ThreadCtx, text: &mut String) {
     let guest = ctx.process.guest;
-    let wide = guest.slots.iter().enumerate().filter(|(_, slot)| slot.ty == ir::Ty::I64);
-    for (shown, (i, desc)) in wide.take(40).enumerate() {
+    let family = |name: &'static str| name.split('[').next().unwrap_or(name);
+    let general = guest.abi.int_args.first().map(|slot| family(guest.slots[slot.0 as usize].name));
+    let shown =
+        |(i, slot): &(usize, &ir::guest::SlotDesc)| *i == guest.sp.0.into() || Some(family(slot.name)) == general;
+    for (shown, (i, desc)) in guest.slots.iter().enumerate().filter(shown).enumerate() {
         let value = ctx.jit.state().get(guest, ir::guest::Slot(i as u16)) as u64;
         let start = if shown % 4 == 0 { "\n  " } else { "  " };
         let start = if shown == 0 { "  " } else { start };

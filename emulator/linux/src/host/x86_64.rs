@@ -47,6 +47,10 @@ global_asm!(
     "pop rbx",
     "ret",
     ".size isamorph_blocking_syscall, . - isamorph_blocking_syscall",
+    // Where host handlers return to.
+    "isamorph_restorer:",
+    "mov eax, 15", // rt_sigreturn
+    "syscall",
 );
 
 unsafe extern "sysv64" {
@@ -58,6 +62,26 @@ unsafe extern "sysv64" {
     static WINDOW_END: u8;
     #[link_name = "isamorph_window_restart"]
     static WINDOW_RESTART: u8;
+    #[link_name = "isamorph_restorer"]
+    static RESTORER: u8;
+}
+
+/// The kernel's `struct sigaction`.
+#[repr(C)]
+#[derive(Clone, Copy, Default)]
+pub(super) struct KernelAction {
+    pub(super) handler: u64,
+    pub(super) flags: u64,
+    pub(super) restorer: u64,
+    pub(super) mask: u64,
+}
+
+impl KernelAction {
+    /// An action with what this architecture needs added.
+    pub(super) fn new(handler: u64, flags: u64, mask: u64) -> KernelAction {
+        const SA_RESTORER: u64 = 0x0400_0000;
+        KernelAction { handler, flags: flags | SA_RESTORER, restorer: &raw const RESTORER as u64, mask }
+    }
 }
 
 /// The interrupted program counter.

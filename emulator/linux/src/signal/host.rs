@@ -1,7 +1,7 @@
 //! The host side: handlers, dispositions, masks, alternate stacks.
 
-use std::mem::{MaybeUninit, zeroed};
-use std::ptr::{null, null_mut};
+use std::mem::MaybeUninit;
+use std::ptr::null_mut;
 use std::sync::atomic::{AtomicBool, Ordering};
 
 use super::{Action, Info, SIGNALS, SigSet, bit, fault_signals, unblockable};
@@ -34,11 +34,8 @@ extern "C" fn record_sigpipe() {
 
 /// Whether the host ignores `signal`, as inherited from the parent.
 pub(crate) fn is_ignored(signal: i32) -> bool {
-    // SAFETY: queries a disposition into zeroed memory of the right type.
-    unsafe {
-        let mut old: libc::sigaction = zeroed();
-        libc::sigaction(signal, null(), &mut old) == 0 && old.sa_sigaction == libc::SIG_IGN
-    }
+    // SAFETY: only queries.
+    unsafe { crate::host::disposition(signal, None) == Ok(libc::SIG_IGN as u64) }
 }
 
 /// Gives the host the disposition that serves the guest's `action`.
@@ -56,23 +53,14 @@ pub(crate) fn set_disposition(signal: i32, action: &Action) {
 
 fn set_plain(signal: i32, disposition: usize, flags: i32) {
     // SAFETY: a default or ignored disposition.
-    unsafe {
-        let mut action: libc::sigaction = zeroed();
-        action.sa_sigaction = disposition;
-        action.sa_flags = flags;
-        libc::sigaction(signal, &action, null_mut());
-    }
+    let _ = unsafe { crate::host::disposition(signal, Some((disposition as u64, flags, 0))) };
 }
 
 fn set_handler(signal: i32, flags: i32) {
+    let handler = on_signal as extern "C" fn(i32, *mut libc::siginfo_t, *mut libc::c_void) as usize as u64;
+    let flags = flags | libc::SA_SIGINFO | libc::SA_ONSTACK | libc::SA_RESTART;
     // SAFETY: the handler has the type SA_SIGINFO asks for and is async-signal-safe.
-    unsafe {
-        let mut action: libc::sigaction = zeroed();
-        action.sa_sigaction = on_signal as extern "C" fn(i32, *mut libc::siginfo_t, *mut libc::c_void) as usize;
-        action.sa_flags = flags | libc::SA_SIGINFO | libc::SA_ONSTACK | libc::SA_RESTART;
-        libc::sigfillset(&mut action.sa_mask);
-        libc::sigaction(signal, &action, null_mut());
-    }
+    let _ = unsafe { crate::host::disposition(signal, Some((handler, flags, u64::MAX))) };
 }
 
 /// The one host handler.

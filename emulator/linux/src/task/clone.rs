@@ -125,6 +125,8 @@ fn new_thread(ctx: &mut ThreadCtx, request: &Request) -> SysResult {
     let child = child_of(ctx, request, ctx.actions.clone());
     let (tell, told) = mpsc::sync_channel(1);
     let request = *request;
+    // Counted before it exists, or the parent could end as the last one.
+    ctx.process.thread_started();
     // The thread must not take signals before it has a queue and a stack for them.
     let mask = host::block_all();
     let name = format!("guest-{}", own_tid());
@@ -141,7 +143,10 @@ fn new_thread(ctx: &mut ThreadCtx, request: &Request) -> SysResult {
     });
     let result = match spawned {
         Ok(_) => told.recv().map(u64::from).map_err(|_| Errno::EAGAIN),
-        Err(_) => Err(Errno::EAGAIN),
+        Err(_) => {
+            ctx.process.thread_ended();
+            Err(Errno::EAGAIN)
+        }
     };
     restore_mask(mask);
     result
@@ -155,7 +160,6 @@ fn restore_mask(mask: SigSet) {
 fn run_thread(mut child: ThreadCtx) {
     let Ok(stack) = HostStack::install() else { super::end_process(125) };
     child.make_current();
-    child.process.thread_started();
     host::block_as_guest(child.signals.mask);
     let code = child.run();
     host::block_all();
