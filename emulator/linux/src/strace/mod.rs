@@ -6,6 +6,8 @@
 
 mod filter;
 mod print;
+#[cfg(test)]
+mod tests;
 mod value;
 
 use std::fs::File;
@@ -86,12 +88,7 @@ impl Entry {
     /// Prints what is known before the call.
     pub(crate) fn new(ctx: &ThreadCtx, call: &'static Call, args: [u64; 6]) -> Entry {
         let tid = own_tid();
-        let printer = Printer::new(ctx.process.abi, call, &args, None);
-        let first_out = call.args.iter().position(|arg| is_out(&arg.ty, &args)).unwrap_or(call.args.len());
-        let mut line = format!("{}(", call.name);
-        for i in 0..first_out {
-            printer.argument(&mut line, i);
-        }
+        let (mut line, printed) = before(&Printer::new(ctx.process.abi, call, &args, None), call, &args);
         let ends = matches!(call.name, "exit" | "exit_group");
         let column = line.chars().count();
         if ends {
@@ -102,7 +99,7 @@ impl Entry {
             }
         }
         write_line(tid, !ends, &line);
-        Entry { call, args, printed: first_out, tid, column }
+        Entry { call, args, printed, tid, column }
     }
 
     /// Prints what the call filled in, and its result.
@@ -112,26 +109,35 @@ impl Entry {
             return; // the child of a fork: its parent tells
         }
         let printer = Printer::new(ctx.process.abi, call, &args, Some(result));
-        let mut rest = String::new();
-        for i in printed..call.args.len() {
-            printer.separator(&mut rest, i);
-            printer.argument_only(&mut rest, i);
-        }
-        rest.push(')');
-        let mut head = String::new();
         let resumed = OPEN_LINE.load(Ordering::Acquire) != tid;
-        if resumed {
-            head = format!("<... {} resumed>", call.name);
-        }
-        let column = if resumed { head.chars().count() } else { column } + rest.chars().count();
-        let mut line = padded(head + &rest, column);
-        line += &outcome(&printer, result);
-        line.push('\n');
-        write_line(tid, false, &line);
+        let head = if resumed { format!("<... {} resumed>", call.name) } else { String::new() };
+        let column = if resumed { head.chars().count() } else { column };
+        write_line(tid, false, &(head + &after(&printer, call, printed, column, result)));
         if matches!(call.name, "clone" | "clone3" | "fork" | "vfork") && matches!(result, Ok(child) if child != 0) {
             SEVERAL.store(true, Ordering::Relaxed);
         }
     }
+}
+
+/// The line up to the first argument that the call fills in, and how many arguments that is.
+fn before(printer: &Printer<'_>, call: &Call, args: &[u64; 6]) -> (String, usize) {
+    let first_out = call.args.iter().position(|arg| is_out(&arg.ty, args)).unwrap_or(call.args.len());
+    let mut line = format!("{}(", call.name);
+    for i in 0..first_out {
+        printer.argument(&mut line, i);
+    }
+    (line, first_out)
+}
+
+/// The rest of a line that has reached `column`.
+fn after(printer: &Printer<'_>, call: &Call, printed: usize, column: usize, result: SysResult) -> String {
+    let mut rest = String::new();
+    for i in printed..call.args.len() {
+        printer.argument(&mut rest, i);
+    }
+    rest.push(')');
+    let column = column + rest.chars().count();
+    padded(rest, column) + &outcome(printer, result) + "\n"
 }
 
 /// Whether an argument is known only after the call.

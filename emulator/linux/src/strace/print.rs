@@ -34,23 +34,14 @@ impl<'a> Printer<'a> {
         self.abi
     }
 
-    /// Argument `i` with the comma before it.
+    /// Argument `i` with the comma before it; nothing if this form of the call does not have it.
     pub(super) fn argument(&self, out: &mut String, i: usize) {
-        self.separator(out, i);
-        self.argument_only(out, i);
-    }
-
-    /// The comma before argument `i`, unless it is the first or is not there.
-    pub(super) fn separator(&self, out: &mut String, i: usize) {
-        if i > 0 && !matches!(self.ty(i), Ty::None) {
-            out.push_str(", ");
+        let ty = self.ty(i);
+        if matches!(ty, Ty::None) {
+            return;
         }
-    }
-
-    /// Argument `i`; nothing if this form of the call does not have it.
-    pub(super) fn argument_only(&self, out: &mut String, i: usize) {
-        let value = self.args.get(i).copied().unwrap_or(0);
-        self.value(out, self.ty(i), value, Scope::Arguments(self.args), None);
+        out.push_str(if i > 0 { ", " } else { "" });
+        self.value(out, ty, self.args.get(i).copied().unwrap_or(0), Scope::Arguments(self.args), None);
     }
 
     /// The result of a call that succeeded.
