@@ -1,6 +1,6 @@
 //! From options to a running guest.
 
-use std::ffi::OsString;
+use std::ffi::{CString, OsString};
 use std::os::unix::process::CommandExt;
 use std::path::PathBuf;
 
@@ -28,7 +28,8 @@ fn try_start(options: Options) -> Result<std::convert::Infallible, LoadError> {
     crash::set_quiet(options.quiet);
     let argv0 = options.argv0.clone().unwrap_or_else(|| options.program.clone().into());
     let argv = [argv0].into_iter().chain(options.args.iter().cloned()).collect();
-    let program = loader::identify(&options.program, argv, None)?;
+    let root = options.sysroots.iter().find(|root| loader::is_below(root, &options.program));
+    let program = loader::identify(&options.program, argv, root.map(PathBuf::as_path))?;
     let environment = environment(&options);
     if program.is_host() {
         return Err(run_on_host(&program, &environment));
@@ -59,6 +60,7 @@ fn try_start(options: Options) -> Result<std::convert::Infallible, LoadError> {
     let start = loader::load(process, &program, interpreter.as_ref(), &environment)?;
     map_sigreturn(process, &program)?;
     inherit_dispositions(process);
+    name_thread(&program);
     drop((interpreter, program));
 
     let mut main = ThreadCtx::new(process, process.actions.clone());
@@ -147,6 +149,13 @@ fn inherit_dispositions(process: &Process) {
     for signal in (1..=SIGNALS).filter(|&signal| host::is_ignored(signal)) {
         process.actions.set(signal, Action { handler: 1, ..Action::default() });
     }
+}
+
+/// The kernel names a process after its program; threads inherit the name.
+fn name_thread(program: &Program) {
+    let name = program.path.file_name().and_then(|name| CString::new(name.as_encoded_bytes()).ok()).unwrap_or_default();
+    // SAFETY: a NUL-terminated string, of which the kernel takes the first 15 bytes.
+    unsafe { libc::prctl(libc::PR_SET_NAME, name.as_ptr()) };
 }
 
 /// The main thread ended by itself: the process goes on if other threads do.

@@ -12,7 +12,7 @@ pub enum LoadError {
         path: PathBuf,
     },
     /// The file cannot be read or executed.
-    #[error("{}: {source}", path.display())]
+    #[error("{}: {}", path.display(), in_words(source))]
     Io {
         /// The file.
         path: PathBuf,
@@ -66,6 +66,12 @@ pub enum LoadError {
         /// What failed.
         what: String,
     },
+}
+
+/// The message without libc's number.
+fn in_words(error: &std::io::Error) -> String {
+    let text = error.to_string();
+    text.split(" (os error").next().unwrap_or_default().to_lowercase()
 }
 
 impl LoadError {

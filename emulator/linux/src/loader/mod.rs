@@ -89,6 +89,12 @@ fn open(path: &Path) -> Result<File, LoadError> {
     Ok(file)
 }
 
+/// Whether an absolute path names something below `root`.
+#[must_use]
+pub fn is_below(root: &Path, path: &Path) -> bool {
+    sysroot::below(root, path).is_some()
+}
+
 /// Finds out what `path` is, following `#!` lines. Absolute paths are tried below `sysroot` first.
 pub fn identify(path: &Path, argv: Vec<OsString>, sysroot: Option<&Path>) -> Result<Program, LoadError> {
     let mut path = sysroot::resolve(path, sysroot);

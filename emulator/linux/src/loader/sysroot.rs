@@ -11,7 +11,7 @@ pub(super) fn resolve(path: &Path, sysroot: Option<&Path>) -> PathBuf {
 }
 
 /// `path` below `root`, if it exists there.
-fn below(root: &Path, path: &Path) -> Option<PathBuf> {
+pub(super) fn below(root: &Path, path: &Path) -> Option<PathBuf> {
     let relative = path.strip_prefix("/").ok()?;
     let inside = root.join(relative);
     inside.symlink_metadata().is_ok().then_some(inside)

@@ -129,8 +129,7 @@ fn new_thread(ctx: &mut ThreadCtx, request: &Request) -> SysResult {
     ctx.process.thread_started();
     // The thread must not take signals before it has a queue and a stack for them.
     let mask = host::block_all();
-    let name = format!("guest-{}", own_tid());
-    let spawned = std::thread::Builder::new().name(name).stack_size(HOST_STACK).spawn(move || {
+    let spawned = std::thread::Builder::new().stack_size(HOST_STACK).spawn(move || {
         let tid = own_tid();
         if request.has(libc::CLONE_CHILD_SETTID) {
             let _ = write_u32(request.child_tid, tid);
