@@ -91,6 +91,18 @@ pub struct Inst {
     pub args: [Val; 3],
 }
 
+impl Inst {
+    /// Type of the result, if there is one.
+    #[must_use]
+    pub const fn result_ty(&self) -> Option<Ty> {
+        match self.op.desc().result {
+            Some(TypeRule::Fixed(ty)) => Some(ty),
+            Some(_) => Some(self.ty),
+            None => None,
+        }
+    }
+}
+
 /// Ordering of a memory access or atomic.
 #[derive(Clone, Copy, PartialEq, Eq, Hash, Debug, Default)]
 #[repr(u8)]
@@ -154,6 +166,28 @@ pub enum AtomicOp {
     And,
 }
 
+impl AtomicOp {
+    /// By number, with their names.
+    pub const ALL: [(AtomicOp, &str); 10] = [
+        (AtomicOp::Add, "add"),
+        (AtomicOp::Andn, "andn"),
+        (AtomicOp::Xor, "xor"),
+        (AtomicOp::Or, "or"),
+        (AtomicOp::Smax, "smax"),
+        (AtomicOp::Smin, "smin"),
+        (AtomicOp::Umax, "umax"),
+        (AtomicOp::Umin, "umin"),
+        (AtomicOp::Swap, "swap"),
+        (AtomicOp::And, "and"),
+    ];
+
+    /// Of a `kind` attribute.
+    #[must_use]
+    pub const fn of_kind(kind: u8) -> AtomicOp {
+        AtomicOp::ALL[kind as usize % AtomicOp::ALL.len()].0
+    }
+}
+
 /// Rounding of a floating-point operation.
 #[derive(Clone, Copy, PartialEq, Eq, Hash, Debug, Default)]
 #[repr(u8)]
@@ -187,6 +221,22 @@ pub enum MinMax {
     Second,
 }
 
+impl MinMax {
+    /// By number, with their names.
+    pub const ALL: [(MinMax, &str); 4] = [
+        (MinMax::Propagate, "propagate"),
+        (MinMax::Number, "number"),
+        (MinMax::NumberAlways, "number_always"),
+        (MinMax::Second, "second"),
+    ];
+
+    /// Of a `kind` attribute.
+    #[must_use]
+    pub const fn of_kind(kind: u8) -> MinMax {
+        MinMax::ALL[kind as usize % MinMax::ALL.len()].0
+    }
+}
+
 /// Floating-point comparisons; `Signalling` ones raise invalid on quiet NaNs too.
 #[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
 #[repr(u8)]
@@ -207,6 +257,26 @@ pub enum FCmp {
     LeS,
     /// Unordered, signalling.
     UnS,
+}
+
+impl FCmp {
+    /// By number, with their names.
+    pub const ALL: [(FCmp, &str); 8] = [
+        (FCmp::Eq, "eq"),
+        (FCmp::Lt, "lt"),
+        (FCmp::Le, "le"),
+        (FCmp::Un, "un"),
+        (FCmp::EqS, "eq_s"),
+        (FCmp::LtS, "lt_s"),
+        (FCmp::LeS, "le_s"),
+        (FCmp::UnS, "un_s"),
+    ];
+
+    /// Of a `kind` attribute.
+    #[must_use]
+    pub const fn of_kind(kind: u8) -> FCmp {
+        FCmp::ALL[kind as usize % FCmp::ALL.len()].0
+    }
 }
 
 // Layout of `Attr`: bits 0..8 imm, 8..16 imm2, 16..20 log2(lane), 20..23 round, 24..28 kind. `const`, `get`, `vshuf`,

@@ -8,12 +8,16 @@
 pub mod builder;
 pub mod decode;
 pub mod disasm;
+pub mod eval;
 pub mod guest;
 pub mod inst;
+pub mod interp;
+pub mod print;
 pub mod softfloat;
 pub mod state;
 pub mod ty;
 pub mod unit;
+pub mod verify;
 
 pub use builder::Builder;
 pub use guest::Guest;

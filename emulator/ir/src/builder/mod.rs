@@ -3,10 +3,34 @@
 //! Widths `w` are in bits, 1..=128, translate-time. A width that is not a type (`bits(5)`) lives in the narrowest type that
 //! holds it with the bits above zero; every method keeps that. Methods are never inlined: generated code calls them tens
 //! of thousands of times and inlining triples its size.
+//!
+//! * [`mod@self`]: the unit under construction, slots, names, instruction boundaries;
+//! * `emit`: appending instructions, shared values (value numbering), constants; `facts`: known bits of values;
+//! * `integer`, `resize`, `compare`, `memory`, `lanes`, `float`, `control`: the methods, in terms of operations on types;
+//! * `fold`, `fold_bits`, `fold_compare`: operations on types, simplified.
+//!
+//! After an unconditional exit the rest of an instruction's body is dead: methods still answer, and what they emitted is
+//! cut off when the instruction ends.
+
+mod compare;
+mod control;
+mod emit;
+mod facts;
+mod float;
+mod fold;
+mod fold_bits;
+mod fold_compare;
+mod integer;
+mod lanes;
+mod memory;
+mod resize;
 
 use crate::guest::{Guest, Slot};
-use crate::inst::{AtomicOp, FCmp, MemAttr, MinMax, Op, Order, Round, Val};
-use crate::unit::{Trap, Unit};
+use crate::inst::{Op, Val};
+use crate::ty::Ty;
+use crate::unit::{Boundary, Put, Unit, UnitKey};
+use emit::Table;
+use facts::Fact;
 
 /// Return-stack hint of an indirect jump.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -23,387 +47,227 @@ pub enum Hint {
 pub struct Builder<'g> {
     guest: &'g Guest,
     unit: Unit,
+    /// What is known of each instruction's value.
+    facts: Vec<Fact>,
+    /// Values by what computes them.
+    table: Table,
+    /// Value of each slot at this point; [`Val::NONE`] if not read or written yet.
+    cur: Vec<Val>,
+    /// Register writes of the instruction that are not in the log yet.
+    pending: Vec<(Slot, Val)>,
+    /// The instruction under construction: its address, the next one's, and the mode word it started with.
+    pc: u64,
+    next: u64,
+    insn_mode: u32,
+    /// Mode word in force.
+    mode: u32,
+    /// A context was assigned a run-time value: the mode word is in the state.
+    mode_in_state: bool,
+    /// Nothing may follow this instruction in the unit.
+    last: bool,
+    /// Between `begin_insn` and `end_insn`.
+    open: bool,
+    /// Length of the unit's instructions at the unconditional exit.
+    ended: Option<usize>,
+    /// Whether to simplify.
+    folds: bool,
 }
 
-#[allow(unused_variables)]
 impl<'g> Builder<'g> {
     /// Starts a unit.
-    pub fn new(guest: &'g Guest, key: crate::unit::UnitKey) -> Builder<'g> {
-        todo!()
+    #[must_use]
+    pub fn new(guest: &'g Guest, key: UnitKey) -> Builder<'g> {
+        Builder {
+            guest,
+            unit: Unit { key, insts: Vec::with_capacity(128), puts: Vec::with_capacity(64), ..Unit::default() },
+            facts: Vec::with_capacity(128),
+            table: Table::new(),
+            cur: vec![Val::NONE; guest.slots.len()],
+            pending: Vec::with_capacity(8),
+            pc: key.pc,
+            next: key.pc,
+            insn_mode: key.mode,
+            mode: key.mode,
+            mode_in_state: false,
+            last: false,
+            open: false,
+            ended: None,
+            folds: true,
+        }
     }
-    /// Starts the guest instruction at `pc`: `next` is the address after it (known before emission for fixed lengths,
-    /// set by the generated decoder otherwise).
+
+    /// Starts a unit that is emitted as asked for, nothing simplified: the reference for tests of the simplifications.
+    #[must_use]
+    pub fn without_folds(guest: &'g Guest, key: UnitKey) -> Builder<'g> {
+        Builder { folds: false, ..Builder::new(guest, key) }
+    }
+
+    /// Starts the guest instruction at `pc`.
     pub fn begin_insn(&mut self, pc: u64) {
-        todo!()
+        self.pc = pc;
+        self.next = pc;
+        self.insn_mode = self.mode;
+        self.open = true;
+        self.pending.clear();
+        self.unit.bounds.push(Boundary { pos: self.unit.insts.len() as u32, pc });
     }
+
     /// Length now known: `pc_next` for calls and system calls.
     pub fn set_len(&mut self, len: u32) {
-        todo!()
+        self.next = self.pc.wrapping_add(len.into());
     }
-    /// Ends the guest instruction: its register writes enter the log.
+
+    /// Ends the guest instruction: its register writes enter the log. Ends the unit if the mode changed.
     pub fn end_insn(&mut self) {
-        todo!()
+        self.open = false;
+        if self.ended.is_some() {
+            self.cut();
+            return;
+        }
+        if self.mode_in_state {
+            self.redispatch(self.next);
+        } else if self.mode != self.unit.key.mode || self.last {
+            self.jump(self.next);
+        } else {
+            self.flush();
+        }
     }
+
     /// Whether an unconditional exit was emitted.
+    #[must_use]
     pub fn ended(&self) -> bool {
-        todo!()
+        self.ended.is_some()
     }
+
     /// Ends the unit with a jump to `pc` if it has no end yet, and returns it, verified in debug builds.
-    pub fn finish(self, pc: u64) -> Unit {
-        todo!()
+    #[must_use]
+    pub fn finish(mut self, pc: u64) -> Unit {
+        if self.ended.is_none() {
+            if self.open {
+                // An instruction that could not be decoded: not part of the unit.
+                self.pending.clear();
+                self.unit.bounds.pop();
+                self.pc = self.unit.bounds.last().map_or(pc, |b| b.pc);
+            }
+            self.jump(pc);
+        }
+        self.cut();
+        self.unit.names.sort_by_key(|(val, _)| *val);
+        self.unit.names.dedup_by_key(|(val, _)| *val);
+        #[cfg(debug_assertions)]
+        if let Err(message) = crate::verify::verify(&self.unit, self.guest) {
+            panic!("unit {:#x}: {message}\n{}", self.unit.key.pc, crate::print::print(&self.unit, self.guest));
+        }
+        self.unit
     }
+
+    /// Removes what was emitted after the unconditional exit.
+    fn cut(&mut self) {
+        if let Some(len) = self.ended {
+            self.unit.insts.truncate(len);
+            self.facts.truncate(len);
+            self.unit.names.retain(|(val, _)| val.index() < len);
+        }
+    }
+
     /// Number of IR instructions so far (unit-size limits).
+    #[must_use]
     pub fn len(&self) -> usize {
-        todo!()
+        self.unit.insts.len()
+    }
+
+    /// Whether nothing was emitted yet.
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        self.unit.insts.is_empty()
     }
 
     // ---- contexts
     /// Mode word in force for the instruction.
+    #[must_use]
     pub fn mode(&self) -> u32 {
-        todo!()
+        self.mode
     }
-    /// Assigns a context a translate-time value: the mode of what follows.
+
+    /// Assigns a context a translate-time value: the mode of what follows. A change ends the unit with the instruction.
     pub fn set_mode(&mut self, lo: u32, width: u32, value: u32) {
-        todo!()
+        let field = (Ty::I32.mask() as u32 >> (32 - width)) << lo;
+        self.mode = self.mode & !field | value << lo & field;
+        if self.mode_in_state {
+            let value = self.k(Ty::I32, (value & field >> lo).into());
+            self.setmode(lo, width, value);
+        }
     }
+
     /// Assigns a context a run-time value (of width `width`): the unit ends after this instruction with a redispatch.
     pub fn set_mode_dynamic(&mut self, lo: u32, width: u32, value: Val) {
-        todo!()
+        if let Some(value) = self.as_const(value) {
+            return self.set_mode(lo, width, value as u32);
+        }
+        if !self.mode_in_state && self.mode != self.unit.key.mode {
+            let mode = self.k(Ty::I32, self.mode.into());
+            self.setmode(0, 32, mode);
+        }
+        self.mode_in_state = true;
+        let value = self.zext(width, 32, value);
+        self.setmode(lo, width, value);
     }
 
     // ---- state and constants
-    /// Constant.
+    /// Constant: the low `w` bits of `value`.
     pub fn konst(&mut self, w: u32, value: i128) -> Val {
-        todo!()
+        self.k(Ty::holding(w), value as u128 & width_mask(w))
     }
+
     /// Constant value of `a`, if it is one (zero-extended).
+    #[must_use]
     pub fn as_const(&self, a: Val) -> Option<u128> {
-        todo!()
+        let inst = &self.unit.insts[a.index()];
+        (inst.op == Op::Const).then(|| self.unit.consts[inst.attr.index()])
     }
+
     /// Reads a slot (sees earlier writes of the same instruction).
     pub fn get(&mut self, slot: Slot) -> Val {
-        todo!()
+        let known = self.cur[slot.0 as usize];
+        if known != Val::NONE {
+            return known;
+        }
+        let value = self.emit_get(slot);
+        self.cur[slot.0 as usize] = value;
+        value
     }
+
     /// Writes a slot; visible to snapshots when the instruction ends.
     pub fn put(&mut self, slot: Slot, value: Val) {
-        todo!()
+        debug_assert_eq!(
+            self.ty(value),
+            self.guest.slots[slot.0 as usize].ty,
+            "{}",
+            self.guest.slots[slot.0 as usize].name
+        );
+        if self.ended.is_some() || self.cur[slot.0 as usize] == value {
+            return;
+        }
+        self.cur[slot.0 as usize] = value;
+        match self.pending.iter_mut().find(|(s, _)| *s == slot) {
+            Some(entry) => entry.1 = value,
+            None => self.pending.push((slot, value)),
+        }
     }
+
+    /// Register writes so far enter the log.
+    fn flush(&mut self) {
+        let pos = self.unit.insts.len() as u32;
+        self.unit.puts.extend(self.pending.drain(..).map(|(slot, val)| Put { pos, slot, val }));
+    }
+
     /// Names a value for printing (the spec's `let`).
     pub fn name(&mut self, value: Val, name: &'static str) {
-        todo!()
+        self.unit.names.push((value, name));
     }
+}
 
-    // ---- integer
-    pub fn add(&mut self, w: u32, a: Val, b: Val) -> Val {
-        todo!()
-    }
-    pub fn sub(&mut self, w: u32, a: Val, b: Val) -> Val {
-        todo!()
-    }
-    pub fn mul(&mut self, w: u32, a: Val, b: Val) -> Val {
-        todo!()
-    }
-    pub fn mul_high_u(&mut self, w: u32, a: Val, b: Val) -> Val {
-        todo!()
-    }
-    pub fn mul_high_s(&mut self, w: u32, a: Val, b: Val) -> Val {
-        todo!()
-    }
-    pub fn div_u(&mut self, w: u32, a: Val, b: Val) -> Val {
-        todo!()
-    }
-    pub fn div_s(&mut self, w: u32, a: Val, b: Val) -> Val {
-        todo!()
-    }
-    pub fn rem_u(&mut self, w: u32, a: Val, b: Val) -> Val {
-        todo!()
-    }
-    pub fn rem_s(&mut self, w: u32, a: Val, b: Val) -> Val {
-        todo!()
-    }
-    pub fn and(&mut self, w: u32, a: Val, b: Val) -> Val {
-        todo!()
-    }
-    pub fn or(&mut self, w: u32, a: Val, b: Val) -> Val {
-        todo!()
-    }
-    pub fn xor(&mut self, w: u32, a: Val, b: Val) -> Val {
-        todo!()
-    }
-    pub fn not(&mut self, w: u32, a: Val) -> Val {
-        todo!()
-    }
-    pub fn neg(&mut self, w: u32, a: Val) -> Val {
-        todo!()
-    }
-    /// Shifts and rotations: the amount is `aw` bits wide; `shl`, `shr`, `sar` saturate, `rotr`, `rotl` wrap.
-    pub fn shl(&mut self, w: u32, a: Val, aw: u32, amount: Val) -> Val {
-        todo!()
-    }
-    pub fn shr(&mut self, w: u32, a: Val, aw: u32, amount: Val) -> Val {
-        todo!()
-    }
-    pub fn sar(&mut self, w: u32, a: Val, aw: u32, amount: Val) -> Val {
-        todo!()
-    }
-    pub fn rotr(&mut self, w: u32, a: Val, aw: u32, amount: Val) -> Val {
-        todo!()
-    }
-    pub fn rotl(&mut self, w: u32, a: Val, aw: u32, amount: Val) -> Val {
-        todo!()
-    }
-    pub fn clz(&mut self, w: u32, a: Val) -> Val {
-        todo!()
-    }
-    pub fn ctz(&mut self, w: u32, a: Val) -> Val {
-        todo!()
-    }
-    pub fn popcount(&mut self, w: u32, a: Val) -> Val {
-        todo!()
-    }
-    pub fn reverse_bits(&mut self, w: u32, a: Val) -> Val {
-        todo!()
-    }
-    pub fn reverse_bytes(&mut self, w: u32, a: Val) -> Val {
-        todo!()
-    }
-    /// 1 if the number of ones is odd.
-    pub fn parity(&mut self, w: u32, a: Val) -> Val {
-        todo!()
-    }
-    pub fn zext(&mut self, from: u32, to: u32, a: Val) -> Val {
-        todo!()
-    }
-    pub fn sext(&mut self, from: u32, to: u32, a: Val) -> Val {
-        todo!()
-    }
-    /// Low `to` bits of `a`, which is `from` wide.
-    pub fn low(&mut self, from: u32, to: u32, a: Val) -> Val {
-        todo!()
-    }
-    /// Bits `lo .. lo + w` of `a`, which is `from` wide.
-    pub fn extract(&mut self, from: u32, a: Val, lo: u32, w: u32) -> Val {
-        todo!()
-    }
-    /// `a` (`w` wide) with bits `lo .. lo + fw` replaced by `field`.
-    pub fn insert(&mut self, w: u32, a: Val, lo: u32, fw: u32, field: Val) -> Val {
-        todo!()
-    }
-    /// `high @ low`.
-    pub fn concat(&mut self, hw: u32, high: Val, lw: u32, low: Val) -> Val {
-        todo!()
-    }
-    pub fn select(&mut self, w: u32, c: Val, a: Val, b: Val) -> Val {
-        todo!()
-    }
-    pub fn crc32(&mut self, castagnoli: bool, dw: u32, crc: Val, data: Val) -> Val {
-        todo!()
-    }
-    pub fn clmul(&mut self, a: Val, b: Val) -> Val {
-        todo!()
-    }
-
-    // ---- comparisons: 1-bit results
-    pub fn eq(&mut self, w: u32, a: Val, b: Val) -> Val {
-        todo!()
-    }
-    pub fn ne(&mut self, w: u32, a: Val, b: Val) -> Val {
-        todo!()
-    }
-    pub fn lt_u(&mut self, w: u32, a: Val, b: Val) -> Val {
-        todo!()
-    }
-    pub fn le_u(&mut self, w: u32, a: Val, b: Val) -> Val {
-        todo!()
-    }
-    pub fn lt_s(&mut self, w: u32, a: Val, b: Val) -> Val {
-        todo!()
-    }
-    pub fn le_s(&mut self, w: u32, a: Val, b: Val) -> Val {
-        todo!()
-    }
-    /// Carry out of `a + b + c`; `c` is 1 bit.
-    pub fn carry_add(&mut self, w: u32, a: Val, b: Val, c: Option<Val>) -> Val {
-        todo!()
-    }
-    /// Borrow out of `a - b - c`.
-    pub fn borrow(&mut self, w: u32, a: Val, b: Val, c: Option<Val>) -> Val {
-        todo!()
-    }
-    pub fn overflow_add(&mut self, w: u32, a: Val, b: Val, c: Option<Val>) -> Val {
-        todo!()
-    }
-    pub fn overflow_sub(&mut self, w: u32, a: Val, b: Val, c: Option<Val>) -> Val {
-        todo!()
-    }
-
-    // ---- memory; addresses are 64 bits (a narrower guest zero-extends)
-    pub fn load(&mut self, w: u32, addr: Val, m: MemAttr) -> Val {
-        todo!()
-    }
-    pub fn store(&mut self, w: u32, addr: Val, value: Val, m: MemAttr) {
-        todo!()
-    }
-    pub fn load_exclusive(&mut self, w: u32, addr: Val, order: Order) -> Val {
-        todo!()
-    }
-    /// 0 if stored.
-    pub fn store_exclusive(&mut self, w: u32, addr: Val, value: Val, order: Order) -> Val {
-        todo!()
-    }
-    pub fn clear_exclusive(&mut self) {
-        todo!()
-    }
-    pub fn atomic(&mut self, op: AtomicOp, w: u32, addr: Val, value: Val, order: Order) -> Val {
-        todo!()
-    }
-    pub fn atomic_cas(&mut self, w: u32, addr: Val, expected: Val, new: Val, order: Order) -> Val {
-        todo!()
-    }
-    /// Bits: 0 loads before, 1 stores before, 2 loads after, 3 stores after.
-    pub fn fence(&mut self, bits: u32) {
-        todo!()
-    }
-
-    // ---- lanes: `e` is the lane width, `w` the whole
-    /// One-operand lane operation without immediate (`vabs vpopcnt vclz`).
-    pub fn lanes1(&mut self, op: Op, e: u32, w: u32, a: Val) -> Val {
-        todo!()
-    }
-    /// Two-operand lane operation of type (t, t) -> t.
-    pub fn lanes2(&mut self, op: Op, e: u32, w: u32, a: Val, b: Val) -> Val {
-        todo!()
-    }
-    /// Shift by a constant (`vshli vshri vsari`).
-    pub fn lanes_shift(&mut self, op: Op, e: u32, w: u32, a: Val, amount: u32) -> Val {
-        todo!()
-    }
-    /// Bitwise `(mask & a) | (!mask & b)`.
-    pub fn bit_select(&mut self, w: u32, mask: Val, a: Val, b: Val) -> Val {
-        todo!()
-    }
-    pub fn splat(&mut self, e: u32, w: u32, a: Val) -> Val {
-        todo!()
-    }
-    pub fn lane(&mut self, e: u32, w: u32, a: Val, index: u32) -> Val {
-        todo!()
-    }
-    pub fn with_lane(&mut self, e: u32, w: u32, a: Val, index: u32, value: Val) -> Val {
-        todo!()
-    }
-    /// Lanes of `b:a` by index (0.. are those of `a`); `None` gives zero.
-    pub fn shuffle(&mut self, e: u32, w: u32, a: Val, b: Val, picks: &[Option<u32>]) -> Val {
-        todo!()
-    }
-    /// Bytes of the 128-bit `table` by the bytes of `index` (`w` wide); 0 beyond 15.
-    pub fn table(&mut self, w: u32, table: Val, index: Val) -> Val {
-        todo!()
-    }
-    /// Lanes of the 64-bit `a` at twice the width (`vwidenu vwidens`).
-    pub fn widen(&mut self, op: Op, e: u32, a: Val) -> Val {
-        todo!()
-    }
-    /// Lanes of the 128-bit `a` narrowed to `e` bits each (`vnarrow vnarrowuu vnarrowss vnarrowsu`).
-    pub fn narrow(&mut self, op: Op, e: u32, a: Val) -> Val {
-        todo!()
-    }
-    /// Product of 64-bit lane vectors at twice the lane width (`vmullu vmulls`).
-    pub fn mul_long(&mut self, op: Op, e: u32, a: Val, b: Val) -> Val {
-        todo!()
-    }
-
-    // ---- floating point: `e` is the format, `w == e` for scalars
-    pub fn f1(&mut self, op: Op, e: u32, w: u32, a: Val, round: Round) -> Val {
-        todo!()
-    }
-    pub fn f2(&mut self, op: Op, e: u32, w: u32, a: Val, b: Val, round: Round) -> Val {
-        todo!()
-    }
-    pub fn fma(&mut self, e: u32, w: u32, a: Val, b: Val, c: Val, round: Round) -> Val {
-        todo!()
-    }
-    /// `fmin`, `fmax`.
-    pub fn fminmax(&mut self, op: Op, e: u32, w: u32, a: Val, b: Val, kind: MinMax) -> Val {
-        todo!()
-    }
-    pub fn fneg(&mut self, e: u32, w: u32, a: Val) -> Val {
-        todo!()
-    }
-    pub fn fabs(&mut self, e: u32, w: u32, a: Val) -> Val {
-        todo!()
-    }
-    /// Scalar compare: 1 bit.
-    pub fn fcmp(&mut self, kind: FCmp, e: u32, a: Val, b: Val) -> Val {
-        todo!()
-    }
-    /// Lane masks.
-    pub fn fcmp_lanes(&mut self, kind: FCmp, e: u32, w: u32, a: Val, b: Val) -> Val {
-        todo!()
-    }
-    pub fn fround(&mut self, e: u32, w: u32, a: Val, round: Round, exact: bool) -> Val {
-        todo!()
-    }
-    /// Scalar format conversion.
-    pub fn fcvt(&mut self, from: u32, to: u32, a: Val, round: Round) -> Val {
-        todo!()
-    }
-    /// Scalar: float `e` to integer `iw`. Lanes: `w > e`, `iw == e`.
-    pub fn ftoi(&mut self, signed: bool, e: u32, w: u32, iw: u32, a: Val, round: Round) -> Val {
-        todo!()
-    }
-    /// Scalar: integer `iw` to float `e`. Lanes: `w > e`, `iw == e`.
-    pub fn itof(&mut self, signed: bool, e: u32, w: u32, iw: u32, a: Val, round: Round) -> Val {
-        todo!()
-    }
-    /// Sticky flags in the order of the `fflags` operation, 32 bits.
-    pub fn fp_flags(&mut self) -> Val {
-        todo!()
-    }
-    pub fn set_fp_flags(&mut self, flags: Val) {
-        todo!()
-    }
-
-    // ---- calls
-    /// `extern fn` number `id`; the result is `w` wide (0 for none).
-    pub fn helper(&mut self, id: u32, w: u32, args: &[Val]) -> Option<Val> {
-        todo!()
-    }
-
-    // ---- control. `jump`, `call`, … end the unit.
-    pub fn jump(&mut self, target: u64) {
-        todo!()
-    }
-    pub fn branch(&mut self, cond: Val, target: u64) {
-        todo!()
-    }
-    pub fn jump_indirect(&mut self, target: Val, hint: Hint) {
-        todo!()
-    }
-    pub fn call(&mut self, target: u64, returns_to: u64) {
-        todo!()
-    }
-    pub fn trap(&mut self, kind: Trap) {
-        todo!()
-    }
-    /// State before the instruction if `cond`.
-    pub fn trap_if(&mut self, cond: Val, kind: Trap) {
-        todo!()
-    }
-    pub fn undefined(&mut self) {
-        todo!()
-    }
-    pub fn syscall(&mut self) {
-        todo!()
-    }
-    /// The reserved instruction: `name` is the guest address of the function's name.
-    pub fn native_call(&mut self, name: u64) {
-        todo!()
-    }
-    pub fn instruction_barrier(&mut self) {
-        todo!()
-    }
-    /// Translations of the `len` bytes at `addr` are stale (`len` 0: all).
-    pub fn icache_flush(&mut self, addr: Val, len: u32) {
-        todo!()
-    }
+/// The low `w` bits (1..=128) set.
+fn width_mask(w: u32) -> u128 {
+    u128::MAX >> (128 - w)
 }

@@ -1,0 +1,160 @@
+//! Exits, traps, mode changes and helper calls.
+
+use super::emit::{NO_ARGS, one};
+use super::{Builder, Hint};
+use crate::inst::{Attr, Op, Val};
+use crate::ty::Ty;
+use crate::unit::{Exit, ExitKind, Trap};
+
+impl Builder<'_> {
+    /// Appends an exit; an unconditional one ends the unit. Does nothing after the end.
+    fn exit(&mut self, op: Op, operand: Val, exit: Exit) {
+        if self.ended.is_some() {
+            return;
+        }
+        let attr = Attr(self.unit.exits.len() as u32);
+        self.unit.exits.push(exit);
+        let ty = if op == Op::ExitInd { Ty::I64 } else { Ty::I1 };
+        self.effect(op, ty, attr, one(operand));
+        if op != Op::ExitIf {
+            self.ended = Some(self.unit.insts.len());
+        }
+    }
+
+    /// An exit of this instruction, in the mode that it set.
+    fn exit_to(&self, kind: ExitKind, target: u64, ret: u64) -> Exit {
+        // A mode known only at run time: the dispatcher finds it in the state.
+        let kind = if self.mode_in_state { ExitKind::Redispatch } else { kind };
+        Exit { kind, target, mode: self.mode, ret, pc: self.pc }
+    }
+
+    /// Ends the unit; the instruction's writes are done.
+    fn leave(&mut self, kind: ExitKind, target: u64, ret: u64) {
+        if self.ended.is_none() {
+            self.flush();
+            self.exit(Op::Exit, Val::NONE, self.exit_to(kind, target, ret));
+        }
+    }
+
+    /// The same with an operand.
+    fn leave_with(&mut self, operand: Val, kind: ExitKind, target: u64, ret: u64) {
+        if self.ended.is_none() {
+            self.flush();
+            self.exit(Op::ExitInd, operand, self.exit_to(kind, target, ret));
+        }
+    }
+
+    /// Ends the unit with a jump.
+    pub fn jump(&mut self, target: u64) {
+        self.leave(ExitKind::Jump, target, 0);
+    }
+
+    /// Jumps if `cond`; the unit goes on otherwise.
+    pub fn branch(&mut self, cond: Val, target: u64) {
+        match self.as_const(cond).filter(|_| self.folds) {
+            Some(0) => {}
+            Some(_) => self.jump(target),
+            None if self.ended.is_some() => {}
+            None => {
+                self.flush();
+                self.exit(Op::ExitIf, cond, self.exit_to(ExitKind::Jump, target, 0));
+            }
+        }
+    }
+
+    /// Ends the unit with a jump to a run-time address (64 bits).
+    pub fn jump_indirect(&mut self, target: Val, hint: Hint) {
+        match (self.as_const(target).filter(|_| self.folds), hint) {
+            (Some(target), Hint::Call) => self.call(target as u64, self.next),
+            (Some(target), Hint::Plain) => self.jump(target as u64),
+            (_, Hint::Call) => self.leave_with(target, ExitKind::IndirectCall, 0, self.next),
+            (_, Hint::Plain) => self.leave_with(target, ExitKind::Indirect, 0, 0),
+            (_, Hint::Ret) => self.leave_with(target, ExitKind::Return, 0, 0),
+        }
+    }
+
+    /// Ends the unit with a call that is expected to return to `returns_to`.
+    pub fn call(&mut self, target: u64, returns_to: u64) {
+        self.leave(ExitKind::Call, target, returns_to);
+    }
+
+    // ---- traps: state before the instruction
+    fn trap_exit(&self, kind: Trap) -> Exit {
+        Exit { kind: ExitKind::Trap(kind), target: self.pc, mode: self.insn_mode, ret: 0, pc: self.pc }
+    }
+
+    /// Ends the unit with a trap; the instruction's writes are not done.
+    pub fn trap(&mut self, kind: Trap) {
+        self.pending.clear();
+        self.exit(Op::Exit, Val::NONE, self.trap_exit(kind));
+    }
+
+    /// Traps if `cond`, with the state before the instruction.
+    pub fn trap_if(&mut self, cond: Val, kind: Trap) {
+        match self.as_const(cond).filter(|_| self.folds) {
+            Some(0) => {}
+            Some(_) => self.trap(kind),
+            None => self.exit(Op::ExitIf, cond, self.trap_exit(kind)),
+        }
+    }
+
+    /// Ends the unit with the undefined-instruction trap.
+    pub fn undefined(&mut self) {
+        self.trap(Trap::Undefined);
+    }
+
+    // ---- leaving to the runtime
+    /// Ends the unit with a system call, which continues at the next instruction.
+    pub fn syscall(&mut self) {
+        self.leave(ExitKind::Syscall, self.next, 0);
+    }
+
+    /// The reserved instruction: `name` is the guest address of the function's name.
+    pub fn native_call(&mut self, name: u64) {
+        let name = self.k(Ty::I64, name.into());
+        self.leave_with(name, ExitKind::NativeCall, self.pc, 0);
+    }
+
+    /// Ends the unit; the next instruction is looked up anew.
+    pub fn instruction_barrier(&mut self) {
+        self.redispatch(self.next);
+    }
+
+    /// Ends the unit; what is at `target` is looked up under the mode in the state.
+    pub(super) fn redispatch(&mut self, target: u64) {
+        self.leave(ExitKind::Redispatch, target, 0);
+    }
+
+    /// Translations of the `len` bytes at `addr` are stale (`len` 0: all). Ends the unit.
+    pub fn icache_flush(&mut self, addr: Val, len: u32) {
+        self.leave_with(addr, ExitKind::Flush { len }, self.next, 0);
+    }
+
+    /// Replaces a field of the mode word in the state.
+    pub(super) fn setmode(&mut self, lo: u32, width: u32, value: Val) {
+        self.effect(Op::Setmode, Ty::I32, Attr::imms(lo, width), one(value));
+    }
+
+    /// `extern fn` number `id`; the result is `w` wide (0 for none).
+    ///
+    /// One that reads or writes slots sees the instruction's writes so far. Reads that follow it see what it wrote, and it
+    /// is the last instruction of its unit.
+    pub fn helper(&mut self, id: u32, w: u32, args: &[Val]) -> Option<Val> {
+        let touches_state = self.guest.helpers.get(id as usize).is_some_and(|h| h.state);
+        if touches_state && self.ended.is_none() {
+            self.flush();
+        }
+        let first = self.unit.helper_args.len() as u32;
+        self.unit.helper_args.extend_from_slice(args);
+        let ty = if w == 0 { Ty::I64 } else { Ty::holding(w) };
+        let mut operands = NO_ARGS;
+        operands[0] = Val(first);
+        operands[1] = Val(args.len() as u32);
+        let result = self.effect(Op::Helper, ty, Attr(id), operands);
+        if touches_state {
+            self.cur.fill(Val::NONE);
+            self.last = true;
+        }
+        (w != 0).then_some(result)
+    }
+}
