@@ -1,0 +1,179 @@
+//! The per-thread block that generated code addresses: guest registers first, then what the translator needs at hand.
+//!
+//! `rbp` holds [`ThreadState::anchor`], the address of the block plus [`ANCHOR`], so that the first 256 bytes of guest
+//! registers are reachable with an 8-bit displacement. Fields are `pub` because the dispatcher, the fault handler and the
+//! code generator all work on them; offsets are taken with `offset_of!`, never written down.
+
+use std::mem::offset_of;
+use std::sync::atomic::AtomicU32;
+
+use ir::{Guest, GuestState};
+
+/// Distance from the start of [`ThreadState`] to the address in `rbp`.
+pub const ANCHOR: usize = 128;
+
+/// 16-byte spill slots of a unit.
+pub const SPILLS: usize = 256;
+
+/// Operand and result slots of a helper call.
+pub const SCRATCH: usize = 8;
+
+/// One entry of the jump cache: 16 bytes.
+///
+/// The entry for a guest address is at byte `(pc * (16 / insn_align)) & jump_mask` of the table.
+#[repr(C)]
+#[derive(Clone, Copy, Debug)]
+pub struct JumpEntry {
+    /// [`jump_tag`] of the unit; `u64::MAX` in empty entries.
+    pub tag: u64,
+    /// Host address of the unit's entry.
+    pub host: u64,
+}
+
+impl JumpEntry {
+    /// Matches no guest address: instructions are never at the last byte of the address space.
+    pub const EMPTY: JumpEntry = JumpEntry { tag: u64::MAX, host: 0 };
+}
+
+/// The word that jump-cache entries and lookups compare: the address, with the mode in its unused top bits.
+#[must_use]
+pub const fn jump_tag(pc: u64, mode: u32) -> u64 {
+    pc ^ (mode as u64).rotate_left(48)
+}
+
+/// Why generated code left to Rust; the value of [`ThreadState::exit_kind`].
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+#[repr(u32)]
+pub enum Leave {
+    /// The poll flag was set; `pc` is where to go on.
+    Poll = 0,
+    /// System call; `pc` is the next instruction.
+    Syscall = 1,
+    /// Continue at `pc` under the mode in the state.
+    Redispatch = 2,
+    /// Invalidate the `exit_len` bytes at `exit_operand` (0: everything), continue at `pc`.
+    Flush = 3,
+    /// Native call at `pc`; `exit_operand` is the address of the function's name.
+    NativeCall = 4,
+    /// `Trap::Undefined` at `pc`.
+    Undefined = 5,
+    /// `Trap::Breakpoint(exit_operand)`.
+    Breakpoint = 6,
+    /// `Trap::IntegerOverflow`.
+    IntegerOverflow = 7,
+    /// `Trap::DivideByZero`.
+    DivideByZero = 8,
+    /// `Trap::Trap(exit_operand)`.
+    Trap = 9,
+    /// `Trap::Alignment`; `exit_operand` is the data address.
+    Alignment = 10,
+    /// `link` or `lookup` returned 0: the dispatcher has noted the reason itself.
+    Dispatcher = 11,
+}
+
+/// Rust functions that stubs call, on the host stack and with the guest's registers in memory (except as noted).
+#[repr(C)]
+#[derive(Clone, Copy, Debug)]
+pub struct Entries {
+    /// A link slot was taken for the first time: `site` is the host address of its stub ([`crate::x64::Link::stub`]).
+    /// The guest pc and mode are those of the link's target (the mode is in the state, the pc is *not*). Returns the host
+    /// address to continue at, or 0 to leave.
+    pub link: unsafe extern "sysv64" fn(*mut ThreadState, site: u64) -> u64,
+    /// The jump cache has no entry for `state.pc` and `state.mode`. Returns the host address, or 0 to leave.
+    pub lookup: unsafe extern "sysv64" fn(*mut ThreadState) -> u64,
+    /// Evaluates the operation described by `desc` and `attr` on `scratch` ([`crate::x64::generic`]). Guest registers are
+    /// *not* in memory.
+    pub generic: unsafe extern "sysv64" fn(*mut ThreadState, desc: u64, attr: u64),
+    /// Calls `extern fn` number `id` with `count` arguments from `scratch`; result in `scratch[0]`. Guest registers are in
+    /// memory if the helper's description says so.
+    pub helper: unsafe extern "sysv64" fn(*mut ThreadState, id: u64, count: u64),
+}
+
+/// Everything generated code reads and writes besides guest memory.
+#[repr(C, align(64))]
+pub struct ThreadState {
+    /// Guest registers.
+    pub guest: GuestState,
+    /// Non-zero asks generated code to leave at the next poll. Set by signal handlers and other threads.
+    pub poll: AtomicU32,
+    /// [`Leave`] as a number.
+    pub exit_kind: u32,
+    /// Depends on `exit_kind`.
+    pub exit_operand: u64,
+    /// Bytes of a flush.
+    pub exit_len: u32,
+    /// Written by full fences (`lock or`), never read.
+    pub fence_pad: u32,
+    /// First entry of the jump cache.
+    pub jump_base: *mut JumpEntry,
+    /// Bytes of the jump cache minus 16: selects an entry.
+    pub jump_mask: u64,
+    /// Host stack pointer while in generated code, 16-byte aligned.
+    pub host_sp: u64,
+    /// Return-stack pointer while in Rust.
+    pub jit_sp: u64,
+    /// MXCSR of generated code: rounding and flushing of the guest's mode, sticky flags, all exceptions masked.
+    pub mxcsr_guest: u32,
+    /// MXCSR of Rust code.
+    pub mxcsr_host: u32,
+    /// Scratch word for `stmxcsr`.
+    pub mxcsr_temp: u32,
+    /// Zero.
+    pub pad: u32,
+    /// Rust functions.
+    pub entries: Entries,
+    /// The guest, for helpers.
+    pub guest_desc: *const Guest,
+    /// The dispatcher's own per-thread structure.
+    pub owner: *mut u8,
+    /// Operands and results of helper calls.
+    pub scratch: [u128; SCRATCH],
+    /// Spilled values of the running unit.
+    pub spill: [u128; SPILLS],
+}
+
+impl ThreadState {
+    /// Fresh guest state; the dispatcher fills in the pointers before generated code runs.
+    #[must_use]
+    pub fn new(guest: &'static Guest, entries: Entries) -> ThreadState {
+        ThreadState {
+            guest: GuestState::new(guest),
+            poll: AtomicU32::new(0),
+            exit_kind: Leave::Dispatcher as u32,
+            exit_operand: 0,
+            exit_len: 0,
+            fence_pad: 0,
+            jump_base: std::ptr::null_mut(),
+            jump_mask: 0,
+            host_sp: 0,
+            jit_sp: 0,
+            mxcsr_guest: 0x1f80,
+            mxcsr_host: 0x1f80,
+            mxcsr_temp: 0,
+            pad: 0,
+            entries,
+            guest_desc: guest,
+            owner: std::ptr::null_mut(),
+            scratch: [0; SCRATCH],
+            spill: [0; SPILLS],
+        }
+    }
+
+    /// Value of `rbp` in generated code.
+    #[must_use]
+    pub fn anchor(&mut self) -> u64 {
+        std::ptr::from_mut(self) as u64 + ANCHOR as u64
+    }
+}
+
+/// Displacement from `rbp` of a byte offset in [`ThreadState`].
+#[must_use]
+pub const fn disp(offset: usize) -> i32 {
+    offset as i32 - ANCHOR as i32
+}
+
+/// Displacement from `rbp` of a byte offset in `GuestState::slots`.
+#[must_use]
+pub const fn slot_disp(offset: u16) -> i32 {
+    disp(offset_of!(ThreadState, guest) + offset_of!(GuestState, slots) + offset as usize)
+}

@@ -1,0 +1,776 @@
+//! What the emitter wants to know about a unit before it emits: which values are needed and until when, which comparisons
+//! and address sums are folded into their users, and where values would best live.
+//!
+//! Two sweeps. The forward one ([`Analysis::prepare`]) finds values that need no code of their own: constants, copies
+//! (truncations, extensions of values known to be zero above), and comparisons, which become [`Cond`]s that their users
+//! turn into `cmp` + `jcc`/`setcc`/`cmov`. The backward one ([`Analysis::liveness`]) records uses.
+
+use ir::guest::Guest;
+use ir::inst::{Effect, Inst, Op, TypeRule, Val};
+use ir::{Ty, Unit};
+
+use super::asm::cc;
+use super::{Convention, Gpr};
+
+/// How a value comes to be.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+#[repr(u8)]
+pub(super) enum Mode {
+    /// By code at its definition.
+    Emit,
+    /// A constant, materialised where needed.
+    Const,
+    /// A comparison, evaluated where needed; index into [`Analysis::conds`].
+    Cond,
+    /// Same bits as another value ([`Analysis::rep`]).
+    Alias,
+}
+
+/// Instruction that sets the flags of a [`Cond`].
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+#[repr(u8)]
+pub(super) enum CondKind {
+    /// `cmp a, b`.
+    Cmp = 0,
+    /// `test a, b`.
+    Test = 1,
+    /// `add a, b` on a copy.
+    Add = 2,
+    /// `bt a, b` where `b` is the bit number itself.
+    Bit = 3,
+}
+
+/// A comparison to be made where its result is needed.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(super) struct Cond {
+    pub(super) kind: CondKind,
+    /// Host condition code.
+    pub(super) cc: u8,
+    /// Type of the operands.
+    pub(super) ty: Ty,
+    pub(super) a: u32,
+    pub(super) b: u32,
+}
+
+impl Cond {
+    fn same_operands(&self, o: &Cond) -> bool {
+        self.kind == o.kind && self.ty == o.ty && self.a == o.a && self.b == o.b
+    }
+}
+
+/// A memory address as the host can add it up. Values are [`NO`] when absent.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(super) struct Addr {
+    pub(super) base: u32,
+    pub(super) index: u32,
+    pub(super) scale: u8,
+    pub(super) disp: i32,
+}
+
+/// No value.
+pub(super) const NO: u32 = u32::MAX;
+
+/// Hint: no register preferred.
+pub(super) const NO_HINT: u8 = 0xff;
+
+/// Uses of one value, as a list by ascending position.
+#[derive(Clone, Copy, Debug)]
+struct Use {
+    at: u32,
+    next: u32,
+}
+
+/// Tables by value. Values are instructions, then one entry pseudo-value per pinned slot.
+#[derive(Default, Debug)]
+pub(super) struct Analysis {
+    /// The value whose bits this one shares; itself unless an alias.
+    pub(super) rep: Vec<u32>,
+    pub(super) mode: Vec<Mode>,
+    /// Bits above this number are zero in a general register.
+    pub(super) clean: Vec<u8>,
+    /// One more than the last position where the value is needed; 0 if never.
+    pub(super) end: Vec<u32>,
+    /// Register the value should be computed in.
+    pub(super) hint: Vec<u8>,
+    /// Wanted in a vector register by its first user.
+    pub(super) vector: Vec<bool>,
+    pub(super) conds: Vec<Cond>,
+    /// Index into `conds`.
+    pub(super) cond_of: Vec<u32>,
+    /// Operands and puts that name the value, and those that are addresses.
+    total: Vec<u16>,
+    address: Vec<u16>,
+    head: Vec<u32>,
+    uses: Vec<Use>,
+    /// Slot → its entry value, or [`NO`].
+    pub(super) entry: Vec<u32>,
+    /// By position: one more than the last fault or exit before it; 0 if none.
+    last_snap: Vec<u32>,
+    /// By slot: position of the next put, in the backward sweep.
+    next_put: Vec<u32>,
+    /// Slots put anywhere.
+    pub(super) put_slots: Vec<u16>,
+}
+
+impl Analysis {
+    /// Clears, and sizes for a unit.
+    fn reset(&mut self, unit: &Unit, guest: &Guest, conv: &Convention) {
+        let n = unit.insts.len() + conv.pins.len();
+        macro_rules! fill {
+            ($($f:ident = $v:expr),*) => { $( self.$f.clear(); self.$f.resize(n, $v); )* };
+        }
+        self.rep.clear();
+        self.rep.extend(0..n as u32);
+        fill!(
+            mode = Mode::Emit,
+            clean = 64,
+            end = 0,
+            hint = NO_HINT,
+            vector = false,
+            cond_of = NO,
+            total = 0,
+            address = 0,
+            head = NO
+        );
+        self.conds.clear();
+        self.uses.clear();
+        self.entry.clear();
+        self.entry.resize(guest.slots.len(), NO);
+        for (k, (slot, _)) in conv.pins.iter().enumerate() {
+            self.entry[slot.0 as usize] = (unit.insts.len() + k) as u32;
+        }
+        self.next_put.clear();
+        self.next_put.resize(guest.slots.len(), u32::MAX);
+        self.put_slots.clear();
+    }
+
+    /// Representative of an operand.
+    #[inline]
+    pub(super) fn val(&self, v: Val) -> u32 {
+        self.rep[v.index()]
+    }
+
+    /// Representative of operand `k`.
+    #[inline]
+    pub(super) fn arg(&self, inst: &Inst, k: usize) -> u32 {
+        self.val(inst.args[k])
+    }
+
+    /// The condition behind a value, if it is a deferred comparison.
+    pub(super) fn cond(&self, v: u32) -> Option<Cond> {
+        (self.mode[v as usize] == Mode::Cond).then(|| self.conds[self.cond_of[v as usize] as usize])
+    }
+
+    /// Bits of a constant value.
+    pub(super) fn constant(&self, unit: &Unit, v: u32) -> Option<u128> {
+        (self.mode[v as usize] == Mode::Const).then(|| unit.consts[unit.insts[v as usize].attr.index()])
+    }
+
+    /// A constant of type `ty` as a sign-extended 32-bit immediate, if it is one.
+    pub(super) fn imm32(&self, unit: &Unit, v: u32, ty: Ty) -> Option<i32> {
+        let bits = self.constant(unit, v)? as u64;
+        let shift = 64 - ty.bits().min(64);
+        let value = if ty == Ty::I1 { (bits & 1) as i64 } else { ((bits << shift) as i64) >> shift };
+        i32::try_from(value).ok()
+    }
+
+    // ------------------------------------------------------------------ forward sweep
+    /// Finds what needs no code of its own.
+    pub(super) fn prepare(&mut self, unit: &Unit, guest: &Guest, conv: &Convention) {
+        self.reset(unit, guest, conv);
+        for inst in &unit.insts {
+            for v in operands(unit, inst) {
+                self.total[v.index()] += 1;
+            }
+            if is_memory(inst.op) {
+                self.address[inst.args[0].index()] += 1;
+            }
+        }
+        for p in &unit.puts {
+            self.total[p.val.index()] += 1;
+        }
+        for (i, inst) in unit.insts.iter().enumerate() {
+            self.prepare_inst(unit, i, inst);
+        }
+    }
+
+    fn prepare_inst(&mut self, unit: &Unit, i: usize, inst: &Inst) {
+        match inst.op {
+            Op::Const => {
+                self.mode[i] = Mode::Const;
+                let bits = unit.consts[inst.attr.index()] as u64;
+                self.clean[i] = (64 - bits.leading_zeros()) as u8;
+            }
+            Op::Get => {
+                let entry = &mut self.entry[inst.attr.index()];
+                let first = *entry;
+                if first == NO {
+                    *entry = i as u32;
+                    self.clean[i] = inst.ty.bits().min(64) as u8;
+                } else {
+                    self.alias(i, first);
+                }
+            }
+            Op::Trunc if inst.ty == Ty::I1 => {
+                let a = self.arg(inst, 0);
+                if self.mode[a as usize] == Mode::Emit && self.operand_ty(unit, inst, 0) != Ty::I128 {
+                    let cond = self.bit_cond(unit, a, self.operand_ty(unit, inst, 0));
+                    self.set_cond(i, cond);
+                }
+                self.clean[i] = 1;
+            }
+            Op::Trunc => {
+                let a = self.arg(inst, 0);
+                if self.mode[a as usize] != Mode::Cond {
+                    self.alias(i, a);
+                }
+            }
+            Op::Zext => {
+                let a = self.arg(inst, 0);
+                let from = self.operand_ty(unit, inst, 0).bits() as u8;
+                if inst.ty != Ty::I128
+                    && self.mode[a as usize] == Mode::Emit
+                    && self.clean[a as usize] <= from
+                    && self.in_gpr(unit, a)
+                {
+                    self.alias(i, a);
+                }
+                self.clean[i] = self.clean[a as usize].min(from);
+            }
+            _ => {
+                if let Some(cond) = self.find_cond(unit, inst) {
+                    self.set_cond(i, cond);
+                }
+                self.clean[i] = self.known_clean(unit, inst);
+            }
+        }
+    }
+
+    fn alias(&mut self, i: usize, of: u32) {
+        self.rep[i] = of;
+        self.mode[i] = Mode::Alias;
+        self.total[of as usize] += self.total[i].saturating_sub(1);
+    }
+
+    fn set_cond(&mut self, i: usize, cond: Cond) {
+        self.mode[i] = Mode::Cond;
+        self.cond_of[i] = self.conds.len() as u32;
+        self.conds.push(cond);
+    }
+
+    /// Whether a value's bits above its type can be trusted to be what `clean` says.
+    fn in_gpr(&self, unit: &Unit, v: u32) -> bool {
+        unit.insts.get(v as usize).is_none_or(|inst| !is_float(inst.op))
+    }
+
+    /// Type of operand `k` as its definition says.
+    pub(super) fn operand_ty(&self, unit: &Unit, inst: &Inst, k: usize) -> Ty {
+        result_ty(&unit.insts[inst.args[k].index()])
+    }
+
+    fn known_clean(&self, unit: &Unit, inst: &Inst) -> u8 {
+        let arg = |k: usize| self.clean[self.arg(inst, k) as usize];
+        // Narrow operations are done on 32-bit registers.
+        let width = if inst.ty.bits() <= 32 { 32 } else { 64 };
+        match inst.op {
+            Op::Load | Op::Ll | Op::Rmw | Op::Cas => inst.ty.bits().min(64) as u8,
+            Op::And => {
+                let mask = |k: usize| if inst.ty.bits() > 64 { 64 } else { arg(k) };
+                mask(0).min(mask(1)).min(width)
+            }
+            Op::Or | Op::Xor | Op::Select if inst.ty.bits() <= 64 => {
+                let (x, y) = if inst.op == Op::Select { (1, 2) } else { (0, 1) };
+                arg(x).max(arg(y)).min(width)
+            }
+            Op::Shr => match self.constant(unit, self.arg(inst, 1)) {
+                Some(k) if inst.ty.bits() <= 64 => (inst.ty.bits() as u8).saturating_sub(k.min(64) as u8),
+                _ => width,
+            },
+            Op::Bfx => inst.attr.imm2() as u8,
+            Op::Clz | Op::Ctz | Op::Popcnt => 8,
+            _ if result_ty(inst) == Ty::I1 => 1,
+            _ => width,
+        }
+    }
+
+    // ------------------------------------------------------------------ comparisons
+    /// The flag-setting form of a comparison of machine-sized operands, if it is one.
+    fn find_cond(&self, unit: &Unit, inst: &Inst) -> Option<Cond> {
+        if inst.ty == Ty::I1 {
+            if let Some(c) = self.combine(unit, inst) {
+                return Some(c);
+            }
+        }
+        let (kind, code) = match inst.op {
+            Op::Eq => (CondKind::Cmp, cc::E),
+            Op::Ne => (CondKind::Cmp, cc::NE),
+            Op::Ltu => (CondKind::Cmp, cc::B),
+            Op::Leu => (CondKind::Cmp, cc::BE),
+            Op::Lts => (CondKind::Cmp, cc::L),
+            Op::Les => (CondKind::Cmp, cc::LE),
+            Op::Borrow if self.is_zero(unit, inst, 2) => (CondKind::Cmp, cc::B),
+            Op::Ovsub if self.is_zero(unit, inst, 2) => (CondKind::Cmp, cc::O),
+            Op::Carry if self.is_zero(unit, inst, 2) => (CondKind::Add, cc::B),
+            Op::Ovadd if self.is_zero(unit, inst, 2) => (CondKind::Add, cc::O),
+            _ => return None,
+        };
+        if inst.ty == Ty::I128 || inst.ty == Ty::I1 && code != cc::E && code != cc::NE {
+            return None;
+        }
+        let (a, b) = (self.arg(inst, 0), self.arg(inst, 1));
+        if let Some(c) = self.of_widened(unit, a, b, code) {
+            return Some(c);
+        }
+        if self.mode[a as usize] == Mode::Cond || self.mode[b as usize] == Mode::Cond {
+            return None;
+        }
+        let mut c = Cond { kind, cc: code, ty: inst.ty, a, b };
+        if self.mode[a as usize] == Mode::Const && self.mode[b as usize] != Mode::Const {
+            let swapped = match (kind, code) {
+                (CondKind::Add, _) | (_, cc::E | cc::NE) => Some(code),
+                (_, cc::B) => Some(cc::A),
+                (_, cc::BE) => Some(cc::AE),
+                (_, cc::L) => Some(cc::G),
+                (_, cc::LE) => Some(cc::GE),
+                _ => None,
+            };
+            if let Some(code) = swapped {
+                c = Cond { cc: code, a: b, b: a, ..c };
+            }
+        }
+        Some(self.against_zero(unit, c))
+    }
+
+    /// Comparison of a just computed difference or conjunction with zero: of its operands instead.
+    fn against_zero(&self, unit: &Unit, c: Cond) -> Cond {
+        if c.kind != CondKind::Cmp || self.constant(unit, c.b).is_none_or(|k| k & c.ty.mask() != 0) {
+            return c;
+        }
+        let code = match c.cc {
+            cc::E | cc::NE => c.cc,
+            cc::L => cc::S,
+            cc::GE => cc::NS,
+            _ => return c,
+        };
+        let Some(def) = unit.insts.get(c.a as usize) else { return c };
+        if def.ty != c.ty {
+            return c;
+        }
+        let (a, b) = (self.val_or_no(def.args[0]), self.val_or_no(def.args[1]));
+        match def.op {
+            Op::Sub if self.mode[a as usize] == Mode::Emit => Cond { kind: CondKind::Cmp, cc: code, ty: c.ty, a, b },
+            Op::And if self.total[c.a as usize] <= 1 && self.mode[a as usize] == Mode::Emit => {
+                Cond { kind: CondKind::Test, cc: code, ty: c.ty, a, b }
+            }
+            _ => c,
+        }
+    }
+
+    fn val_or_no(&self, v: Val) -> u32 {
+        if v == Val::NONE { NO } else { self.val(v) }
+    }
+
+    /// Equality of a widened or plain one-bit condition with 0 or 1.
+    fn of_widened(&self, unit: &Unit, a: u32, b: u32, code: u8) -> Option<Cond> {
+        if code != cc::E && code != cc::NE {
+            return None;
+        }
+        let k = self.constant(unit, b)?;
+        let mut v = a;
+        if let Some(def) = unit.insts.get(v as usize)
+            && def.op == Op::Zext
+        {
+            v = self.arg(def, 0);
+        }
+        let mut c = self.cond(v)?;
+        if k > 1 {
+            return None;
+        }
+        if (k == 0) == (code == cc::E) {
+            c.cc ^= 1;
+        }
+        Some(c)
+    }
+
+    /// Negations of comparisons, and pairs of comparisons of the same operands, are again one condition.
+    fn combine(&self, unit: &Unit, inst: &Inst) -> Option<Cond> {
+        let a = self.cond(self.val_opt(inst.args[0])?);
+        if inst.op == Op::Not {
+            return a.map(|c| Cond { cc: c.cc ^ 1, ..c });
+        }
+        let vb = self.val_opt(inst.args[1])?;
+        if inst.op == Op::Xor && self.constant(unit, vb) == Some(1) {
+            return a.map(|c| Cond { cc: c.cc ^ 1, ..c });
+        }
+        let (a, b) = (a?, self.cond(vb)?);
+        if !a.same_operands(&b) || a.kind == CondKind::Bit {
+            return None;
+        }
+        let pair = (a.cc.min(b.cc), a.cc.max(b.cc));
+        let code = match (inst.op, pair) {
+            (Op::And, (cc::AE, cc::NE)) => cc::A,
+            (Op::Or, (cc::B, cc::E)) => cc::BE,
+            (Op::And, (cc::NE, cc::GE)) => cc::G,
+            (Op::Or, (cc::E, cc::L)) => cc::LE,
+            (Op::Xor | Op::Ne, (cc::O, cc::S)) => cc::L,
+            (Op::Eq, (cc::O, cc::S)) => cc::GE,
+            (Op::Andn, _) => match (a.cc, b.cc) {
+                (cc::AE, cc::E) => cc::A,
+                (cc::GE, cc::E) => cc::G,
+                _ => return None,
+            },
+            _ => return None,
+        };
+        Some(Cond { cc: code, ..a })
+    }
+
+    fn val_opt(&self, v: Val) -> Option<u32> {
+        (v != Val::NONE).then(|| self.val(v))
+    }
+
+    fn is_zero(&self, unit: &Unit, inst: &Inst, k: usize) -> bool {
+        let v = inst.args[k];
+        v == Val::NONE || self.constant(unit, self.val(v)) == Some(0)
+    }
+
+    /// Lowest bit of `v` as a condition; of a shifted value, the bit it came from.
+    fn bit_cond(&self, unit: &Unit, v: u32, ty: Ty) -> Cond {
+        let plain = Cond { kind: CondKind::Bit, cc: cc::B, ty, a: v, b: 0 };
+        let Some(def) = unit.insts.get(v as usize) else { return plain };
+        let bit = match def.op {
+            Op::Bfx => def.attr.imm(),
+            Op::Shr | Op::Sar => match self.constant(unit, self.arg(def, 1)) {
+                Some(k) if k < u128::from(def.ty.bits()) => k as u32,
+                _ => return plain,
+            },
+            _ => return plain,
+        };
+        let a = self.arg(def, 0);
+        if def.ty == Ty::I128 || self.mode[a as usize] != Mode::Emit {
+            return plain;
+        }
+        if bit + 1 == def.ty.bits() {
+            // The sign, which a subtraction's comparison gives too.
+            if let Some(sub) = unit.insts.get(a as usize)
+                && sub.op == Op::Sub
+                && sub.ty == def.ty
+                && self.mode[self.arg(sub, 0) as usize] == Mode::Emit
+            {
+                return Cond { kind: CondKind::Cmp, cc: cc::S, ty: def.ty, a: self.arg(sub, 0), b: self.arg(sub, 1) };
+            }
+            return Cond { kind: CondKind::Test, cc: cc::S, ty: def.ty, a, b: a };
+        }
+        Cond { kind: CondKind::Bit, cc: cc::B, ty: def.ty, a, b: bit }
+    }
+
+    // ------------------------------------------------------------------ patterns
+    /// The address operand of a memory access, folded as far as its parts have no other use.
+    pub(super) fn addr(&self, unit: &Unit, v: Val) -> Addr {
+        let mut out = Addr { base: self.val(v), index: NO, scale: 0, disp: 0 };
+        let mut v = out.base;
+        let mut only_addresses = self.total[v as usize] == self.address[v as usize];
+        while only_addresses && self.mode[v as usize] == Mode::Emit {
+            let Some(def) = unit.insts.get(v as usize) else { break };
+            if def.op != Op::Add || def.ty != Ty::I64 {
+                break;
+            }
+            let (a, b) = (self.arg(def, 0), self.arg(def, 1));
+            if let Some(k) = self.imm32(unit, b, Ty::I64) {
+                let Some(disp) = out.disp.checked_add(k) else { break };
+                out.disp = disp;
+                out.base = a;
+                v = a;
+                only_addresses = self.total[a as usize] == 1;
+                continue;
+            }
+            if self.mode[a as usize] != Mode::Emit || self.mode[b as usize] != Mode::Emit {
+                break;
+            }
+            out.base = a;
+            (out.index, out.scale) = self.scaled(unit, b);
+            if out.scale == 0 && self.scaled(unit, a).1 != 0 {
+                out.base = b;
+                (out.index, out.scale) = self.scaled(unit, a);
+            }
+            break;
+        }
+        out
+    }
+
+    fn scaled(&self, unit: &Unit, v: u32) -> (u32, u8) {
+        if let Some(def) = unit.insts.get(v as usize)
+            && def.op == Op::Shl
+            && def.ty == Ty::I64
+            && self.total[v as usize] == 1
+            && let Some(k @ 1..=3) = self.constant(unit, self.arg(def, 1))
+            && self.mode[self.arg(def, 0) as usize] == Mode::Emit
+        {
+            return (self.arg(def, 0), k as u8);
+        }
+        (v, 0)
+    }
+
+    /// A shift amount: the value to shift by when the host's own masking does the guest's, and whether it is below `bits`.
+    pub(super) fn amount(&self, unit: &Unit, v: u32, bits: u32) -> (u32, bool) {
+        if (bits == 32 || bits == 64)
+            && let Some(def) = unit.insts.get(v as usize)
+            && def.op == Op::And
+            && def.ty != Ty::I128
+            && let Some(k) = self.constant(unit, self.arg(def, 1))
+            && k == u128::from(bits - 1)
+            && self.mode[self.arg(def, 0) as usize] == Mode::Emit
+        {
+            return (self.arg(def, 0), true);
+        }
+        (v, u32::from(self.clean[v as usize]) <= bits.trailing_zeros())
+    }
+
+    // ------------------------------------------------------------------ backward sweep
+    /// Records uses, last positions and register preferences.
+    pub(super) fn liveness(&mut self, unit: &Unit, guest: &Guest, conv: &Convention) {
+        self.snapshot_points(unit);
+        self.final_values(unit, conv);
+        let mut puts = unit.puts.as_slice();
+        for i in (0..unit.insts.len()).rev() {
+            while let [rest @ .., p] = puts
+                && p.pos as usize > i
+            {
+                let v = self.val(p.val);
+                self.put(v, p.slot.0, p.pos, conv);
+                puts = rest;
+            }
+            let inst = &unit.insts[i];
+            if self.mode[i] == Mode::Emit && (self.end[i] != 0 || has_effect(inst.op)) {
+                self.use_operands(unit, i as u32, inst);
+            }
+        }
+        for p in puts.iter().rev() {
+            let v = self.val(p.val);
+            self.put(v, p.slot.0, p.pos, conv);
+        }
+        for &(slot, _) in &conv.pins {
+            let entry = self.entry[slot.0 as usize];
+            let until = self.next_put[slot.0 as usize].min(unit.insts.len() as u32);
+            let snap = self.last_snap[until as usize];
+            self.needed(entry, snap);
+        }
+        debug_assert!(guest.slots.len() >= self.put_slots.len());
+    }
+
+    fn snapshot_points(&mut self, unit: &Unit) {
+        self.last_snap.clear();
+        let mut last = 0;
+        for (i, inst) in unit.insts.iter().enumerate() {
+            self.last_snap.push(last);
+            if is_snapshot(inst.op) {
+                last = i as u32 + 1;
+            }
+        }
+        self.last_snap.push(last);
+    }
+
+    /// What the final exit needs: pinned slots in their registers (a use), others anywhere.
+    fn final_values(&mut self, unit: &Unit, conv: &Convention) {
+        let last = unit.insts.len() as u32 - 1;
+        for p in unit.puts.iter().rev() {
+            let slot = p.slot.0;
+            if self.next_put[slot as usize] != u32::MAX {
+                continue;
+            }
+            self.next_put[slot as usize] = u32::MAX - 1; // seen
+            self.put_slots.push(slot);
+            let v = self.val(p.val);
+            match conv.pins.iter().find(|(s, _)| s.0 == slot) {
+                Some(&(_, r)) => {
+                    self.add_use(v, last);
+                    self.prefer(v, r);
+                }
+                None => self.needed(v, last + 1),
+            }
+        }
+        for &slot in &self.put_slots {
+            self.next_put[slot as usize] = last + 1;
+        }
+        for &(slot, _) in &conv.pins {
+            if self.next_put[slot.0 as usize] == u32::MAX {
+                self.add_use(self.entry[slot.0 as usize], last);
+            }
+        }
+    }
+
+    /// A write of `v` to `slot` effective from `pos`.
+    fn put(&mut self, v: u32, slot: u16, pos: u32, conv: &Convention) {
+        let until = self.next_put[slot as usize];
+        self.next_put[slot as usize] = pos;
+        let snap = self.last_snap[until as usize];
+        if snap > pos {
+            self.needed(v, snap);
+        }
+        if let Some(&(_, r)) = conv.pins.iter().find(|(s, _)| s.0 == slot) {
+            self.prefer(v, r);
+        }
+    }
+
+    fn prefer(&mut self, v: u32, r: Gpr) {
+        let hint = &mut self.hint[v as usize];
+        if *hint == NO_HINT {
+            *hint = r;
+        }
+    }
+
+    /// The value must exist somewhere until position `end - 1`.
+    fn needed(&mut self, v: u32, end: u32) {
+        if let Some(c) = self.cond(v) {
+            self.needed(c.a, end);
+            if c.kind != CondKind::Bit {
+                self.needed(c.b, end);
+            }
+            return;
+        }
+        let e = &mut self.end[v as usize];
+        *e = (*e).max(end);
+    }
+
+    /// An operand read at `at`.
+    fn add_use(&mut self, v: u32, at: u32) {
+        match self.mode[v as usize] {
+            Mode::Const => {}
+            Mode::Cond => {
+                let c = self.conds[self.cond_of[v as usize] as usize];
+                self.add_use(c.a, at);
+                if c.kind != CondKind::Bit && c.b != c.a {
+                    self.add_use(c.b, at);
+                }
+            }
+            _ => {
+                let v = v as usize;
+                if self.head[v] != NO && self.uses[self.head[v] as usize].at == at {
+                    return;
+                }
+                self.uses.push(Use { at, next: self.head[v] });
+                self.head[v] = self.uses.len() as u32 - 1;
+                self.end[v] = self.end[v].max(at + 1);
+            }
+        }
+    }
+
+    fn use_operands(&mut self, unit: &Unit, i: u32, inst: &Inst) {
+        let vector = wants_vector(inst);
+        match inst.op {
+            Op::Helper => {
+                for v in operands(unit, inst) {
+                    self.add_use(self.val(v), i);
+                }
+            }
+            Op::Load | Op::Store | Op::Ll | Op::Sc | Op::Rmw | Op::Cas => {
+                let a = self.addr(unit, inst.args[0]);
+                for v in [a.base, a.index] {
+                    if v != NO {
+                        self.add_use(v, i);
+                    }
+                }
+                for k in 1..3 {
+                    if inst.args[k] != Val::NONE {
+                        self.add_use(self.arg(inst, k), i);
+                    }
+                }
+            }
+            Op::Shl | Op::Shr | Op::Sar | Op::Rotr if inst.ty.bits() <= 64 => {
+                self.add_use(self.arg(inst, 0), i);
+                let (amount, _) = self.amount(unit, self.arg(inst, 1), inst.ty.bits());
+                self.add_use(amount, i);
+                self.pass_hint(i, self.arg(inst, 0));
+            }
+            _ => {
+                for (k, v) in operands(unit, inst).enumerate() {
+                    let v = self.val(v);
+                    let first = self.head[v as usize] == NO;
+                    self.add_use(v, i);
+                    if first || vector {
+                        self.vector[v as usize] = vector;
+                    }
+                    if k == 0 {
+                        self.pass_hint(i, v);
+                    }
+                }
+            }
+        }
+    }
+
+    /// A two-address host instruction wants its first operand where its result goes.
+    fn pass_hint(&mut self, i: u32, operand: u32) {
+        if self.hint[operand as usize] == NO_HINT && self.end[operand as usize] == i + 1 {
+            self.hint[operand as usize] = self.hint[i as usize];
+        }
+    }
+
+    /// Position of the next use after `i`, forgetting earlier ones; `u32::MAX` if none.
+    pub(super) fn next_use(&mut self, v: u32, i: u32) -> u32 {
+        let head = &mut self.head[v as usize];
+        while *head != NO {
+            let u = self.uses[*head as usize];
+            if u.at > i {
+                return u.at;
+            }
+            *head = u.next;
+        }
+        u32::MAX
+    }
+}
+
+/// Operands of an instruction.
+pub(super) fn operands<'a>(unit: &'a Unit, inst: &'a Inst) -> impl Iterator<Item = Val> + 'a {
+    let list: &[Val] = if inst.op == Op::Helper {
+        let from = inst.args[0].0 as usize;
+        &unit.helper_args[from..from + inst.args[1].0 as usize]
+    } else {
+        &inst.args
+    };
+    list.iter().copied().filter(|v| *v != Val::NONE)
+}
+
+/// Type of an instruction's result.
+pub(super) fn result_ty(inst: &Inst) -> Ty {
+    match inst.op.desc().result {
+        Some(TypeRule::Fixed(ty)) => ty,
+        _ => inst.ty,
+    }
+}
+
+fn is_memory(op: Op) -> bool {
+    matches!(op, Op::Load | Op::Store | Op::Ll | Op::Sc | Op::Rmw | Op::Cas)
+}
+
+/// May leave generated code here with guest state visible.
+pub(super) fn is_snapshot(op: Op) -> bool {
+    is_memory(op) || matches!(op, Op::ExitIf | Op::Exit | Op::ExitInd | Op::Helper)
+}
+
+/// Must be executed even if nobody wants the result.
+pub(super) fn has_effect(op: Op) -> bool {
+    op.desc().effect != Effect::Pure
+}
+
+/// Floating-point arithmetic, whose results live in vector registers with undefined upper parts.
+pub(super) fn is_float(op: Op) -> bool {
+    matches!(
+        op,
+        Op::Fadd
+            | Op::Fsub
+            | Op::Fmul
+            | Op::Fdiv
+            | Op::Fsqrt
+            | Op::Fma
+            | Op::Fmin
+            | Op::Fmax
+            | Op::Fround
+            | Op::Fcvt
+            | Op::Stof
+            | Op::Utof
+    )
+}
+
+/// Whether an instruction reads its operands from vector registers.
+pub(super) fn wants_vector(inst: &Inst) -> bool {
+    inst.ty == Ty::I128 && !matches!(inst.op, Op::Zext | Op::Concat | Op::Splat)
+}

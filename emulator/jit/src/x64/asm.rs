@@ -1,0 +1,700 @@
+//! Bytes of one unit: an encoder that picks the shortest form, and labels within the unit.
+//!
+//! Integer instructions with registers chosen at run time are encoded here (`dynasm!` always spends a REX and a 32-bit
+//! displacement on those); everything else may use `dynasm!` on [`Asm`], which implements `DynasmApi`.
+
+use dynasmrt::{AssemblyOffset, DynasmApi};
+
+use super::{Gpr, Reloc, StubId};
+
+pub(super) const RAX: Gpr = 0;
+pub(super) const RCX: Gpr = 1;
+pub(super) const RDX: Gpr = 2;
+pub(super) const RBX: Gpr = 3;
+pub(super) const RSP: Gpr = 4;
+pub(super) const RBP: Gpr = 5;
+pub(super) const RSI: Gpr = 6;
+pub(super) const RDI: Gpr = 7;
+
+/// A vector register.
+pub(super) type Xmm = u8;
+
+/// Condition codes, by encoding; `cc ^ 1` is the opposite.
+pub(super) mod cc {
+    pub(crate) const O: u8 = 0;
+    pub(crate) const B: u8 = 2;
+    pub(crate) const AE: u8 = 3;
+    pub(crate) const E: u8 = 4;
+    pub(crate) const NE: u8 = 5;
+    pub(crate) const BE: u8 = 6;
+    pub(crate) const A: u8 = 7;
+    pub(crate) const S: u8 = 8;
+    pub(crate) const NS: u8 = 9;
+    pub(crate) const L: u8 = 12;
+    pub(crate) const GE: u8 = 13;
+    pub(crate) const LE: u8 = 14;
+    pub(crate) const G: u8 = 15;
+}
+
+/// Two-operand arithmetic, by opcode digit.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+#[repr(u8)]
+pub(super) enum Alu {
+    Add = 0,
+    Or = 1,
+    Adc = 2,
+    Sbb = 3,
+    And = 4,
+    Sub = 5,
+    Xor = 6,
+    Cmp = 7,
+}
+
+/// Shifts and rotations, by opcode digit.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+#[repr(u8)]
+pub(super) enum Shift {
+    Rol = 0,
+    Ror = 1,
+    Shl = 4,
+    Shr = 5,
+    Sar = 7,
+}
+
+/// A memory operand.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(super) struct Mem {
+    /// Base register, or [`Mem::NONE`].
+    pub(super) base: Gpr,
+    /// Index register (not `rsp`), or [`Mem::NONE`].
+    pub(super) index: Gpr,
+    /// log2 of the index's factor.
+    pub(super) scale: u8,
+    /// Displacement.
+    pub(super) disp: i32,
+}
+
+impl Mem {
+    /// No register.
+    pub(super) const NONE: Gpr = 0xff;
+
+    pub(super) const fn base(base: Gpr, disp: i32) -> Mem {
+        Mem { base, index: Mem::NONE, scale: 0, disp }
+    }
+
+    /// A field of the thread's block.
+    pub(super) const fn state(disp: i32) -> Mem {
+        Mem::base(RBP, disp)
+    }
+
+    /// The same, `by` bytes further.
+    pub(super) const fn offset(self, by: i32) -> Mem {
+        Mem { disp: self.disp + by, ..self }
+    }
+}
+
+/// A place in the unit, possibly not reached yet.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(super) struct Label(u32);
+
+/// The assembler.
+#[derive(Default, Debug)]
+pub(super) struct Asm {
+    pub(super) code: Vec<u8>,
+    pub(super) relocs: Vec<Reloc>,
+    labels: Vec<u32>,
+    fixups: Vec<(u32, Label)>,
+    pool: Vec<u128>,
+    pool_fixups: Vec<(u32, u32)>,
+}
+
+impl Asm {
+    pub(super) fn clear(&mut self) {
+        self.code.clear();
+        self.relocs.clear();
+        self.labels.clear();
+        self.fixups.clear();
+        self.pool.clear();
+        self.pool_fixups.clear();
+    }
+
+    pub(super) fn at(&self) -> u32 {
+        self.code.len() as u32
+    }
+
+    #[inline]
+    pub(super) fn byte(&mut self, b: u8) {
+        self.code.push(b);
+    }
+
+    #[inline]
+    pub(super) fn bytes(&mut self, b: &[u8]) {
+        self.code.extend_from_slice(b);
+    }
+
+    #[inline]
+    pub(super) fn dword(&mut self, v: i32) {
+        self.bytes(&v.to_le_bytes());
+    }
+
+    // ---- labels
+    pub(super) fn label(&mut self) -> Label {
+        self.labels.push(u32::MAX);
+        Label(self.labels.len() as u32 - 1)
+    }
+
+    pub(super) fn bind(&mut self, l: Label) {
+        self.labels[l.0 as usize] = self.at();
+    }
+
+    pub(super) fn jcc(&mut self, cc: u8, l: Label) {
+        self.bytes(&[0x0f, 0x80 | cc]);
+        self.label_field(l);
+    }
+
+    pub(super) fn jmp(&mut self, l: Label) {
+        self.byte(0xe9);
+        self.label_field(l);
+    }
+
+    /// Jump back to an offset, in the short form if it reaches.
+    pub(super) fn jmp_back(&mut self, to: u32) {
+        let short = i64::from(to) - i64::from(self.at()) - 2;
+        if short >= -128 {
+            self.bytes(&[0xeb, short as u8]);
+        } else {
+            self.byte(0xe9);
+            self.dword((i64::from(to) - i64::from(self.at()) - 4) as i32);
+        }
+    }
+
+    pub(super) fn jcc_back(&mut self, cc: u8, to: u32) {
+        let short = i64::from(to) - i64::from(self.at()) - 2;
+        if short >= -128 {
+            self.bytes(&[0x70 | cc, short as u8]);
+        } else {
+            self.bytes(&[0x0f, 0x80 | cc]);
+            self.dword((i64::from(to) - i64::from(self.at()) - 4) as i32);
+        }
+    }
+
+    /// Short forward jump; returns the byte to hand to [`Asm::land`].
+    pub(super) fn jcc_short(&mut self, cc: u8) -> usize {
+        self.bytes(&[0x70 | cc, 0]);
+        self.code.len() - 1
+    }
+
+    pub(super) fn jmp_short(&mut self) -> usize {
+        self.bytes(&[0xeb, 0]);
+        self.code.len() - 1
+    }
+
+    /// Target of a short forward jump.
+    pub(super) fn land(&mut self, field: usize) {
+        let distance = self.code.len() - field - 1;
+        debug_assert!(distance < 128);
+        self.code[field] = distance as u8;
+    }
+
+    fn label_field(&mut self, l: Label) {
+        self.fixups.push((self.at(), l));
+        self.dword(0);
+    }
+
+    pub(super) fn jmp_stub(&mut self, stub: StubId) {
+        self.byte(0xe9);
+        self.reloc(stub);
+    }
+
+    pub(super) fn jcc_stub(&mut self, cc: u8, stub: StubId) {
+        self.bytes(&[0x0f, 0x80 | cc]);
+        self.reloc(stub);
+    }
+
+    pub(super) fn call_stub(&mut self, stub: StubId) {
+        self.byte(0xe8);
+        self.reloc(stub);
+    }
+
+    fn reloc(&mut self, stub: StubId) {
+        let at = self.at();
+        self.relocs.push(Reloc { at, stub });
+        self.dword(0);
+    }
+
+    /// Pads so that 4 bytes `lead` bytes from here do not cross an 8-byte boundary.
+    pub(super) fn align_field(&mut self, lead: u32) {
+        let at = (self.at() + lead) & 7;
+        if at > 4 {
+            self.nop(8 - at);
+        }
+    }
+
+    fn nop(&mut self, n: u32) {
+        match n {
+            1 => self.byte(0x90),
+            2 => self.bytes(&[0x66, 0x90]),
+            _ => self.bytes(&[0x0f, 0x1f, 0x00]),
+        }
+    }
+
+    /// `jmp`/`call` (opcode `e9`/`e8`) to a label whose field may be patched while running; returns the field's offset.
+    pub(super) fn patchable(&mut self, opcode: u8, l: Label) -> u32 {
+        self.align_field(1);
+        self.byte(opcode);
+        let at = self.at();
+        self.label_field(l);
+        at
+    }
+
+    pub(super) fn position(&self, l: Label) -> u32 {
+        self.labels[l.0 as usize]
+    }
+
+    /// RIP-relative operand bytes for a constant: call after the opcode, with the register field; `tail` immediate bytes follow.
+    pub(super) fn pool_modrm(&mut self, reg: u8, value: u128, tail: u32) {
+        self.byte(5 | (reg & 7) << 3);
+        let index = match self.pool.iter().position(|&v| v == value) {
+            Some(i) => i,
+            None => {
+                self.pool.push(value);
+                self.pool.len() - 1
+            }
+        };
+        self.pool_fixups.push((self.at(), index as u32));
+        self.dword(tail as i32);
+    }
+
+    /// Appends the constants and resolves labels.
+    pub(super) fn finish(&mut self) {
+        for &(at, label) in &self.fixups {
+            let target = self.labels[label.0 as usize];
+            debug_assert!(target != u32::MAX, "label not bound");
+            let at = at as usize;
+            let distance = target.wrapping_sub(at as u32 + 4);
+            self.code[at..at + 4].copy_from_slice(&distance.to_le_bytes());
+        }
+        if self.pool.is_empty() {
+            return;
+        }
+        while self.code.len() % 16 != 0 {
+            self.code.push(0xcc);
+        }
+        let start = self.code.len() as u32;
+        for v in &self.pool {
+            self.code.extend_from_slice(&v.to_le_bytes());
+        }
+        for &(at, index) in &self.pool_fixups {
+            let i = at as usize;
+            let tail = i32::from_le_bytes(self.code[i..i + 4].try_into().expect("4 bytes"));
+            let distance = (start + 16 * index) as i32 - (at as i32 + 4 + tail);
+            self.code[i..i + 4].copy_from_slice(&distance.to_le_bytes());
+        }
+    }
+
+    // ---- encoding
+    /// Optional REX: `size` 8 sets W, `byte_regs` forces one for `sil`..`dil`.
+    #[inline]
+    fn rex(&mut self, size: u32, reg: u8, index: u8, base: u8, byte_regs: bool) {
+        let mut rex = 0u8;
+        if size == 8 {
+            rex |= 8;
+        }
+        if reg < 16 && reg & 8 != 0 {
+            rex |= 4;
+        }
+        if index != Mem::NONE && index & 8 != 0 {
+            rex |= 2;
+        }
+        if base != Mem::NONE && base & 8 != 0 {
+            rex |= 1;
+        }
+        if rex != 0 || byte_regs {
+            self.byte(0x40 | rex);
+        }
+    }
+
+    /// `opcode reg, rm` with both registers. `size` in bytes; `opcode` may hold `0f` in its second byte.
+    #[inline]
+    pub(super) fn op_rr(&mut self, size: u32, opcode: u32, reg: u8, rm: u8) {
+        if size == 2 {
+            self.byte(0x66);
+        }
+        let byte_regs = size == 1 && (reg >= 4 && reg < 8 || rm >= 4 && rm < 8);
+        self.rex(size, reg, Mem::NONE, rm, byte_regs);
+        self.opcode(opcode);
+        self.byte(0xc0 | (reg & 7) << 3 | rm & 7);
+    }
+
+    /// `opcode reg, [mem]` (or the store form).
+    #[inline]
+    pub(super) fn op_rm(&mut self, size: u32, opcode: u32, reg: u8, mem: Mem) {
+        if size == 2 {
+            self.byte(0x66);
+        }
+        self.rex(size, reg, mem.index, mem.base, size == 1 && reg >= 4 && reg < 8);
+        self.opcode(opcode);
+        self.modrm_mem(reg, mem);
+    }
+
+    /// With a mandatory prefix (`66`, `f2`, `f3`) before the REX.
+    pub(super) fn op_prefixed_rr(&mut self, prefix: u8, size: u32, opcode: u32, reg: u8, rm: u8) {
+        self.byte(prefix);
+        self.rex(size, reg, Mem::NONE, rm, false);
+        self.opcode(opcode);
+        self.byte(0xc0 | (reg & 7) << 3 | rm & 7);
+    }
+
+    pub(super) fn op_prefixed_rm(&mut self, prefix: u8, size: u32, opcode: u32, reg: u8, mem: Mem) {
+        self.byte(prefix);
+        self.rex(size, reg, mem.index, mem.base, false);
+        self.opcode(opcode);
+        self.modrm_mem(reg, mem);
+    }
+
+    #[inline]
+    fn opcode(&mut self, opcode: u32) {
+        if opcode > 0xffff {
+            self.byte((opcode >> 16) as u8);
+        }
+        if opcode > 0xff {
+            self.byte((opcode >> 8) as u8);
+        }
+        self.byte(opcode as u8);
+    }
+
+    fn modrm_mem(&mut self, reg: u8, m: Mem) {
+        let reg = (reg & 7) << 3;
+        if m.base == Mem::NONE {
+            // [index * scale + disp32], or an absolute disp32: both through a SIB byte.
+            let index = if m.index == Mem::NONE { 4 } else { m.index & 7 };
+            self.bytes(&[4 | reg, m.scale << 6 | index << 3 | 5]);
+            self.dword(m.disp);
+            return;
+        }
+        let short = i8::try_from(m.disp).is_ok();
+        let mode = match m.disp {
+            0 if m.base & 7 != 5 => 0x00,
+            _ if short => 0x40,
+            _ => 0x80,
+        };
+        if m.index != Mem::NONE {
+            self.bytes(&[mode | reg | 4, m.scale << 6 | (m.index & 7) << 3 | m.base & 7]);
+        } else if m.base & 7 == 4 {
+            self.bytes(&[mode | reg | 4, 0x24]);
+        } else {
+            self.byte(mode | reg | m.base & 7);
+        }
+        match mode {
+            0x00 => {}
+            0x40 => self.byte(m.disp as u8),
+            _ => self.dword(m.disp),
+        }
+    }
+
+    // ---- moves
+    pub(super) fn mov_rr(&mut self, size: u32, d: Gpr, s: Gpr) {
+        self.op_rr(size.max(4), 0x8b, d, s);
+    }
+
+    /// Constant into a register. Leaves flags alone.
+    pub(super) fn mov_ri(&mut self, d: Gpr, value: u64) {
+        if let Ok(v) = u32::try_from(value) {
+            self.rex(4, 0, Mem::NONE, d, false);
+            self.byte(0xb8 | d & 7);
+            self.dword(v as i32);
+        } else if i64::from(value as i32) as u64 == value {
+            self.rex(8, 0, Mem::NONE, d, false);
+            self.bytes(&[0xc7, 0xc0 | d & 7]);
+            self.dword(value as i32);
+        } else {
+            self.rex(8, 0, Mem::NONE, d, false);
+            self.byte(0xb8 | d & 7);
+            self.bytes(&value.to_le_bytes());
+        }
+    }
+
+    /// Zero-extending load of `size` bytes.
+    pub(super) fn load(&mut self, size: u32, d: Gpr, m: Mem) {
+        match size {
+            1 => self.op_rm(4, 0x0fb6, d, m),
+            2 => self.op_rm(4, 0x0fb7, d, m),
+            _ => self.op_rm(size, 0x8b, d, m),
+        }
+    }
+
+    /// Sign-extending load of `size` bytes to `to` bytes (4 or 8).
+    pub(super) fn load_signed(&mut self, size: u32, to: u32, d: Gpr, m: Mem) {
+        match size {
+            1 => self.op_rm(to, 0x0fbe, d, m),
+            2 => self.op_rm(to, 0x0fbf, d, m),
+            4 if to == 8 => self.op_rm(8, 0x63, d, m),
+            _ => self.op_rm(size, 0x8b, d, m),
+        }
+    }
+
+    pub(super) fn store(&mut self, size: u32, m: Mem, s: Gpr) {
+        let opcode = if size == 1 { 0x88 } else { 0x89 };
+        self.op_rm(size, opcode, s, m);
+    }
+
+    /// Stores the low bytes of a sign-extended 32-bit constant.
+    pub(super) fn store_imm(&mut self, size: u32, m: Mem, value: i32) {
+        self.op_rm(size, if size == 1 { 0xc6 } else { 0xc7 }, 0, m);
+        self.imm(size, value);
+    }
+
+    fn imm(&mut self, size: u32, value: i32) {
+        match size {
+            1 => self.byte(value as u8),
+            2 => self.bytes(&(value as u16).to_le_bytes()),
+            _ => self.dword(value),
+        }
+    }
+
+    pub(super) fn lea(&mut self, size: u32, d: Gpr, m: Mem) {
+        self.op_rm(size.max(4), 0x8d, d, m);
+    }
+
+    /// Zero extension of the low `from` bytes.
+    pub(super) fn zext_rr(&mut self, from: u32, d: Gpr, s: Gpr) {
+        match from {
+            1 => {
+                self.rex(4, d, Mem::NONE, s, s >= 4 && s < 8);
+                self.bytes(&[0x0f, 0xb6, 0xc0 | (d & 7) << 3 | s & 7]);
+            }
+            2 => self.op_rr(4, 0x0fb7, d, s),
+            _ => self.op_rr(from, 0x8b, d, s),
+        }
+    }
+
+    /// Sign extension of the low `from` bytes to `to` bytes (4 or 8).
+    pub(super) fn sext_rr(&mut self, from: u32, to: u32, d: Gpr, s: Gpr) {
+        match from {
+            1 => {
+                self.rex(to, d, Mem::NONE, s, s >= 4 && s < 8);
+                self.bytes(&[0x0f, 0xbe, 0xc0 | (d & 7) << 3 | s & 7]);
+            }
+            2 => self.op_rr(to, 0x0fbf, d, s),
+            4 if to == 8 => self.op_rr(8, 0x63, d, s),
+            _ => self.op_rr(from, 0x8b, d, s),
+        }
+    }
+
+    // ---- arithmetic
+    pub(super) fn alu_rr(&mut self, op: Alu, size: u32, d: Gpr, s: Gpr) {
+        self.op_rr(size, (op as u32) << 3 | u32::from(size != 1), s, d);
+    }
+
+    pub(super) fn alu_rm(&mut self, op: Alu, size: u32, d: Gpr, m: Mem) {
+        self.op_rm(size, (op as u32) << 3 | 2 | u32::from(size != 1), d, m);
+    }
+
+    pub(super) fn alu_ri(&mut self, op: Alu, size: u32, d: Gpr, value: i32) {
+        let short = i8::try_from(value).is_ok();
+        if size == 1 {
+            if d == RAX {
+                self.bytes(&[(op as u8) << 3 | 4, value as u8]);
+                return;
+            }
+            self.op_rr(1, 0x80, op as u8, d);
+            // The digit in the register field must not look like `spl`..`dil`: a REX there is harmless.
+            self.byte(value as u8);
+            return;
+        }
+        if !short && d == RAX {
+            if size == 2 {
+                self.byte(0x66);
+            }
+            self.rex(size, 0, Mem::NONE, 0, false);
+            self.byte((op as u8) << 3 | 5);
+        } else {
+            self.op_rr(size, if short { 0x83 } else { 0x81 }, op as u8, d);
+        }
+        if short {
+            self.byte(value as u8);
+        } else {
+            self.imm(size, value);
+        }
+    }
+
+    pub(super) fn alu_mi(&mut self, op: Alu, size: u32, m: Mem, value: i32) {
+        let short = i8::try_from(value).is_ok();
+        let opcode = match (size, short) {
+            (1, _) => 0x80,
+            (_, true) => 0x83,
+            _ => 0x81,
+        };
+        self.op_rm(size, opcode, op as u8, m);
+        if short || size == 1 {
+            self.byte(value as u8);
+        } else {
+            self.imm(size, value);
+        }
+    }
+
+    pub(super) fn alu_mr(&mut self, op: Alu, size: u32, m: Mem, s: Gpr) {
+        self.op_rm(size, (op as u32) << 3 | u32::from(size != 1), s, m);
+    }
+
+    pub(super) fn test_rr(&mut self, size: u32, a: Gpr, b: Gpr) {
+        self.op_rr(size, if size == 1 { 0x84 } else { 0x85 }, b, a);
+    }
+
+    pub(super) fn test_ri(&mut self, size: u32, a: Gpr, value: i32) {
+        // A mask of the low seven bits tests the low byte only.
+        let size = if (0..128).contains(&value) { 1 } else { size };
+        if a == RAX {
+            if size == 2 {
+                self.byte(0x66);
+            }
+            self.rex(size, 0, Mem::NONE, 0, false);
+            self.byte(if size == 1 { 0xa8 } else { 0xa9 });
+        } else {
+            self.op_rr(size, if size == 1 { 0xf6 } else { 0xf7 }, 0, a);
+        }
+        self.imm(size, value);
+    }
+
+    pub(super) fn shift_ri(&mut self, op: Shift, size: u32, d: Gpr, amount: u8) {
+        self.op_rr(size, if size == 1 { 0xc0 } else { 0xc1 }, op as u8, d);
+        self.byte(amount);
+    }
+
+    /// Shift by `cl`.
+    pub(super) fn shift_rc(&mut self, op: Shift, size: u32, d: Gpr) {
+        self.op_rr(size, if size == 1 { 0xd2 } else { 0xd3 }, op as u8, d);
+    }
+
+    /// `not`, `neg`, `mul`, `imul`, `div`, `idiv` by digit.
+    pub(super) fn unary(&mut self, digit: u8, size: u32, d: Gpr) {
+        self.op_rr(size, if size == 1 { 0xf6 } else { 0xf7 }, digit, d);
+    }
+
+    pub(super) fn imul_rr(&mut self, size: u32, d: Gpr, s: Gpr) {
+        self.op_rr(size, 0x0faf, d, s);
+    }
+
+    pub(super) fn imul_rm(&mut self, size: u32, d: Gpr, m: Mem) {
+        self.op_rm(size, 0x0faf, d, m);
+    }
+
+    pub(super) fn imul_rri(&mut self, size: u32, d: Gpr, s: Gpr, value: i32) {
+        let short = i8::try_from(value).is_ok();
+        self.op_rr(size, if short { 0x6b } else { 0x69 }, d, s);
+        if short {
+            self.byte(value as u8);
+        } else {
+            self.dword(value);
+        }
+    }
+
+    pub(super) fn setcc(&mut self, cc: u8, d: Gpr) {
+        self.rex(1, 0, Mem::NONE, d, d >= 4 && d < 8);
+        self.bytes(&[0x0f, 0x90 | cc, 0xc0 | d & 7]);
+    }
+
+    pub(super) fn setcc_mem(&mut self, cc: u8, m: Mem) {
+        self.op_rm(1, 0x0f90 | u32::from(cc), 0, m);
+    }
+
+    pub(super) fn cmov_rr(&mut self, cc: u8, size: u32, d: Gpr, s: Gpr) {
+        self.op_rr(size.max(4), 0x0f40 | u32::from(cc), d, s);
+    }
+
+    pub(super) fn bswap(&mut self, size: u32, d: Gpr) {
+        self.rex(size, 0, Mem::NONE, d, false);
+        self.bytes(&[0x0f, 0xc8 | d & 7]);
+    }
+
+    /// Carry flag := bit `bit` of `r`.
+    pub(super) fn bt_ri(&mut self, size: u32, r: Gpr, bit: u8) {
+        self.op_rr(size.max(4), 0x0fba, 4, r);
+        self.byte(bit);
+    }
+
+    pub(super) fn push(&mut self, r: Gpr) {
+        self.rex(4, 0, Mem::NONE, r, false);
+        self.byte(0x50 | r & 7);
+    }
+
+    /// VEX instruction with general registers (BMI): `reg`, `vvvv`, `rm`; map 2 is 0F38, 3 is 0F3A; `pp` 0 none, 1 66, 2 F3, 3 F2.
+    pub(super) fn vex_rr(&mut self, map: u8, pp: u8, size: u32, opcode: u8, reg: u8, vvvv: u8, rm: u8) {
+        let b1 = u8::from(reg & 8 == 0) << 7 | 0x40 | u8::from(rm & 8 == 0) << 5 | map;
+        let b2 = u8::from(size == 8) << 7 | (!vvvv & 15) << 3 | pp;
+        self.bytes(&[0xc4, b1, b2, opcode, 0xc0 | (reg & 7) << 3 | rm & 7]);
+    }
+
+    // ---- vector moves
+    /// `movdqu` (16), `movq` (8) or `movd` (4) load, upper part zero.
+    pub(super) fn load_xmm(&mut self, size: u32, d: Xmm, m: Mem) {
+        match size {
+            16 => self.op_prefixed_rm(0xf3, 4, 0x0f6f, d, m),
+            8 => self.op_prefixed_rm(0xf3, 4, 0x0f7e, d, m),
+            _ => self.op_prefixed_rm(0x66, 4, 0x0f6e, d, m),
+        }
+    }
+
+    pub(super) fn store_xmm(&mut self, size: u32, m: Mem, s: Xmm) {
+        match size {
+            16 => self.op_prefixed_rm(0xf3, 4, 0x0f7f, s, m),
+            8 => self.op_prefixed_rm(0x66, 4, 0x0fd6, s, m),
+            _ => self.op_prefixed_rm(0x66, 4, 0x0f7e, s, m),
+        }
+    }
+
+    pub(super) fn mov_xx(&mut self, d: Xmm, s: Xmm) {
+        self.rex(4, d, Mem::NONE, s, false);
+        self.bytes(&[0x0f, 0x28, 0xc0 | (d & 7) << 3 | s & 7]);
+    }
+
+    /// `movd`/`movq` from a general register; `size` 4 or 8.
+    pub(super) fn mov_xr(&mut self, size: u32, d: Xmm, s: Gpr) {
+        self.op_prefixed_rr(0x66, size, 0x0f6e, d, s);
+    }
+
+    pub(super) fn mov_rx(&mut self, size: u32, d: Gpr, s: Xmm) {
+        self.op_prefixed_rr(0x66, size, 0x0f7e, s, d);
+    }
+
+    /// 128-bit constant.
+    pub(super) fn const_xmm(&mut self, d: Xmm, value: u128) {
+        if value == 0 {
+            self.rex(4, d, Mem::NONE, d, false);
+            self.bytes(&[0x0f, 0x57, 0xc0 | (d & 7) << 3 | d & 7]);
+            return;
+        }
+        self.byte(0xf3); // movdqu: the pool is aligned, but the form costs nothing more
+        self.rex(4, d, Mem::NONE, 0, false);
+        self.bytes(&[0x0f, 0x6f]);
+        self.pool_modrm(d, value, 0);
+    }
+}
+
+impl Extend<u8> for Asm {
+    fn extend<T: IntoIterator<Item = u8>>(&mut self, iter: T) {
+        self.code.extend(iter);
+    }
+}
+
+impl<'a> Extend<&'a u8> for Asm {
+    fn extend<T: IntoIterator<Item = &'a u8>>(&mut self, iter: T) {
+        self.code.extend(iter);
+    }
+}
+
+impl DynasmApi for Asm {
+    fn offset(&self) -> AssemblyOffset {
+        AssemblyOffset(self.code.len())
+    }
+
+    fn push(&mut self, byte: u8) {
+        self.code.push(byte);
+    }
+
+    fn align(&mut self, alignment: usize, with: u8) {
+        while self.code.len() % alignment != 0 {
+            self.code.push(with);
+        }
+    }
+}

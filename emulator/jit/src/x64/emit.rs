@@ -1,0 +1,376 @@
+//! One instruction after the other: dispatch, comparisons, selection, calls of helpers.
+
+use std::mem::offset_of;
+
+use ir::guest::HelperDesc;
+use ir::inst::{Inst, Op};
+use ir::unit::ExitKind;
+use ir::{GuestState, Ty};
+
+use super::analysis::{Cond, CondKind, Mode, has_effect, result_ty};
+use super::asm::{Alu, RDX, RSI, Shift, cc};
+use super::exit::SideKind;
+use super::generator::{Gen, Operand};
+use super::{CompileError, Gpr, StubId, generic};
+use crate::thread_state::{SCRATCH, ThreadState};
+
+impl Gen<'_> {
+    /// Emits the whole unit.
+    pub(super) fn run(&mut self) {
+        if self.unit.exits.iter().any(|e| self.is_self(e)) {
+            self.poll_entry();
+        }
+        let (mut puts, mut bounds) = (self.unit.puts.as_slice(), self.unit.bounds.as_slice());
+        let n = self.unit.insts.len();
+        let mut i = 0;
+        while i < n && self.error.is_none() {
+            self.pos = i as u32;
+            while let [p, rest @ ..] = puts
+                && p.pos as usize <= i
+            {
+                self.apply_put(p.slot.0, p.val);
+                puts = rest;
+            }
+            while let [b, rest @ ..] = bounds
+                && b.pos as usize <= i
+            {
+                self.pc = b.pc;
+                bounds = rest;
+            }
+            let inst = &self.unit.insts[i];
+            if self.ends_in_pair(i, !puts.is_empty()) {
+                self.unlock();
+                let (taken, other) =
+                    (&self.unit.exits[inst.attr.index()], &self.unit.exits[self.unit.insts[i + 1].attr.index()]);
+                self.final_pair(self.an.val(inst.args[0]), taken, other);
+                break;
+            }
+            if !self.is_folded(i) && (self.an.end[i] != 0 || has_effect(inst.op)) {
+                self.unlock();
+                self.emit(inst);
+            }
+            i += 1;
+        }
+        if self.error.is_none() {
+            self.emit_sides();
+            self.emit_cold();
+            self.asm.finish();
+            self.recorder.finish(self.unit);
+        }
+    }
+
+    /// A conditional exit right before the last, with nothing in between.
+    fn ends_in_pair(&self, i: usize, more_puts: bool) -> bool {
+        i + 2 == self.unit.insts.len()
+            && !more_puts
+            && self.unit.insts[i].op == Op::ExitIf
+            && self.unit.insts[i + 1].op == Op::Exit
+            && self.unit.exits[self.unit.insts[i + 1].attr.index()].kind == ExitKind::Jump
+    }
+
+    fn emit(&mut self, inst: &Inst) {
+        match inst.op {
+            Op::ExitIf => {
+                let exit = self.unit.exits[inst.attr.index()];
+                let code = self.condition(self.arg(0));
+                let side = self.side(SideKind::Exit(exit));
+                self.asm.jcc(code, side);
+                return;
+            }
+            Op::Exit => return self.final_exit(&self.unit.exits[inst.attr.index()], None),
+            Op::ExitInd => return self.final_exit(&self.unit.exits[inst.attr.index()], Some(inst.args[0])),
+            Op::Load if inst.attr.as_mem().align_log2 == 0 => return self.emit_load(inst),
+            Op::Select if result_ty(inst) != Ty::I128 => return self.emit_select(inst),
+            _ => self.flags = None,
+        }
+        let done = match inst.op {
+            Op::Load => {
+                self.emit_load(inst);
+                true
+            }
+            Op::Store => {
+                self.emit_store(inst);
+                true
+            }
+            Op::Ll | Op::Sc | Op::Clrex | Op::Rmw | Op::Cas | Op::Fence => self.emit_atomic(inst),
+            Op::Setmode => {
+                self.emit_setmode(inst);
+                true
+            }
+            Op::Fflags => {
+                self.emit_read_flags();
+                true
+            }
+            Op::Setfflags => {
+                self.emit_write_flags();
+                true
+            }
+            Op::Helper => {
+                self.emit_helper(inst);
+                true
+            }
+            _ => self.emit_int(inst),
+        };
+        if !done {
+            self.unlock();
+            if generic::is_generic(inst.op) {
+                self.emit_generic(inst);
+            } else {
+                self.error = Some(CompileError::Unsupported(inst.op));
+            }
+        }
+        self.flags = self.result_flags.take();
+    }
+
+    // ------------------------------------------------------------------ conditions
+    /// Sets the flags so that the returned condition code holds iff the one-bit value is 1.
+    pub(super) fn condition(&mut self, v: u32) -> u8 {
+        if let Some(c) = self.an.cond(v) {
+            return self.compare(c);
+        }
+        self.flags = None;
+        if let Some(m) = self.memory_operand(v, Ty::I1) {
+            self.asm.alu_mi(Alu::Cmp, 1, m, 0);
+        } else {
+            let r = self.use_gpr(v);
+            self.asm.test_rr(4, r, r);
+        }
+        cc::NE
+    }
+
+    /// Emits a comparison, unless the flags are of it already.
+    fn compare(&mut self, c: Cond) -> u8 {
+        let code = match c.kind {
+            // `test` instead of `bt` leaves the bit in the zero flag.
+            CondKind::Bit if c.b < 32 && c.cc == cc::B => cc::NE,
+            CondKind::Bit if c.b < 32 => cc::E,
+            _ => c.cc,
+        };
+        let key = (c.kind, c.ty, c.a, c.b);
+        if self.flags == Some(key) {
+            return code;
+        }
+        let size = c.ty.bytes();
+        match c.kind {
+            CondKind::Bit => self.test_bit(c, size),
+            CondKind::Test => {
+                let a = self.use_gpr(c.a);
+                match self.operand(c.b, c.ty) {
+                    Operand::Imm(k) => self.asm.test_ri(size, a, k),
+                    Operand::Reg(b) => self.asm.test_rr(size, a, b),
+                    Operand::Mem(m) => self.asm.op_rm(size, if size == 1 { 0x84 } else { 0x85 }, a, m),
+                }
+            }
+            CondKind::Add => {
+                let a = self.copy_gpr(c.a);
+                let b = self.operand(c.b, c.ty);
+                self.alu(Alu::Add, size, a, b);
+            }
+            CondKind::Cmp => {
+                if let (Some(m), Some(k)) = (self.memory_operand(c.a, c.ty), self.an.imm32(self.unit, c.b, c.ty)) {
+                    self.asm.alu_mi(Alu::Cmp, size, m, k);
+                } else {
+                    let a = self.use_gpr(c.a);
+                    match self.operand(c.b, c.ty) {
+                        Operand::Imm(0) => self.asm.test_rr(size, a, a),
+                        b => self.alu(Alu::Cmp, size, a, b),
+                    }
+                }
+            }
+        }
+        // After `test`, carry and overflow are those of a comparison with 0. After a bit test they are of no comparison.
+        self.flags = (c.kind != CondKind::Bit).then_some(key);
+        code
+    }
+
+    fn test_bit(&mut self, c: Cond, size: u32) {
+        if c.b < 32
+            && let Some(m) = self.memory_operand(c.a, c.ty)
+        {
+            self.asm.op_rm(1, 0xf6, 0, m.offset(c.b as i32 / 8));
+            self.asm.byte(1 << (c.b % 8));
+            return;
+        }
+        let a = self.use_gpr(c.a);
+        match c.b {
+            0..32 => self.asm.test_ri(4, a, (1u32 << c.b) as i32),
+            _ => self.asm.bt_ri(size, a, c.b as u8),
+        }
+    }
+
+    /// The value of a deferred comparison in a register.
+    pub(super) fn use_condition(&mut self, v: u32) -> Gpr {
+        let code = self.condition(v);
+        let r = self.temp_gpr();
+        self.asm.setcc(code, r);
+        self.asm.zext_rr(1, r, r);
+        r
+    }
+
+    /// `op d, operand`.
+    pub(super) fn alu(&mut self, op: Alu, size: u32, d: Gpr, operand: Operand) {
+        match operand {
+            Operand::Reg(s) => self.asm.alu_rr(op, size, d, s),
+            Operand::Imm(k) => self.asm.alu_ri(op, size, d, k),
+            Operand::Mem(m) => self.asm.alu_rm(op, size, d, m),
+        }
+    }
+
+    fn emit_select(&mut self, inst: &Inst) {
+        let (c, a, b) = (self.arg(0), self.arg(1), self.arg(2));
+        let size = if inst.ty == Ty::I64 { 8 } else { 4 };
+        // 0 and 1: the condition itself.
+        if self.an.mode[c as usize] == Mode::Cond && self.constant(a) == Some(1) && self.constant(b) == Some(0) {
+            let code = self.condition(c);
+            let d = self.def_gpr_early();
+            self.asm.setcc(code, d);
+            self.asm.zext_rr(1, d, d);
+            return;
+        }
+        let ra = self.use_gpr(a);
+        let rb = self.use_gpr(b);
+        let code = self.condition(c);
+        let d = self.def_gpr(0);
+        if d == ra {
+            self.asm.cmov_rr(code ^ 1, size, d, rb);
+        } else {
+            if d != rb {
+                self.asm.mov_rr(8, d, rb);
+            }
+            self.asm.cmov_rr(code, size, d, ra);
+        }
+    }
+
+    // ------------------------------------------------------------------ modes and flags
+    fn emit_setmode(&mut self, inst: &Inst) {
+        let (lo, width) = (inst.attr.imm(), inst.attr.imm2());
+        let mode = Self::field(offset_of!(ThreadState, guest) + offset_of!(GuestState, mode));
+        let field = ((1u64 << width) - 1) as u32;
+        let r = self.copy_gpr(self.arg(0));
+        self.asm.alu_ri(Alu::And, 4, r, field as i32);
+        self.asm.shift_ri(Shift::Shl, 4, r, lo as u8);
+        self.asm.alu_mi(Alu::And, 4, mode, !(field << lo) as i32);
+        self.asm.alu_mr(Alu::Or, 4, mode, r);
+        self.dynamic_mode = true;
+    }
+
+    /// Sticky flags: those of software in the state, those of the host in MXCSR, in the same order. The host's denormal
+    /// flag means something else than the guest's.
+    fn emit_read_flags(&mut self) {
+        let soft = Self::field(offset_of!(ThreadState, guest) + offset_of!(GuestState, fflags));
+        let temp = Self::field(offset_of!(ThreadState, mxcsr_temp));
+        self.asm.op_rm(4, 0x0fae, 3, temp); // stmxcsr
+        let d = self.def_gpr(0);
+        self.asm.load(4, d, temp);
+        self.asm.alu_ri(Alu::And, 4, d, 0x3d);
+        self.asm.alu_rm(Alu::Or, 4, d, soft);
+    }
+
+    fn emit_write_flags(&mut self) {
+        let soft = Self::field(offset_of!(ThreadState, guest) + offset_of!(GuestState, fflags));
+        let temp = Self::field(offset_of!(ThreadState, mxcsr_temp));
+        let r = self.use_gpr(self.arg(0));
+        self.asm.store(4, soft, r);
+        self.asm.op_rm(4, 0x0fae, 3, temp); // stmxcsr
+        self.asm.alu_mi(Alu::And, 4, temp, !0x3f);
+        self.asm.op_rm(4, 0x0fae, 2, temp); // ldmxcsr
+    }
+
+    // ------------------------------------------------------------------ calls
+    /// An operation without host code of its own: evaluated by the interpreter's definition.
+    fn emit_generic(&mut self, inst: &Inst) {
+        let mut types = [Ty::I1; 3];
+        for (k, ty) in types.iter_mut().enumerate() {
+            if self.has_arg(k) {
+                *ty = self.arg_ty(k);
+                self.to_scratch(k, self.arg(k), *ty);
+            }
+        }
+        if inst.op == Op::Vshuf {
+            types[2] = Ty::I128;
+            let x = self.temp_xmm();
+            let picks = self.unit.consts[inst.attr.index()];
+            self.asm.const_xmm(x, picks);
+            self.asm.store_xmm(16, Self::scratch(2), x);
+        }
+        self.save_for_call();
+        self.asm.mov_ri(RSI, generic::describe(inst, types));
+        self.asm.mov_ri(RDX, u64::from(inst.attr.0));
+        self.asm.call_stub(StubId::Generic);
+        self.from_scratch(inst);
+    }
+
+    pub(super) fn scratch(k: usize) -> super::asm::Mem {
+        Self::field(offset_of!(ThreadState, scratch) + 16 * k)
+    }
+
+    /// Stores an operand for Rust code; the part above its type is whatever it is.
+    fn to_scratch(&mut self, k: usize, v: u32, ty: Ty) {
+        if ty == Ty::I128 || self.in_xmm(v) {
+            let x = self.use_xmm(v);
+            self.asm.store_xmm(16, Self::scratch(k), x);
+        } else {
+            let r = self.use_gpr(v);
+            self.asm.store(8, Self::scratch(k), r);
+        }
+        self.unlock();
+    }
+
+    fn from_scratch(&mut self, inst: &Inst) {
+        self.unlock();
+        if !self.wanted() {
+            return;
+        }
+        let ty = result_ty(inst);
+        if self.wants_xmm() {
+            let x = self.def_xmm(0);
+            self.asm.load_xmm(ty.bytes(), x, Self::scratch(0));
+        } else {
+            let d = self.def_gpr(0);
+            self.asm.load(8, d, Self::scratch(0));
+        }
+    }
+
+    fn emit_helper(&mut self, inst: &Inst) {
+        let (from, count) = (inst.args[0].0 as usize, inst.args[1].0 as usize);
+        let id = inst.attr.index();
+        let state = self.guest.helpers.get(id).is_some_and(|h: &HelperDesc| h.state);
+        if state {
+            self.sync_slots();
+        }
+        debug_assert!(count <= SCRATCH);
+        for k in 0..count {
+            let arg = self.unit.helper_args[from + k];
+            let ty = result_ty(&self.unit.insts[arg.index()]);
+            let v = self.an.val(arg);
+            self.to_scratch_clean(k, v, ty);
+        }
+        self.save_for_call();
+        self.asm.mov_ri(RSI, id as u64);
+        self.asm.mov_ri(RDX, count as u64);
+        self.asm.call_stub(StubId::Helper);
+        if state {
+            self.forget_slots();
+        }
+        self.from_scratch(inst);
+    }
+
+    /// Stores an operand zero-extended to 128 bits.
+    fn to_scratch_clean(&mut self, k: usize, v: u32, ty: Ty) {
+        let m = Self::scratch(k);
+        if ty == Ty::I128 {
+            let x = self.use_xmm(v);
+            self.asm.store_xmm(16, m, x);
+        } else {
+            let r = self.use_gpr(v);
+            let t = self.temp_gpr();
+            match ty.bytes() {
+                8 => self.asm.mov_rr(8, t, r),
+                n => self.asm.zext_rr(n, t, r),
+            }
+            self.asm.store(8, m, t);
+            self.asm.store_imm(8, m.offset(8), 0);
+        }
+        self.unlock();
+    }
+}

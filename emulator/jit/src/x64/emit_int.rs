@@ -1,0 +1,785 @@
+//! Integer operations.
+
+use ir::Ty;
+use ir::inst::{Inst, Op};
+
+use super::Gpr;
+use super::analysis::{CondKind, Mode, result_ty};
+use super::asm::{Alu, Mem, RAX, RCX, RDX, Shift, cc};
+use super::generator::{Gen, Operand};
+
+impl Gen<'_> {
+    /// Emits an integer operation; false if it has no host code here.
+    pub(super) fn emit_int(&mut self, inst: &Inst) -> bool {
+        if inst.ty == Ty::I128 {
+            return self.emit_wide(inst);
+        }
+        if inst.ty == Ty::I1 {
+            return self.emit_bit(inst);
+        }
+        let exact = matches!(inst.ty, Ty::I32 | Ty::I64);
+        match inst.op {
+            Op::Add => self.emit_add(inst),
+            Op::Sub => self.emit_sub(inst),
+            Op::And => self.emit_and(inst),
+            Op::Or => self.emit_commutative(Alu::Or, inst),
+            Op::Xor => self.emit_commutative(Alu::Xor, inst),
+            Op::Andn => self.emit_andn(inst),
+            Op::Not => self.emit_unary(2, inst),
+            Op::Neg => self.emit_unary(3, inst),
+            Op::Mul => self.emit_mul(inst),
+            Op::Mulhu | Op::Mulhs if exact => self.emit_mul_high(inst),
+            Op::Divu | Op::Remu if exact => self.emit_div_u(inst),
+            Op::Divs | Op::Rems if exact => self.emit_div_s(inst),
+            Op::Shl | Op::Shr | Op::Sar => self.emit_shift(inst),
+            Op::Rotr if exact => self.emit_rotate(inst),
+            Op::Clz | Op::Ctz if exact => self.emit_count_zeros(inst),
+            Op::Popcnt if exact && self.features.popcnt => {
+                let a = self.use_gpr(self.arg(0));
+                let d = self.def_gpr(0);
+                self.asm.op_prefixed_rr(0xf3, inst.ty.bytes(), 0x0fb8, d, a);
+            }
+            Op::Bswap if exact => {
+                let d = self.def_from(self.arg(0), 0);
+                self.asm.bswap(inst.ty.bytes(), d);
+            }
+            Op::Zext => self.emit_zext(inst),
+            Op::Sext => self.emit_sext(inst),
+            Op::Bfx | Op::Bfxs => self.emit_field(inst),
+            Op::Bfi if exact => self.emit_insert(inst),
+            Op::Concat => self.emit_concat(inst),
+            Op::Adc | Op::Sbb if exact => {
+                let d = self.with_carry(inst);
+                self.result_gpr(d);
+            }
+            Op::Carry | Op::Borrow | Op::Ovadd | Op::Ovsub if exact => self.emit_carry_out(inst),
+            Op::Eq | Op::Ne | Op::Ltu | Op::Leu | Op::Lts | Op::Les => return self.emit_compare(inst),
+            Op::Crc32 if self.features.sse42 && inst.attr.imm() == 1 => self.emit_crc32c(inst),
+            _ => return false,
+        }
+        true
+    }
+
+    /// Size of the host operation for a type: narrow ones are done on 32 bits.
+    fn size(ty: Ty) -> u32 {
+        if ty == Ty::I64 { 8 } else { 4 }
+    }
+
+    /// The result register, starting as a copy of operand `v`; `avoid` are registers read later.
+    pub(super) fn def_from(&mut self, v: u32, avoid: u32) -> Gpr {
+        let s = self.use_gpr(v);
+        let d = self.def_gpr(avoid);
+        if d != s {
+            self.asm.mov_rr(8, d, s);
+        }
+        d
+    }
+
+    fn mask_of(operand: Operand) -> u32 {
+        match operand {
+            Operand::Reg(r) => 1 << r,
+            _ => 0,
+        }
+    }
+
+    // ------------------------------------------------------------------ sums and logic
+    fn emit_add(&mut self, inst: &Inst) {
+        let size = Self::size(inst.ty);
+        let (a, b) = (self.arg(0), self.arg(1));
+        let ra = self.use_gpr(a);
+        match self.operand(b, inst.ty) {
+            Operand::Imm(k) => {
+                let d = self.def_gpr(0);
+                if d == ra {
+                    self.asm.alu_ri(Alu::Add, size, d, k);
+                } else {
+                    self.asm.lea(size, d, Mem::base(ra, k));
+                }
+            }
+            Operand::Reg(rb) => {
+                let d = self.def_gpr(0);
+                if d == ra {
+                    self.asm.alu_rr(Alu::Add, size, d, rb);
+                } else if d == rb {
+                    self.asm.alu_rr(Alu::Add, size, d, ra);
+                } else {
+                    // `rbp` and `r13` as base would cost a displacement byte.
+                    let (base, index) = if ra & 7 == 5 { (rb, ra) } else { (ra, rb) };
+                    self.asm.lea(size, d, Mem { base, index, scale: 0, disp: 0 });
+                }
+            }
+            Operand::Mem(m) => {
+                let d = self.def_gpr(0);
+                if d != ra {
+                    self.asm.mov_rr(size, d, ra);
+                }
+                self.asm.alu_rm(Alu::Add, size, d, m);
+            }
+        }
+    }
+
+    fn emit_sub(&mut self, inst: &Inst) {
+        let size = Self::size(inst.ty);
+        let (a, b) = (self.arg(0), self.arg(1));
+        if self.constant(a).is_some_and(|k| k & inst.ty.mask() == 0) {
+            let d = self.def_from(b, 0);
+            self.asm.unary(3, size, d);
+            return;
+        }
+        let ra = self.use_gpr(a);
+        match self.operand(b, inst.ty) {
+            Operand::Imm(k) if k != i32::MIN => {
+                let d = self.def_gpr(0);
+                if d == ra {
+                    self.asm.alu_ri(Alu::Sub, size, d, k);
+                } else {
+                    self.asm.lea(size, d, Mem::base(ra, -k));
+                }
+            }
+            b => {
+                let d = self.def_gpr(Self::mask_of(b));
+                if d != ra {
+                    self.asm.mov_rr(size, d, ra);
+                }
+                self.alu(Alu::Sub, size, d, b);
+                if inst.ty.bits() >= 32 {
+                    self.result_flags = Some((CondKind::Cmp, inst.ty, self.arg(0), self.arg(1)));
+                }
+            }
+        }
+    }
+
+    fn emit_and(&mut self, inst: &Inst) {
+        let b = self.arg(1);
+        let (Some(k), true) = (self.constant(b), inst.ty == Ty::I64) else {
+            return self.emit_commutative(Alu::And, inst);
+        };
+        let k = k as u64;
+        let a = self.arg(0);
+        match k {
+            0xff | 0xffff | 0xffff_ffff => {
+                let ra = self.use_gpr(a);
+                let d = self.def_gpr(0);
+                self.asm.zext_rr(k.count_ones() / 8, d, ra);
+            }
+            // A mask of the low 32 bits: the 32-bit operation clears the rest.
+            _ if k <= 0xffff_ffff => {
+                let ra = self.use_gpr(a);
+                let d = self.def_gpr(0);
+                if d != ra {
+                    self.asm.mov_rr(4, d, ra);
+                }
+                self.asm.alu_ri(Alu::And, 4, d, k as i32);
+            }
+            _ => self.emit_commutative(Alu::And, inst),
+        }
+    }
+
+    fn emit_commutative(&mut self, op: Alu, inst: &Inst) {
+        let size = Self::size(inst.ty);
+        let (mut a, mut b) = (self.arg(0), self.arg(1));
+        if self.constant(a).is_some() {
+            std::mem::swap(&mut a, &mut b);
+        }
+        let ra = self.use_gpr(a);
+        let operand = match self.operand(b, inst.ty) {
+            // Narrow types: the bits above stay what they are known to be.
+            Operand::Imm(k) if inst.ty.bits() < 32 => Operand::Imm(k & inst.ty.mask() as i32),
+            other => other,
+        };
+        let d = self.def_gpr(0);
+        match operand {
+            Operand::Reg(rb) if d == rb && d != ra => self.asm.alu_rr(op, size, d, ra),
+            _ => {
+                if d != ra {
+                    self.asm.mov_rr(size, d, ra);
+                }
+                self.alu(op, size, d, operand);
+            }
+        }
+    }
+
+    fn emit_andn(&mut self, inst: &Inst) {
+        let size = Self::size(inst.ty);
+        let (a, b) = (self.arg(0), self.arg(1));
+        if self.features.bmi1 && self.constant(a).is_none() {
+            let (ra, rb) = (self.use_gpr(a), self.use_gpr(b));
+            let d = self.def_gpr(0);
+            self.asm.vex_rr(2, 0, size, 0xf2, d, rb, ra);
+            return;
+        }
+        let rb = self.copy_gpr(b);
+        self.asm.unary(2, size, rb);
+        let ra = self.use_gpr(a);
+        self.asm.alu_rr(Alu::And, size, rb, ra);
+        self.result_gpr(rb);
+    }
+
+    fn emit_unary(&mut self, digit: u8, inst: &Inst) {
+        let d = self.def_from(self.arg(0), 0);
+        self.asm.unary(digit, Self::size(inst.ty), d);
+    }
+
+    // ------------------------------------------------------------------ products and quotients
+    fn emit_mul(&mut self, inst: &Inst) {
+        let size = Self::size(inst.ty);
+        let ra = self.use_gpr(self.arg(0));
+        match self.operand(self.arg(1), inst.ty) {
+            Operand::Imm(k) => {
+                let d = self.def_gpr(0);
+                self.asm.imul_rri(size, d, ra, k);
+            }
+            Operand::Reg(rb) => {
+                let d = self.def_gpr(0);
+                if d == rb {
+                    self.asm.imul_rr(size, d, ra);
+                } else {
+                    if d != ra {
+                        self.asm.mov_rr(size, d, ra);
+                    }
+                    self.asm.imul_rr(size, d, rb);
+                }
+            }
+            Operand::Mem(m) => {
+                let d = self.def_gpr(0);
+                if d != ra {
+                    self.asm.mov_rr(size, d, ra);
+                }
+                self.asm.imul_rm(size, d, m);
+            }
+        }
+    }
+
+    /// `rdx:rax = rax * b`.
+    fn emit_mul_high(&mut self, inst: &Inst) {
+        let size = Self::size(inst.ty);
+        self.copy_to(RAX, self.arg(0));
+        let b = self.operand_beside_rdx(1);
+        self.asm.unary(if inst.op == Op::Mulhu { 4 } else { 5 }, size, b);
+        self.result_gpr(RDX);
+    }
+
+    /// Empties `rdx` and locks it; returns operand `k` in another register.
+    fn operand_beside_rdx(&mut self, k: usize) -> Gpr {
+        let v = self.arg(k);
+        if self.loc_register(v) != Some(RDX) {
+            self.fix_gpr(RDX);
+            return self.use_gpr(v);
+        }
+        self.use_gpr(v);
+        let t = self.temp_gpr();
+        self.asm.mov_rr(8, t, RDX);
+        self.vacate_locked(RDX);
+        t
+    }
+
+    /// x / 0 = 0, x % 0 = x.
+    fn emit_div_u(&mut self, inst: &Inst) {
+        let size = Self::size(inst.ty);
+        let quotient = inst.op == Op::Divu;
+        self.copy_to(RAX, self.arg(0));
+        let b = self.operand_beside_rdx(1);
+        if self.constant(self.arg(1)).is_some_and(|k| k & inst.ty.mask() != 0) {
+            self.asm.alu_rr(Alu::Xor, 4, RDX, RDX);
+            self.asm.unary(6, size, b);
+        } else if quotient {
+            self.asm.alu_rr(Alu::Xor, 4, RDX, RDX);
+            self.asm.test_rr(size, b, b);
+            self.asm.cmov_rr(cc::E, 8, RAX, RDX);
+            let skip = self.asm.jcc_short(cc::E);
+            self.asm.unary(6, size, b);
+            self.asm.land(skip);
+        } else {
+            self.asm.mov_rr(size, RDX, RAX);
+            self.asm.test_rr(size, b, b);
+            let skip = self.asm.jcc_short(cc::E);
+            self.asm.alu_rr(Alu::Xor, 4, RDX, RDX);
+            self.asm.unary(6, size, b);
+            self.asm.land(skip);
+        }
+        self.result_gpr(if quotient { RAX } else { RDX });
+    }
+
+    /// x / 0 = 0, x % 0 = x, MIN / -1 = MIN, MIN % -1 = 0: for b in {0, -1} the quotient is -(a & b), the rest a & ~b.
+    fn emit_div_s(&mut self, inst: &Inst) {
+        let size = Self::size(inst.ty);
+        let quotient = inst.op == Op::Divs;
+        self.copy_to(RAX, self.arg(0));
+        let b = self.operand_beside_rdx(1);
+        let plain = self.an.imm32(self.unit, self.arg(1), inst.ty).is_some_and(|k| k != 0 && k != -1);
+        let mut done = None;
+        if !plain {
+            self.asm.lea(size, RDX, Mem::base(b, 1));
+            self.asm.alu_ri(Alu::Cmp, size, RDX, 1);
+            let divide = self.asm.jcc_short(cc::A);
+            if quotient {
+                self.asm.alu_rr(Alu::And, size, RAX, b);
+                self.asm.unary(3, size, RAX);
+            } else {
+                self.asm.mov_rr(size, RDX, b);
+                self.asm.unary(2, size, RDX);
+                self.asm.alu_rr(Alu::And, size, RDX, RAX);
+            }
+            done = Some(self.asm.jmp_short());
+            self.asm.land(divide);
+        }
+        if size == 8 {
+            self.asm.byte(0x48);
+        }
+        self.asm.byte(0x99); // cdq, cqo
+        self.asm.unary(7, size, b);
+        if let Some(done) = done {
+            self.asm.land(done);
+        }
+        self.result_gpr(if quotient { RAX } else { RDX });
+    }
+
+    // ------------------------------------------------------------------ shifts
+    fn emit_shift(&mut self, inst: &Inst) {
+        let op = match inst.op {
+            Op::Shl => Shift::Shl,
+            Op::Shr => Shift::Shr,
+            _ => Shift::Sar,
+        };
+        let (a, amount) = (self.arg(0), self.arg(1));
+        let bits = inst.ty.bits();
+        if let Some(k) = self.constant(amount) {
+            return self.emit_shift_const(op, inst, k & inst.ty.mask());
+        }
+        // A 32-bit right shift of a narrow value needs its upper bits; amounts up to 31 shift everything out by themselves.
+        let size = Self::size(inst.ty);
+        let source = self.shift_source(op, a, inst.ty);
+        let (count, bounded) = self.an.amount(self.unit, amount, bits);
+        let host_bits = size * 8;
+        if bounded && self.features.bmi2 {
+            let rc = self.use_gpr(count);
+            let d = self.def_gpr(0);
+            self.shift_x(op, size, d, source, rc);
+        } else if bounded {
+            self.shift_by_cl(op, size, source, count);
+        } else {
+            self.shift_saturating(op, size, source, count, inst.ty, host_bits);
+        }
+    }
+
+    /// The value to shift, its bits above a narrow type made right for the direction.
+    fn shift_source(&mut self, op: Shift, a: u32, ty: Ty) -> Gpr {
+        if ty.bits() >= 32 || op == Shift::Shl {
+            return self.use_gpr(a);
+        }
+        let s = self.use_gpr(a);
+        let t = self.temp_gpr();
+        if op == Shift::Shr {
+            self.asm.zext_rr(ty.bytes(), t, s);
+        } else {
+            self.asm.sext_rr(ty.bytes(), 4, t, s);
+        }
+        t
+    }
+
+    /// `shlx`, `shrx`, `sarx`.
+    fn shift_x(&mut self, op: Shift, size: u32, d: Gpr, s: Gpr, count: Gpr) {
+        let pp = match op {
+            Shift::Shl => 1,
+            Shift::Shr => 3,
+            _ => 2,
+        };
+        self.asm.vex_rr(2, pp, size, 0xf7, d, count, s);
+    }
+
+    fn shift_by_cl(&mut self, op: Shift, size: u32, source: Gpr, count: u32) {
+        let mut source = source;
+        if self.loc_register(count) == Some(RCX) {
+            self.use_gpr(count);
+        } else {
+            if source == RCX {
+                source = self.temp_gpr();
+                self.asm.mov_rr(8, source, RCX);
+            }
+            if self.locked() & 1 << RCX != 0 {
+                self.vacate_locked(RCX);
+            } else {
+                self.fix_gpr(RCX);
+            }
+            let n = self.use_gpr(count);
+            self.asm.mov_rr(8, RCX, n);
+        }
+        let t = self.temp_gpr();
+        self.asm.mov_rr(8, t, source);
+        self.asm.shift_rc(op, size, t);
+        self.result_gpr(t);
+    }
+
+    /// Any amount: the host takes it modulo its width, so larger ones are corrected.
+    fn shift_saturating(&mut self, op: Shift, size: u32, source: Gpr, count: u32, ty: Ty, host_bits: u32) {
+        let t = self.temp_gpr();
+        // The amount, zero-extended, in a register of our own.
+        let n = self.temp_gpr();
+        let rc = self.use_gpr(count);
+        match ty.bytes() {
+            8 => self.asm.mov_rr(8, n, rc),
+            k => self.asm.zext_rr(k, n, rc),
+        }
+        if op == Shift::Sar {
+            // min(n, host_bits - 1)
+            let last = self.temp_gpr();
+            self.asm.mov_ri(last, u64::from(host_bits - 1));
+            self.asm.alu_rr(Alu::Cmp, 8, n, last);
+            self.asm.cmov_rr(cc::A, 8, n, last);
+        }
+        if self.features.bmi2 {
+            self.shift_x(op, size, t, source, n);
+        } else {
+            self.asm.mov_rr(8, t, source);
+            // Exchange with rcx around the shift keeps everything else in place.
+            let (value, restore) = if n == RCX { (t, false) } else { (if t == RCX { n } else { t }, true) };
+            if restore {
+                self.asm.op_rr(8, 0x87, n, RCX);
+            }
+            self.asm.shift_rc(op, size, value);
+            if restore {
+                self.asm.op_rr(8, 0x87, n, RCX);
+            }
+        }
+        if op != Shift::Sar {
+            let zero = self.temp_gpr();
+            self.asm.mov_ri(zero, 0);
+            self.asm.alu_ri(Alu::Cmp, 8, n, host_bits as i32);
+            self.asm.cmov_rr(cc::AE, 8, t, zero);
+        }
+        self.result_gpr(t);
+    }
+
+    fn emit_shift_const(&mut self, op: Shift, inst: &Inst, k: u128) {
+        let size = Self::size(inst.ty);
+        let bits = u128::from(inst.ty.bits());
+        let a = self.arg(0);
+        if k >= bits && op != Shift::Sar {
+            let d = self.def_gpr_early();
+            self.asm.mov_ri(d, 0);
+            return;
+        }
+        let k = k.min(bits - 1) as u8;
+        let source = self.shift_source(op, a, inst.ty);
+        let d = self.def_gpr(0);
+        if op == Shift::Shl && (1..=3).contains(&k) && d != source {
+            self.asm.lea(size, d, Mem { base: Mem::NONE, index: source, scale: k, disp: 0 });
+            return;
+        }
+        if d != source {
+            self.asm.mov_rr(size, d, source);
+        }
+        if k != 0 {
+            self.asm.shift_ri(op, size, d, k);
+        }
+    }
+
+    /// The amount is modulo the width, as the host's.
+    fn emit_rotate(&mut self, inst: &Inst) {
+        let size = Self::size(inst.ty);
+        let (a, amount) = (self.arg(0), self.arg(1));
+        if let Some(k) = self.constant(amount) {
+            let d = self.def_from(a, 0);
+            match (k % u128::from(inst.ty.bits())) as u8 {
+                0 => self.asm.mov_rr(size, d, d),
+                k => self.asm.shift_ri(Shift::Ror, size, d, k),
+            }
+            return;
+        }
+        let (count, _) = self.an.amount(self.unit, amount, inst.ty.bits());
+        let source = self.use_gpr(a);
+        self.shift_by_cl(Shift::Ror, size, source, count);
+    }
+
+    // ------------------------------------------------------------------ bits
+    fn emit_count_zeros(&mut self, inst: &Inst) {
+        let size = inst.ty.bytes();
+        let leading = inst.op == Op::Clz;
+        let a = self.use_gpr(self.arg(0));
+        if leading && self.features.lzcnt || !leading && self.features.bmi1 {
+            let d = self.def_gpr(0);
+            self.asm.op_prefixed_rr(0xf3, size, if leading { 0x0fbd } else { 0x0fbc }, d, a);
+            return;
+        }
+        let t = self.temp_gpr();
+        let d = self.def_gpr_early();
+        // bsr(0) and bsf(0) leave the destination undefined and set the zero flag.
+        self.asm.mov_ri(t, u64::from(if leading { 2 * inst.ty.bits() - 1 } else { inst.ty.bits() }));
+        self.asm.op_rr(size, if leading { 0x0fbd } else { 0x0fbc }, d, a);
+        self.asm.cmov_rr(cc::E, size, d, t);
+        if leading {
+            self.asm.alu_ri(Alu::Xor, size, d, inst.ty.bits() as i32 - 1);
+        }
+    }
+
+    fn emit_zext(&mut self, inst: &Inst) {
+        let from = self.arg_ty(0);
+        let v = self.arg(0);
+        if self.an.mode[v as usize] == Mode::Cond {
+            let code = self.condition(v);
+            let d = self.def_gpr_early();
+            self.asm.setcc(code, d);
+            self.asm.zext_rr(1, d, d);
+            return;
+        }
+        if inst.ty == Ty::I64
+            && let Some(m) = self.memory_operand(v, from)
+        {
+            let d = self.def_gpr(0);
+            self.asm.load(from.bytes(), d, m);
+            return;
+        }
+        let a = self.use_gpr(v);
+        let d = self.def_gpr(0);
+        self.asm.zext_rr(from.bytes(), d, a);
+    }
+
+    fn emit_sext(&mut self, inst: &Inst) {
+        let from = self.arg_ty(0);
+        let to = Self::size(inst.ty);
+        let v = self.arg(0);
+        if from == Ty::I1 {
+            let d = self.def_from(v, 0);
+            self.asm.unary(3, to, d);
+            return;
+        }
+        if let Some(m) = self.memory_operand(v, from) {
+            let d = self.def_gpr(0);
+            self.asm.load_signed(from.bytes(), to, d, m);
+            return;
+        }
+        let a = self.use_gpr(v);
+        let d = self.def_gpr(0);
+        self.asm.sext_rr(from.bytes(), to, d, a);
+    }
+
+    fn emit_field(&mut self, inst: &Inst) {
+        let (lo, width) = (inst.attr.imm(), inst.attr.imm2());
+        let signed = inst.op == Op::Bfxs;
+        let size = Self::size(inst.ty);
+        let host = size * 8;
+        let bytes = matches!(width, 8 | 16 | 32) && width < host;
+        if bytes && lo == 0 {
+            let a = self.use_gpr(self.arg(0));
+            let d = self.def_gpr(0);
+            if signed {
+                self.asm.sext_rr(width / 8, size, d, a);
+            } else {
+                self.asm.zext_rr(width / 8, d, a);
+            }
+            return;
+        }
+        let d = self.def_from(self.arg(0), 0);
+        if signed {
+            if lo + width < host {
+                self.asm.shift_ri(Shift::Shl, size, d, (host - lo - width) as u8);
+            }
+            self.asm.shift_ri(Shift::Sar, size, d, (host - width) as u8);
+            return;
+        }
+        if lo != 0 {
+            self.asm.shift_ri(Shift::Shr, size, d, lo as u8);
+        } else if size == 4 {
+            self.asm.mov_rr(4, d, d);
+        }
+        if lo + width < host {
+            match width {
+                8 | 16 | 32 => self.asm.zext_rr(width / 8, d, d),
+                0..=31 => self.asm.alu_ri(Alu::And, 4, d, ((1u64 << width) - 1) as i32),
+                _ => {
+                    self.asm.shift_ri(Shift::Shl, 8, d, (64 - width) as u8);
+                    self.asm.shift_ri(Shift::Shr, 8, d, (64 - width) as u8);
+                }
+            }
+        }
+    }
+
+    fn emit_insert(&mut self, inst: &Inst) {
+        let (lo, width) = (inst.attr.imm() as u8, inst.attr.imm2());
+        let size = Self::size(inst.ty);
+        let bits = inst.ty.bits();
+        let field = self.copy_gpr(self.arg(1));
+        if width < bits {
+            match width {
+                8 | 16 | 32 => self.asm.zext_rr(width / 8, field, field),
+                0..=31 => self.asm.alu_ri(Alu::And, 4, field, ((1u64 << width) - 1) as i32),
+                _ => {
+                    self.asm.shift_ri(Shift::Shl, 8, field, (64 - width) as u8);
+                    self.asm.shift_ri(Shift::Shr, 8, field, (64 - width) as u8);
+                }
+            }
+        }
+        if width >= bits {
+            self.asm.mov_rr(size, field, field);
+            return self.result_gpr(field);
+        }
+        // The rest of a, with the field's place brought to the bottom and cleared.
+        let d = self.def_from(self.arg(0), 1 << field);
+        if lo != 0 {
+            self.asm.shift_ri(Shift::Ror, size, d, lo);
+        }
+        self.asm.shift_ri(Shift::Shr, size, d, width as u8);
+        self.asm.shift_ri(Shift::Shl, size, d, width as u8);
+        self.asm.alu_rr(Alu::Or, size, d, field);
+        if lo != 0 {
+            self.asm.shift_ri(Shift::Rol, size, d, lo);
+        }
+    }
+
+    /// b:a of halves up to 32 bits.
+    fn emit_concat(&mut self, inst: &Inst) {
+        let half = inst.ty.bits() / 2;
+        let high = self.copy_gpr(self.arg(1));
+        self.asm.shift_ri(Shift::Shl, Self::size(inst.ty), high, half as u8);
+        let low = self.use_gpr(self.arg(0));
+        let t = self.temp_gpr();
+        self.asm.zext_rr(half / 8, t, low);
+        self.asm.alu_rr(Alu::Or, 8, high, t);
+        self.result_gpr(high);
+    }
+
+    fn emit_crc32c(&mut self, inst: &Inst) {
+        let size = self.arg_ty(1).bytes();
+        let data = self.use_gpr(self.arg(1));
+        let d = self.def_from(self.arg(0), 1 << data);
+        let _ = inst;
+        // crc32 r32, r8/r16/r32/r64
+        if size == 2 {
+            self.asm.byte(0x66);
+        }
+        let rex = 0x40 | u8::from(size == 8) << 3 | d >> 3 << 2 | data >> 3;
+        self.asm.bytes(&[0xf2, rex, 0x0f, 0x38, if size == 1 { 0xf0 } else { 0xf1 }, 0xc0 | (d & 7) << 3 | data & 7]);
+    }
+
+    // ------------------------------------------------------------------ carries and comparisons
+    /// `a + b + c` or `a - b - c` on a scratch copy; the flags are those of the operation.
+    fn with_carry(&mut self, inst: &Inst) -> Gpr {
+        let size = Self::size(inst.ty);
+        let subtract = matches!(inst.op, Op::Sbb | Op::Borrow | Op::Ovsub);
+        let d = self.copy_gpr(self.arg(0));
+        let b = self.operand(self.arg(1), inst.ty);
+        let c = self.use_gpr(self.arg(2));
+        self.asm.bt_ri(4, c, 0);
+        self.alu(if subtract { Alu::Sbb } else { Alu::Adc }, size, d, b);
+        d
+    }
+
+    fn emit_carry_out(&mut self, inst: &Inst) {
+        let d = self.with_carry(inst);
+        let code = if matches!(inst.op, Op::Carry | Op::Borrow) { cc::B } else { cc::O };
+        self.asm.setcc(code, d);
+        self.asm.zext_rr(1, d, d);
+        self.result_gpr(d);
+    }
+
+    /// A comparison that could not be deferred (its operands are comparisons).
+    fn emit_compare(&mut self, inst: &Inst) -> bool {
+        let code = match inst.op {
+            Op::Eq => cc::E,
+            Op::Ne => cc::NE,
+            Op::Ltu => cc::B,
+            Op::Leu => cc::BE,
+            Op::Lts => cc::L,
+            _ => cc::LE,
+        };
+        let a = self.use_gpr(self.arg(0));
+        let b = self.operand(self.arg(1), inst.ty);
+        let d = self.def_gpr_early();
+        self.alu(Alu::Cmp, inst.ty.bytes(), a, b);
+        self.asm.setcc(code, d);
+        self.asm.zext_rr(1, d, d);
+        true
+    }
+
+    /// One-bit logic: values are 0 or 1.
+    fn emit_bit(&mut self, inst: &Inst) -> bool {
+        match inst.op {
+            Op::And => self.emit_commutative(Alu::And, inst),
+            Op::Or => self.emit_commutative(Alu::Or, inst),
+            Op::Xor | Op::Ne => self.emit_commutative(Alu::Xor, inst),
+            Op::Not => {
+                let d = self.def_from(self.arg(0), 0);
+                self.asm.alu_ri(Alu::Xor, 4, d, 1);
+            }
+            Op::Eq => {
+                let t = self.copy_gpr(self.arg(0));
+                let b = self.use_gpr(self.arg(1));
+                self.asm.alu_rr(Alu::Xor, 4, t, b);
+                self.asm.alu_ri(Alu::Xor, 4, t, 1);
+                self.result_gpr(t);
+            }
+            Op::Andn => {
+                let t = self.copy_gpr(self.arg(1));
+                let a = self.use_gpr(self.arg(0));
+                self.asm.alu_ri(Alu::Xor, 4, t, 1);
+                self.asm.alu_rr(Alu::And, 4, t, a);
+                self.result_gpr(t);
+            }
+            Op::Trunc => {
+                if self.arg_ty(0) == Ty::I128 {
+                    let r = self.use_gpr(self.arg(0));
+                    let d = self.def_gpr(0);
+                    self.asm.mov_rr(4, d, r);
+                    self.asm.alu_ri(Alu::And, 4, d, 1);
+                } else {
+                    let d = self.def_from(self.arg(0), 0);
+                    self.asm.alu_ri(Alu::And, 4, d, 1);
+                }
+            }
+            Op::Zext | Op::Sext => {
+                self.def_from(self.arg(0), 0);
+            }
+            _ => return false,
+        }
+        true
+    }
+
+    // ------------------------------------------------------------------ 128 bits
+    fn emit_wide(&mut self, inst: &Inst) -> bool {
+        // The type of comparisons is that of their operands.
+        if result_ty(inst) != Ty::I128 {
+            return false;
+        }
+        let opcode = match inst.op {
+            Op::And => 0xdb,
+            Op::Or => 0xeb,
+            Op::Xor => 0xef,
+            Op::Andn => 0xdf,
+            Op::Zext if self.arg_ty(0) == Ty::I64 => {
+                let v = self.arg(0);
+                if self.in_xmm(v) {
+                    let s = self.use_xmm(v);
+                    let d = self.def_xmm(0);
+                    self.asm.op_prefixed_rr(0xf3, 4, 0x0f7e, d, s); // movq
+                } else {
+                    let s = self.use_gpr(v);
+                    let d = self.def_xmm(0);
+                    self.asm.mov_xr(8, d, s);
+                }
+                return true;
+            }
+            Op::Concat => {
+                let low = self.arg(0);
+                let high = self.use_xmm(self.arg(1));
+                let d = self.def_xmm_from(low, 1 << high);
+                self.asm.op_prefixed_rr(0x66, 4, 0x0f6c, d, high); // punpcklqdq
+                return true;
+            }
+            Op::Not => {
+                let a = self.use_xmm(self.arg(0));
+                let ones = self.temp_xmm();
+                self.asm.op_prefixed_rr(0x66, 4, 0x0f76, ones, ones); // pcmpeqd
+                self.asm.op_prefixed_rr(0x66, 4, 0x0fef, ones, a);
+                self.result_xmm(ones);
+                return true;
+            }
+            _ => return false,
+        };
+        // pandn complements its destination: a & ~b is pandn with the operands exchanged.
+        let (first, second) = if inst.op == Op::Andn { (self.arg(1), self.arg(0)) } else { (self.arg(0), self.arg(1)) };
+        let b = self.use_xmm(second);
+        let d = self.def_xmm_from(first, if first == second { 0 } else { 1 << b });
+        self.asm.op_prefixed_rr(0x66, 4, 0x0f00 | opcode, d, b);
+        true
+    }
+}

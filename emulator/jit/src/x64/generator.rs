@@ -1,0 +1,984 @@
+//! Emission of one unit: where values are, and the allocation of registers on the fly.
+//!
+//! # The allocation interface
+//!
+//! An emitter for the instruction at `self.pos` (see `emit*.rs`) works in three steps:
+//! 1. *read*: [`Gen::use_gpr`], [`Gen::use_xmm`] and [`Gen::operand`] bring operands into registers and lock these for
+//!    the instruction; [`Gen::temp_gpr`], [`Gen::temp_xmm`] give locked scratch registers; [`Gen::fix_gpr`] empties a
+//!    particular register and locks it (for `rax`, `rdx`, `rcx` as implicit operands);
+//! 2. *define*: [`Gen::def_gpr`] or [`Gen::def_xmm`] allocates the result. It may return the register of an operand that
+//!    is not needed afterwards, unless that is in `avoid`: pass what is still to be read once the result is written. An
+//!    instruction that writes its result before it can fault must `avoid` every locked register ([`Gen::locked`]) and the
+//!    registers of values that its snapshot needs, hence [`Gen::def_gpr_early`];
+//! 3. *emit* with `self.asm`.
+//!
+//! Values: a general register holds the low 64 bits of a value; bits above its type are undefined except as
+//! [`super::analysis::Analysis::clean`] says (one-bit values are always 0 or 1). A vector register holds the low 128 bits;
+//! bits above the type are undefined. Steps 1 and 2 emit moves only: they never touch the flags.
+//! A value may be in several places at once; places are never stale.
+
+use ir::guest::Guest;
+use ir::inst::{Inst, Op, Val};
+use ir::{Ty, Unit};
+
+use super::analysis::{Analysis, CondKind, Mode, NO, NO_HINT, result_ty};
+use super::asm::{Asm, Label, Mem, Xmm};
+use super::exit::Side;
+use super::snapshot::{Loc, Recorder};
+use super::{CompileError, Convention, Features, Gpr, Link};
+use crate::thread_state::{SPILLS, ThreadState, disp, slot_disp};
+
+/// Not in a register.
+pub(super) const NONE: u8 = 0xff;
+
+/// Neither spilled nor at home.
+pub(super) const NOWHERE: u16 = 0xffff;
+
+/// Scratch vector register, never allocated.
+pub(super) const SCRATCH_XMM: Xmm = 15;
+
+/// Allocatable general registers, temporaries first.
+const GPR_ORDER: [Gpr; 14] = [0, 1, 2, 6, 10, 11, 9, 8, 7, 15, 14, 13, 12, 3];
+
+/// Lost in calls: `rax rcx rdx rsi rdi r8`…`r11`.
+const CALLER_SAVED: u32 = 0b1111_1100_0111;
+
+/// Where a value is.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Place {
+    pub(super) gpr: u8,
+    pub(super) xmm: u8,
+    pub(super) spill: u16,
+    /// Slot whose memory holds the value.
+    pub(super) home: u16,
+}
+
+impl Place {
+    const NOWHERE: Place = Place { gpr: NONE, xmm: NONE, spill: NOWHERE, home: NOWHERE };
+
+    fn in_memory(self) -> bool {
+        self.spill != NOWHERE || self.home != NOWHERE
+    }
+}
+
+/// Source operand of an arithmetic instruction.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(super) enum Operand {
+    Reg(Gpr),
+    Imm(i32),
+    Mem(Mem),
+}
+
+/// Buffers that live from unit to unit.
+#[derive(Default, Debug)]
+pub(super) struct Buffers {
+    pub(super) analysis: Analysis,
+    pub(super) asm: Asm,
+    pub(super) place: Vec<Place>,
+    pub(super) cur: Vec<u32>,
+    pub(super) holder: Vec<u32>,
+    pub(super) spill_owner: Vec<u32>,
+    pub(super) dirty: Vec<u16>,
+    pub(super) sides: Vec<Side>,
+    pub(super) moves: Vec<(u16, Loc)>,
+    pub(super) links: Vec<Link>,
+    pub(super) link_stubs: Vec<Label>,
+    pub(super) polls: Vec<(Label, u64)>,
+    pub(super) recorder: Recorder,
+}
+
+/// The emission of one unit.
+pub(super) struct Gen<'a> {
+    pub(super) unit: &'a Unit,
+    pub(super) guest: &'a Guest,
+    pub(super) conv: &'a Convention,
+    pub(super) features: Features,
+    pub(super) an: Analysis,
+    pub(super) asm: Asm,
+    /// Index of the instruction being emitted.
+    pub(super) pos: u32,
+    /// Guest address it belongs to.
+    pub(super) pc: u64,
+    /// By value.
+    place: Vec<Place>,
+    /// Value in each register, or [`NO`]; that of a dead value is as good as free.
+    gpr: [u32; 16],
+    xmm: [u32; 16],
+    locked_gpr: u32,
+    locked_xmm: u32,
+    spill_owner: Vec<u32>,
+    /// Slot → value it has now; [`NO`] when its home is right.
+    pub(super) cur: Vec<u32>,
+    /// Slot → value its home memory holds, if some value relies on it.
+    holder: Vec<u32>,
+    /// Slots written so far.
+    pub(super) dirty: Vec<u16>,
+    /// Comparison that the flags are of (its condition code left out).
+    pub(super) flags: Option<(CondKind, Ty, u32, u32)>,
+    /// What the flags are of after the current instruction.
+    pub(super) result_flags: Option<(CondKind, Ty, u32, u32)>,
+    /// The same in terms of locations, at exits.
+    pub(super) flags_of_locs: Option<Loc>,
+    pub(super) sides: Vec<Side>,
+    pub(super) moves: Vec<(u16, Loc)>,
+    pub(super) links: Vec<Link>,
+    pub(super) link_stubs: Vec<Label>,
+    /// Cold poll exits: label and guest address to continue at.
+    pub(super) polls: Vec<(Label, u64)>,
+    /// A register is borrowed for a move at an exit.
+    pub(super) borrowed: bool,
+    /// The mode word was changed by run-time values: exits leave it alone.
+    pub(super) dynamic_mode: bool,
+    pub(super) recorder: Recorder,
+    pub(super) error: Option<CompileError>,
+}
+
+impl<'a> Gen<'a> {
+    pub(super) fn new(
+        unit: &'a Unit,
+        guest: &'a Guest,
+        conv: &'a Convention,
+        features: Features,
+        b: Buffers,
+    ) -> Gen<'a> {
+        let mut g = Gen {
+            unit,
+            guest,
+            conv,
+            features,
+            an: b.analysis,
+            asm: b.asm,
+            pos: 0,
+            pc: unit.key.pc,
+            place: b.place,
+            gpr: [NO; 16],
+            xmm: [NO; 16],
+            locked_gpr: 0,
+            locked_xmm: 0,
+            spill_owner: b.spill_owner,
+            cur: b.cur,
+            holder: b.holder,
+            dirty: b.dirty,
+            flags: None,
+            result_flags: None,
+            flags_of_locs: None,
+            sides: b.sides,
+            moves: b.moves,
+            links: b.links,
+            link_stubs: b.link_stubs,
+            polls: b.polls,
+            borrowed: false,
+            dynamic_mode: false,
+            recorder: b.recorder,
+            error: None,
+        };
+        g.asm.clear();
+        g.an.prepare(unit, guest, conv);
+        g.an.liveness(unit, guest, conv);
+        g.start();
+        g
+    }
+
+    pub(super) fn into_buffers(self) -> Buffers {
+        Buffers {
+            analysis: self.an,
+            asm: self.asm,
+            place: self.place,
+            cur: self.cur,
+            holder: self.holder,
+            spill_owner: self.spill_owner,
+            dirty: self.dirty,
+            sides: self.sides,
+            moves: self.moves,
+            links: self.links,
+            link_stubs: self.link_stubs,
+            polls: self.polls,
+            recorder: self.recorder,
+        }
+    }
+
+    /// State at the unit's entry: pinned slots in their registers, the others at home.
+    fn start(&mut self) {
+        self.place.clear();
+        self.place.resize(self.an.rep.len(), Place::NOWHERE);
+        for v in [&mut self.cur, &mut self.holder] {
+            v.clear();
+            v.resize(self.guest.slots.len(), NO);
+        }
+        self.spill_owner.clear();
+        self.dirty.clear();
+        self.sides.clear();
+        self.moves.clear();
+        self.links.clear();
+        self.link_stubs.clear();
+        self.polls.clear();
+        self.recorder.start(self.unit, self.guest, self.conv);
+        for slot in 0..self.guest.slots.len() {
+            let v = self.an.entry[slot];
+            if v != NO {
+                self.cur[slot] = v;
+                self.holder[slot] = v;
+                self.place[v as usize].home = slot as u16;
+            }
+        }
+        for &(slot, r) in &self.conv.pins {
+            let v = self.an.entry[slot.0 as usize];
+            self.holder[slot.0 as usize] = NO;
+            self.place[v as usize] = Place { gpr: r, ..Place::NOWHERE };
+            self.gpr[r as usize] = v;
+        }
+    }
+
+    /// Starts the next instruction: nothing is locked.
+    pub(super) fn unlock(&mut self) {
+        self.locked_gpr = 0;
+        self.locked_xmm = 0;
+    }
+
+    // ------------------------------------------------------------------ facts
+    pub(super) fn inst(&self) -> &'a Inst {
+        &self.unit.insts[self.pos as usize]
+    }
+
+    /// Type of a value (of the representative, at least as wide as the alias).
+    pub(super) fn ty(&self, v: u32) -> Ty {
+        match self.unit.insts.get(v as usize) {
+            Some(inst) => result_ty(inst),
+            None => Ty::I64,
+        }
+    }
+
+    /// Type of operand `k` of the current instruction.
+    pub(super) fn arg_ty(&self, k: usize) -> Ty {
+        self.an.operand_ty(self.unit, self.inst(), k)
+    }
+
+    /// Operand `k` of the current instruction.
+    pub(super) fn arg(&self, k: usize) -> u32 {
+        self.an.arg(self.inst(), k)
+    }
+
+    pub(super) fn has_arg(&self, k: usize) -> bool {
+        self.inst().args[k] != Val::NONE
+    }
+
+    pub(super) fn constant(&self, v: u32) -> Option<u128> {
+        self.an.constant(self.unit, v)
+    }
+
+    /// Needed by this instruction or a later one.
+    fn live(&self, v: u32) -> bool {
+        self.an.end[v as usize] > self.pos
+    }
+
+    /// Needed after this instruction.
+    pub(super) fn live_after(&self, v: u32) -> bool {
+        self.an.end[v as usize] > self.pos + 1
+    }
+
+    /// Whether the current instruction's result is used.
+    pub(super) fn wanted(&self) -> bool {
+        self.an.end[self.pos as usize] != 0
+    }
+
+    /// Whether the current instruction's result is best in a vector register.
+    pub(super) fn wants_xmm(&self) -> bool {
+        let ty = result_ty(self.inst());
+        ty == Ty::I128 || matches!(ty, Ty::I32 | Ty::I64) && self.an.vector[self.pos as usize]
+    }
+
+    pub(super) fn in_gpr(&self, v: u32) -> bool {
+        self.place[v as usize].gpr != NONE
+    }
+
+    pub(super) fn in_xmm(&self, v: u32) -> bool {
+        self.place[v as usize].xmm != NONE
+    }
+
+    /// Registers that this instruction has claimed, as a mask.
+    pub(super) fn locked(&self) -> u32 {
+        self.locked_gpr
+    }
+
+    pub(super) fn spill_mem(slot: u16) -> Mem {
+        Mem::state(disp(std::mem::offset_of!(ThreadState, spill) + 16 * slot as usize))
+    }
+
+    pub(super) fn home_mem(&self, slot: u16) -> Mem {
+        Mem::state(slot_disp(self.guest.slots[slot as usize].offset))
+    }
+
+    /// A field of the thread's block.
+    pub(super) fn field(offset: usize) -> Mem {
+        Mem::state(disp(offset))
+    }
+
+    // ------------------------------------------------------------------ general registers
+    /// The value in a general register, locked. Of a 128-bit value: the low half.
+    pub(super) fn use_gpr(&mut self, v: u32) -> Gpr {
+        let p = self.place[v as usize];
+        if p.gpr != NONE {
+            self.locked_gpr |= 1 << p.gpr;
+            return p.gpr;
+        }
+        let wide = self.ty(v) == Ty::I128;
+        if self.an.mode[v as usize] == Mode::Cond {
+            return self.use_condition(v);
+        }
+        let r = self.alloc_gpr(if wide { NO_HINT } else { self.an.hint[v as usize] });
+        self.load_into(r, v);
+        if !wide {
+            self.own_gpr(r, v);
+        }
+        r
+    }
+
+    /// Emits the move of a value that is in no general register to `r`.
+    fn load_into(&mut self, r: Gpr, v: u32) {
+        let p = self.place[v as usize];
+        if let Some(bits) = self.constant(v) {
+            self.asm.mov_ri(r, bits as u64);
+        } else if p.xmm != NONE {
+            self.asm.mov_rx(8, r, p.xmm);
+        } else if p.spill != NOWHERE {
+            self.asm.load(8, r, Self::spill_mem(p.spill));
+        } else {
+            debug_assert!(p.home != NOWHERE, "value {v} is nowhere at {}", self.pos);
+            let size = self.guest.slots[p.home as usize].ty.bytes().min(8);
+            let m = self.home_mem(p.home);
+            self.asm.load(size, r, m);
+        }
+    }
+
+    /// A scratch copy of the value that the instruction may overwrite, locked.
+    pub(super) fn copy_gpr(&mut self, v: u32) -> Gpr {
+        if self.in_gpr(v) || self.an.mode[v as usize] == Mode::Cond {
+            let s = self.use_gpr(v);
+            let r = self.temp_gpr();
+            self.asm.mov_rr(8, r, s);
+            return r;
+        }
+        let r = self.temp_gpr();
+        self.load_into(r, v);
+        r
+    }
+
+    /// The value in register `r` as a scratch copy; `r` is emptied and locked.
+    pub(super) fn copy_to(&mut self, r: Gpr, v: u32) {
+        if self.place[v as usize].gpr == r {
+            // Keep another copy if the value lives on.
+            self.locked_gpr |= 1 << r;
+            let again = self.inst().args.iter().filter(|a| **a != Val::NONE && self.an.val(**a) == v).count() > 1;
+            self.vacate(r, again || self.live_after(v));
+            return;
+        }
+        if self.an.mode[v as usize] == Mode::Cond {
+            let s = self.use_gpr(v);
+            self.fix_gpr(r);
+            self.asm.mov_rr(8, r, s);
+            return;
+        }
+        self.fix_gpr(r);
+        let p = self.place[v as usize];
+        if p.gpr != NONE {
+            self.asm.mov_rr(8, r, p.gpr);
+        } else {
+            self.load_into(r, v);
+        }
+    }
+
+    /// A scratch register, locked.
+    pub(super) fn temp_gpr(&mut self) -> Gpr {
+        let r = self.alloc_gpr(NO_HINT);
+        self.locked_gpr |= 1 << r;
+        r
+    }
+
+    /// Empties a particular register and locks it. A live value in it moves elsewhere.
+    pub(super) fn fix_gpr(&mut self, r: Gpr) {
+        debug_assert!(self.locked_gpr & 1 << r == 0, "r{r} is in use");
+        self.locked_gpr |= 1 << r;
+        let v = self.gpr[r as usize];
+        let keep = v != NO && self.live(v);
+        self.vacate(r, keep);
+    }
+
+    /// Empties several registers and locks them.
+    pub(super) fn fix_gprs(&mut self, regs: &[Gpr]) {
+        let mask = regs.iter().fold(0, |m, r| m | 1 << r);
+        self.locked_gpr |= mask;
+        for &r in regs {
+            let v = self.gpr[r as usize];
+            self.vacate(r, v != NO && self.live(v));
+        }
+    }
+
+    /// Empties a register that is locked because an operand was in it, of which the instruction has a copy.
+    pub(super) fn vacate_locked(&mut self, r: Gpr) {
+        let v = self.gpr[r as usize];
+        self.vacate(r, v != NO && self.live_after(v));
+    }
+
+    /// Takes the register from its value, which moves elsewhere if `keep`.
+    fn vacate(&mut self, r: Gpr, keep: bool) {
+        let v = self.gpr[r as usize];
+        if v == NO {
+            return;
+        }
+        let p = self.place[v as usize];
+        if keep && p.xmm == NONE && !p.in_memory() && self.an.mode[v as usize] == Mode::Emit {
+            match self.free_gpr(0) {
+                Some(to) => {
+                    self.asm.mov_rr(8, to, r);
+                    self.drop_gpr(r);
+                    self.drop_gpr(to);
+                    // Not locked: an operand is found again when it is used.
+                    self.gpr[to as usize] = v;
+                    self.place[v as usize].gpr = to;
+                    return;
+                }
+                None => self.save(r, v),
+            }
+        }
+        self.drop_gpr(r);
+    }
+
+    /// A register for the result, which may be that of an operand that dies here unless in `avoid`.
+    pub(super) fn def_gpr(&mut self, avoid: u32) -> Gpr {
+        let v = self.pos;
+        let hint = self.an.hint[v as usize];
+        let fits = |g: &Self, r: Gpr| {
+            let owner = g.gpr[r as usize];
+            avoid & 1 << r == 0 && (owner == NO && g.locked_gpr & 1 << r == 0 || owner != NO && !g.live_after(owner))
+        };
+        let r = if hint != NO_HINT && fits(self, hint) {
+            hint
+        } else {
+            // An operand's register saves a move; else any free one.
+            let operands = self.inst().args;
+            let dying = operands.iter().filter(|a| **a != Val::NONE && a.index() < self.place.len()).find_map(|a| {
+                let p = self.place[self.an.val(*a) as usize];
+                (p.gpr != NONE && self.locked_gpr & 1 << p.gpr != 0 && fits(self, p.gpr)).then_some(p.gpr)
+            });
+            match dying {
+                Some(r) => r,
+                None => match GPR_ORDER.into_iter().find(|&r| self.locked_gpr & 1 << r == 0 && fits(self, r)) {
+                    Some(r) => r,
+                    None => self.alloc_gpr(NO_HINT),
+                },
+            }
+        };
+        self.take_gpr(r, v);
+        r
+    }
+
+    /// A register for a result that is written before the operands have been read or the instruction can fault.
+    pub(super) fn def_gpr_early(&mut self) -> Gpr {
+        let hint = self.an.hint[self.pos as usize];
+        let r = self.alloc_gpr(hint);
+        self.take_gpr(r, self.pos);
+        r
+    }
+
+    /// Declares that the result is in `r`, a register the instruction locked and filled.
+    pub(super) fn result_gpr(&mut self, r: Gpr) {
+        self.take_gpr(r, self.pos);
+    }
+
+    fn take_gpr(&mut self, r: Gpr, v: u32) {
+        self.drop_gpr(r);
+        self.own_gpr(r, v);
+    }
+
+    fn own_gpr(&mut self, r: Gpr, v: u32) {
+        self.gpr[r as usize] = v;
+        self.place[v as usize].gpr = r;
+        self.locked_gpr |= 1 << r;
+    }
+
+    fn drop_gpr(&mut self, r: Gpr) {
+        let v = self.gpr[r as usize];
+        if v != NO {
+            self.place[v as usize].gpr = NONE;
+            self.gpr[r as usize] = NO;
+        }
+    }
+
+    /// An unlocked register without a live value.
+    fn free_gpr(&self, avoid: u32) -> Option<Gpr> {
+        let free = |r: Gpr| {
+            let v = self.gpr[r as usize];
+            (self.locked_gpr | avoid) & 1 << r == 0 && (v == NO || !self.live(v))
+        };
+        // Empty ones before those of cached constants.
+        let empty = GPR_ORDER.into_iter().find(|&r| free(r) && self.gpr[r as usize] == NO);
+        empty.or_else(|| GPR_ORDER.into_iter().find(|&r| free(r)))
+    }
+
+    /// An empty register: the preferred one if free, else any free one, else that of the value used last.
+    fn alloc_gpr(&mut self, hint: u8) -> Gpr {
+        if hint != NO_HINT && self.locked_gpr & 1 << hint == 0 {
+            let v = self.gpr[hint as usize];
+            if v == NO || !self.live(v) {
+                self.drop_gpr(hint);
+                self.locked_gpr |= 1 << hint;
+                return hint;
+            }
+        }
+        let r = match self.free_gpr(0) {
+            Some(r) => r,
+            None => self.evict_gpr(),
+        };
+        self.drop_gpr(r);
+        self.locked_gpr |= 1 << r;
+        r
+    }
+
+    fn evict_gpr(&mut self) -> Gpr {
+        let (mut best, mut best_score) = (NONE, 0);
+        for r in GPR_ORDER {
+            if self.locked_gpr & 1 << r != 0 {
+                continue;
+            }
+            let v = self.gpr[r as usize];
+            let next = self.an.next_use(v, self.pos.wrapping_sub(1).min(self.pos));
+            let p = self.place[v as usize];
+            // A value that is elsewhere too goes for free.
+            let score = u64::from(next) * 2 + u64::from(p.xmm != NONE || p.in_memory()) * 8 + 1;
+            if score > best_score {
+                (best, best_score) = (r, score);
+            }
+        }
+        assert!(best != NONE, "an instruction locks every register");
+        let v = self.gpr[best as usize];
+        let p = self.place[v as usize];
+        if p.xmm == NONE && !p.in_memory() && self.an.mode[v as usize] == Mode::Emit {
+            self.save(best, v);
+        }
+        best
+    }
+
+    /// Stores the value in `r` to memory: to the home of the slot whose value it is, or to a spill slot.
+    fn save(&mut self, r: Gpr, v: u32) {
+        if let Some(slot) = self.home_for(v) {
+            let (size, m) = (self.guest.slots[slot as usize].ty.bytes(), self.home_mem(slot));
+            self.asm.store(size, m, r);
+            self.settle(slot, v);
+        } else {
+            let s = self.alloc_spill(v);
+            self.asm.store(8, Self::spill_mem(s), r);
+        }
+    }
+
+    /// A slot whose current value is `v` and whose memory nobody else needs.
+    fn home_for(&self, v: u32) -> Option<u16> {
+        let ty = self.ty(v);
+        let fits = |slot: u16| {
+            let slot_ty = self.guest.slots[slot as usize].ty;
+            let holder = self.holder[slot as usize];
+            self.cur[slot as usize] == v
+                && (slot_ty == ty || slot_ty == Ty::I64 && ty.bits() < 64)
+                && (holder == NO || holder == v || !self.live(holder) || self.has_copy(holder))
+        };
+        let pins = self.conv.pins.iter().map(|p| p.0.0);
+        pins.chain(self.dirty.iter().copied()).find(|&s| fits(s))
+    }
+
+    /// In a register or spilled, besides its home.
+    fn has_copy(&self, v: u32) -> bool {
+        let p = self.place[v as usize];
+        p.gpr != NONE || p.xmm != NONE || p.spill != NOWHERE
+    }
+
+    /// The home of `slot` now holds `v`.
+    pub(super) fn settle(&mut self, slot: u16, v: u32) {
+        let holder = self.holder[slot as usize];
+        if holder != NO && self.place[holder as usize].home == slot {
+            self.place[holder as usize].home = NOWHERE;
+        }
+        self.holder[slot as usize] = v;
+        self.place[v as usize].home = slot;
+    }
+
+    fn alloc_spill(&mut self, v: u32) -> u16 {
+        let free = self.spill_owner.iter().position(|&o| o == NO || !self.live(o));
+        let s = match free {
+            Some(s) => {
+                let old = self.spill_owner[s];
+                if old != NO && self.place[old as usize].spill == s as u16 {
+                    self.place[old as usize].spill = NOWHERE;
+                }
+                s
+            }
+            None => {
+                self.spill_owner.push(NO);
+                self.spill_owner.len() - 1
+            }
+        };
+        // The last slots are for the shuffles at exits.
+        if s + 32 >= SPILLS {
+            self.error = Some(CompileError::TooManyLive);
+            return 0;
+        }
+        self.spill_owner[s] = v;
+        self.place[v as usize].spill = s as u16;
+        s as u16
+    }
+
+    /// A source operand of `ty`: immediate if it fits, the register it is in, memory if this is the only use, else loaded.
+    pub(super) fn operand(&mut self, v: u32, ty: Ty) -> Operand {
+        if let Some(k) = self.an.imm32(self.unit, v, ty) {
+            return Operand::Imm(k);
+        }
+        // Narrow operations are done on 32 bits, which memory does not have.
+        if ty.bits() >= 32
+            && let Some(m) = self.memory_operand(v, ty)
+        {
+            return Operand::Mem(m);
+        }
+        Operand::Reg(self.use_gpr(v))
+    }
+
+    /// The memory a value is in, if it is nowhere else and not used again.
+    pub(super) fn memory_operand(&mut self, v: u32, ty: Ty) -> Option<Mem> {
+        let p = self.place[v as usize];
+        if p.gpr != NONE || p.xmm != NONE || !p.in_memory() || self.an.next_use(v, self.pos) != u32::MAX {
+            return None;
+        }
+        if p.spill != NOWHERE {
+            return Some(Self::spill_mem(p.spill));
+        }
+        (self.guest.slots[p.home as usize].ty.bytes() >= ty.bytes()).then(|| self.home_mem(p.home))
+    }
+
+    // ------------------------------------------------------------------ vector registers
+    /// The value in a vector register, locked.
+    pub(super) fn use_xmm(&mut self, v: u32) -> Xmm {
+        let p = self.place[v as usize];
+        if p.xmm != NONE {
+            self.locked_xmm |= 1 << p.xmm;
+            return p.xmm;
+        }
+        if self.an.mode[v as usize] == Mode::Cond {
+            let r = self.use_gpr(v);
+            let x = self.temp_xmm();
+            self.asm.mov_xr(4, x, r);
+            return x;
+        }
+        let x = self.alloc_xmm();
+        self.load_into_xmm(x, v);
+        self.own_xmm(x, v);
+        x
+    }
+
+    fn load_into_xmm(&mut self, x: Xmm, v: u32) {
+        let p = self.place[v as usize];
+        let size = self.ty(v).bytes().max(8);
+        if let Some(bits) = self.constant(v) {
+            self.asm.const_xmm(x, bits);
+        } else if p.gpr != NONE {
+            self.asm.mov_xr(8, x, p.gpr);
+        } else if p.spill != NOWHERE {
+            self.asm.load_xmm(size, x, Self::spill_mem(p.spill));
+        } else {
+            debug_assert!(p.home != NOWHERE, "value {v} is nowhere at {}", self.pos);
+            let slot_ty = self.guest.slots[p.home as usize].ty;
+            let m = self.home_mem(p.home);
+            if slot_ty.bytes() >= 4 {
+                self.asm.load_xmm(slot_ty.bytes(), x, m);
+            } else {
+                let r = self.temp_gpr();
+                self.asm.load(slot_ty.bytes(), r, m);
+                self.asm.mov_xr(4, x, r);
+            }
+        }
+    }
+
+    /// A scratch vector register, locked.
+    pub(super) fn temp_xmm(&mut self) -> Xmm {
+        let x = self.alloc_xmm();
+        self.locked_xmm |= 1 << x;
+        x
+    }
+
+    /// A scratch copy of the value that the instruction may overwrite, locked.
+    pub(super) fn copy_xmm(&mut self, v: u32) -> Xmm {
+        if self.in_xmm(v) || self.an.mode[v as usize] == Mode::Cond {
+            let s = self.use_xmm(v);
+            let x = self.temp_xmm();
+            self.asm.mov_xx(x, s);
+            return x;
+        }
+        let x = self.temp_xmm();
+        self.load_into_xmm(x, v);
+        x
+    }
+
+    /// A vector register for the result; may be that of an operand that dies here, unless in `avoid` (a mask).
+    pub(super) fn def_xmm(&mut self, avoid: u32) -> Xmm {
+        let fits = |g: &Self, x: Xmm| {
+            let owner = g.xmm[x as usize];
+            avoid & 1 << x == 0 && (owner == NO && g.locked_xmm & 1 << x == 0 || owner != NO && !g.live_after(owner))
+        };
+        let operands = self.inst().args;
+        let dying = operands.iter().filter(|a| **a != Val::NONE && a.index() < self.place.len()).find_map(|a| {
+            let p = self.place[self.an.val(*a) as usize];
+            (p.xmm != NONE && self.locked_xmm & 1 << p.xmm != 0 && fits(self, p.xmm)).then_some(p.xmm)
+        });
+        let x = dying
+            .or_else(|| (0..SCRATCH_XMM).find(|&x| self.locked_xmm & 1 << x == 0 && fits(self, x)))
+            .unwrap_or_else(|| self.alloc_xmm());
+        self.result_xmm(x);
+        x
+    }
+
+    /// Declares that the result is in `x`, a register the instruction locked and filled.
+    pub(super) fn result_xmm(&mut self, x: Xmm) {
+        self.drop_xmm(x);
+        self.own_xmm(x, self.pos);
+    }
+
+    /// The result in a vector register that starts as a copy of operand `v`, for two-address instructions; `avoid` are
+    /// registers read later.
+    pub(super) fn def_xmm_from(&mut self, v: u32, avoid: u32) -> Xmm {
+        let s = self.use_xmm(v);
+        let x = self.def_xmm(avoid);
+        if x != s {
+            self.asm.mov_xx(x, s);
+        }
+        x
+    }
+
+    fn own_xmm(&mut self, x: Xmm, v: u32) {
+        self.xmm[x as usize] = v;
+        self.place[v as usize].xmm = x;
+        self.locked_xmm |= 1 << x;
+    }
+
+    fn drop_xmm(&mut self, x: Xmm) {
+        let v = self.xmm[x as usize];
+        if v != NO {
+            self.place[v as usize].xmm = NONE;
+            self.xmm[x as usize] = NO;
+        }
+    }
+
+    fn alloc_xmm(&mut self) -> Xmm {
+        let free = |g: &Self, x: Xmm| {
+            let v = g.xmm[x as usize];
+            g.locked_xmm & 1 << x == 0 && (v == NO || !g.live(v))
+        };
+        let x = (0..SCRATCH_XMM)
+            .find(|&x| free(self, x) && self.xmm[x as usize] == NO)
+            .or_else(|| (0..SCRATCH_XMM).find(|&x| free(self, x)))
+            .unwrap_or_else(|| self.evict_xmm());
+        self.drop_xmm(x);
+        self.locked_xmm |= 1 << x;
+        x
+    }
+
+    fn evict_xmm(&mut self) -> Xmm {
+        let (mut best, mut best_score) = (NONE, 0);
+        for x in 0..SCRATCH_XMM {
+            if self.locked_xmm & 1 << x != 0 {
+                continue;
+            }
+            let v = self.xmm[x as usize];
+            let next = self.an.next_use(v, self.pos.wrapping_sub(1).min(self.pos));
+            let p = self.place[v as usize];
+            let score = u64::from(next) * 2 + u64::from(p.gpr != NONE || p.in_memory()) * 8 + 1;
+            if score > best_score {
+                (best, best_score) = (x, score);
+            }
+        }
+        assert!(best != NONE, "an instruction locks every vector register");
+        self.save_xmm(best);
+        best
+    }
+
+    /// Makes sure the live value in `x` is somewhere else too.
+    fn save_xmm(&mut self, x: Xmm) {
+        let v = self.xmm[x as usize];
+        let p = self.place[v as usize];
+        if p.gpr != NONE || p.in_memory() || self.an.mode[v as usize] != Mode::Emit {
+            return;
+        }
+        let size = self.ty(v).bytes().max(8);
+        match self.home_for(v) {
+            Some(slot) if self.guest.slots[slot as usize].ty.bytes() >= 4 => {
+                let (size, m) = (self.guest.slots[slot as usize].ty.bytes(), self.home_mem(slot));
+                self.asm.store_xmm(size, m, x);
+                self.settle(slot, v);
+            }
+            _ => {
+                let s = self.alloc_spill(v);
+                self.asm.store_xmm(size, Self::spill_mem(s), x);
+            }
+        }
+    }
+
+    // ------------------------------------------------------------------ calls
+    /// Empties the registers that a call loses, of values needed afterwards.
+    pub(super) fn save_for_call(&mut self) {
+        for r in 0..16u8 {
+            let v = self.gpr[r as usize];
+            if v == NO || CALLER_SAVED & 1 << r == 0 {
+                continue;
+            }
+            let p = self.place[v as usize];
+            if self.live_after(v) && !p.in_memory() && self.an.mode[v as usize] == Mode::Emit {
+                self.save(r, v);
+            }
+            self.drop_gpr(r);
+        }
+        for x in 0..16u8 {
+            let v = self.xmm[x as usize];
+            if v == NO {
+                continue;
+            }
+            if self.live_after(v) && !self.place[v as usize].in_memory() {
+                // A copy in a general register does not survive either, unless callee-saved.
+                self.save_xmm(x);
+            }
+            self.drop_xmm(x);
+        }
+    }
+
+    // ------------------------------------------------------------------ locations
+    /// Where the value is now, for a snapshot or an exit.
+    pub(super) fn loc(&self, v: u32) -> Loc {
+        if let Some(c) = self.an.cond(v) {
+            let b = if c.kind == CondKind::Bit { Loc::bit(c.b) } else { self.simple_loc(c.b) };
+            return Loc::recipe(c.kind, c.cc, c.ty, self.simple_loc(c.a), b);
+        }
+        self.simple_loc(v)
+    }
+
+    /// A comparison of values in terms of where they are now, if they are anywhere.
+    pub(super) fn placed_loc(&self, kind: CondKind, ty: Ty, a: u32, b: u32) -> Option<Loc> {
+        let anywhere = |v: u32| {
+            let p = self.place[v as usize];
+            self.an.mode[v as usize] == Mode::Const || p.gpr != NONE || p.xmm != NONE || p.in_memory()
+        };
+        if !anywhere(a) || kind != CondKind::Bit && !anywhere(b) {
+            return None;
+        }
+        let b = if kind == CondKind::Bit { Loc::bit(b) } else { self.simple_loc(b) };
+        Some(Loc::recipe(kind, 0, ty, self.simple_loc(a), b))
+    }
+
+    /// General register that holds the value.
+    pub(super) fn loc_register(&self, v: u32) -> Option<Gpr> {
+        let r = self.place[v as usize].gpr;
+        (r != NONE).then_some(r)
+    }
+
+    fn simple_loc(&self, v: u32) -> Loc {
+        let p = self.place[v as usize];
+        if self.an.mode[v as usize] == Mode::Const {
+            Loc::constant(self.unit.insts[v as usize].attr.0)
+        } else if p.gpr != NONE {
+            Loc::gpr(p.gpr)
+        } else if p.xmm != NONE {
+            Loc::xmm(p.xmm)
+        } else if p.spill != NOWHERE {
+            Loc::spill(p.spill)
+        } else {
+            debug_assert!(p.home != NOWHERE, "value {v} is nowhere at {}", self.pos);
+            Loc::home(p.home)
+        }
+    }
+
+    /// Where the slot's value is now.
+    pub(super) fn slot_loc(&self, slot: u16) -> Loc {
+        match self.cur[slot as usize] {
+            NO => Loc::home(slot),
+            v if self.place[v as usize].home == slot => Loc::home(slot),
+            v => self.loc(v),
+        }
+    }
+
+    /// Records where everything is for the host instruction about to be emitted, which may fault.
+    pub(super) fn may_fault(&mut self) {
+        self.before_fault();
+        self.faults_here();
+    }
+
+    /// The same for an instruction whose result register is allocated in between: it may be that of a value that the
+    /// snapshot needs, because a faulting instruction does not write its result.
+    pub(super) fn before_fault(&mut self) {
+        let at = self.asm.at();
+        let mut r = std::mem::take(&mut self.recorder);
+        r.point(at, self.pc);
+        for &(slot, _) in &self.conv.pins {
+            r.slot(slot.0, self.slot_loc(slot.0));
+        }
+        for &slot in &self.dirty {
+            r.slot(slot, self.slot_loc(slot));
+        }
+        self.recorder = r;
+    }
+
+    /// The host instruction about to be emitted is the one of [`Gen::before_fault`].
+    pub(super) fn faults_here(&mut self) {
+        self.recorder.at(self.asm.at());
+    }
+
+    /// Writes that take effect before the current instruction.
+    pub(super) fn apply_put(&mut self, slot: u16, v: Val) {
+        if self.cur[slot as usize] == NO || !self.dirty.contains(&slot) {
+            if !self.conv.pins.iter().any(|p| p.0.0 == slot) && !self.dirty.contains(&slot) {
+                self.dirty.push(slot);
+            }
+        }
+        self.cur[slot as usize] = self.an.val(v);
+    }
+
+    /// Brings every slot to its home, before a call that reads and writes them there.
+    pub(super) fn sync_slots(&mut self) {
+        // What is only at some home would be lost by the stores or the call.
+        for slot in 0..self.holder.len() {
+            let v = self.holder[slot];
+            if v != NO && self.place[v as usize].home == slot as u16 && self.live_after(v) && !self.has_copy(v) {
+                let x = self.use_xmm(v);
+                let s = self.alloc_spill(v);
+                self.asm.store_xmm(self.ty(v).bytes().max(8), Self::spill_mem(s), x);
+                self.unlock();
+            }
+        }
+        let slots: Vec<u16> = self.conv.pins.iter().map(|p| p.0.0).chain(self.dirty.iter().copied()).collect();
+        for slot in slots {
+            let v = self.cur[slot as usize];
+            if v == NO || self.place[v as usize].home == slot {
+                continue;
+            }
+            let (size, m) = (self.guest.slots[slot as usize].ty.bytes(), self.home_mem(slot));
+            if size == 16 || self.in_xmm(v) && size >= 4 {
+                let x = self.use_xmm(v);
+                self.asm.store_xmm(size, m, x);
+            } else {
+                let r = self.use_gpr(v);
+                self.asm.store(size, m, r);
+            }
+            self.settle(slot, v);
+            self.unlock();
+        }
+    }
+
+    /// After a call that read and wrote slots in memory: every slot is at home.
+    pub(super) fn forget_slots(&mut self) {
+        for slot in 0..self.cur.len() {
+            self.cur[slot] = NO;
+            let holder = self.holder[slot];
+            if holder != NO && self.place[holder as usize].home == slot as u16 {
+                self.place[holder as usize].home = NOWHERE;
+                self.holder[slot] = NO;
+            }
+        }
+    }
+
+    /// Whether an operation is one the emitters below handle only as a fold (never reached as code).
+    pub(super) fn is_folded(&self, i: usize) -> bool {
+        self.an.mode[i] != Mode::Emit || self.unit.insts[i].op == Op::Get
+    }
+}

@@ -1,0 +1,247 @@
+//! Code generator for x86-64: one [`ir::Unit`] to host code.
+//!
+//! # Division of labour
+//!
+//! This module makes *position-independent bytes plus tables* and knows nothing of code memory, unit tables or threads'
+//! lives. The caller (dispatcher) copies [`Compiled::code`] to a 16-byte aligned address, applies [`Compiled::relocs`], and
+//! patches [`Compiled::links`]. All assembly is here, the dispatcher's included ([`stubs`]); all decisions are there.
+//!
+//! # The boundary
+//!
+//! Whenever control is at a unit's entry, in a stub or at a landing pad ("a boundary"):
+//! * `rbp` = [`crate::thread_state::ThreadState::anchor`]; `rsp` = the return stack;
+//! * guest slot [`Convention::pins`]`[i].0` is in its host register, every other slot is at home in `GuestState`;
+//! * `state.mode` is the mode of the unit; `state.pc` is *not* kept, except where said;
+//! * MXCSR is `mxcsr_guest`, plus sticky flags; all other registers are free.
+//!
+//! # Return stack
+//!
+//! A guest call does `push guest_return_address; call unit`, so two words per call: `[rsp]` host landing pad, `[rsp + 8]`
+//! guest return address. A landing pad is `lea rsp, [rsp + 8]` and a link to the unit at the return address. A return compares
+//! `[rsp + 8]` with its target and does `ret`. The stack may run over or under its ends: both ends need guard pages, and the
+//! fault handler resets `rsp` to the initial position (the fault is then retried). The initial position has at least
+//! 256 readable bytes above it, all zero or pairs that match nothing (the return miss stub looks through 8 pairs).
+//!
+//! # Faults
+//!
+//! [`FaultTable::restore`] rebuilds the guest state at a faulting host instruction.
+
+mod analysis;
+mod asm;
+mod emit;
+mod emit_int;
+mod emit_mem;
+mod exit;
+mod generator;
+pub mod generic;
+mod snapshot;
+pub mod stubs;
+#[cfg(test)]
+mod tests;
+
+use ir::guest::{Guest, Slot};
+use ir::inst::Op;
+use ir::unit::{Unit, UnitKey};
+
+pub use snapshot::{FaultTable, HostRegs};
+
+/// A general register of the host, by its encoding: 0 `rax`, 1 `rcx`, 2 `rdx`, 3 `rbx`, 4 `rsp` … 15 `r15`.
+pub type Gpr = u8;
+
+/// Which guest slots live in which host registers at unit boundaries.
+#[derive(Clone, Debug)]
+pub struct Convention {
+    /// Pinned slots, hottest first, and their registers.
+    pub pins: Vec<(Slot, Gpr)>,
+}
+
+/// Registers given to pinned slots, in order: callee-saved ones first, because they survive helper calls.
+const PIN_REGISTERS: [Gpr; 8] = [3, 12, 13, 14, 15, 7, 8, 9];
+
+impl Convention {
+    /// The guest's hottest 64-bit slots in the first registers.
+    #[must_use]
+    pub fn new(guest: &Guest) -> Convention {
+        let wide = guest.pins.iter().filter(|s| guest.slots[s.0 as usize].ty == ir::Ty::I64);
+        Convention { pins: wide.copied().zip(PIN_REGISTERS).collect() }
+    }
+}
+
+/// A stub that generated code jumps to; see [`stubs::Stubs`] for what each does.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+#[repr(u8)]
+pub enum StubId {
+    /// First use of a link.
+    Link,
+    /// Jump-cache miss.
+    IndirectMiss,
+    /// Return-stack mismatch.
+    ReturnMiss,
+    /// Poll flag seen at an exit.
+    Poll,
+    /// Any other exit to Rust.
+    Leave,
+    /// Call of `entries.generic`.
+    Generic,
+    /// Call of `entries.generic` that preserves every register.
+    GenericSaving,
+    /// Call of `entries.helper`.
+    Helper,
+}
+
+/// A 4-byte field at `at` that is to hold the distance from its end to the stub.
+#[derive(Clone, Copy, Debug)]
+pub struct Reloc {
+    /// Offset in the code.
+    pub at: u32,
+    /// Target.
+    pub stub: StubId,
+}
+
+/// What a link slot is.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum LinkKind {
+    /// `jmp rel32`.
+    Jump,
+    /// `call rel32`; the landing pad follows and has a link of its own.
+    Call,
+    /// The `jmp rel32` of a landing pad.
+    Landing,
+}
+
+/// A patchable transfer to another unit: `rel32` at `at`, never across an 8-byte boundary (given a 16-byte aligned start),
+/// initially leading to `stub`. Unlink by pointing it there again.
+#[derive(Clone, Copy, Debug)]
+pub struct Link {
+    /// Offset of the 4-byte field.
+    pub at: u32,
+    /// Offset of the code that asks to be linked: it goes to [`StubId::Link`] with its own address in `rax`.
+    pub stub: u32,
+    /// Kind.
+    pub kind: LinkKind,
+    /// Where it leads.
+    pub target: UnitKey,
+}
+
+/// Host code of a unit.
+#[derive(Clone, Debug, Default)]
+pub struct Compiled {
+    /// Bytes; the entry is at 0. The start must be 16-byte aligned.
+    pub code: Vec<u8>,
+    /// Fields to be filled with distances to stubs.
+    pub relocs: Vec<Reloc>,
+    /// Patchable transfers.
+    pub links: Vec<Link>,
+    /// How to rebuild guest state at host instructions that can fault.
+    pub faults: FaultTable,
+}
+
+impl Compiled {
+    /// Writes the distances to `stubs` into a copy of the code, `copy`, that will run at host address `base`.
+    pub fn relocate(&self, copy: &mut [u8], base: u64, stubs: &stubs::Stubs) {
+        for r in &self.relocs {
+            let at = r.at as usize;
+            let end = base + u64::from(r.at) + 4;
+            let distance = stubs.address(r.stub).wrapping_sub(end) as u32;
+            copy[at..at + 4].copy_from_slice(&distance.to_le_bytes());
+        }
+    }
+}
+
+/// Why a unit was not compiled.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum CompileError {
+    /// Too many values live at once: try again with fewer guest instructions.
+    TooManyLive,
+    /// An atomic access that the host has no instruction for (big-endian, or 128 bits wide read-modify-write).
+    Unsupported(Op),
+}
+
+/// What the host processor offers beyond x86-64-v1.
+#[derive(Clone, Copy, Debug)]
+#[allow(clippy::struct_excessive_bools)] // one per cpuid bit
+pub struct Features {
+    /// AVX (and with it SSE4.2).
+    pub avx: bool,
+    /// AVX2.
+    pub avx2: bool,
+    /// BMI1: `andn`, `tzcnt`.
+    pub bmi1: bool,
+    /// BMI2: `shlx`, `mulx`.
+    pub bmi2: bool,
+    /// `lzcnt`.
+    pub lzcnt: bool,
+    /// `popcnt`.
+    pub popcnt: bool,
+    /// `movbe`.
+    pub movbe: bool,
+    /// FMA3.
+    pub fma: bool,
+    /// SSE4.1.
+    pub sse41: bool,
+    /// SSE4.2 (`crc32`).
+    pub sse42: bool,
+    /// Carry-less multiplication.
+    pub pclmul: bool,
+}
+
+impl Features {
+    /// Of the processor we run on.
+    #[must_use]
+    pub fn host() -> Features {
+        Features {
+            avx: is_x86_feature_detected!("avx"),
+            avx2: is_x86_feature_detected!("avx2"),
+            bmi1: is_x86_feature_detected!("bmi1"),
+            bmi2: is_x86_feature_detected!("bmi2"),
+            lzcnt: is_x86_feature_detected!("lzcnt"),
+            popcnt: is_x86_feature_detected!("popcnt"),
+            movbe: is_x86_feature_detected!("movbe"),
+            fma: is_x86_feature_detected!("fma"),
+            sse41: is_x86_feature_detected!("sse4.1"),
+            sse42: is_x86_feature_detected!("sse4.2"),
+            pclmul: is_x86_feature_detected!("pclmulqdq"),
+        }
+    }
+}
+
+/// A compiler: reusable buffers, one per translating thread.
+pub struct Compiler {
+    guest: &'static Guest,
+    conv: Convention,
+    features: Features,
+    buffers: generator::Buffers,
+    out: Compiled,
+}
+
+impl Compiler {
+    /// For a guest, on a host.
+    #[must_use]
+    pub fn new(guest: &'static Guest, conv: Convention, features: Features) -> Compiler {
+        Compiler { guest, conv, features, buffers: generator::Buffers::default(), out: Compiled::default() }
+    }
+
+    /// The result of the last successful [`Compiler::compile`].
+    #[must_use]
+    pub fn output(&self) -> &Compiled {
+        &self.out
+    }
+
+    /// Compiles a unit. The result is overwritten by the next call.
+    ///
+    /// # Errors
+    /// When the unit does not fit the spill area.
+    pub fn compile(&mut self, unit: &Unit) -> Result<&Compiled, CompileError> {
+        let buffers = std::mem::take(&mut self.buffers);
+        let mut g = generator::Gen::new(unit, self.guest, &self.conv, self.features, buffers);
+        g.run();
+        let error = g.error;
+        let mut b = g.into_buffers();
+        std::mem::swap(&mut self.out.code, &mut b.asm.code);
+        std::mem::swap(&mut self.out.relocs, &mut b.asm.relocs);
+        std::mem::swap(&mut self.out.links, &mut b.links);
+        std::mem::swap(&mut self.out.faults, &mut b.recorder.table);
+        self.buffers = b;
+        error.map_or(Ok(&self.out), Err)
+    }
+}

@@ -1,0 +1,316 @@
+//! Where every guest slot is at each host instruction that can fault.
+
+use ir::guest::Slot;
+use ir::unit::Unit;
+use ir::{Guest, Ty};
+
+use crate::thread_state::ThreadState;
+
+use super::Convention;
+use super::analysis::CondKind;
+use super::asm::cc;
+
+/// Host registers at a fault, from the signal context.
+#[derive(Clone, Copy, Debug)]
+pub struct HostRegs {
+    /// General registers by encoding (`rax rcx rdx rbx rsp rbp rsi rdi r8`…`r15`).
+    pub gpr: [u64; 16],
+    /// Vector registers.
+    pub xmm: [u128; 16],
+}
+
+/// Where a value is. Bit 63 marks a comparison still to be made; else bits 0..3 are a [`Kind`], the rest its number.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(super) struct Loc(u64);
+
+/// Simple locations.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(super) enum Kind {
+    /// In the memory of a slot.
+    Home,
+    /// In a general register.
+    Gpr,
+    /// In a vector register.
+    Xmm,
+    /// In a spill slot.
+    Spill,
+    /// In the unit's constant pool.
+    Const,
+    /// The number itself (bit numbers).
+    Bit,
+}
+
+const KINDS: [Kind; 6] = [Kind::Home, Kind::Gpr, Kind::Xmm, Kind::Spill, Kind::Const, Kind::Bit];
+const RECIPE: u64 = 1 << 63;
+const SIMPLE_BITS: u32 = 24;
+
+/// A comparison in terms of locations.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(super) struct RecipeLoc {
+    pub(super) kind: CondKind,
+    pub(super) cc: u8,
+    pub(super) ty: Ty,
+    pub(super) a: Loc,
+    pub(super) b: Loc,
+}
+
+impl Loc {
+    const fn simple(kind: Kind, n: u32) -> Loc {
+        Loc((n as u64) << 3 | kind as u64)
+    }
+
+    pub(super) const fn home(slot: u16) -> Loc {
+        Loc::simple(Kind::Home, slot as u32)
+    }
+
+    pub(super) const fn gpr(r: u8) -> Loc {
+        Loc::simple(Kind::Gpr, r as u32)
+    }
+
+    pub(super) const fn xmm(x: u8) -> Loc {
+        Loc::simple(Kind::Xmm, x as u32)
+    }
+
+    pub(super) const fn spill(s: u16) -> Loc {
+        Loc::simple(Kind::Spill, s as u32)
+    }
+
+    pub(super) const fn constant(index: u32) -> Loc {
+        Loc::simple(Kind::Const, index)
+    }
+
+    pub(super) const fn bit(n: u32) -> Loc {
+        Loc::simple(Kind::Bit, n)
+    }
+
+    /// Layout, from bit 0: operand a, operand b (24 bits each), condition code (4), type (3), kind (2).
+    pub(super) fn recipe(kind: CondKind, cc: u8, ty: Ty, a: Loc, b: Loc) -> Loc {
+        debug_assert!((a.0 | b.0) >> SIMPLE_BITS == 0);
+        Loc(RECIPE | a.0 | b.0 << 24 | u64::from(cc) << 48 | (ty as u64) << 52 | (kind as u64) << 55)
+    }
+
+    pub(super) fn as_recipe(self) -> Option<RecipeLoc> {
+        const TYPES: [Ty; 6] = [Ty::I1, Ty::I8, Ty::I16, Ty::I32, Ty::I64, Ty::I128];
+        const CONDS: [CondKind; 4] = [CondKind::Cmp, CondKind::Test, CondKind::Add, CondKind::Bit];
+        let mask = (1 << SIMPLE_BITS) - 1;
+        (self.0 & RECIPE != 0).then(|| RecipeLoc {
+            kind: CONDS[(self.0 >> 55 & 3) as usize],
+            cc: (self.0 >> 48 & 15) as u8,
+            ty: TYPES[(self.0 >> 52 & 7) as usize],
+            a: Loc(self.0 & mask),
+            b: Loc(self.0 >> 24 & mask),
+        })
+    }
+
+    /// Kind and number of a simple location.
+    pub(super) fn parts(self) -> (Kind, u32) {
+        (KINDS[(self.0 & 7) as usize], (self.0 >> 3) as u32)
+    }
+}
+
+/// A point that can fault.
+#[derive(Clone, Copy, Debug)]
+struct Point {
+    /// Offset of the host instruction.
+    at: u32,
+    /// Guest address, relative to the unit's.
+    pc: u32,
+    /// End of the changes up to here in `changes`.
+    end: u32,
+}
+
+/// Locations of slots at faulting instructions: changes from each to the next.
+#[derive(Clone, Debug, Default)]
+pub struct FaultTable {
+    start: u64,
+    points: Vec<Point>,
+    /// Slot number and location, as two variable-length numbers each.
+    changes: Vec<u8>,
+    /// Constants that locations name, by pool index.
+    consts: Vec<u128>,
+}
+
+impl FaultTable {
+    /// Bytes of memory the table takes.
+    #[must_use]
+    pub fn bytes(&self) -> usize {
+        self.points.len() * size_of::<Point>() + self.changes.len() + self.consts.len() * 16
+    }
+
+    /// Releases unused capacity, for tables that are kept.
+    pub fn shrink(&mut self) {
+        self.points.shrink_to_fit();
+        self.changes.shrink_to_fit();
+        self.consts.shrink_to_fit();
+    }
+
+    /// Completes the guest state in memory as of the guest instruction whose host code at `offset` from the unit's start
+    /// faulted: all slots and `pc`. Returns the guest pc, or `None` if no instruction at `offset` can fault.
+    pub fn restore(
+        &self,
+        guest: &Guest,
+        conv: &Convention,
+        offset: u32,
+        regs: &HostRegs,
+        thread: &mut ThreadState,
+    ) -> Option<u64> {
+        let point = self.points[self.points.binary_search_by_key(&offset, |p| p.at).ok()?];
+        let mut locs: Vec<(u16, Loc)> = conv.pins.iter().map(|&(slot, r)| (slot.0, Loc::gpr(r))).collect();
+        let mut stream = &self.changes[..point.end as usize];
+        while !stream.is_empty() {
+            let slot = read_number(&mut stream) as u16;
+            let word = read_number(&mut stream);
+            let loc = Loc(word.rotate_right(1));
+            match locs.iter_mut().find(|(s, _)| *s == slot) {
+                Some(entry) => entry.1 = loc,
+                None => locs.push((slot, loc)),
+            }
+        }
+        let source = Source { guest, table: self, regs, thread };
+        let values: Vec<u128> = locs.iter().map(|&(_, loc)| source.read(loc)).collect();
+        for ((slot, loc), value) in locs.into_iter().zip(values) {
+            if loc != Loc::home(slot) {
+                thread.guest.set(guest, Slot(slot), value);
+            }
+        }
+        thread.guest.pc = self.start.wrapping_add(u64::from(point.pc));
+        Some(thread.guest.pc)
+    }
+}
+
+/// Everything a location can refer to.
+struct Source<'a> {
+    guest: &'a Guest,
+    table: &'a FaultTable,
+    regs: &'a HostRegs,
+    thread: &'a ThreadState,
+}
+
+impl Source<'_> {
+    fn read(&self, loc: Loc) -> u128 {
+        if let Some(r) = loc.as_recipe() {
+            let (a, b) = (self.read(r.a), self.read(r.b));
+            return u128::from(holds(r.kind, r.cc, r.ty, a as u64, b as u64));
+        }
+        let (kind, n) = loc.parts();
+        let n = n as usize;
+        match kind {
+            Kind::Home => self.thread.guest.get(self.guest, Slot(n as u16)),
+            Kind::Gpr => u128::from(self.regs.gpr[n]),
+            Kind::Xmm => self.regs.xmm[n],
+            Kind::Spill => self.thread.spill[n],
+            Kind::Const => self.table.consts[n],
+            Kind::Bit => n as u128,
+        }
+    }
+}
+
+/// Result of a comparison of `ty`-wide operands, as the host's flags would give it.
+pub(super) fn holds(kind: CondKind, code: u8, ty: Ty, a: u64, b: u64) -> bool {
+    let bits = ty.bits().min(64);
+    let mask = ty.mask() as u64;
+    let (a, operand) = (a & mask, b & mask);
+    let sign = |v: u64| v >> (bits - 1) & 1 != 0;
+    let (result, carry, overflow) = match kind {
+        CondKind::Cmp => {
+            let d = a.wrapping_sub(operand) & mask;
+            (d, a < operand, sign((a ^ operand) & (a ^ d)))
+        }
+        CondKind::Add => {
+            let s = a.wrapping_add(operand) & mask;
+            (s, s < a, sign(!(a ^ operand) & (a ^ s)))
+        }
+        CondKind::Test => (a & operand, false, false),
+        CondKind::Bit => (0, a >> (b & 63) & 1 != 0, false),
+    };
+    let (zero, negative) = (result == 0, sign(result));
+    let holds = match code & !1 {
+        cc::O => overflow,
+        cc::B => carry,
+        cc::E => zero,
+        cc::BE => carry || zero,
+        cc::S => negative,
+        cc::L => negative != overflow,
+        _ => zero || negative != overflow,
+    };
+    holds != (code & 1 != 0)
+}
+
+/// Builds a [`FaultTable`] while code is emitted.
+#[derive(Debug, Default)]
+pub(super) struct Recorder {
+    pub(super) table: FaultTable,
+    /// By slot: location as of the last point.
+    last: Vec<Loc>,
+}
+
+impl Recorder {
+    pub(super) fn start(&mut self, unit: &Unit, guest: &Guest, conv: &Convention) {
+        self.table.start = unit.key.pc;
+        self.table.points.clear();
+        self.table.changes.clear();
+        self.table.consts.clear();
+        self.last.clear();
+        self.last.extend((0..guest.slots.len()).map(|s| Loc::home(s as u16)));
+        for &(slot, r) in &conv.pins {
+            self.last[slot.0 as usize] = Loc::gpr(r);
+        }
+    }
+
+    /// The host instruction at `at` can fault on behalf of the guest instruction at `pc`; its slots follow.
+    pub(super) fn point(&mut self, at: u32, pc: u64) {
+        let pc = pc.wrapping_sub(self.table.start) as u32;
+        let end = self.table.changes.len() as u32;
+        self.table.points.push(Point { at, pc, end });
+    }
+
+    /// Corrects the offset of the last point.
+    pub(super) fn at(&mut self, at: u32) {
+        if let Some(p) = self.table.points.last_mut() {
+            p.at = at;
+        }
+    }
+
+    /// Location of a slot at the point.
+    pub(super) fn slot(&mut self, slot: u16, loc: Loc) {
+        let last = &mut self.last[slot as usize];
+        if *last == loc {
+            return;
+        }
+        *last = loc;
+        write_number(&mut self.table.changes, u64::from(slot));
+        write_number(&mut self.table.changes, loc.0.rotate_left(1));
+        if let Some(p) = self.table.points.last_mut() {
+            p.end = self.table.changes.len() as u32;
+        }
+    }
+
+    /// Ends the unit.
+    pub(super) fn finish(&mut self, unit: &Unit) {
+        if !self.table.points.is_empty() {
+            self.table.consts.extend_from_slice(&unit.consts);
+        }
+    }
+}
+
+/// Seven bits a byte, least significant first, the top bit set on all but the last.
+fn write_number(out: &mut Vec<u8>, mut n: u64) {
+    while n >= 0x80 {
+        out.push(n as u8 | 0x80);
+        n >>= 7;
+    }
+    out.push(n as u8);
+}
+
+fn read_number(stream: &mut &[u8]) -> u64 {
+    let (mut n, mut shift) = (0, 0);
+    while let [byte, rest @ ..] = *stream {
+        *stream = rest;
+        n |= u64::from(byte & 0x7f) << shift;
+        shift += 7;
+        if byte & 0x80 == 0 {
+            break;
+        }
+    }
+    n
+}

@@ -1,0 +1,343 @@
+//! The assembly that every unit shares: entering and leaving generated code, linking, lookups, helper calls.
+//!
+//! Emitted once per process at the start of code memory, by [`emit`]. All stubs are entered by a jump (or call) from generated
+//! code at a boundary (see the parent module) unless said otherwise.
+
+use std::mem::offset_of;
+
+use dynasmrt::x64::X64Relocation;
+use dynasmrt::{DynasmApi, DynasmLabelApi, VecAssembler, dynasm};
+use ir::{Guest, GuestState};
+
+use super::asm::cc;
+use super::exit::jump_shift;
+use super::{Convention, Gpr, StubId};
+use crate::thread_state::{ANCHOR, Leave, ThreadState, disp, slot_disp};
+
+/// Host addresses of the stubs.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Stubs {
+    /// `unsafe extern "sysv64" fn(*mut ThreadState, code: u64)`: saves the host's registers and stack pointer
+    /// (`host_sp`), loads the boundary from memory (`rsp` from `jit_sp`), and jumps to `code`. Returns when generated code
+    /// leaves: then the guest state is complete in memory, `pc` included, and `exit_kind` says why.
+    pub enter: u64,
+    /// `rax` = address of the link's stub. Calls `entries.link`, continues at the result or leaves ([`super::super::thread_state::Leave::Dispatcher`]).
+    pub link: u64,
+    /// `rax` = guest address. Sets `state.pc`, calls `entries.lookup`, continues at the result or leaves.
+    pub indirect_miss: u64,
+    /// `rax` = guest address. Polls, looks through 8 pairs of the return stack, then the jump cache, then `entries.lookup`.
+    pub return_miss: u64,
+    /// `rax` = guest address to continue at. Leaves with `Leave::Poll`.
+    pub poll: u64,
+    /// `eax` = [`super::super::thread_state::Leave`]; `state.pc` and operands are stored. Also the way out for the fault handler: with guest
+    /// state complete in memory it points the interrupted context at [`Stubs::leave_memory`] instead.
+    pub leave: u64,
+    /// Leave without storing pinned registers: the state is already complete in memory and `exit_kind` set. Needs only
+    /// `rbp`; the fault handler makes the interrupted context continue here after `FaultTable::restore`.
+    pub leave_memory: u64,
+    /// Calls `entries.generic(thread, rsi, rdx)` and returns; caller-saved registers are lost.
+    pub generic: u64,
+    /// The same, preserving all registers but `rsi`, `rdx` and flags.
+    pub generic_saving: u64,
+    /// Calls `entries.helper(thread, rsi, rdx)`; caller-saved registers are lost.
+    pub helper: u64,
+    /// End of the stubs: a host address in `enter..end` is in a stub.
+    pub end: u64,
+}
+
+impl Stubs {
+    /// Address by name.
+    #[must_use]
+    pub fn address(&self, id: StubId) -> u64 {
+        match id {
+            StubId::Link => self.link,
+            StubId::IndirectMiss => self.indirect_miss,
+            StubId::ReturnMiss => self.return_miss,
+            StubId::Poll => self.poll,
+            StubId::Leave => self.leave,
+            StubId::Generic => self.generic,
+            StubId::GenericSaving => self.generic_saving,
+            StubId::Helper => self.helper,
+        }
+    }
+}
+
+/// Emits the stubs for code that will run at `base` (16-byte aligned); returns the bytes and the addresses.
+#[must_use]
+pub fn emit(guest: &Guest, conv: &Convention, base: u64) -> (Vec<u8>, Stubs) {
+    let mut e = Emitter { asm: VecAssembler::new(base as usize), guest, conv, base };
+    let enter = e.enter();
+    let (leave, leave_memory) = e.leave();
+    let dispatcher = e.leave_for_dispatcher(leave_memory);
+    let link = e.link(dispatcher);
+    let indirect_miss = e.indirect_miss(dispatcher);
+    let poll = e.poll(leave);
+    let return_miss = e.return_miss(poll, indirect_miss);
+    let generic = e.generic();
+    let generic_saving = e.generic_saving();
+    let helper = e.helper();
+    let end = e.here();
+    let code = e.asm.finalize().expect("all labels of the stubs are defined");
+    let stubs = Stubs {
+        enter,
+        link,
+        indirect_miss,
+        return_miss,
+        poll,
+        leave,
+        leave_memory,
+        generic,
+        generic_saving,
+        helper,
+        end,
+    };
+    (code, stubs)
+}
+
+/// `disp(offset_of!(ThreadState, …))`.
+macro_rules! field {
+    ($($name:tt)+) => { disp(offset_of!(ThreadState, $($name)+)) };
+}
+
+const PC: i32 = field!(guest) + offset_of!(GuestState, pc) as i32;
+const MODE: i32 = field!(guest) + offset_of!(GuestState, mode) as i32;
+
+/// Registers the System V convention lets a callee change, but for `rsi` and `rdx`.
+const CALLER_SAVED: [Gpr; 7] = [0, 1, 7, 8, 9, 10, 11];
+
+/// Pairs of the return stack that a missed return looks through.
+const SCAN: i32 = 8;
+
+struct Emitter<'a> {
+    asm: VecAssembler<X64Relocation>,
+    guest: &'a Guest,
+    conv: &'a Convention,
+    base: u64,
+}
+
+impl Emitter<'_> {
+    fn here(&self) -> u64 {
+        self.base + self.asm.offset().0 as u64
+    }
+
+    /// Start of a stub.
+    fn start(&mut self) -> u64 {
+        dynasm!(self.asm ; .arch x64 ; .align 16);
+        self.here()
+    }
+
+    fn jump_to(&mut self, stub: u64) {
+        let after = self.here() + 5;
+        dynasm!(self.asm ; .arch x64 ; .bytes [0xe9u8] ; .i32 stub.wrapping_sub(after) as i32);
+    }
+
+    /// `jcc stub`, by condition code.
+    fn jump_if(&mut self, condition: u8, stub: u64) {
+        let after = self.here() + 6;
+        dynasm!(self.asm ; .arch x64 ; .bytes [0x0fu8, 0x80 | condition] ; .i32 stub.wrapping_sub(after) as i32);
+    }
+
+    fn load_pins(&mut self) {
+        for &(slot, r) in &self.conv.pins {
+            dynasm!(self.asm ; .arch x64 ; mov Rq(r), [rbp + slot_disp(self.guest.slots[slot.0 as usize].offset)]);
+        }
+    }
+
+    fn store_pins(&mut self) {
+        for &(slot, r) in &self.conv.pins {
+            dynasm!(self.asm ; .arch x64 ; mov [rbp + slot_disp(self.guest.slots[slot.0 as usize].offset)], Rq(r));
+        }
+    }
+
+    /// From the return stack to the host's, with `rdi` = the state.
+    fn to_host_stack(&mut self) {
+        dynasm!(self.asm
+            ; .arch x64
+            ; mov [rbp + field!(jit_sp)], rsp
+            ; mov rsp, [rbp + field!(host_sp)]
+            ; lea rdi, [rbp - ANCHOR as i32]
+        );
+    }
+
+    fn to_return_stack(&mut self) {
+        dynasm!(self.asm ; .arch x64 ; mov rsp, [rbp + field!(jit_sp)]);
+    }
+
+    fn host_mxcsr(&mut self) {
+        dynasm!(self.asm
+            ; .arch x64
+            ; stmxcsr [rbp + field!(mxcsr_guest)]
+            ; ldmxcsr [rbp + field!(mxcsr_host)]
+        );
+    }
+
+    fn guest_mxcsr(&mut self) {
+        dynasm!(self.asm ; .arch x64 ; ldmxcsr [rbp + field!(mxcsr_guest)]);
+    }
+
+    fn enter(&mut self) -> u64 {
+        let at = self.start();
+        dynasm!(self.asm
+            ; .arch x64
+            ; push rbp
+            ; push rbx
+            ; push r12
+            ; push r13
+            ; push r14
+            ; push r15
+            ; sub rsp, 8 // 16-byte aligned for calls from stubs
+            ; lea rbp, [rdi + ANCHOR as i32]
+            ; mov rax, rsi
+            ; stmxcsr [rbp + field!(mxcsr_host)]
+            ; mov [rbp + field!(host_sp)], rsp
+        );
+        self.guest_mxcsr();
+        self.to_return_stack();
+        self.load_pins();
+        dynasm!(self.asm ; .arch x64 ; jmp rax);
+        at
+    }
+
+    fn leave(&mut self) -> (u64, u64) {
+        let leave = self.start();
+        dynasm!(self.asm ; .arch x64 ; mov [rbp + field!(exit_kind)], eax);
+        self.store_pins();
+        let leave_memory = self.here();
+        self.host_mxcsr();
+        self.to_host_stack();
+        dynasm!(self.asm
+            ; .arch x64
+            ; add rsp, 8
+            ; pop r15
+            ; pop r14
+            ; pop r13
+            ; pop r12
+            ; pop rbx
+            ; pop rbp
+            ; ret
+        );
+        (leave, leave_memory)
+    }
+
+    fn leave_for_dispatcher(&mut self, leave_memory: u64) -> u64 {
+        let at = self.start();
+        dynasm!(self.asm ; .arch x64 ; mov DWORD [rbp + field!(exit_kind)], Leave::Dispatcher as i32);
+        self.jump_to(leave_memory);
+        at
+    }
+
+    /// Calls a Rust function that gives a host address, with the guest registers in memory, and continues there.
+    fn call_and_continue(&mut self, function: i32, dispatcher: u64) {
+        self.store_pins();
+        self.host_mxcsr();
+        self.to_host_stack();
+        dynasm!(self.asm ; .arch x64 ; mov rsi, rax ; call QWORD [rbp + function]);
+        self.guest_mxcsr();
+        self.to_return_stack();
+        dynasm!(self.asm ; .arch x64 ; test rax, rax);
+        self.jump_if(cc::E, dispatcher);
+        self.load_pins();
+        dynasm!(self.asm ; .arch x64 ; jmp rax);
+    }
+
+    fn link(&mut self, dispatcher: u64) -> u64 {
+        let at = self.start();
+        self.call_and_continue(field!(entries.link), dispatcher);
+        at
+    }
+
+    fn indirect_miss(&mut self, dispatcher: u64) -> u64 {
+        let at = self.start();
+        dynasm!(self.asm ; .arch x64 ; mov [rbp + PC], rax);
+        self.call_and_continue(field!(entries.lookup), dispatcher);
+        at
+    }
+
+    fn poll(&mut self, leave: u64) -> u64 {
+        let at = self.start();
+        dynasm!(self.asm ; .arch x64 ; mov [rbp + PC], rax ; mov eax, Leave::Poll as i32);
+        self.jump_to(leave);
+        at
+    }
+
+    /// The scan addresses the return stack by `rsp` alone: when it runs over the end, the fault handler moves `rsp` and
+    /// the interrupted comparison is simply done again.
+    fn return_miss(&mut self, poll: u64, indirect_miss: u64) -> u64 {
+        let at = self.start();
+        dynasm!(self.asm ; .arch x64 ; cmp DWORD [rbp + field!(poll)], 0);
+        self.jump_if(cc::NE, poll);
+        // The tag of the address under the mode in the state: `jump_tag`.
+        dynasm!(self.asm ; .arch x64 ; mov ecx, [rbp + MODE] ; rol rcx, 48 ; xor rcx, rax);
+        for pair in 1..SCAN {
+            dynasm!(self.asm
+                ; .arch x64
+                ; cmp [rsp + 8 + 16 * pair], rcx
+                ; jne BYTE >next
+                ; lea rsp, [rsp + 16 * pair]
+                ; ret
+                ; next:
+            );
+        }
+        let shift = jump_shift(self.guest) as i8;
+        dynasm!(self.asm
+            ; .arch x64
+            ; mov edx, eax
+            ; shl edx, shift
+            ; and rdx, [rbp + field!(jump_mask)]
+            ; add rdx, [rbp + field!(jump_base)]
+            ; cmp [rdx], rcx
+        );
+        self.jump_if(cc::NE, indirect_miss);
+        dynasm!(self.asm ; .arch x64 ; jmp QWORD [rdx + 8]);
+        at
+    }
+
+    fn generic(&mut self) -> u64 {
+        let at = self.start();
+        self.to_host_stack();
+        dynasm!(self.asm ; .arch x64 ; call QWORD [rbp + field!(entries.generic)]);
+        self.to_return_stack();
+        dynasm!(self.asm ; .arch x64 ; ret);
+        at
+    }
+
+    fn generic_saving(&mut self) -> u64 {
+        /// Room for the vector registers, and for alignment after the pushes.
+        const VECTORS: i32 = 16 * 16 + 8;
+        let at = self.start();
+        dynasm!(self.asm ; .arch x64 ; mov [rbp + field!(jit_sp)], rsp ; mov rsp, [rbp + field!(host_sp)]);
+        for r in CALLER_SAVED {
+            dynasm!(self.asm ; .arch x64 ; push Rq(r));
+        }
+        dynasm!(self.asm ; .arch x64 ; sub rsp, VECTORS);
+        for x in 0..16u8 {
+            dynasm!(self.asm ; .arch x64 ; movups [rsp + 16 * i32::from(x)], Rx(x));
+        }
+        dynasm!(self.asm
+            ; .arch x64
+            ; lea rdi, [rbp - ANCHOR as i32]
+            ; call QWORD [rbp + field!(entries.generic)]
+        );
+        for x in 0..16u8 {
+            dynasm!(self.asm ; .arch x64 ; movups Rx(x), [rsp + 16 * i32::from(x)]);
+        }
+        dynasm!(self.asm ; .arch x64 ; add rsp, VECTORS);
+        for r in CALLER_SAVED.into_iter().rev() {
+            dynasm!(self.asm ; .arch x64 ; pop Rq(r));
+        }
+        self.to_return_stack();
+        dynasm!(self.asm ; .arch x64 ; ret);
+        at
+    }
+
+    fn helper(&mut self) -> u64 {
+        let at = self.start();
+        self.host_mxcsr();
+        self.to_host_stack();
+        dynasm!(self.asm ; .arch x64 ; call QWORD [rbp + field!(entries.helper)]);
+        self.guest_mxcsr();
+        self.to_return_stack();
+        dynasm!(self.asm ; .arch x64 ; ret);
+        at
+    }
+}

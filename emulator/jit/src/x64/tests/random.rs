@@ -1,0 +1,598 @@
+//! Random units, compiled and run against a direct evaluation: values, slots, memory, exits and faults.
+
+use ir::guest::Slot;
+use ir::inst::{AtomicOp, Attr, MemAttr, Op, Order, Val};
+use ir::unit::{ExitKind, Unit};
+use ir::{GuestState, Ty};
+
+use super::harness::{FLAGS, GUEST, HALVES, MEMORY, Machine, PC, SLOTS, VECTORS, Writer};
+use crate::x64::Features;
+use crate::x64::analysis::result_ty;
+
+/// Slot that holds the address of memory, and one that holds an address no access to which succeeds.
+const POINTER: u16 = 11;
+const INDEX: u16 = 12;
+
+/// xorshift64*.
+struct Random(u64);
+
+impl Random {
+    fn next(&mut self) -> u64 {
+        self.0 ^= self.0 >> 12;
+        self.0 ^= self.0 << 25;
+        self.0 ^= self.0 >> 27;
+        self.0.wrapping_mul(0x2545_f491_4f6c_dd1d)
+    }
+
+    fn below(&mut self, n: u64) -> u64 {
+        (self.next() >> 33) % n
+    }
+
+    fn chance(&mut self, one_in: u64) -> bool {
+        self.below(one_in) == 0
+    }
+
+    fn pick<T: Copy>(&mut self, list: &[T]) -> T {
+        list[self.below(list.len() as u64) as usize]
+    }
+
+    /// Values with interesting bits.
+    fn word(&mut self) -> u64 {
+        match self.below(8) {
+            0 => self.below(70),
+            1 => u64::MAX,
+            2 => 1 << self.below(64),
+            3 => i64::MIN as u64,
+            4 => u64::from(u32::MAX) << self.below(32),
+            5 => self.next() as u32 as u64,
+            6 => (self.below(300) as i64 - 150) as u64,
+            _ => self.next(),
+        }
+    }
+}
+
+// ------------------------------------------------------------------ making units
+const INTS: [Ty; 4] = [Ty::I8, Ty::I16, Ty::I32, Ty::I64];
+
+struct Maker {
+    r: Random,
+    w: Writer,
+    pc: u64,
+}
+
+impl Maker {
+    /// An earlier value of a type, or a new one.
+    fn value(&mut self, ty: Ty) -> Val {
+        let n = self.w.unit.insts.len();
+        for _ in 0..6 {
+            if n == 0 {
+                break;
+            }
+            // Recent values more often.
+            let back = if self.r.chance(2) { self.r.below(n.min(8) as u64) } else { self.r.below(n as u64) } as usize;
+            let i = n - 1 - back;
+            let inst = &self.w.unit.insts[i];
+            if inst.op.desc().result.is_some() && result_ty(inst) == ty {
+                return Val(i as u32);
+            }
+        }
+        match ty {
+            Ty::I64 if self.r.chance(3) => {
+                let k = u128::from(self.r.word());
+                self.w.konst(ty, k)
+            }
+            Ty::I64 => {
+                let slot = self.r.below(u64::from(FLAGS)) as u16;
+                self.w.get(slot)
+            }
+            Ty::I1 => {
+                let slot = FLAGS + self.r.below(4) as u16;
+                self.w.get(slot)
+            }
+            Ty::I32 if self.r.chance(2) => {
+                let slot = HALVES + self.r.below(2) as u16;
+                self.w.get(slot)
+            }
+            Ty::I128 => {
+                let slot = VECTORS + self.r.below(2) as u16;
+                self.w.get(slot)
+            }
+            _ => {
+                if self.r.chance(2) {
+                    let k = u128::from(self.r.word());
+                    self.w.konst(ty, k)
+                } else {
+                    let wide = self.value(Ty::I64);
+                    self.w.op(Op::Trunc, ty, Attr(0), &[wide])
+                }
+            }
+        }
+    }
+
+    fn address(&mut self) -> Val {
+        let base = self.w.get(POINTER);
+        if self.r.chance(40) {
+            let k = self.w.konst(Ty::I64, MEMORY as u128 + u128::from(self.r.below(64)));
+            return self.w.op(Op::Add, Ty::I64, Attr(0), &[base, k]);
+        }
+        let mut at = base;
+        if self.r.chance(2) {
+            let index = self.w.get(INDEX);
+            let by = self.w.konst(Ty::I64, u128::from(self.r.below(5)));
+            let scaled = self.w.op(Op::Shl, Ty::I64, Attr(0), &[index, by]);
+            let args = if self.r.chance(2) { [at, scaled] } else { [scaled, at] };
+            at = self.w.op(Op::Add, Ty::I64, Attr(0), &args);
+        }
+        if self.r.chance(2) {
+            let k = self.w.konst(Ty::I64, u128::from(self.r.below(100)) * 16);
+            at = self.w.op(Op::Add, Ty::I64, Attr(0), &[at, k]);
+        }
+        at
+    }
+
+    fn step(&mut self) {
+        let ty = self.r.pick(&[Ty::I64, Ty::I64, Ty::I32, Ty::I32, Ty::I16, Ty::I8]);
+        let wide = self.r.pick(&[Ty::I32, Ty::I64]);
+        match self.r.below(24) {
+            0..5 => {
+                let op = self.r.pick(&[Op::Add, Op::Sub, Op::And, Op::Or, Op::Xor, Op::Andn, Op::Mul]);
+                let (a, b) = (self.value(ty), self.value(ty));
+                self.w.op(op, ty, Attr(0), &[a, b]);
+            }
+            5 => {
+                let op = self.r.pick(&[Op::Mulhu, Op::Mulhs, Op::Divu, Op::Divs, Op::Remu, Op::Rems]);
+                let (a, b) = (self.value(wide), self.value(wide));
+                self.w.op(op, wide, Attr(0), &[a, b]);
+            }
+            6 | 7 => {
+                let op = self.r.pick(&[Op::Shl, Op::Shr, Op::Sar]);
+                let a = self.value(ty);
+                let amount = self.amount(ty);
+                self.w.op(op, ty, Attr(0), &[a, amount]);
+            }
+            8 => {
+                let a = self.value(wide);
+                let amount = self.amount(wide);
+                self.w.op(Op::Rotr, wide, Attr(0), &[a, amount]);
+            }
+            9 => {
+                let op = self.r.pick(&[Op::Clz, Op::Ctz, Op::Popcnt, Op::Bswap, Op::Not, Op::Neg]);
+                let a = self.value(wide);
+                self.w.op(op, wide, Attr(0), &[a]);
+            }
+            10 | 11 => {
+                let from = self.r.pick(&[Ty::I1, Ty::I8, Ty::I16, Ty::I32]);
+                let to = self.r.pick(&INTS);
+                if to.bits() > from.bits() {
+                    let a = self.value(from);
+                    let op = self.r.pick(&[Op::Zext, Op::Sext]);
+                    self.w.op(op, to, Attr(0), &[a]);
+                }
+            }
+            12 => {
+                let to = self.r.pick(&[Ty::I1, Ty::I8, Ty::I16, Ty::I32]);
+                let a = self.value(Ty::I64);
+                self.w.op(Op::Trunc, to, Attr(0), &[a]);
+            }
+            13 => {
+                let lo = self.r.below(u64::from(wide.bits())) as u32;
+                let width = 1 + self.r.below(u64::from(wide.bits() - lo)) as u32;
+                let op = self.r.pick(&[Op::Bfx, Op::Bfxs, Op::Bfi]);
+                let (a, b) = (self.value(wide), self.value(wide));
+                let args = if op == Op::Bfi { vec![a, b] } else { vec![a] };
+                let v = self.w.op(op, wide, Attr::imms(lo, width), &args);
+                if op == Op::Bfx && width == 1 {
+                    self.w.op(Op::Trunc, Ty::I1, Attr(0), &[v]);
+                }
+            }
+            14 | 15 => {
+                let op = self.r.pick(&[Op::Eq, Op::Ne, Op::Ltu, Op::Leu, Op::Lts, Op::Les]);
+                let a = self.value(ty);
+                let b = if self.r.chance(3) { self.w.konst(ty, 0) } else { self.value(ty) };
+                self.w.op(op, ty, Attr(0), &[a, b]);
+            }
+            16 => {
+                let op = self.r.pick(&[Op::Carry, Op::Borrow, Op::Ovadd, Op::Ovsub, Op::Adc, Op::Sbb]);
+                let (a, b) = (self.value(wide), self.value(wide));
+                let plain = self.r.chance(2) && !matches!(op, Op::Adc | Op::Sbb);
+                let c = if plain { self.w.konst(Ty::I1, 0) } else { self.value(Ty::I1) };
+                self.w.op(op, wide, Attr(0), &[a, b, c]);
+            }
+            17 => {
+                let op = self.r.pick(&[Op::And, Op::Or, Op::Xor, Op::Not, Op::Andn, Op::Eq, Op::Ne]);
+                let (a, b) = (self.value(Ty::I1), self.value(Ty::I1));
+                let args = if op == Op::Not { vec![a] } else { vec![a, b] };
+                self.w.op(op, Ty::I1, Attr(0), &args);
+            }
+            18 => {
+                let c = self.value(Ty::I1);
+                let (a, b) = (self.value(ty), self.value(ty));
+                self.w.op(Op::Select, ty, Attr(0), &[c, a, b]);
+            }
+            19 | 20 => self.load_or_store(),
+            21 => self.atomic(),
+            22 => self.vector(),
+            _ => {
+                let c = self.value(Ty::I1);
+                let exit = self.w.exit(ExitKind::Jump, PC + 0x1000 + self.r.below(100) * 4);
+                self.w.op(Op::ExitIf, Ty::I1, exit, &[c]);
+            }
+        }
+    }
+
+    fn amount(&mut self, ty: Ty) -> Val {
+        let a = self.value(ty);
+        if self.r.chance(2) {
+            let mask = self.w.konst(ty, u128::from(ty.bits() - 1));
+            return self.w.op(Op::And, ty, Attr(0), &[a, mask]);
+        }
+        if self.r.chance(2) {
+            let k = u128::from(self.r.below(u64::from(ty.bits()) + 2));
+            return self.w.konst(ty, k);
+        }
+        a
+    }
+
+    fn mem_attr(&mut self) -> Attr {
+        let order = self.r.pick(&[
+            Order::Relaxed,
+            Order::Relaxed,
+            Order::Relaxed,
+            Order::Acquire,
+            Order::Release,
+            Order::SeqCst,
+        ]);
+        Attr::mem(MemAttr { order, big_endian: self.r.chance(6), align_log2: 0 })
+    }
+
+    fn load_or_store(&mut self) {
+        let ty = self.r.pick(&[Ty::I8, Ty::I16, Ty::I32, Ty::I64, Ty::I64, Ty::I128]);
+        let attr = self.mem_attr();
+        let at = self.address();
+        if self.r.chance(2) {
+            self.w.op(Op::Load, ty, attr, &[at]);
+        } else {
+            let v = self.value(ty);
+            self.w.op(Op::Store, ty, attr, &[at, v]);
+        }
+    }
+
+    fn atomic(&mut self) {
+        let ty = self.r.pick(&INTS);
+        let attr = Attr::mem(MemAttr::PLAIN);
+        match self.r.below(4) {
+            0 => {
+                let kind = self.r.below(10) as u8;
+                let at = self.address();
+                let v = self.value(ty);
+                self.w.op(Op::Rmw, ty, attr.with_kind(kind), &[at, v]);
+            }
+            1 => {
+                let ty = self.r.pick(&[Ty::I8, Ty::I16, Ty::I32, Ty::I64, Ty::I128]);
+                let at = self.address();
+                let (e, n) = (self.value(ty), self.value(ty));
+                self.w.op(Op::Cas, ty, attr, &[at, e, n]);
+            }
+            2 => {
+                let ty = self.r.pick(&[Ty::I8, Ty::I16, Ty::I32, Ty::I64, Ty::I128]);
+                let at = self.address();
+                if self.r.chance(2) {
+                    self.w.op(Op::Ll, ty, attr, &[at]);
+                }
+                let v = self.value(ty);
+                let at = if self.r.chance(4) { self.address() } else { at };
+                self.w.op(Op::Sc, ty, attr, &[at, v]);
+            }
+            _ => {
+                let bits = self.r.below(16) as u32;
+                self.w.op(Op::Fence, Ty::I1, Attr::imms(bits, 0), &[]);
+            }
+        }
+    }
+
+    fn vector(&mut self) {
+        match self.r.below(5) {
+            0 => {
+                let (a, b) = (self.value(Ty::I64), self.value(Ty::I64));
+                self.w.op(Op::Concat, Ty::I128, Attr(0), &[a, b]);
+            }
+            1 => {
+                let a = self.value(Ty::I64);
+                self.w.op(Op::Zext, Ty::I128, Attr(0), &[a]);
+            }
+            2 => {
+                let a = self.value(Ty::I128);
+                self.w.op(Op::Trunc, Ty::I64, Attr(0), &[a]);
+            }
+            _ => {
+                let op = self.r.pick(&[Op::And, Op::Or, Op::Xor, Op::Andn, Op::Not]);
+                let (a, b) = (self.value(Ty::I128), self.value(Ty::I128));
+                let args = if op == Op::Not { vec![a] } else { vec![a, b] };
+                self.w.op(op, Ty::I128, Attr(0), &args);
+            }
+        }
+    }
+
+    fn put(&mut self) {
+        let slot = self.r.below(u64::from(SLOTS)) as u16;
+        if slot == POINTER || slot == INDEX {
+            return;
+        }
+        let v = self.value(GUEST.slots[slot as usize].ty);
+        self.w.put(slot, v);
+    }
+}
+
+fn make(seed: u64) -> Unit {
+    let mut m = Maker { r: Random(seed), w: Writer::new(), pc: PC };
+    let steps = 3 + m.r.below(60);
+    for _ in 0..steps {
+        m.step();
+        if m.r.chance(3) {
+            m.put();
+            m.pc += 4;
+            m.w.boundary(m.pc);
+        }
+    }
+    m.w.end(PC + 0x4000)
+}
+
+// ------------------------------------------------------------------ what they mean
+/// State and memory after a unit, evaluated directly.
+struct Reference {
+    state: GuestState,
+    memory: Vec<u8>,
+    base: u64,
+    /// The unit ended in a fault.
+    fault: bool,
+}
+
+fn signed(v: u128, ty: Ty) -> i128 {
+    let shift = 128 - ty.bits();
+    ((v << shift) as i128) >> shift
+}
+
+impl Reference {
+    fn run(&mut self, unit: &Unit) {
+        let mut vals = vec![0u128; unit.insts.len()];
+        let entry: Vec<u128> = (0..SLOTS).map(|s| self.state.get(&GUEST, Slot(s))).collect();
+        let mut puts = unit.puts.iter().peekable();
+        for (i, inst) in unit.insts.iter().enumerate() {
+            while let Some(p) = puts.next_if(|p| p.pos as usize <= i) {
+                self.state.set(&GUEST, p.slot, vals[p.val.index()]);
+            }
+            let pc = unit.bounds.iter().rev().find(|b| b.pos as usize <= i).map_or(PC, |b| b.pc);
+            let a: Vec<u128> = inst.args.iter().filter(|v| **v != Val::NONE).map(|v| vals[v.index()]).collect();
+            match inst.op {
+                Op::Const => vals[i] = unit.consts[inst.attr.index()],
+                Op::Get => vals[i] = entry[inst.attr.index()],
+                Op::Exit | Op::ExitIf => {
+                    if inst.op == Op::Exit || a[0] == 1 {
+                        self.state.pc = unit.exits[inst.attr.index()].target;
+                        return;
+                    }
+                }
+                Op::Load | Op::Store | Op::Ll | Op::Sc | Op::Rmw | Op::Cas => {
+                    match self.access(inst.op, inst.ty, inst.attr, &a) {
+                        Some(v) => vals[i] = v,
+                        None => {
+                            self.state.pc = pc;
+                            self.fault = true;
+                            return;
+                        }
+                    }
+                }
+                Op::Fence => {}
+                _ => vals[i] = pure(unit, i, &a) & result_ty(inst).mask(),
+            }
+        }
+    }
+
+    fn access(&mut self, op: Op, ty: Ty, attr: Attr, a: &[u128]) -> Option<u128> {
+        let n = ty.bytes() as usize;
+        let at = (a[0] as u64).wrapping_sub(self.base) as usize;
+        if op == Op::Sc {
+            let holds = self.state.excl_addr == a[0] as u64 && self.state.excl_size == n as u64;
+            let expected = u128::from(self.state.excl_value[0]) | u128::from(self.state.excl_value[1]) << 64;
+            if !holds {
+                self.state.excl_addr = u64::MAX;
+                return Some(1);
+            }
+            let old = self.read(at, n)?;
+            self.state.excl_addr = u64::MAX;
+            if old != expected & ty.mask() {
+                return Some(1);
+            }
+            self.write(at, n, a[1]);
+            return Some(0);
+        }
+        let old = self.read(at, n)?;
+        let reverse = |v: u128| if attr.as_mem().big_endian { v.swap_bytes() >> (128 - 8 * n) } else { v };
+        match op {
+            Op::Store => self.write(at, n, reverse(a[1])),
+            Op::Ll => {
+                self.state.excl_addr = a[0] as u64;
+                self.state.excl_size = n as u64;
+                self.state.excl_value[0] = old as u64;
+                if n == 16 {
+                    self.state.excl_value[1] = (old >> 64) as u64;
+                }
+            }
+            Op::Rmw => {
+                let (x, y) = (signed(old, ty), signed(a[1], ty));
+                let new = match attr.kind() {
+                    k if k == AtomicOp::Add as u8 => old.wrapping_add(a[1]),
+                    k if k == AtomicOp::Andn as u8 => old & !a[1],
+                    k if k == AtomicOp::Xor as u8 => old ^ a[1],
+                    k if k == AtomicOp::Or as u8 => old | a[1],
+                    k if k == AtomicOp::Smax as u8 => x.max(y) as u128,
+                    k if k == AtomicOp::Smin as u8 => x.min(y) as u128,
+                    k if k == AtomicOp::Umax as u8 => old.max(a[1]),
+                    k if k == AtomicOp::Umin as u8 => old.min(a[1]),
+                    k if k == AtomicOp::Swap as u8 => a[1],
+                    _ => old & a[1],
+                };
+                self.write(at, n, new);
+            }
+            Op::Cas if old == a[1] => self.write(at, n, a[2]),
+            _ => {}
+        }
+        Some(if op == Op::Load { reverse(old) } else { old })
+    }
+
+    fn read(&self, at: usize, n: usize) -> Option<u128> {
+        let bytes = self.memory.get(at..at.checked_add(n)?)?;
+        Some(bytes.iter().rev().fold(0, |v, &b| v << 8 | u128::from(b)))
+    }
+
+    fn write(&mut self, at: usize, n: usize, v: u128) {
+        self.memory[at..at + n].copy_from_slice(&v.to_le_bytes()[..n]);
+    }
+}
+
+/// Value of a pure operation, perhaps with bits above its type.
+fn pure(unit: &Unit, i: usize, a: &[u128]) -> u128 {
+    let inst = &unit.insts[i];
+    let (ty, w) = (inst.ty, inst.ty.bits());
+    let from = |k: usize| result_ty(&unit.insts[inst.args[k].index()]);
+    let s = |k: usize| signed(a[k], ty);
+    let (lo, width) = (inst.attr.imm(), inst.attr.imm2());
+    let field = || a[0] >> lo & (u128::MAX >> (128 - width));
+    let c = a.get(2).copied().unwrap_or(0);
+    match inst.op {
+        Op::Add | Op::Adc => a[0].wrapping_add(a[1]).wrapping_add(c),
+        Op::Sub | Op::Sbb => a[0].wrapping_sub(a[1]).wrapping_sub(c),
+        Op::Mul => a[0].wrapping_mul(a[1]),
+        Op::Mulhu => a[0].wrapping_mul(a[1]) >> w,
+        Op::Mulhs => (s(0).wrapping_mul(s(1)) >> w) as u128,
+        Op::Divu => a[0].checked_div(a[1]).unwrap_or(0),
+        Op::Remu => a[0].checked_rem(a[1]).unwrap_or(a[0]),
+        Op::Divs => s(0).checked_div(s(1)).unwrap_or(0) as u128,
+        Op::Rems => s(0).checked_rem(s(1)).unwrap_or(s(0)) as u128,
+        Op::And => a[0] & a[1],
+        Op::Or => a[0] | a[1],
+        Op::Xor => a[0] ^ a[1],
+        Op::Andn => a[0] & !a[1],
+        Op::Not => !a[0],
+        Op::Neg => a[0].wrapping_neg(),
+        Op::Shl => a[0].checked_shl(a[1].min(128) as u32).unwrap_or(0),
+        Op::Shr => a[0].checked_shr(a[1].min(128) as u32).unwrap_or(0),
+        Op::Sar => (s(0) >> a[1].min(127)) as u128,
+        Op::Rotr => {
+            let k = (a[1] % u128::from(w)) as u32;
+            a[0] >> k | a[0] << (w - k)
+        }
+        Op::Clz => u128::from((a[0] << (128 - w)).leading_zeros().min(w)),
+        Op::Ctz => u128::from(a[0].trailing_zeros().min(w)),
+        Op::Popcnt => u128::from(a[0].count_ones()),
+        Op::Bswap => a[0].swap_bytes() >> (128 - w),
+        Op::Zext | Op::Trunc => a[0],
+        Op::Sext => signed(a[0], from(0)) as u128,
+        Op::Bfx => field(),
+        Op::Bfxs => {
+            let shift = 128 - width;
+            (((field() << shift) as i128) >> shift) as u128
+        }
+        Op::Bfi => {
+            let mask = u128::MAX >> (128 - width) << lo;
+            a[0] & !mask | a[1] << lo & mask
+        }
+        Op::Concat => a[1] << (w / 2) | a[0],
+        Op::Select => {
+            if a[0] == 1 {
+                a[1]
+            } else {
+                a[2]
+            }
+        }
+        Op::Eq => u128::from(a[0] == a[1]),
+        Op::Ne => u128::from(a[0] != a[1]),
+        Op::Ltu => u128::from(a[0] < a[1]),
+        Op::Leu => u128::from(a[0] <= a[1]),
+        Op::Lts => u128::from(s(0) < s(1)),
+        Op::Les => u128::from(s(0) <= s(1)),
+        Op::Carry => u128::from(a[0] + a[1] + c > ty.mask()),
+        Op::Borrow => u128::from(a[0] < a[1] + c),
+        Op::Ovadd => u128::from(signed((s(0) + s(1) + c as i128) as u128 & ty.mask(), ty) != s(0) + s(1) + c as i128),
+        Op::Ovsub => u128::from(signed((s(0) - s(1) - c as i128) as u128 & ty.mask(), ty) != s(0) - s(1) - c as i128),
+        op => panic!("{op:?} is not made"),
+    }
+}
+
+// ------------------------------------------------------------------ the comparison
+fn copy_state(s: &GuestState) -> GuestState {
+    GuestState { slots: s.slots, ..*s }
+}
+
+fn check(m: &mut Machine, seed: u64) {
+    let unit = make(seed);
+    let mut r = Random(seed ^ 0x1234_5678);
+    let compiled = m.compile(&unit);
+    for round in 0..4 {
+        let mut state = GuestState::new(&GUEST);
+        for s in 0..SLOTS {
+            let v = u128::from(r.word()) | u128::from(r.word()) << 64;
+            state.set(&GUEST, Slot(s), v);
+        }
+        state.set(&GUEST, Slot(POINTER), m.memory as u128);
+        state.set(&GUEST, Slot(INDEX), u128::from(r.below(8)) * 16);
+        let memory: Vec<u8> = (0..MEMORY).map(|_| if r.chance(2) { 0 } else { r.next() as u8 }).collect();
+        // SAFETY: the machine's memory.
+        unsafe { std::ptr::copy_nonoverlapping(memory.as_ptr(), m.memory, MEMORY) };
+        m.thread.guest = copy_state(&state);
+        m.thread.exit_kind = 0;
+        let mut reference = Reference { state, memory, base: m.memory as u64, fault: false };
+        reference.run(&unit);
+        m.run(&compiled);
+        let describe = || {
+            let lines: Vec<String> = unit.insts.iter().enumerate().map(|(i, x)| format!("{i}: {x:?}")).collect();
+            format!(
+                "seed {seed} round {round}\n{}\nputs {:?}\nbounds {:?}\nconsts {:x?}\n{}",
+                lines.join("\n"),
+                unit.puts,
+                unit.bounds,
+                unit.consts,
+                super::listing(&compiled.code)
+            )
+        };
+        assert_eq!(m.thread.exit_kind == u32::MAX, reference.fault, "fault or not: {}", describe());
+        assert_eq!(m.thread.guest.pc, reference.state.pc, "pc: {}", describe());
+        for s in 0..SLOTS {
+            let (got, want) = (m.thread.guest.get(&GUEST, Slot(s)), reference.state.get(&GUEST, Slot(s)));
+            assert_eq!(got, want, "slot {s}: got {got:x}, want {want:x}: {}", describe());
+        }
+        // SAFETY: as above.
+        let now = unsafe { std::slice::from_raw_parts(m.memory, MEMORY) };
+        assert!(now == reference.memory, "memory: {}", describe());
+        assert_eq!(m.thread.guest.excl_addr, reference.state.excl_addr, "monitor: {}", describe());
+    }
+}
+
+fn check_many(features: Features, seeds: std::ops::Range<u64>) {
+    let mut m = Machine::new(features);
+    for seed in seeds {
+        check(&mut m, seed.wrapping_mul(0x9e37_79b9_7f4a_7c15) | 1);
+    }
+}
+
+#[test]
+fn random_units_do_what_they_mean() {
+    check_many(Features::host(), 1..4000);
+}
+
+#[test]
+fn random_units_on_an_old_processor() {
+    check_many(
+        Features {
+            avx: false,
+            avx2: false,
+            bmi1: false,
+            bmi2: false,
+            lzcnt: false,
+            movbe: false,
+            fma: false,
+            ..Features::host()
+        },
+        4000..7000,
+    );
+}
