@@ -177,6 +177,8 @@ pub(crate) enum Item {
         /// Properties.
         props: Vec<(Name, Prop)>,
     },
+    /// `cpuinfo { key = "value"; … }`
+    Cpuinfo(Vec<(Name, String)>),
     /// `signal_frame { … }`
     SignalFrame(SignalFrame),
 }

@@ -20,6 +20,7 @@ pub(crate) fn module(guest: &Abi, host: &Abi, file_of: &dyn Fn(FileId) -> String
     let set_refs = guest.sets.keys().map(|name| static_name("SET", name));
     let struct_refs = guest.structs.keys().map(|name| static_name("STRUCT", name));
     let frame = option(guest.frame.as_ref().map(|frame| signal_frame(&guest.name, frame)));
+    let cpuinfo = guest.cpuinfo.iter().map(|(key, value)| quote!((#key, #value)));
     let Abi { name, machine, word, big_endian, .. } = guest;
     quote! {
         pub(crate) mod #module {
@@ -38,6 +39,7 @@ pub(crate) fn module(guest: &Abi, host: &Abi, file_of: &dyn Fn(FileId) -> String
                 calls: &[#(#calls),*],
                 sets: &[#(&#set_refs),*],
                 structs: &[#(&#struct_refs),*],
+                cpuinfo: &[#(#cpuinfo),*],
                 frame: #frame,
             };
         }

@@ -304,6 +304,8 @@ pub struct Abi {
     pub syscalls: BTreeMap<String, Syscall>,
     /// Numbers to names.
     pub numbers: BTreeMap<u64, String>,
+    /// Lines of `/proc/cpuinfo` for one processor: key and value.
+    pub cpuinfo: Vec<(String, String)>,
     /// Signal frame, if described.
     pub frame: Option<SignalFrame>,
 }

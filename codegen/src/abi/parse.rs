@@ -31,8 +31,8 @@ struct Parser<'r> {
     report: &'r mut Report,
 }
 
-const ITEMS: [&str; 10] =
-    ["type", "struct", "flags", "enum", "syscall", "numbers", "arch", "signal_frame", "amend", "replace"];
+const ITEMS: [&str; 11] =
+    ["type", "struct", "flags", "enum", "syscall", "numbers", "arch", "signal_frame", "cpuinfo", "amend", "replace"];
 
 impl Parser<'_> {
     fn item(&mut self) -> Parsed<Item> {
@@ -46,6 +46,7 @@ impl Parser<'_> {
             "numbers" => self.numbers(),
             "arch" => self.arch(),
             "signal_frame" => self.signal_frame(),
+            "cpuinfo" => self.cpuinfo(),
             "amend" => match self.name("`flags` or `enum`")?.text.as_str() {
                 "flags" => self.set(SetKind::Flags, true),
                 "enum" => self.set(SetKind::Enum, true),
@@ -278,22 +279,30 @@ impl Parser<'_> {
         while !self.punct("}") {
             let key = self.name("a property")?;
             self.expect("=")?;
-            let value = match self.peek().clone() {
+            let value = match self.peek() {
                 Tok::Int(_) => {
                     let (value, span) = self.int("a number")?;
                     Prop::Int(value, span)
                 }
-                Tok::Str(text) => {
-                    let span = self.span();
-                    self.at += 1;
-                    Prop::Text(Name { text, span })
-                }
-                _ => Prop::Text(self.name("a value")?),
+                _ => Prop::Text(self.text("a value")?),
             };
             props.push((key, value));
             self.expect(";")?;
         }
         Ok(Item::Arch { name, props })
+    }
+
+    fn cpuinfo(&mut self) -> Parsed<Item> {
+        self.expect("{")?;
+        let mut lines = Vec::new();
+        while !self.punct("}") {
+            let key = self.text("a key")?;
+            self.expect("=")?;
+            let value = self.text("a value")?;
+            self.expect(";")?;
+            lines.push((key, value.text));
+        }
+        Ok(Item::Cpuinfo(lines))
     }
 
     fn signal_frame(&mut self) -> Parsed<Item> {
@@ -432,6 +441,16 @@ impl Parser<'_> {
             return Ok(Name { text, span });
         }
         self.fail(what)
+    }
+
+    /// A name or a string.
+    fn text(&mut self, what: &str) -> Parsed<Name> {
+        if let Tok::Str(text) = self.peek().clone() {
+            let span = self.span();
+            self.at += 1;
+            return Ok(Name { text, span });
+        }
+        self.name(what)
     }
 
     fn int(&mut self, what: &str) -> Parsed<(u64, Span)> {

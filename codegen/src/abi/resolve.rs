@@ -30,6 +30,7 @@ pub(crate) fn resolve(common: &[Item], own: &[Item], report: &mut Report) -> Opt
         structs: BTreeMap::new(),
         syscalls: BTreeMap::new(),
         numbers: BTreeMap::new(),
+        cpuinfo: Vec::new(),
         frame: None,
     };
     let tables = properties(&mut abi, props, report);
@@ -41,6 +42,11 @@ pub(crate) fn resolve(common: &[Item], own: &[Item], report: &mut Report) -> Opt
     }
     resolver.syscalls();
     let (mut abi, report) = (resolver.abi, resolver.report);
+    let lines = own.iter().filter_map(|item| match item {
+        Item::Cpuinfo(lines) => Some(lines),
+        _ => None,
+    });
+    abi.cpuinfo = lines.flatten().map(|(key, value)| (key.text.clone(), value.clone())).collect();
     abi.frame = own.iter().find_map(|item| match item {
         Item::SignalFrame(frame) => signal_frame::resolve(frame, &abi, report),
         _ => None,
@@ -171,7 +177,7 @@ impl<'a> Decls<'a> {
             Item::Numbers { name, rows } => {
                 self.numbers.insert(&name.text, rows);
             }
-            Item::Arch { .. } | Item::SignalFrame(_) => {}
+            Item::Arch { .. } | Item::Cpuinfo(_) | Item::SignalFrame(_) => {}
         }
     }
 

@@ -26,6 +26,9 @@ pub struct Abi {
     pub sets: &'static [&'static Set],
     /// Structures.
     pub structs: &'static [&'static Struct],
+    /// Lines of `/proc/cpuinfo` for one processor: key and value. `{cpu}` is its number, `{hwcap}` the names of the bits of
+    /// `AT_HWCAP` with spaces between them, `{letters}` the same without.
+    pub cpuinfo: &'static [(&'static str, &'static str)],
     /// The signal frame; `None` if signals cannot be delivered to this guest.
     pub frame: Option<&'static crate::signal::FrameLayout>,
 }

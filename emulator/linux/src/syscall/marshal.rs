@@ -190,3 +190,64 @@ fn transfer(
     }
     target.copy_from_slice(&convert(value).to_le_bytes()[..to.1 as usize]);
 }
+
+#[cfg(test)]
+mod tests {
+    use crate::abi::{Abi, every};
+
+    fn aarch64() -> &'static Abi {
+        every().iter().copied().find(|abi| abi.name == "aarch64").expect("AArch64 is described")
+    }
+
+    /// The host's `stat` of a file, converted, has the same values where the generic layout keeps them.
+    #[test]
+    fn stat_is_converted_field_by_field() {
+        // SAFETY: a structure of integers, filled by the kernel.
+        let host: libc::stat = unsafe {
+            let mut host = std::mem::zeroed();
+            assert_eq!(libc::stat(c"/proc/self/exe".as_ptr(), &raw mut host), 0);
+            host
+        };
+        // SAFETY: bytes of a structure without padding.
+        let bytes = unsafe { std::slice::from_raw_parts((&raw const host).cast::<u8>(), size_of_val(&host)) };
+        let stat = aarch64().structure("stat").expect("described");
+        assert!(!stat.same);
+        let mut guest = vec![0xaa; stat.size as usize];
+        stat.to_guest(bytes, &mut guest);
+        let word = |at: usize| u64::from_le_bytes(guest[at..at + 8].try_into().expect("eight bytes"));
+        let half = |at: usize| u32::from_le_bytes(guest[at..at + 4].try_into().expect("four bytes"));
+        assert_eq!((word(0), word(8)), (host.st_dev, host.st_ino));
+        assert_eq!((half(16), u64::from(half(20))), (host.st_mode, host.st_nlink));
+        assert_eq!((word(48) as i64, i64::from(half(56) as i32)), (host.st_size, host.st_blksize));
+        assert_eq!((word(88) as i64, word(96) as i64), (host.st_mtime, host.st_mtime_nsec));
+        // And back.
+        let mut again = vec![0; stat.host_size as usize];
+        stat.to_host(&guest, &mut again);
+        assert_eq!(again[..120], bytes[..120]);
+    }
+
+    #[test]
+    fn epoll_events_are_packed_on_the_host_only() {
+        let event = aarch64().structure("epoll_event").expect("described");
+        let guest: [u8; 16] = [1, 0, 0, 0, 9, 9, 9, 9, 1, 2, 3, 4, 5, 6, 7, 8];
+        let mut host = vec![0; event.host_size as usize];
+        event.to_host(&guest, &mut host);
+        let expected = libc::epoll_event { events: 1, u64: 0x0807_0605_0403_0201 };
+        assert_eq!(host.len(), size_of::<libc::epoll_event>());
+        assert_eq!((host[0], u64::from_le_bytes(host[4..].try_into().expect("eight"))), (1, expected.u64));
+    }
+
+    #[test]
+    fn open_flags_change_their_values() {
+        let flags = aarch64().set("open_flags").expect("described");
+        let (directory, nofollow, direct) = (0o40000, 0o100_000, 0o200_000);
+        let host = (libc::O_DIRECTORY | libc::O_NOFOLLOW | libc::O_DIRECT | libc::O_CLOEXEC | libc::O_RDWR) as u64;
+        let guest = directory | nofollow | direct | 0o2_000_002;
+        assert_eq!(flags.to_host(guest), host);
+        assert_eq!(flags.to_guest(host), guest);
+        // Bits without a name go through.
+        assert_eq!(flags.to_host(1 << 30), 1 << 30);
+        let riscv = every().iter().find(|abi| abi.name == "riscv64").and_then(|abi| abi.set("open_flags"));
+        assert!(riscv.is_some_and(|set| set.same));
+    }
+}

@@ -21,7 +21,7 @@ const KERNEL_TREES: [&str; 3] = ["/proc", "/dev", "/sys"];
 
 /// The host path (NUL-terminated) of what the guest calls `path`, relative to the directory `dirfd`; `None` if it is the same.
 pub(super) fn redirect(process: &Process, dirfd: Option<u64>, path: &[u8]) -> Option<Box<[u8]>> {
-    let found = match special(process, dirfd, path) {
+    let found = match special(dirfd, path) {
         Some(ProcFile::Exe) => process.exe.clone(),
         _ => below_sysroot(process.sysroot.as_deref()?, Path::new(OsStr::from_bytes(path)))?,
     };
@@ -63,7 +63,7 @@ fn directory(dirfd: i32) -> Option<PathBuf> {
 }
 
 /// Which file of `/proc` about this process `path` names, in any spelling.
-fn special(process: &Process, dirfd: Option<u64>, path: &[u8]) -> Option<ProcFile> {
+fn special(dirfd: Option<u64>, path: &[u8]) -> Option<ProcFile> {
     let path = Path::new(OsStr::from_bytes(path));
     let file = proc_files::by_name(path.file_name()?)?;
     let whole = if path.is_absolute() {
@@ -81,7 +81,7 @@ fn special(process: &Process, dirfd: Option<u64>, path: &[u8]) -> Option<ProcFil
     }
     let parts: Vec<&OsStr> = parts.iter().map(OsString::as_os_str).collect();
     let [root, rest @ .., _] = parts.as_slice() else { return None };
-    (*root == "proc" && file.place_is(rest, process)).then_some(file)
+    (*root == "proc" && file.place_is(rest)).then_some(file)
 }
 
 /// `openat(dirfd, path, flags, mode)`
@@ -90,7 +90,7 @@ pub fn openat(ctx: &mut ThreadCtx, args: [u64; 6]) -> SysResult {
     let path = guest_memory::read_cstr(addr)?;
     let mut host = args;
     host[2] = open_flags(ctx.process).map_or(flags, |set| set.to_host(flags));
-    let redirected = match special(ctx.process, Some(dirfd), &path) {
+    let redirected = match special(Some(dirfd), &path) {
         None | Some(ProcFile::Exe) => redirect(ctx.process, Some(dirfd), &path),
         Some(file) => return proc_files::open(ctx.process, file, host[2] as i32),
     };
@@ -117,7 +117,7 @@ pub fn openat2(ctx: &mut ThreadCtx, args: [u64; 6]) -> SysResult {
         return Err(Errno::E2BIG);
     }
     let path = guest_memory::read_cstr(addr)?;
-    if let Some(file) = special(ctx.process, Some(dirfd), &path)
+    if let Some(file) = special(Some(dirfd), &path)
         && file != ProcFile::Exe
     {
         return proc_files::open(ctx.process, file, flags as i32);
@@ -133,7 +133,7 @@ pub fn openat2(ctx: &mut ThreadCtx, args: [u64; 6]) -> SysResult {
 pub fn readlinkat(ctx: &mut ThreadCtx, args: [u64; 6]) -> SysResult {
     let [dirfd, addr, buf, size, ..] = args;
     let path = guest_memory::read_cstr(addr)?;
-    if special(ctx.process, Some(dirfd), &path) == Some(ProcFile::Exe) {
+    if special(Some(dirfd), &path) == Some(ProcFile::Exe) {
         let size = usize::try_from(size as i32).ok().filter(|&n| n > 0).ok_or(Errno::EINVAL)?;
         let target = ctx.process.exe.as_os_str().as_bytes();
         let target = &target[..target.len().min(size)];

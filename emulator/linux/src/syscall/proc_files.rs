@@ -5,11 +5,12 @@ use std::fmt::Write;
 use std::ops::Range;
 
 use super::path;
+use crate::abi::Constant;
 use crate::errno::{Errno, SysResult};
 use crate::mem::vma::{Kind, Vma};
 use crate::process::Process;
 
-/// A file of `/proc/self`, but for the last, which is in `/proc`.
+/// A file of `/proc/self`, or of `/proc` itself.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub(super) enum ProcFile {
     /// Link to the program.
@@ -22,14 +23,17 @@ pub(super) enum ProcFile {
     Auxv,
     /// State in one line.
     Stat,
+    /// `/proc/cpuinfo`.
+    Cpuinfo,
 }
 
-const FILES: [(&str, ProcFile); 5] = [
+const FILES: [(&str, ProcFile); 6] = [
     ("exe", ProcFile::Exe),
     ("maps", ProcFile::Maps),
     ("cmdline", ProcFile::Cmdline),
     ("auxv", ProcFile::Auxv),
     ("stat", ProcFile::Stat),
+    ("cpuinfo", ProcFile::Cpuinfo),
 ];
 
 /// The file of that name.
@@ -40,7 +44,10 @@ pub(super) fn by_name(name: &OsStr) -> Option<ProcFile> {
 impl ProcFile {
     /// Whether the directories between `/proc` and the file are this process's: `self`, `thread-self`, its number, or a
     /// thread's directory in one of them.
-    pub(super) fn place_is(self, between: &[&OsStr], _process: &Process) -> bool {
+    pub(super) fn place_is(self, between: &[&OsStr]) -> bool {
+        if self == ProcFile::Cpuinfo {
+            return between.is_empty();
+        }
         let own = |name: &OsStr| name == "self" || name == "thread-self" || name == &*std::process::id().to_string();
         match between {
             [process] => own(process),
@@ -61,6 +68,7 @@ pub(super) fn open(process: &Process, file: ProcFile, flags: i32) -> SysResult {
         ProcFile::Cmdline => ("cmdline", process.cmdline.clone()),
         ProcFile::Auxv => ("auxv", process.auxv.get().cloned().unwrap_or_default()),
         ProcFile::Stat => ("stat", stat(process).into_bytes()),
+        ProcFile::Cpuinfo => ("cpuinfo", cpuinfo(process).into_bytes()),
     };
     path::file_with(&contents, &path::c_string(name), flags)
 }
@@ -139,6 +147,31 @@ fn stat(process: &Process) -> String {
     format!("{pid} ({name}) {}", fields.join(" "))
 }
 
+/// `/proc/cpuinfo` of as many of the guest's processors as the host has.
+fn cpuinfo(process: &Process) -> String {
+    let hwcap = process.guest.process.hwcap;
+    let names = process.abi.set("hwcap").map_or(&[] as &[Constant], |set| set.entries);
+    let present: Vec<&str> = names.iter().filter(|c| hwcap & c.mask == c.value).map(|c| c.name).collect();
+    // SAFETY: no pointers.
+    let processors = unsafe { libc::sysconf(libc::_SC_NPROCESSORS_ONLN) }.max(1);
+    let mut out = String::new();
+    for cpu in 0..processors {
+        for (key, value) in process.abi.cpuinfo {
+            let value = value.replace("{cpu}", &cpu.to_string());
+            let value = value.replace("{hwcap}", &present.join(" ")).replace("{letters}", &present.concat());
+            cpuinfo_line(&mut out, key, &value);
+        }
+        out.push('\n');
+    }
+    out
+}
+
+/// Keys are padded with tabs to column 16.
+fn cpuinfo_line(out: &mut String, key: &str, value: &str) {
+    let tabs = 16usize.saturating_sub(key.len()).div_ceil(8);
+    let _ = writeln!(out, "{key}{}: {value}", "\t".repeat(tabs));
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -150,6 +183,15 @@ mod tests {
         assert_eq!((line.device_inode.as_str(), line.name.as_str()), ("08:01 42", "/usr/lib/a b.so"));
         assert_eq!(host_line("1000-2000 rw-p 00000000 00:00 0 ").unwrap().name, "");
         assert!(host_line("").is_none());
+    }
+
+    #[test]
+    fn keys_of_cpuinfo_are_padded_with_tabs() {
+        let mut out = String::new();
+        for key in ["isa", "processor", "CPU implementer", "CPU architecture"] {
+            cpuinfo_line(&mut out, key, "8");
+        }
+        assert_eq!(out, "isa\t\t: 8\nprocessor\t: 8\nCPU implementer\t: 8\nCPU architecture: 8\n");
     }
 
     #[test]
