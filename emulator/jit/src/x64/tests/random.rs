@@ -1,7 +1,8 @@
 //! Random units, compiled and run against a direct evaluation: values, slots, memory, exits and faults.
 
 use ir::guest::Slot;
-use ir::inst::{AtomicOp, Attr, MemAttr, Op, Order, Val};
+use ir::inst::{AtomicOp, Attr, MemAttr, Op, Order, Round, TypeRule, Val};
+use ir::softfloat::FpEnv;
 use ir::unit::{ExitKind, Unit};
 use ir::{GuestState, Ty};
 
@@ -133,7 +134,7 @@ impl Maker {
     fn step(&mut self) {
         let ty = self.r.pick(&[Ty::I64, Ty::I64, Ty::I32, Ty::I32, Ty::I16, Ty::I8]);
         let wide = self.r.pick(&[Ty::I32, Ty::I64]);
-        match self.r.below(24) {
+        match self.r.below(28) {
             0..5 => {
                 let op = self.r.pick(&[Op::Add, Op::Sub, Op::And, Op::Or, Op::Xor, Op::Andn, Op::Mul]);
                 let (a, b) = (self.value(ty), self.value(ty));
@@ -212,6 +213,8 @@ impl Maker {
             19 | 20 => self.load_or_store(),
             21 => self.atomic(),
             22 => self.vector(),
+            23 | 24 => self.lanes(),
+            25 | 26 => self.float(),
             _ => {
                 let c = self.value(Ty::I1);
                 let exit = self.w.exit(ExitKind::Jump, PC + 0x1000 + self.r.below(100) * 4);
@@ -313,6 +316,167 @@ impl Maker {
         }
     }
 
+    /// Lane operations.
+    fn lanes(&mut self) {
+        use Op::*;
+        const TWO: [Op; 20] = [
+            Vadd, Vsub, Vmul, Vaddsu, Vaddss, Vsubsu, Vsubss, Vminu, Vmaxu, Vmins, Vmaxs, Veq, Vgtu, Vgts, Vshl, Vshr,
+            Vsar, Vavgu, Vadd, Vsub,
+        ];
+        let ty = self.r.pick(&[Ty::I64, Ty::I128]);
+        let lane = self.r.pick(&[8, 16, 32, 64]);
+        let attr = Attr(0).with_lane(lane);
+        let narrow = Attr(0).with_lane(self.r.pick(&[8, 16, 32]));
+        let a = self.value(ty);
+        match self.r.below(10) {
+            0..4 => {
+                let op = self.r.pick(&TWO);
+                let b = self.value(ty);
+                self.w.op(op, ty, attr, &[a, b]);
+            }
+            4 => {
+                let op = self.r.pick(&[Vabs, Vpopcnt, Vclz]);
+                self.w.op(op, ty, attr, &[a]);
+            }
+            5 => {
+                let op = self.r.pick(&[Vshli, Vshri, Vsari]);
+                let amount = self.r.below(u64::from(lane)) as u32;
+                self.w.op(op, ty, Attr::imms(amount, 0).with_lane(lane), &[a]);
+            }
+            6 => {
+                let (b, c) = (self.value(ty), self.value(ty));
+                self.w.op(Vsel, ty, Attr(0), &[a, b, c]);
+            }
+            7 => {
+                let n = ty.bytes();
+                let picks = (0..n).fold(0u128, |p, _| {
+                    p << 8 | u128::from(if self.r.chance(5) { 255 } else { self.r.below(u64::from(2 * n)) })
+                });
+                self.w.unit.consts.push(picks);
+                let index = Attr(self.w.unit.consts.len() as u32 - 1);
+                let b = self.value(ty);
+                self.w.op(Vshuf, ty, index, &[a, b]);
+            }
+            8 => {
+                let (wide, half) = (self.value(Ty::I128), self.value(Ty::I64));
+                match self.r.below(3) {
+                    0 => self.w.op(self.r.pick(&[Vwidenu, Vwidens]), Ty::I128, narrow, &[half]),
+                    1 => self.w.op(self.r.pick(&[Vnarrow, Vnarrowuu, Vnarrowss, Vnarrowsu]), Ty::I64, narrow, &[wide]),
+                    _ => {
+                        let other = self.value(Ty::I64);
+                        self.w.op(self.r.pick(&[Vmullu, Vmulls]), Ty::I128, narrow, &[half, other])
+                    }
+                };
+            }
+            _ => {
+                let e = Ty::holding(lane);
+                let index = Attr::imms(self.r.below(u64::from(ty.bits() / lane)) as u32, 0);
+                match self.r.below(4) {
+                    0 if e != ty => {
+                        let x = self.value(e);
+                        self.w.op(Splat, ty, attr, &[x]);
+                    }
+                    1 if e != ty => {
+                        let x = self.value(e);
+                        self.w.op(Vset, ty, index, &[a, x]);
+                    }
+                    2 if e != ty => {
+                        self.w.op(Vget, e, index, &[a]);
+                    }
+                    _ => {
+                        let table = self.value(Ty::I128);
+                        self.w.op(Vtbl, ty, Attr(0), &[table, a]);
+                    }
+                }
+            }
+        }
+    }
+
+    /// Floating point, scalar and in lanes.
+    fn float(&mut self) {
+        use Op::*;
+        let lane = self.r.pick(&[32, 64, 64, 16]);
+        let scalar = self.r.chance(2);
+        let ty = if scalar { Ty::holding(lane) } else { self.r.pick(&[Ty::I64, Ty::I128]) };
+        let round =
+            self.r.pick(&[Round::Mode, Round::Mode, Round::Even, Round::Zero, Round::Down, Round::Up, Round::Away]);
+        let attr = Attr(0).with_lane(lane).with_round(round);
+        let (a, b) = (self.float_value(ty, lane), self.float_value(ty, lane));
+        match self.r.below(10) {
+            0..4 => {
+                let op = self.r.pick(&[Fadd, Fsub, Fmul, Fdiv]);
+                self.w.op(op, ty, attr, &[a, b]);
+            }
+            4 => {
+                let c = self.float_value(ty, lane);
+                self.w.op(Fma, ty, attr, &[a, b, c]);
+            }
+            5 => {
+                self.w.op(Fsqrt, ty, attr, &[a]);
+            }
+            6 => {
+                let kind = self.r.below(4) as u8;
+                self.w.op(self.r.pick(&[Fmin, Fmax]), ty, attr.with_kind(kind), &[a, b]);
+            }
+            7 => {
+                let kind = self.r.below(8) as u8;
+                self.w.op(if scalar { Fcmp } else { Vfcmp }, ty, attr.with_kind(kind), &[a, b]);
+            }
+            8 => {
+                if scalar {
+                    let to = self.r.pick(&[Ty::I16, Ty::I32, Ty::I64]);
+                    if to != ty {
+                        self.w.op(Fcvt, to, attr, &[a]);
+                    }
+                } else {
+                    self.w.op(
+                        Fround,
+                        ty,
+                        Attr::imms(self.r.below(2) as u32, 0).with_lane(lane).with_round(round),
+                        &[a],
+                    );
+                }
+            }
+            _ => {
+                let to = self.r.pick(&[Ty::I32, Ty::I64]);
+                if scalar && self.r.chance(2) {
+                    self.w.op(self.r.pick(&[Ftos, Ftou]), to, attr, &[a]);
+                } else if scalar {
+                    let x = self.value(to);
+                    self.w.op(self.r.pick(&[Stof, Utof]), ty, attr, &[x]);
+                } else {
+                    self.w.op(self.r.pick(&[Ftos, Ftou, Stof, Utof]), ty, attr, &[a]);
+                }
+            }
+        }
+    }
+
+    /// A value likely to be a usual or an extreme number.
+    fn float_value(&mut self, ty: Ty, lane: u32) -> Val {
+        if self.r.chance(2) {
+            return self.value(ty);
+        }
+        let mut bits = 0u128;
+        for _ in 0..ty.bits() / lane {
+            let number = match self.r.below(7) {
+                0 => f64::NAN.to_bits() | self.r.below(16),
+                1 => 0x7ff0_0000_0000_0000 | self.r.below(3),
+                2 => self.r.below(3),
+                3 => (self.r.next() as i64 as f64).to_bits(),
+                4 => (self.r.below(100) as f64 / 4.0).to_bits(),
+                _ => (f64::from(self.r.next() as i32) / 1024.0).to_bits(),
+            };
+            let number = number ^ if self.r.chance(3) { 1 << 63 } else { 0 };
+            let lane_bits = match lane {
+                64 => number,
+                32 => u64::from((f64::from_bits(number) as f32).to_bits()),
+                _ => self.r.next() & 0xffff,
+            };
+            bits = if lane == 128 { 0 } else { bits << lane | u128::from(lane_bits) };
+        }
+        self.w.konst(ty, bits)
+    }
+
     fn put(&mut self) {
         let slot = self.r.below(u64::from(SLOTS)) as u16;
         if slot == POINTER || slot == INDEX {
@@ -383,9 +547,26 @@ impl Reference {
                     }
                 }
                 Op::Fence => {}
+                op if op as u8 >= Op::Vadd as u8 => vals[i] = self.defined(unit, i, &a),
                 _ => vals[i] = pure(unit, i, &a) & result_ty(inst).mask(),
             }
         }
+    }
+
+    /// By the definition of the operation.
+    fn defined(&mut self, unit: &Unit, i: usize, a: &[u128]) -> u128 {
+        let inst = &unit.insts[i];
+        let own = inst.op.desc().operands.iter().position(|rule| *rule == TypeRule::From);
+        let from = own.map_or(inst.ty, |k| result_ty(&unit.insts[inst.args[k].index()]));
+        let mut args = [0; 3];
+        args[..a.len()].copy_from_slice(a);
+        if inst.op == Op::Vshuf {
+            args[2] = unit.consts[inst.attr.index()];
+        }
+        let mut fp = FpEnv { mode: (GUEST.fp_mode)(0), policy: GUEST.fp, flags: self.state.fflags };
+        let result = ir::eval::eval(inst.op, inst.ty, from, inst.attr, args, &mut fp);
+        self.state.fflags = fp.flags;
+        result
     }
 
     fn access(&mut self, op: Op, ty: Ty, attr: Attr, a: &[u128]) -> Option<u128> {
@@ -541,6 +722,7 @@ fn check(m: &mut Machine, seed: u64) {
         unsafe { std::ptr::copy_nonoverlapping(memory.as_ptr(), m.memory, MEMORY) };
         m.thread.guest = copy_state(&state);
         m.thread.exit_kind = 0;
+        m.thread.mxcsr_guest = 0x1f80;
         let mut reference = Reference { state, memory, base: m.memory as u64, fault: false };
         reference.run(&unit);
         m.run(&compiled);
@@ -564,6 +746,9 @@ fn check(m: &mut Machine, seed: u64) {
         // SAFETY: as above.
         let now = unsafe { std::slice::from_raw_parts(m.memory, MEMORY) };
         assert!(now == reference.memory, "memory: {}", describe());
+        // The host's flags in the same order; its denormal flag is not the guest's.
+        let flags = m.thread.guest.fflags | m.thread.mxcsr_guest & 0x3d;
+        assert_eq!(flags, reference.state.fflags, "floating-point flags: {}", describe());
         assert_eq!(m.thread.guest.excl_addr, reference.state.excl_addr, "monitor: {}", describe());
     }
 }
