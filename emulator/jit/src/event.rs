@@ -1,0 +1,39 @@
+//! Why guest execution came back to the runtime.
+
+use ir::unit::Trap;
+
+/// A guest memory access that the host refused.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct MemFault {
+    /// Address that could not be accessed.
+    pub addr: u64,
+    /// Whether it was a write, if known.
+    pub write: Option<bool>,
+    /// Host signal: `SIGSEGV` or `SIGBUS`.
+    pub signal: i32,
+    /// `si_code` of that signal.
+    pub code: i32,
+}
+
+/// What ended [`crate::Thread::run`]. The guest state is complete in memory; its `pc` is the instruction to resume at.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Event {
+    /// System call; `pc` is the instruction after it.
+    Syscall,
+    /// Trap of the instruction at `pc`.
+    Trap(Trap),
+    /// The reserved native-call instruction at `pc`.
+    NativeCall {
+        /// Guest address of the function's name.
+        name: u64,
+    },
+    /// The instruction at `pc` accessed memory it must not; no register has changed.
+    Fault(MemFault),
+    /// There is no executable memory at `addr`: `pc`, or the second page that the instruction at `pc` lies on.
+    FetchFault {
+        /// Address.
+        addr: u64,
+    },
+    /// The poll flag was set.
+    Interrupted,
+}
