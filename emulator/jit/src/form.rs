@@ -1,0 +1,86 @@
+//! Formation of units: which guest instructions are translated together.
+
+use ir::guest::{Flow, Step};
+use ir::unit::{Trap, Unit, UnitKey};
+use ir::{Builder, Guest};
+
+use crate::options::Hooks;
+
+/// Most guest instructions in a unit.
+pub(crate) const MAX_INSNS: u32 = 64;
+
+/// IR instructions after which a unit takes no further guest instruction.
+const MAX_IR: usize = 1500;
+
+/// Granule of guest memory protection and of invalidation.
+pub(crate) const PAGE: u64 = 4096;
+
+/// What is at an address.
+pub(crate) enum Formed {
+    /// Code.
+    Unit {
+        /// The unit.
+        unit: Unit,
+        /// Guest instructions in it.
+        insns: u32,
+    },
+    /// No executable memory at `addr`, which is the pc or, for an instruction that lies across two pages, the second.
+    FetchFault {
+        /// Address.
+        addr: u64,
+    },
+}
+
+/// Forms the unit at `key`: the straight line from there to the first unconditional exit, undecodable or unreadable
+/// bytes, the end of the page, the start of another unit (`is_entry`), a change of the floating-point mode (which the host's
+/// control register has to follow), or `limit` instructions.
+///
+/// An instruction that lies across two pages is alone in its unit, so that a fault in fetching its second half is its own.
+pub(crate) fn form(
+    guest: &'static Guest,
+    hooks: &dyn Hooks,
+    key: UnitKey,
+    limit: u32,
+    is_entry: impl Fn(UnitKey) -> bool,
+) -> Formed {
+    let mut builder = Builder::new(guest, key);
+    let mut pc = key.pc;
+    let mut insns = 0;
+    loop {
+        let mut code = [0; 16];
+        let fetched = hooks.fetch(pc, &mut code).min(code.len());
+        let in_page = (PAGE - pc % PAGE).min(16) as usize;
+        let visible = if insns == 0 { fetched } else { fetched.min(in_page) };
+        if visible == 0 {
+            if insns == 0 {
+                return Formed::FetchFault { addr: pc };
+            }
+            break;
+        }
+        builder.begin_insn(pc);
+        let len = match ((guest.translate)(&mut builder, pc, &code[..visible]), insns) {
+            (Step::Done { len, flow }, _) => {
+                debug_assert_eq!(flow == Flow::End, builder.ended());
+                len
+            }
+            (Step::Unallocated { len }, 0) => {
+                builder.trap(Trap::Undefined);
+                len.max(guest.insn_align)
+            }
+            (Step::Truncated, 0) => return Formed::FetchFault { addr: pc.wrapping_add(visible as u64) },
+            // Not part of this unit: nothing was emitted for it.
+            (Step::Unallocated { .. } | Step::Truncated, _) => break,
+        };
+        builder.end_insn();
+        insns += 1;
+        pc = pc.wrapping_add(len.into());
+        let mode_ends = builder.mode() != key.mode && (guest.fp_mode)(builder.mode()) != (guest.fp_mode)(key.mode);
+        let full = insns >= limit || builder.len() >= MAX_IR || len as usize >= in_page || mode_ends;
+        if builder.ended() || full || is_entry(UnitKey { pc, mode: builder.mode() }) {
+            break;
+        }
+    }
+    let mut unit = builder.finish(pc);
+    unit.guest_len = pc.wrapping_sub(key.pc) as u32;
+    Formed::Unit { unit, insns }
+}
