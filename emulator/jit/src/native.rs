@@ -1,0 +1,223 @@
+//! Host functions in place of guest functions.
+//!
+//! The embedder names them by guest address ([`crate::Hooks::intercept`]); where a unit would start at such an address,
+//! the host function is called instead: arguments from the guest's calling convention, then a return to the address in
+//! the guest's return-address register.
+//!
+//! # Contract of a [`NativeFn`]
+//! * It runs on the host stack with the default floating-point environment, on the guest thread, and must not unwind.
+//! * It may read and write guest memory directly. When such an access faults, its frames are abandoned: so while it touches
+//!   guest memory it must hold no lock and own nothing that needs dropping. Guest registers have not changed by then; the
+//!   guest function runs translated instead, and faults where and how it would have.
+//! * Therefore everything it wrote before the fault must be something the guest function would also have written, or
+//!   writes again (idempotence).
+//! * It should return within about 100 µs: signals wait for it.
+
+use std::sync::atomic::{AtomicU64, Ordering};
+
+use ir::{Guest, GuestState};
+
+/// Most integer arguments of a native function.
+pub(crate) const MAX_ARGS: usize = 6;
+
+/// A host function that replaces a guest function.
+#[derive(Clone, Copy, Debug)]
+pub struct NativeFn {
+    /// Number of the function, chosen by the embedder, below [`MAX_FNS`]: for the counters, and to find it again.
+    pub id: u32,
+    /// Integer and pointer arguments, 0..=6, in the guest's argument registers.
+    pub args: u8,
+    /// Whether there is a result, in the guest's first integer result register.
+    pub returns: bool,
+    /// The function. It gets zeros for arguments beyond `args`.
+    pub call: unsafe extern "sysv64" fn(u64, u64, u64, u64, u64, u64) -> u64,
+}
+
+/// Native functions that can be told apart in the counters.
+pub const MAX_FNS: usize = 512;
+
+/// Calls per function number.
+pub(crate) struct Counters {
+    calls: Box<[AtomicU64]>,
+    fallbacks: Box<[AtomicU64]>,
+}
+
+impl Default for Counters {
+    fn default() -> Counters {
+        let zeros = || (0..MAX_FNS).map(|_| AtomicU64::new(0)).collect();
+        Counters { calls: zeros(), fallbacks: zeros() }
+    }
+}
+
+impl Counters {
+    fn count(&self, id: u32, fault: bool) {
+        let row = if fault { &self.fallbacks } else { &self.calls };
+        if let Some(counter) = row.get(id as usize) {
+            counter.fetch_add(1, Ordering::Relaxed);
+        }
+    }
+
+    /// (completed calls, calls that faulted and ran translated).
+    pub(crate) fn read(&self, id: u32) -> (u64, u64) {
+        let read = |row: &[AtomicU64]| row.get(id as usize).map_or(0, |n| n.load(Ordering::Relaxed));
+        (read(&self.calls), read(&self.fallbacks))
+    }
+}
+
+/// Calls a function; `None` if it faulted. `frame` is where the fault handler finds the frame to return to.
+pub(crate) fn invoke(function: &NativeFn, args: &[u64; MAX_ARGS], frame: &AtomicU64, n: &Counters) -> Option<u64> {
+    // SAFETY: the function keeps the contract above; `frame` outlives the call.
+    let outcome = unsafe { arch::call(function.call, args, frame.as_ptr()) };
+    n.count(function.id, outcome.faulted != 0);
+    (outcome.faulted == 0).then_some(outcome.result)
+}
+
+/// Calls `function` for the guest function at `state.pc` and returns from it. False if it faulted: nothing of `state` has
+/// changed then.
+pub(crate) fn call(
+    function: &NativeFn,
+    guest: &Guest,
+    state: &mut GuestState,
+    frame: &AtomicU64,
+    n: &Counters,
+) -> bool {
+    let mut args = [0u64; MAX_ARGS];
+    for (arg, slot) in args.iter_mut().zip(guest.abi.int_args).take(function.args.into()) {
+        *arg = state.get(guest, *slot) as u64;
+    }
+    let Some(result) = invoke(function, &args, frame, n) else { return false };
+    if let (true, Some(slot)) = (function.returns, guest.abi.int_ret.first()) {
+        state.set(guest, *slot, u128::from(result));
+    }
+    state.pc = state.get(guest, guest.abi.return_address) as u64;
+    true
+}
+
+/// Result registers of the call routine.
+#[repr(C)]
+pub(crate) struct Outcome {
+    result: u64,
+    faulted: u64,
+}
+
+#[cfg(target_arch = "x86_64")]
+mod arch {
+    use std::arch::global_asm;
+
+    use super::{MAX_ARGS, Outcome};
+
+    // rdi = function, rsi = arguments, rdx = where the handler finds the frame (0 there: no call under way).
+    global_asm!(
+        ".text",
+        ".p2align 4",
+        ".globl isamorph_native_call",
+        ".hidden isamorph_native_call",
+        "isamorph_native_call:",
+        "push rbx",
+        "push rbp",
+        "push r12",
+        "push r13",
+        "push r14",
+        "push r15",
+        "push rdx", // 16-byte aligned here
+        "mov [rdx], rsp",
+        "mov rax, rdi",
+        "mov r10, rsi",
+        "mov rdi, [r10]",
+        "mov rsi, [r10 + 8]",
+        "mov rdx, [r10 + 16]",
+        "mov rcx, [r10 + 24]",
+        "mov r8, [r10 + 32]",
+        "mov r9, [r10 + 40]",
+        "call rax",
+        "xor edx, edx",
+        ".globl isamorph_native_leave",
+        ".hidden isamorph_native_leave",
+        "isamorph_native_leave:",
+        "pop rcx",
+        "mov qword ptr [rcx], 0",
+        "pop r15",
+        "pop r14",
+        "pop r13",
+        "pop r12",
+        "pop rbp",
+        "pop rbx",
+        "ret",
+        ".globl isamorph_native_recover",
+        ".hidden isamorph_native_recover",
+        "isamorph_native_recover:",
+        "cld",
+        "mov edx, 1",
+        "jmp isamorph_native_leave",
+    );
+
+    unsafe extern "sysv64" {
+        #[link_name = "isamorph_native_call"]
+        pub(super) fn call(
+            function: unsafe extern "sysv64" fn(u64, u64, u64, u64, u64, u64) -> u64,
+            args: *const [u64; MAX_ARGS],
+            frame: *mut u64,
+        ) -> Outcome;
+        #[link_name = "isamorph_native_recover"]
+        static RECOVER: u8;
+    }
+
+    /// Make the call whose frame is `frame` return "faulted". Async-signal-safe.
+    pub(crate) fn abandon(frame: u64, context: &mut libc::ucontext_t) {
+        let regs = &mut context.uc_mcontext.gregs;
+        regs[libc::REG_RSP as usize] = frame as i64;
+        regs[libc::REG_RIP as usize] = &raw const RECOVER as i64;
+    }
+}
+
+pub(crate) use arch::abandon;
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    unsafe extern "sysv64" fn weigh(a: u64, b: u64, c: u64, d: u64, e: u64, f: u64) -> u64 {
+        a + 2 * b + 4 * c + 8 * d + 16 * e + 32 * f
+    }
+
+    unsafe extern "sysv64" fn read_u64(addr: u64, _: u64, _: u64, _: u64, _: u64, _: u64) -> u64 {
+        // SAFETY: the point of the test: the fault is recovered.
+        unsafe { (addr as *const u64).read_volatile() }
+    }
+
+    thread_local! {
+        static FRAME: AtomicU64 = const { AtomicU64::new(0) };
+    }
+
+    extern "C" fn handler(_: i32, _: *mut libc::siginfo_t, context: *mut libc::c_void) {
+        let frame = FRAME.with(|frame| frame.load(Ordering::Relaxed));
+        assert_ne!(frame, 0);
+        // SAFETY: a handler's argument.
+        abandon(frame, unsafe { &mut *context.cast() });
+    }
+
+    #[test]
+    fn arguments_arrive_and_a_fault_abandons_the_call() {
+        FRAME.with(|frame| {
+            // SAFETY: the functions take any arguments or fault.
+            let weighed = unsafe { arch::call(weigh, &[1, 1, 1, 1, 1, 1], frame.as_ptr()) };
+            assert_eq!((weighed.result, weighed.faulted, frame.load(Ordering::Relaxed)), (63, 0, 0));
+            // SAFETY: plain data.
+            let mut old: libc::sigaction = unsafe { std::mem::zeroed() };
+            let mut new = old;
+            new.sa_sigaction = handler as extern "C" fn(i32, *mut libc::siginfo_t, *mut libc::c_void) as usize;
+            new.sa_flags = libc::SA_SIGINFO;
+            // SAFETY: SIGBUS is raised by this test only, from a mapping past the end of a file.
+            unsafe {
+                libc::sigaction(libc::SIGBUS, &new, &mut old);
+                let file = libc::memfd_create(c"empty".as_ptr(), 0);
+                let at = libc::mmap(std::ptr::null_mut(), 4096, libc::PROT_READ, libc::MAP_PRIVATE, file, 0);
+                for _ in 0..3 {
+                    let outcome = arch::call(read_u64, &[at as u64, 0, 0, 0, 0, 0], frame.as_ptr());
+                    assert_eq!((outcome.faulted, frame.load(Ordering::Relaxed)), (1, 0));
+                }
+                libc::sigaction(libc::SIGBUS, &old, std::ptr::null_mut());
+            }
+        });
+    }
+}
