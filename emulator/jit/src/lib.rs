@@ -1,1 +1,31 @@
-//! placeholder
+//! The translator's runtime: guest code in, [`Event`]s out.
+//!
+//! A [`Jit`] holds the translations of one guest process; each guest thread runs through its own [`Thread`]. Translation
+//! goes guest bytes → `ir::Unit` ([`form`](self)) → host code or, with [`Engine::Interp`], the interpreter that defines
+//! the operations. Nothing here names a guest: what differs between guests is in [`ir::Guest`].
+
+mod event;
+mod fault;
+mod form;
+pub mod guarded;
+mod interp;
+mod jit;
+mod native;
+mod options;
+mod page_map;
+mod t1;
+mod thread;
+pub mod thread_state;
+pub mod x64;
+
+#[cfg(test)]
+mod engine_tests;
+#[cfg(test)]
+mod toy;
+
+pub use event::{Event, MemFault};
+pub use fault::on_host_fault;
+pub use jit::{ForkGuard, Jit};
+pub use native::{MAX_FNS, NativeFn};
+pub use options::{Engine, Hooks, JitOptions, StatsReport};
+pub use thread::Thread;

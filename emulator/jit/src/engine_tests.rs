@@ -1,0 +1,356 @@
+//! Both engines on programs for the toy guest.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::time::Duration;
+
+use ir::guest::Slot;
+use ir::unit::Trap;
+
+use crate::fault::tests::{Pages, install_handler};
+use crate::toy::*;
+use crate::{Engine, Event, Hooks, Jit, JitOptions, NativeFn, Thread};
+
+const ENGINES: [Engine; 2] = [Engine::Interp, Engine::T1];
+
+fn jit(engine: Engine, code: &'static Code) -> Arc<Jit> {
+    let hooks: Box<dyn Hooks> = Box::new(code);
+    Jit::new(&TOY, hooks, JitOptions { engine, ..JitOptions::default() })
+}
+
+fn start(jit: &Arc<Jit>) -> Box<Thread> {
+    install_handler();
+    let mut thread = Thread::new(jit.clone());
+    thread.state().pc = BASE;
+    thread
+}
+
+fn get(thread: &mut Thread, register: u8) -> u64 {
+    thread.state().get(&TOY, Slot(register.into())) as u64
+}
+
+fn set(thread: &mut Thread, register: u8, value: u64) {
+    thread.state().set(&TOY, Slot(register.into()), value.into());
+}
+
+/// Runs `code` from the start on both engines with the registers given; the event and the registers must agree.
+fn run(code: &[[u8; 4]], registers: &[(u8, u64)]) -> (Event, [u64; 8], u64) {
+    let results = ENGINES.map(|engine| {
+        let code = Code::new(code);
+        let mut thread = start(&jit(engine, code));
+        registers.iter().for_each(|&(r, value)| set(&mut thread, r, value));
+        let event = thread.run();
+        let pc = thread.state().pc;
+        assert_eq!(
+            thread.jit().stats().code_bytes > 0,
+            engine == Engine::T1 && event != Event::FetchFault { addr: BASE }
+        );
+        (event, std::array::from_fn(|r| get(&mut thread, r as u8)), pc)
+    });
+    assert_eq!(results[0], results[1], "interpreter and translator differ");
+    results[0]
+}
+
+#[test]
+fn a_loop_ends_in_a_system_call() {
+    let code = [addi(1, 1, 3), addi(0, 0, -1), bne(0, 2, -2), SYSCALL, BAD];
+    let (event, r, pc) = run(&code, &[(0, 1000)]);
+    assert_eq!((event, r[1], r[0], pc), (Event::Syscall, 3000, 0, BASE + 16));
+}
+
+/// `fib(r0)` in `r0`, with a stack at `r6`; ends at the instruction before it.
+const FIB: [[u8; 4]; 16] = [
+    call(2),
+    SYSCALL,
+    bne(0, 5, 2), // fib: n == 0?
+    RET,
+    bne(0, 4, 2), // n == 1?
+    RET,
+    addi(6, 6, -24),
+    store(LR, 6, 0),
+    store(0, 6, 1),
+    addi(0, 0, -1),
+    call(-8),
+    load(1, 6, 1),
+    store(0, 6, 2),
+    addi(0, 1, -2),
+    call(-12),
+    jump(1),
+];
+const FIB_END: [[u8; 4]; 5] = [load(1, 6, 2), add(0, 0, 1), load(LR, 6, 0), addi(6, 6, 24), RET];
+
+#[test]
+fn calls_and_returns_nest() {
+    let stack = Pages::new(4);
+    let code: Vec<_> = FIB.into_iter().chain(FIB_END).collect();
+    let (event, r, _) = run(&code, &[(0, 20), (4, 1), (6, stack.addr() + 4 * 4096)]);
+    assert_eq!((event, r[0], r[6]), (Event::Syscall, 6765, stack.addr() + 4 * 4096));
+}
+
+#[test]
+fn recursion_deeper_than_the_return_stack_comes_back() {
+    // count(r0): r0 == 0 ? return : push lr; count(r0 - 1); pop lr; r1 += 1; return
+    let code = [
+        call(2),
+        SYSCALL,
+        bne(0, 5, 2),
+        RET,
+        addi(6, 6, -8),
+        store(LR, 6, 0),
+        addi(0, 0, -1),
+        call(-5),
+        load(LR, 6, 0),
+        addi(6, 6, 8),
+        addi(1, 1, 1),
+        RET,
+    ];
+    let stack = Pages::new(64);
+    let depth = 20_000;
+    let (event, r, _) = run(&code, &[(0, depth), (6, stack.addr() + 64 * 4096)]);
+    assert_eq!((event, r[1]), (Event::Syscall, depth));
+}
+
+#[test]
+fn faults_report_the_address_and_change_no_register() {
+    let pages = Pages::new(1);
+    let end = pages.addr() + 4096;
+    let code = [addi(3, 3, 5), add(2, 3, 3), move_load(1, 0, 4), SYSCALL];
+    let (event, r, pc) = run(&code, &[(0, end), (1, 77), (4, 78)]);
+    let Event::Fault(fault) = event else { panic!("{event:?}") };
+    assert_eq!((fault.addr, fault.write, fault.signal), (end, Some(false), libc::SIGSEGV));
+    assert_eq!((pc, r), (BASE + 8, [end, 77, 10, 5, 78, 0, 0, 0]));
+
+    let (event, _, pc) = run(&[store(0, 1, 0)], &[(1, end + 8)]);
+    assert!(matches!(event, Event::Fault(f) if f.addr == end + 8 && f.write == Some(true)), "{event:?}");
+    assert_eq!(pc, BASE);
+
+    let tagged = 0xab00_0000_0000_1000;
+    let (event, ..) = run(&[addi(1, 1, 0), store(0, 1, 0)], &[(1, tagged)]);
+    assert!(matches!(event, Event::Fault(f) if f.addr == tagged), "{event:?}");
+}
+
+#[test]
+fn undecodable_and_missing_code_is_reported_where_it_is() {
+    let (event, r, pc) = run(&[addi(1, 1, 1), BAD], &[]);
+    assert_eq!((event, r[1], pc), (Event::Trap(Trap::Undefined), 1, BASE + 4));
+    let (event, _, pc) = run(&[addi(1, 1, 1)], &[]);
+    assert_eq!((event, pc), (Event::FetchFault { addr: BASE + 4 }, BASE + 4));
+    let (event, _, pc) = run(&[jr(0)], &[(0, 0x666)]);
+    assert_eq!((event, pc), (Event::FetchFault { addr: 0x666 }, 0x666));
+}
+
+#[test]
+fn a_set_poll_flag_interrupts_a_loop() {
+    for engine in ENGINES {
+        let code = Code::new(&[addi(1, 1, 1), jump(-1)]);
+        let mut thread = start(&jit(engine, code));
+        let poll = thread.poll_flag() as usize;
+        let waker = std::thread::spawn(move || {
+            std::thread::sleep(Duration::from_millis(20));
+            // SAFETY: the thread object outlives this one, which is joined.
+            unsafe { (*(poll as *const std::sync::atomic::AtomicU32)).store(1, Ordering::Release) };
+        });
+        assert_eq!(thread.run(), Event::Interrupted);
+        waker.join().unwrap();
+        assert!(get(&mut thread, 1) > 0);
+        assert!((BASE..BASE + 8).contains(&thread.state().pc));
+    }
+}
+
+#[test]
+fn changed_code_runs_after_a_flush() {
+    for engine in ENGINES {
+        // The system call lets the test change instruction 4, which the program then announces.
+        let code = Code::new(&[call(4), SYSCALL, flush(0), jump(-3), addi(1, 1, 1), RET]);
+        let mut thread = start(&jit(engine, code));
+        set(&mut thread, 0, BASE + 16);
+        for round in 1..=3u64 {
+            assert_eq!(thread.run(), Event::Syscall);
+            assert_eq!(get(&mut thread, 1), [1, 11, 111][round as usize - 1]);
+            code.set(4, addi(1, 1, [10, 100, 0][round as usize - 1]));
+        }
+    }
+}
+
+#[test]
+fn indirect_jumps_find_their_targets() {
+    // r0 walks through the addresses of eight one-instruction blocks that add to r1 and come back.
+    let mut code = vec![jr(0), addi(0, 0, 8), bne(0, 2, -2), SYSCALL];
+    for i in 0..60 {
+        code.extend([addi(1, 1, 1), jump(-(4 + 2 * i) as i8)]);
+    }
+    let first = BASE + 16;
+    let (event, r, _) = run(&code, &[(0, first), (2, first + 8 * 60)]);
+    assert_eq!((event, r[1]), (Event::Syscall, 60));
+}
+
+#[test]
+fn threads_share_memory_atomically() {
+    for engine in ENGINES {
+        let pages = Pages::new(1);
+        let code = Code::new(&[fetch_add(1, 3, 1), addi(0, 0, -1), bne(0, 2, -2), SYSCALL]);
+        let jit = jit(engine, code);
+        let at = pages.addr();
+        std::thread::scope(|scope| {
+            for _ in 0..3 {
+                scope.spawn(|| {
+                    let mut thread = start(&jit);
+                    set(&mut thread, 0, 20_000);
+                    set(&mut thread, 3, at);
+                    assert_eq!(thread.run(), Event::Syscall);
+                });
+            }
+        });
+        assert_eq!(crate::guarded::read_u64(at).unwrap(), 60_000);
+    }
+}
+
+#[test]
+fn invalidation_reaches_threads_in_their_loops() {
+    // Each thread calls a function at instruction 5 for ever; the test changes what it adds to r1 and invalidates it.
+    for engine in ENGINES {
+        let code = Code::new(&[call(5), store(1, 3, 0), addi(0, 0, 1), jump(-3), BAD, addi(1, 5, 1), RET]);
+        let jit = jit(engine, code);
+        let pages = Pages::new(1);
+        let stop = AtomicBool::new(false);
+        std::thread::scope(|scope| {
+            for n in 0..2 {
+                let (jit, stop) = (&jit, &stop);
+                let at = pages.addr() + 8 * n;
+                scope.spawn(move || {
+                    let mut thread = start(jit);
+                    set(&mut thread, 3, at);
+                    // SAFETY: lives as long as the thread.
+                    let poll = unsafe { &*thread.poll_flag() };
+                    scope.spawn({
+                        let poll = std::ptr::from_ref(poll) as usize;
+                        move || {
+                            while !stop.load(Ordering::Relaxed) {
+                                std::thread::sleep(Duration::from_millis(1));
+                            }
+                            // SAFETY: the guest thread waits for this.
+                            unsafe { (*(poll as *const std::sync::atomic::AtomicU32)).store(1, Ordering::Release) };
+                        }
+                    });
+                    while !stop.load(Ordering::Relaxed) {
+                        assert_eq!(thread.run(), Event::Interrupted);
+                    }
+                    std::thread::sleep(Duration::from_millis(10));
+                });
+            }
+            for value in 2..100i8 {
+                code.set(5, addi(1, 5, value));
+                jit.invalidate(BASE + 20, 4);
+                let deadline = std::time::Instant::now() + Duration::from_secs(10);
+                for n in 0..2 {
+                    // SAFETY: our page.
+                    let seen = unsafe { AtomicU64::from_ptr((pages.addr() + 8 * n) as *mut u64) };
+                    while seen.load(Ordering::Relaxed) != value as u64 {
+                        assert!(std::time::Instant::now() < deadline, "stale code still runs");
+                        std::thread::yield_now();
+                    }
+                }
+            }
+            stop.store(true, Ordering::Relaxed);
+        });
+    }
+}
+
+#[test]
+fn all_translations_can_be_dropped_while_threads_run() {
+    // fib(12) over and over, with a count of the rounds in memory.
+    let code: Vec<_> = FIB.into_iter().chain(FIB_END).collect();
+    let jit = jit(Engine::T1, Code::new(&code));
+    let runtime = jit.t1.as_ref().unwrap();
+    let stop = AtomicBool::new(false);
+    std::thread::scope(|scope| {
+        for _ in 0..2 {
+            scope.spawn(|| {
+                let stack = Pages::new(1);
+                let mut thread = start(&jit);
+                while !stop.load(Ordering::Relaxed) {
+                    thread.state().pc = BASE;
+                    let _ = [(0, 12), (4, 1), (6, stack.addr() + 4096)].map(|(r, value)| set(&mut thread, r, value));
+                    // Stopping the world sets poll flags.
+                    while thread.run() == Event::Interrupted {}
+                    assert_eq!(get(&mut thread, 0), 144);
+                }
+            });
+        }
+        for _ in 0..200 {
+            runtime.flush(&jit);
+            std::thread::sleep(Duration::from_micros(300));
+        }
+        stop.store(true, Ordering::Relaxed);
+    });
+    assert_eq!(jit.stats().flushes, 200);
+    assert!(jit.stats().units > 100);
+}
+
+#[test]
+fn a_forked_child_goes_on_alone() {
+    let code: Vec<_> = FIB.into_iter().chain(FIB_END).collect();
+    let code = Code::new(&code);
+    let jit = jit(Engine::T1, code);
+    let stop = AtomicBool::new(false);
+    std::thread::scope(|scope| {
+        let busy = scope.spawn(|| {
+            let mut thread = start(&jit);
+            while !stop.load(Ordering::Relaxed) {
+                thread.state().pc = BASE;
+                set(&mut thread, 0, 0);
+                assert_eq!(thread.run(), Event::Syscall);
+                jit.invalidate_all();
+            }
+        });
+        let mut thread = start(&jit);
+        for _ in 0..20 {
+            let guard = jit.fork_prepare();
+            // SAFETY: the child uses only the translator, whose locks the guard holds, and memory, and leaves by `_exit`.
+            let child = unsafe { libc::fork() };
+            if child == 0 {
+                guard.in_child();
+                thread.state().pc = BASE;
+                set(&mut thread, 0, 0);
+                let fine = thread.run() == Event::Syscall;
+                jit.invalidate_all();
+                // SAFETY: ends the child.
+                unsafe { libc::_exit(i32::from(!fine)) };
+            }
+            drop(guard);
+            let mut status = -1;
+            // SAFETY: waits for our child.
+            unsafe { libc::waitpid(child, &mut status, 0) };
+            assert_eq!(status, 0);
+        }
+        stop.store(true, Ordering::Relaxed);
+        busy.join().unwrap();
+    });
+}
+
+unsafe extern "sysv64" fn peek_plus(addr: u64, n: u64, _: u64, _: u64, _: u64, _: u64) -> u64 {
+    // SAFETY: a fault abandons the call.
+    unsafe { (addr as *const u64).read_volatile() + n }
+}
+
+#[test]
+fn a_native_function_replaces_a_guest_function_until_it_faults() {
+    for engine in ENGINES {
+        let pages = Pages::new(1);
+        crate::guarded::write_u64(pages.addr(), 40).unwrap();
+        let code = Code::new(&[call(3), SYSCALL, BAD, addi(2, 2, 1), load(0, 0, 0), RET]);
+        code.intercept(3, NativeFn { id: 9, args: 2, returns: true, call: peek_plus });
+        let jit = jit(engine, code);
+        let mut thread = start(&jit);
+        set(&mut thread, 0, pages.addr());
+        set(&mut thread, 1, 2);
+        assert_eq!(thread.run(), Event::Syscall);
+        assert_eq!((get(&mut thread, 0), get(&mut thread, 2), jit.native_calls(9)), (42, 0, (1, 0)));
+        // Now it faults: the guest's own code runs, and faults where it would have.
+        thread.state().pc = BASE;
+        set(&mut thread, 0, pages.addr() + 4096);
+        let Event::Fault(fault) = thread.run() else { panic!() };
+        assert_eq!((fault.addr, thread.state().pc), (pages.addr() + 4096, BASE + 16));
+        assert_eq!((get(&mut thread, 2), jit.native_calls(9)), (1, (1, 1)));
+    }
+}

@@ -1,0 +1,107 @@
+//! The translator of a guest process.
+
+use std::sync::Arc;
+use std::time::Instant;
+
+use ir::Guest;
+use ir::unit::Unit;
+
+use crate::interp;
+use crate::native;
+use crate::options::{Engine, Hooks, JitOptions, Stats, StatsReport};
+use crate::t1;
+
+/// Translations of one guest process and what its threads share.
+pub struct Jit {
+    pub(crate) guest: &'static Guest,
+    pub(crate) hooks: Box<dyn Hooks>,
+    pub(crate) options: JitOptions,
+    pub(crate) stats: Stats,
+    pub(crate) natives: native::Counters,
+    pub(crate) interp: interp::Cache,
+    /// Present with [`Engine::T1`].
+    pub(crate) t1: Option<t1::Runtime>,
+}
+
+impl Jit {
+    /// A translator with nothing translated.
+    pub fn new(guest: &'static Guest, hooks: Box<dyn Hooks>, options: JitOptions) -> Arc<Jit> {
+        Arc::new(Jit {
+            guest,
+            hooks,
+            options,
+            stats: Stats::default(),
+            natives: native::Counters::default(),
+            interp: interp::Cache::default(),
+            t1: (options.engine == Engine::T1).then(|| t1::Runtime::new(guest)),
+        })
+    }
+
+    /// The guest processor.
+    #[must_use]
+    pub fn guest(&self) -> &'static Guest {
+        self.guest
+    }
+
+    /// Drops translations of guest code in `[start, start + len)`: the bytes, their protection or their interception
+    /// changed. When it returns, no thread enters stale code any more; one that is inside a unit finishes it. Not for
+    /// signal handlers.
+    pub fn invalidate(&self, start: u64, len: u64) {
+        if len == 0 {
+            return;
+        }
+        match &self.t1 {
+            Some(t1) => t1.invalidate(self, start, len),
+            None => self.interp.invalidate(self, start, len),
+        }
+    }
+
+    /// Drops all translations.
+    pub fn invalidate_all(&self) {
+        self.invalidate(0, u64::MAX);
+    }
+
+    /// Counters.
+    #[must_use]
+    pub fn stats(&self) -> StatsReport {
+        self.stats.report()
+    }
+
+    /// Of the native function numbered `id`: calls completed, and calls that faulted and ran translated instead.
+    #[must_use]
+    pub fn native_calls(&self, id: u32) -> (u64, u64) {
+        self.natives.read(id)
+    }
+
+    /// Call on the forking thread before `fork`: waits until the translator's structures are consistent and keeps them so
+    /// until the guard is dropped, in the parent and in the child ([`ForkGuard::in_child`]).
+    #[must_use]
+    pub fn fork_prepare(&self) -> ForkGuard<'_> {
+        ForkGuard { t1: self.t1.as_ref().map(t1::Runtime::freeze), _interp: self.interp.freeze() }
+    }
+
+    pub(crate) fn count_unit(&self, unit: &Unit, insns: u32, since: Instant) {
+        Stats::add(&self.stats.units, 1);
+        Stats::add(&self.stats.guest_insns, insns.into());
+        Stats::add(&self.stats.guest_bytes, unit.guest_len.into());
+        Stats::add(&self.stats.translate_ns, since.elapsed().as_nanos() as u64);
+        if self.options.trace_units {
+            eprintln!("{unit:#?}");
+        }
+    }
+}
+
+/// Holds the translator still across `fork`.
+pub struct ForkGuard<'a> {
+    t1: Option<t1::Frozen<'a>>,
+    _interp: interp::Frozen<'a>,
+}
+
+impl ForkGuard<'_> {
+    /// In the child: forgets the parent's other threads and releases.
+    pub fn in_child(mut self) {
+        if let Some(t1) = &mut self.t1 {
+            t1.in_child();
+        }
+    }
+}

@@ -1,0 +1,84 @@
+//! What the embedder provides and chooses, and what it can ask for afterwards.
+
+use std::sync::atomic::{AtomicU64, Ordering};
+
+use crate::native::NativeFn;
+
+/// The embedder's side of translation. Called without any lock of the translator held.
+pub trait Hooks: Send + Sync {
+    /// Copies the readable and executable guest bytes at `pc` to `buf`, up to the first that is not; returns how many.
+    fn fetch(&self, pc: u64, buf: &mut [u8; 16]) -> usize;
+    /// The host function that replaces the guest function at `pc`, if any. Asked once per translation of an address.
+    fn intercept(&self, pc: u64) -> Option<NativeFn>;
+}
+
+/// How units are executed.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
+pub enum Engine {
+    /// Compiled to host code on first execution.
+    #[default]
+    T1,
+    /// Interpreted: slow, and the definition of what is right.
+    Interp,
+}
+
+/// Choices for a [`crate::Jit`].
+#[derive(Clone, Copy, Debug, Default)]
+pub struct JitOptions {
+    /// Execution engine.
+    pub engine: Engine,
+    /// Print each unit to stderr as it is formed.
+    pub trace_units: bool,
+    /// Print each unit's address to stderr as it is entered from the dispatcher.
+    pub trace_entry: bool,
+}
+
+/// Counters, always on.
+#[derive(Default)]
+pub(crate) struct Stats {
+    pub(crate) units: AtomicU64,
+    pub(crate) guest_insns: AtomicU64,
+    pub(crate) guest_bytes: AtomicU64,
+    pub(crate) code_bytes: AtomicU64,
+    pub(crate) translate_ns: AtomicU64,
+    pub(crate) invalidated: AtomicU64,
+    pub(crate) flushes: AtomicU64,
+}
+
+/// A reading of the counters.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
+pub struct StatsReport {
+    /// Units translated.
+    pub units: u64,
+    /// Guest instructions in them.
+    pub guest_insns: u64,
+    /// Guest bytes in them.
+    pub guest_bytes: u64,
+    /// Bytes of host code made for them.
+    pub code_bytes: u64,
+    /// Nanoseconds spent translating, all threads together.
+    pub translate_ns: u64,
+    /// Units dropped because their guest code changed.
+    pub invalidated: u64,
+    /// Times all translations were dropped to make room.
+    pub flushes: u64,
+}
+
+impl Stats {
+    pub(crate) fn add(counter: &AtomicU64, n: u64) {
+        counter.fetch_add(n, Ordering::Relaxed);
+    }
+
+    pub(crate) fn report(&self) -> StatsReport {
+        let read = |counter: &AtomicU64| counter.load(Ordering::Relaxed);
+        StatsReport {
+            units: read(&self.units),
+            guest_insns: read(&self.guest_insns),
+            guest_bytes: read(&self.guest_bytes),
+            code_bytes: read(&self.code_bytes),
+            translate_ns: read(&self.translate_ns),
+            invalidated: read(&self.invalidated),
+            flushes: read(&self.flushes),
+        }
+    }
+}

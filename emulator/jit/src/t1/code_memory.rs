@@ -1,0 +1,119 @@
+//! Memory for generated code.
+//!
+//! One private anonymous mapping, writable and executable: private, so that after `fork` parent and child patch their own
+//! copies; one, so that every jump is a `rel32`. Everything that writes code is in this file.
+
+use std::sync::atomic::{AtomicI32, Ordering};
+
+/// Bytes reserved. Pages are committed as they are written.
+const RESERVED: usize = 256 << 20;
+
+/// Bytes used before all code is dropped to start again.
+const CAP: usize = 128 << 20;
+
+/// Alignment of units.
+const ALIGN: usize = 16;
+
+/// The mapping. Writing needs `&mut`: whoever owns it is the one writer.
+pub(crate) struct CodeMemory {
+    base: u64,
+    used: usize,
+}
+
+/// There is no room for more code.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(crate) struct Full;
+
+impl CodeMemory {
+    /// Reserves the memory.
+    ///
+    /// # Panics
+    /// If the host refuses: there is nothing to run guest code with then.
+    pub(crate) fn new() -> CodeMemory {
+        let protection = libc::PROT_READ | libc::PROT_WRITE | libc::PROT_EXEC;
+        let flags = libc::MAP_PRIVATE | libc::MAP_ANONYMOUS | libc::MAP_NORESERVE;
+        // SAFETY: a fresh mapping; huge pages would commit 2 MiB for the first unit.
+        let base = unsafe {
+            let base = libc::mmap(std::ptr::null_mut(), RESERVED, protection, flags, -1, 0);
+            assert_ne!(base, libc::MAP_FAILED, "no memory for generated code: {}", std::io::Error::last_os_error());
+            libc::madvise(base, RESERVED, libc::MADV_NOHUGEPAGE);
+            base as u64
+        };
+        CodeMemory { base, used: 0 }
+    }
+
+    /// First address.
+    pub(crate) fn base(&self) -> u64 {
+        self.base
+    }
+
+    /// First address and length of the reservation.
+    pub(crate) fn range(&self) -> std::ops::Range<u64> {
+        self.base..self.base + RESERVED as u64
+    }
+
+    /// Copies code to a free, aligned place, after `adjust` has seen the copy and its address; returns the address.
+    pub(crate) fn publish(&mut self, code: &[u8], adjust: impl FnOnce(&mut [u8], u64)) -> Result<u64, Full> {
+        let at = self.used.next_multiple_of(ALIGN);
+        if at + code.len() > CAP {
+            return Err(Full);
+        }
+        let address = self.base + at as u64;
+        // SAFETY: the range is inside the reservation and no unit has been published there: nothing else refers to it.
+        let copy = unsafe { std::slice::from_raw_parts_mut(address as *mut u8, code.len()) };
+        copy.copy_from_slice(code);
+        adjust(copy, address);
+        self.used = at + code.len();
+        Ok(address)
+    }
+
+    /// Bytes in use.
+    pub(crate) fn used(&self) -> usize {
+        self.used
+    }
+
+    /// Forgets everything above `used`. No thread may be executing there.
+    pub(crate) fn reset(&mut self, used: usize) {
+        self.used = used;
+    }
+
+    /// Makes the `rel32` field at `field` lead to `target`. Other threads may be executing the instruction: they see the
+    /// old or the new target, because the field does not cross an 8-byte boundary.
+    pub(crate) fn patch(&mut self, field: u64, target: u64) {
+        debug_assert!(self.range().contains(&field) && field % 8 <= 4, "a patch field crosses an 8-byte boundary");
+        let distance = target.wrapping_sub(field + 4) as i32;
+        // SAFETY: inside the reservation; the field need not be aligned to 4, but lies within an aligned 8-byte word, which
+        // x86-64 stores to in one access.
+        unsafe {
+            if field.is_multiple_of(4) {
+                AtomicI32::from_ptr(field as *mut i32).store(distance, Ordering::Release);
+            } else {
+                std::ptr::write_volatile(field as *mut UnalignedField, UnalignedField(distance));
+            }
+        }
+    }
+}
+
+/// A field that is not 4-byte aligned.
+#[repr(C, packed)]
+struct UnalignedField(#[allow(dead_code)] i32); // read by the processor only
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn code_is_published_aligned_and_patched_in_place() {
+        let mut memory = CodeMemory::new();
+        let first = memory.publish(&[0xc3; 5], |_, _| {}).unwrap();
+        // jmp rel32 to itself, patched to the first.
+        let second = memory.publish(&[0x90, 0x90, 0x90, 0xe9, 0, 0, 0, 0], |copy, at| copy[0] = at as u8).unwrap();
+        assert_eq!((first, second), (memory.base(), memory.base() + 16));
+        memory.patch(second + 4, first);
+        // SAFETY: published above.
+        let code = unsafe { std::slice::from_raw_parts(second as *const u8, 8) };
+        assert_eq!(code[0], second as u8);
+        assert_eq!(i32::from_le_bytes(code[4..].try_into().unwrap()), -24);
+        assert_eq!(memory.publish(&vec![0; CAP], |_, _| {}), Err(Full));
+    }
+}

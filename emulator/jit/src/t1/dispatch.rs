@@ -1,0 +1,172 @@
+//! The dispatcher: enters generated code and acts on why it came back.
+
+use std::sync::Arc;
+use std::sync::atomic::Ordering;
+
+use ir::unit::{Trap, UnitKey};
+
+use super::jump_cache::JumpCache;
+use super::return_stack::ReturnStack;
+use super::world::Shared;
+use super::{Body, Miss, Runtime, Translation, entries, float};
+use crate::event::{Event, MemFault};
+use crate::form::{self, Formed};
+use crate::interp::{self, Next};
+use crate::jit::Jit;
+use crate::thread::Thread;
+use crate::thread_state::{Leave, ThreadState};
+use crate::x64::Compiler;
+
+/// What a thread needs to run generated code.
+pub(crate) struct Engine {
+    pub(super) compiler: Compiler,
+    pub(super) shared: Arc<Shared>,
+    pub(super) returns: ReturnStack,
+    /// Set by the fault handler when it makes generated code leave.
+    pub(super) fault: Option<Fault>,
+}
+
+/// A fault of generated code, the state being that before the guest instruction.
+#[derive(Clone, Copy, Debug)]
+pub(super) enum Fault {
+    /// As the host reported it.
+    Known(MemFault),
+    /// The host did not say the address: the interpreter has to find it.
+    Unknown,
+}
+
+impl Engine {
+    /// Registers the thread whose state is `block`; it must not move until [`Engine::detach`].
+    pub(crate) fn new(jit: &Jit, runtime: &Runtime, block: &mut ThreadState) -> Engine {
+        let returns = ReturnStack::new();
+        let mut jump = JumpCache::new(jit.guest.insn_align);
+        jump.attach(block);
+        block.entries = entries::ENTRIES;
+        block.jit_sp = returns.reset();
+        let shared = runtime.world.add(&raw const block.poll, jump);
+        Engine { compiler: runtime.compiler(jit.guest), shared, returns, fault: None }
+    }
+
+    /// Unregisters.
+    pub(crate) fn detach(&self, runtime: &Runtime) {
+        runtime.world.remove(&self.shared);
+    }
+}
+
+impl Thread {
+    /// Runs translated code until there is an event.
+    pub(crate) fn run_translated(&mut self, runtime: &Runtime) -> Event {
+        self.step_in(runtime);
+        let event = loop {
+            if let Some(event) = self.dispatch(runtime) {
+                break event;
+            }
+        };
+        self.step_out(runtime);
+        event
+    }
+
+    /// From here on the thread may hold translations.
+    fn step_in(&self, runtime: &Runtime) {
+        if let Some(t1) = &self.t1 {
+            runtime.world.enter(&t1.shared);
+        }
+    }
+
+    fn step_out(&self, runtime: &Runtime) {
+        if let Some(t1) = &self.t1 {
+            runtime.world.leave(&t1.shared);
+        }
+    }
+
+    /// Executes from `state.pc` until generated code leaves.
+    fn dispatch(&mut self, runtime: &Runtime) -> Option<Event> {
+        if let Some(event) = self.interrupted() {
+            return Some(event);
+        }
+        let key = self.take_key();
+        let translation = match self.obtain(runtime, key) {
+            Ok(translation) => translation,
+            Err(Miss::FetchFault(addr)) => return Some(Event::FetchFault { addr }),
+            Err(Miss::Full) => {
+                self.step_out(runtime);
+                runtime.flush(&self.jit);
+                self.step_in(runtime);
+                return None;
+            }
+        };
+        match &translation.body {
+            Body::Host { .. } => self.enter(runtime, translation),
+            Body::Native(function) => {
+                self.call_native(function);
+                None
+            }
+            Body::Interp(unit) => {
+                let next = interp::execute(self.guest(), unit, &mut self.block.guest);
+                self.follow(next)
+            }
+        }
+    }
+
+    /// The translation of `key`.
+    pub(super) fn obtain(&mut self, runtime: &Runtime, key: UnitKey) -> Result<&'static Translation, Miss> {
+        match &mut self.t1 {
+            Some(t1) => runtime.obtain(&self.jit, &mut t1.compiler, key),
+            None => Err(Miss::Full),
+        }
+    }
+
+    /// Runs host code, then handles why it left.
+    fn enter(&mut self, runtime: &Runtime, translation: &Translation) -> Option<Event> {
+        let t1 = self.t1.as_mut()?;
+        if t1.shared.stale.swap(false, Ordering::Acquire) {
+            self.block.jit_sp = t1.returns.clear();
+        }
+        float::prepare(self.jit.guest, &mut self.block);
+        let state = &raw mut self.block;
+        // SAFETY: the stub has this type; the state belongs to this thread and describes a boundary; the code was published
+        // and is kept while the thread is inside.
+        unsafe {
+            let enter: unsafe extern "sysv64" fn(*mut ThreadState, u64) = std::mem::transmute(runtime.stubs.enter);
+            enter(state, translation.host);
+        }
+        float::collect_flags(&mut self.block);
+        self.left()
+    }
+
+    /// Why generated code left.
+    fn left(&mut self) -> Option<Event> {
+        let operand = self.block.exit_operand;
+        let code = operand as u32;
+        let trap = |trap| Some(Event::Trap(trap));
+        match self.block.exit_kind {
+            k if k == Leave::Syscall as u32 => Some(Event::Syscall),
+            k if k == Leave::NativeCall as u32 => Some(Event::NativeCall { name: operand }),
+            k if k == Leave::Flush as u32 => self.follow(Next::Flush { addr: operand, len: self.block.exit_len }),
+            k if k == Leave::Undefined as u32 => trap(Trap::Undefined),
+            k if k == Leave::Breakpoint as u32 => trap(Trap::Breakpoint(code)),
+            k if k == Leave::IntegerOverflow as u32 => trap(Trap::IntegerOverflow),
+            k if k == Leave::DivideByZero as u32 => trap(Trap::DivideByZero),
+            k if k == Leave::Trap as u32 => trap(Trap::Trap(code)),
+            k if k == Leave::Alignment as u32 => trap(Trap::Alignment),
+            // Poll, redispatch, dispatcher: look at the state, unless the fault handler made it leave.
+            _ => match self.t1.as_mut()?.fault.take()? {
+                Fault::Known(fault) => Some(Event::Fault(fault)),
+                Fault::Unknown => self.interpret_one(),
+            },
+        }
+    }
+
+    /// Executes the guest instruction at `state.pc` in the interpreter.
+    fn interpret_one(&mut self) -> Option<Event> {
+        let state = &self.block.guest;
+        let key = UnitKey { pc: state.pc, mode: state.mode };
+        match form::form(self.jit.guest, &*self.jit.hooks, key, 1, |_| false) {
+            Formed::FetchFault { addr } => Some(Event::FetchFault { addr }),
+            Formed::Unit { unit, .. } => {
+                let next = interp::execute(self.guest(), &unit, &mut self.block.guest);
+                self.follow(next)
+            }
+        }
+    }
+}

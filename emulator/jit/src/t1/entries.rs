@@ -1,0 +1,68 @@
+//! Rust functions that generated code calls, through the stubs: on the host stack, the guest state in memory.
+
+use std::sync::Arc;
+use std::sync::atomic::Ordering;
+
+use ir::unit::UnitKey;
+
+use super::{Body, Runtime, Translation, float, thunk};
+use crate::jit::Jit;
+use crate::thread::Thread;
+use crate::thread_state::{Entries, ThreadState};
+use crate::x64::generic;
+
+pub(crate) const ENTRIES: Entries = Entries { link, lookup, generic: generic::evaluate, helper: thunk::helper };
+
+/// See [`Entries::link`]. Where it cannot continue in host code it returns 0, and the dispatcher takes up from the state.
+unsafe extern "sysv64" fn link(state: *mut ThreadState, site: u64) -> u64 {
+    // SAFETY: called from generated code of the thread that owns the state, inside `Thread::run`.
+    let (thread, runtime) = unsafe { owner(state) };
+    let Some((from, link)) = runtime.link_at(site) else { return 0 };
+    thread.block.guest.pc = link.target.pc;
+    let mode = thread.block.guest.mode;
+    let Some(target) = continue_at(thread, runtime, link.target.pc) else { return 0 };
+    // A link is followed without a look at the mode: it must be the same for everyone.
+    if mode == link.target.mode {
+        runtime.link(from, link, target);
+    }
+    target.host
+}
+
+/// See [`Entries::lookup`].
+unsafe extern "sysv64" fn lookup(state: *mut ThreadState) -> u64 {
+    // SAFETY: as above.
+    let (thread, runtime) = unsafe { owner(state) };
+    let pc = thread.block.guest.pc;
+    let Some(target) = continue_at(thread, runtime, pc) else { return 0 };
+    let Some(t1) = &thread.t1 else { return 0 };
+    t1.shared.jump().insert(pc, target.key.mode, target.host, &mut thread.block);
+    // An invalidation either sees the entry or is seen here.
+    if !target.valid.load(Ordering::SeqCst) {
+        t1.shared.jump().remove(pc, target.key.mode);
+    }
+    target.host
+}
+
+/// The host code for `pc` in the state's mode, if generated code may go on there directly.
+fn continue_at(thread: &mut Thread, runtime: &Runtime, pc: u64) -> Option<&'static Translation> {
+    let mode = thread.block.guest.mode;
+    if thread.block.poll.load(Ordering::Relaxed) != 0 || !float::matches(thread.guest(), &thread.block, mode) {
+        return None;
+    }
+    let found = thread.obtain(runtime, UnitKey { pc, mode }).ok()?;
+    matches!(found.body, Body::Host { .. }).then_some(found)
+}
+
+/// The thread a state belongs to, and its runtime.
+///
+/// # Safety
+/// `state` is that of the running thread, and nothing else uses the thread during the call.
+pub(super) unsafe fn owner<'a>(state: *mut ThreadState) -> (&'a mut Thread, &'a Runtime) {
+    // SAFETY: set by `Thread::new` to the box that contains the state; the translator outlives its threads.
+    unsafe {
+        let thread = (*state).owner.cast::<Thread>();
+        let jit: *const Jit = Arc::as_ptr(&(*thread).jit);
+        let runtime = (*jit).t1.as_ref().expect("generated code runs only with a runtime");
+        (&mut *thread, runtime)
+    }
+}

@@ -1,0 +1,91 @@
+//! Faults of generated code. Everything here runs in a signal handler: no locks, no allocation.
+
+use super::dispatch::Fault;
+use super::{Body, Runtime};
+use crate::event::MemFault;
+use crate::fault::SI_KERNEL;
+use crate::thread::Thread;
+use crate::thread_state::{ANCHOR, Leave};
+use crate::x64::HostRegs;
+
+/// Registers of a signal context in the order of their encodings.
+const ORDER: [libc::c_int; 16] = [
+    libc::REG_RAX,
+    libc::REG_RCX,
+    libc::REG_RDX,
+    libc::REG_RBX,
+    libc::REG_RSP,
+    libc::REG_RBP,
+    libc::REG_RSI,
+    libc::REG_RDI,
+    libc::REG_R8,
+    libc::REG_R9,
+    libc::REG_R10,
+    libc::REG_R11,
+    libc::REG_R12,
+    libc::REG_R13,
+    libc::REG_R14,
+    libc::REG_R15,
+];
+
+/// Handles a fault whose program counter is in generated code: an end of the return stack, or a guest memory access. In the
+/// latter case generated code leaves, with the guest state as before the guest instruction.
+pub(crate) fn handle(
+    thread: &mut Thread,
+    runtime: &Runtime,
+    signal: i32,
+    info: &libc::siginfo_t,
+    context: &mut libc::ucontext_t,
+) -> bool {
+    let pc = context.uc_mcontext.gregs[libc::REG_RIP as usize] as u64;
+    if !runtime.code.contains(&pc) {
+        return false;
+    }
+    let Some(t1) = &mut thread.t1 else { return false };
+    // SAFETY: a fault signal carries an address.
+    let addr = unsafe { info.si_addr() } as u64;
+    if signal == libc::SIGSEGV && info.si_code != SI_KERNEL && t1.returns.is_guard(addr) {
+        let gregs = &mut context.uc_mcontext.gregs;
+        gregs[libc::REG_RSP as usize] = t1.returns.reset() as i64;
+        if (runtime.stubs.enter..runtime.stubs.end).contains(&pc) {
+            // The scan of a missed return ran off the end: start it again from the new position.
+            gregs[libc::REG_RIP as usize] = runtime.stubs.return_miss as i64;
+        }
+        return true;
+    }
+    let Some(unit) = runtime.by_address.find(pc) else { return false };
+    let Body::Host { faults, .. } = &unit.body else { return false };
+    let regs = registers(context);
+    let offset = (pc - unit.host) as u32;
+    if faults.restore(thread.jit.guest, &runtime.conv, offset, &regs, &mut thread.block).is_none() {
+        return false;
+    }
+    let Some(t1) = &mut thread.t1 else { return false };
+    t1.fault = Some(if info.si_code == SI_KERNEL {
+        Fault::Unknown
+    } else {
+        let write = context.uc_mcontext.gregs[libc::REG_ERR as usize] & 2 != 0;
+        Fault::Known(MemFault { addr, write: Some(write), signal, code: info.si_code })
+    });
+    thread.block.exit_kind = Leave::Dispatcher as u32;
+    let state = &raw const thread.block as u64;
+    let gregs = &mut context.uc_mcontext.gregs;
+    gregs[libc::REG_RBP as usize] = (state + ANCHOR as u64) as i64;
+    gregs[libc::REG_RIP as usize] = runtime.stubs.leave_memory as i64;
+    true
+}
+
+/// Register values at the fault.
+fn registers(context: &libc::ucontext_t) -> HostRegs {
+    let gpr = ORDER.map(|name| context.uc_mcontext.gregs[name as usize] as u64);
+    let mut xmm = [0u128; 16];
+    // SAFETY: the kernel's signal frame has the legacy floating-point area.
+    if let Some(fp) = unsafe { context.uc_mcontext.fpregs.as_ref() } {
+        for (value, register) in xmm.iter_mut().zip(&fp._xmm) {
+            for (i, word) in register.element.iter().enumerate() {
+                *value |= u128::from(*word) << (32 * i);
+            }
+        }
+    }
+    HostRegs { gpr, xmm }
+}

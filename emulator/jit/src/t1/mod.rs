@@ -1,0 +1,340 @@
+//! Translations as host code: making, finding, linking and dropping them.
+//!
+//! # Who may do what
+//! * Looking up by key or by host address takes no lock.
+//! * Everything that changes a table, a link or code memory holds [`Runtime::writer`]. Lock order: gate, writer, registry of
+//!   threads, a thread's jump cache. No lock is held while the embedder is called or code is compiled.
+//! * A translation, once published, stays executable: a thread may be inside it, or have a landing pad of it on its return stack.
+//!   Invalidation takes it out of the tables and unlinks what leads to it. Memory is reclaimed only by
+//!   [`Runtime::flush`], with all threads out of generated code and their return stacks emptied.
+
+mod code_memory;
+mod dispatch;
+mod entries;
+mod fault;
+mod float;
+mod jump_cache;
+mod return_stack;
+mod table;
+mod thunk;
+mod world;
+
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::time::Instant;
+
+use ir::Guest;
+use ir::unit::{Unit, UnitKey};
+use rustc_hash::FxHashMap;
+use smallvec::SmallVec;
+
+use crate::form::{self, Formed};
+use crate::interp::PLAIN;
+use crate::jit::Jit;
+use crate::native::NativeFn;
+use crate::options::Stats;
+use crate::page_map::{PageMap, overlap};
+use crate::x64::stubs::{self, Stubs};
+use crate::x64::{CompileError, Compiled, Compiler, Convention, FaultTable, Features, Link};
+
+use code_memory::{CodeMemory, Full};
+use table::{AddressTable, KeyTable};
+
+pub(crate) use dispatch::Engine;
+pub(crate) use entries::ENTRIES;
+pub(crate) use fault::handle as handle_fault;
+use world::World;
+
+/// A unit, ready to be executed.
+pub(crate) struct Translation {
+    /// Identity; with [`PLAIN`] in the mode if a native function is known at the address and this is the guest's own code.
+    pub(crate) key: UnitKey,
+    /// Entry, 0 if there is no host code.
+    pub(crate) host: u64,
+    /// Bytes of host code.
+    pub(crate) host_len: u32,
+    /// Guest bytes it was made from.
+    pub(crate) guest_len: u32,
+    /// What to execute.
+    pub(crate) body: Body,
+    /// Not invalidated.
+    valid: AtomicBool,
+}
+
+/// What a translation consists of.
+pub(crate) enum Body {
+    /// Host code.
+    Host {
+        /// Its patchable jumps.
+        links: Box<[Link]>,
+        /// How to rebuild guest state at its memory accesses.
+        faults: FaultTable,
+    },
+    /// The code generator gave the unit back: it is interpreted.
+    Interp(Unit),
+    /// A host function instead of guest code.
+    Native(NativeFn),
+}
+
+/// Why there is no translation.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(crate) enum Miss {
+    /// Nothing executable at this address.
+    FetchFault(u64),
+    /// Code memory is full: all translations have to be dropped.
+    Full,
+}
+
+/// The translations of a process.
+pub(crate) struct Runtime {
+    conv: Convention,
+    features: Features,
+    stubs: Stubs,
+    code: std::ops::Range<u64>,
+    by_key: KeyTable,
+    by_address: AddressTable,
+    /// Counts invalidations: a unit formed under an older count may be stale.
+    generation: AtomicU64,
+    writer: Mutex<Writer>,
+    natives: thunk::Natives,
+    /// Threads that execute generated code.
+    world: World,
+}
+
+/// What changes, under the one lock.
+struct Writer {
+    memory: CodeMemory,
+    /// Bytes of code memory that the stubs take.
+    stubs_len: usize,
+    pages: PageMap<Ref>,
+    /// Links that lead to a translation, by its entry.
+    incoming: FxHashMap<u64, SmallVec<[Incoming; 2]>>,
+    /// Everything published since the last flush.
+    all: Vec<Ref>,
+}
+
+/// A translation, compared by identity.
+#[derive(Clone, Copy)]
+struct Ref(&'static Translation);
+
+impl PartialEq for Ref {
+    fn eq(&self, other: &Ref) -> bool {
+        std::ptr::eq(self.0, other.0)
+    }
+}
+
+/// A patched link: where, and where it led before.
+#[derive(Clone, Copy)]
+struct Incoming {
+    field: u64,
+    unlinked: u64,
+}
+
+impl Runtime {
+    pub(crate) fn new(guest: &'static Guest) -> Runtime {
+        let conv = Convention::new(guest);
+        let mut memory = CodeMemory::new();
+        let (code, stubs) = stubs::emit(guest, &conv, memory.base());
+        let at = memory.publish(&code, |_, _| {});
+        assert_eq!(at, Ok(memory.base()), "the stubs come first");
+        let (code, stubs_len) = (memory.range(), memory.used());
+        let writer =
+            Writer { memory, stubs_len, pages: PageMap::default(), incoming: FxHashMap::default(), all: Vec::new() };
+        Runtime {
+            conv,
+            features: Features::host(),
+            stubs,
+            code,
+            by_key: KeyTable::default(),
+            by_address: AddressTable::default(),
+            generation: AtomicU64::new(0),
+            writer: Mutex::new(writer),
+            natives: thunk::Natives::default(),
+            world: World::default(),
+        }
+    }
+
+    fn lock(&self) -> MutexGuard<'_, Writer> {
+        self.writer.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// A compiler for one thread.
+    fn compiler(&self, guest: &'static Guest) -> Compiler {
+        Compiler::new(guest, self.conv.clone(), self.features)
+    }
+
+    /// The translation of `key`, made if there is none.
+    fn obtain(&self, jit: &Jit, compiler: &mut Compiler, key: UnitKey) -> Result<&'static Translation, Miss> {
+        if let Some(found) = self.by_key.find(key) {
+            return Ok(found);
+        }
+        loop {
+            let generation = self.generation.load(Ordering::Acquire);
+            let source = self.make(jit, compiler, key)?;
+            let mut writer = self.lock();
+            // Guest code that changed while it was read must not be kept.
+            if self.generation.load(Ordering::Acquire) != generation {
+                continue;
+            }
+            // Another thread may have been faster.
+            if let Some(found) = self.by_key.find(key) {
+                return Ok(found);
+            }
+            return self.publish(jit, &mut writer, key, source).map_err(|Full| Miss::Full);
+        }
+    }
+
+    /// Forms and compiles. Takes no lock.
+    fn make<'c>(&self, jit: &Jit, compiler: &'c mut Compiler, key: UnitKey) -> Result<Source<'c>, Miss> {
+        if key.mode & PLAIN == 0
+            && let Some(function) = jit.hooks.intercept(key.pc)
+        {
+            let thunk = self.natives.unit(jit.guest, key, &function);
+            if thunk.is_some_and(|unit| compiler.compile(&unit).is_ok()) {
+                return Ok(Source::Host { compiled: compiler.output(), guest_len: NATIVE_LEN });
+            }
+            return Ok(Source::Native(function));
+        }
+        let since = Instant::now();
+        let mut limit = form::MAX_INSNS;
+        loop {
+            let plain = UnitKey { mode: key.mode & !PLAIN, ..key };
+            let known = |next| self.by_key.find(next).is_some();
+            let (unit, insns) = match form::form(jit.guest, &*jit.hooks, plain, limit, known) {
+                Formed::Unit { unit, insns } => (unit, insns),
+                Formed::FetchFault { addr } => return Err(Miss::FetchFault(addr)),
+            };
+            match compiler.compile(&unit) {
+                Ok(_) => {
+                    jit.count_unit(&unit, insns, since);
+                    return Ok(Source::Host { compiled: compiler.output(), guest_len: unit.guest_len });
+                }
+                Err(CompileError::TooManyLive) if insns > 1 => limit = insns / 2,
+                Err(_) => {
+                    jit.count_unit(&unit, insns, since);
+                    return Ok(Source::Interp(unit));
+                }
+            }
+        }
+    }
+
+    fn publish(
+        &self,
+        jit: &Jit,
+        writer: &mut Writer,
+        key: UnitKey,
+        source: Source<'_>,
+    ) -> Result<&'static Translation, Full> {
+        let (host, host_len, guest_len, body) = match source {
+            Source::Host { compiled, guest_len } => {
+                let relocate = |copy: &mut [u8], base| compiled.relocate(copy, base, &self.stubs);
+                let host = writer.memory.publish(&compiled.code, relocate)?;
+                let body = Body::Host { links: compiled.links.as_slice().into(), faults: compiled.faults.clone() };
+                (host, compiled.code.len() as u32, guest_len, body)
+            }
+            Source::Interp(unit) => (0, 0, unit.guest_len, Body::Interp(unit)),
+            Source::Native(function) => (0, 0, NATIVE_LEN, Body::Native(function)),
+        };
+        let translation = Translation { key, host, host_len, guest_len, body, valid: AtomicBool::new(true) };
+        let translation: &'static Translation = Box::leak(Box::new(translation));
+        writer.all.push(Ref(translation));
+        if host != 0 && !self.by_address.push(translation) {
+            return Err(Full);
+        }
+        writer.pages.insert(key.pc, guest_len, Ref(translation));
+        self.by_key.insert(translation);
+        Stats::add(&jit.stats.code_bytes, host_len.into());
+        Ok(translation)
+    }
+
+    /// The link whose unlinked code is at `site`, with the translation it is in.
+    fn link_at(&self, site: u64) -> Option<(&'static Translation, &'static Link)> {
+        let from = self.by_address.find(site)?;
+        let Body::Host { links, .. } = &from.body else { return None };
+        let link = links.iter().find(|link| from.host + u64::from(link.stub) == site)?;
+        Some((from, link))
+    }
+
+    /// Makes the link `link` of `from` lead to `target`, unless `target` has become stale.
+    fn link(&self, from: &Translation, link: &Link, target: &Translation) {
+        let mut writer = self.lock();
+        if target.valid.load(Ordering::Relaxed) && target.host != 0 {
+            let field = from.host + u64::from(link.at);
+            writer.memory.patch(field, target.host);
+            let unlinked = from.host + u64::from(link.stub);
+            writer.incoming.entry(target.host).or_default().push(Incoming { field, unlinked });
+        }
+    }
+
+    /// Drops translations with guest bytes in the range.
+    pub(crate) fn invalidate(&self, jit: &Jit, start: u64, len: u64) {
+        let mut writer = self.lock();
+        self.generation.fetch_add(1, Ordering::AcqRel);
+        let mut gone = writer.pages.on_pages_of(start, len);
+        gone.retain(|Ref(t)| {
+            overlap(t.key.pc, t.guest_len.into(), start, len) && t.valid.swap(false, Ordering::SeqCst)
+        });
+        for Ref(translation) in &gone {
+            self.by_key.remove(translation);
+            writer.pages.remove(translation.key.pc, translation.guest_len, Ref(translation));
+            for incoming in writer.incoming.remove(&translation.host).unwrap_or_default() {
+                writer.memory.patch(incoming.field, incoming.unlinked);
+            }
+        }
+        if !gone.is_empty() {
+            self.world.forget(&gone.iter().map(|Ref(t)| t.key).collect::<Vec<_>>());
+            Stats::add(&jit.stats.invalidated, gone.len() as u64);
+        }
+    }
+
+    /// Drops everything and reuses the memory. The caller is not in generated code and holds no translation.
+    pub(crate) fn flush(&self, jit: &Jit) {
+        let stopped = self.world.stop();
+        let mut writer = self.lock();
+        self.generation.fetch_add(1, Ordering::AcqRel);
+        self.by_key.clear();
+        self.by_address.clear();
+        writer.pages.clear();
+        writer.incoming.clear();
+        for Ref(translation) in std::mem::take(&mut writer.all) {
+            // SAFETY: leaked by `publish`; no table refers to it any more and no thread is where it could hold one.
+            drop(unsafe { Box::from_raw(std::ptr::from_ref(translation).cast_mut()) });
+        }
+        let stubs_len = writer.stubs_len;
+        writer.memory.reset(stubs_len);
+        Stats::add(&jit.stats.flushes, 1);
+        drop(writer);
+        drop(stopped);
+    }
+
+    /// Held across `fork`: all locks, in their order.
+    pub(crate) fn freeze(&self) -> Frozen<'_> {
+        let gate = self.world.close_gate();
+        let writer = self.lock();
+        Frozen { registry: self.world.registry(), _writer: writer, _gate: gate }
+    }
+}
+
+/// The runtime's locks, held across `fork`.
+pub(crate) struct Frozen<'a> {
+    registry: world::Registry<'a>,
+    _writer: MutexGuard<'a, Writer>,
+    _gate: MutexGuard<'a, ()>,
+}
+
+impl Frozen<'_> {
+    /// In the child: only the calling thread exists.
+    pub(crate) fn in_child(&mut self) {
+        self.registry.keep_caller();
+    }
+}
+
+/// Guest bytes whose change ends the replacement of a function: those of any first instruction.
+const NATIVE_LEN: u32 = 1;
+
+/// A translation before it is published.
+enum Source<'c> {
+    Host { compiled: &'c Compiled, guest_len: u32 },
+    Interp(Unit),
+    Native(NativeFn),
+}

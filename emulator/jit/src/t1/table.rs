@@ -1,0 +1,290 @@
+//! Look-up of translations: by key without locks, by host address without locks and from signal handlers.
+
+use std::sync::atomic::{AtomicPtr, AtomicUsize, Ordering};
+
+use ir::unit::UnitKey;
+
+use super::Translation;
+
+/// Translations by key. Readers take no lock; there is one writer at a time, which is the caller's to see to.
+///
+/// Open addressing with linear probing. A slot is null (never used), [`removed`], or a translation. Translations live until
+/// no thread can have come across them ([`super::Runtime`] frees them only with all threads stopped).
+pub(crate) struct KeyTable {
+    slots: AtomicPtr<Slots>,
+    /// Slots that are not null, writer only.
+    used: AtomicUsize,
+}
+
+struct Slots {
+    slots: Box<[AtomicPtr<Translation>]>,
+    /// The array this one replaced: readers may still be looking at it, so it lives until [`KeyTable::clear`].
+    previous: *mut Slots,
+}
+
+const FIRST_SLOTS: usize = 4096;
+
+/// Marks a slot whose translation is gone: probing goes on behind it.
+fn removed() -> *mut Translation {
+    std::ptr::without_provenance_mut(1)
+}
+
+fn hash(key: UnitKey) -> usize {
+    let x = (key.pc ^ u64::from(key.mode) << 40).wrapping_mul(0x9e37_79b9_7f4a_7c15);
+    (x >> 20) as usize
+}
+
+impl Slots {
+    fn new(n: usize, previous: *mut Slots) -> *mut Slots {
+        let slots = (0..n).map(|_| AtomicPtr::default()).collect();
+        Box::into_raw(Box::new(Slots { slots, previous }))
+    }
+
+    /// The slots a key may be in, in order.
+    fn probe(&self, key: UnitKey) -> impl Iterator<Item = &AtomicPtr<Translation>> {
+        let mask = self.slots.len() - 1;
+        let start = hash(key);
+        (0..self.slots.len()).map(move |i| &self.slots[start.wrapping_add(i) & mask])
+    }
+
+    /// Fills the first free slot; true if that was a null one.
+    fn insert(&self, translation: *mut Translation, key: UnitKey) -> bool {
+        for slot in self.probe(key) {
+            let old = slot.load(Ordering::Relaxed);
+            if old.is_null() || old == removed() {
+                slot.store(translation, Ordering::Release);
+                return old.is_null();
+            }
+        }
+        unreachable!("the table is never full");
+    }
+}
+
+impl Default for KeyTable {
+    fn default() -> KeyTable {
+        let slots = AtomicPtr::new(Slots::new(FIRST_SLOTS, std::ptr::null_mut()));
+        KeyTable { slots, used: AtomicUsize::new(0) }
+    }
+}
+
+impl KeyTable {
+    fn current(&self) -> &Slots {
+        // SAFETY: never null, and arrays live until `clear`, which runs with no reader.
+        unsafe { &*self.slots.load(Ordering::Acquire) }
+    }
+
+    /// The translation of a key.
+    pub(crate) fn find(&self, key: UnitKey) -> Option<&'static Translation> {
+        for slot in self.current().probe(key) {
+            let found = slot.load(Ordering::Acquire);
+            if found.is_null() {
+                return None;
+            }
+            if found == removed() {
+                continue;
+            }
+            // SAFETY: see the type: a translation found in the table outlives the finder's use of it.
+            let found: &'static Translation = unsafe { &*found };
+            if found.key == key {
+                return Some(found);
+            }
+        }
+        None
+    }
+
+    /// Adds a translation whose key has none. Writer.
+    pub(crate) fn insert(&self, translation: &'static Translation) {
+        let used = self.used.load(Ordering::Relaxed);
+        if used * 2 >= self.current().slots.len() {
+            self.grow();
+        }
+        if self.current().insert(std::ptr::from_ref(translation).cast_mut(), translation.key) {
+            self.used.fetch_add(1, Ordering::Relaxed);
+        }
+    }
+
+    fn grow(&self) {
+        let old = self.slots.load(Ordering::Relaxed);
+        // SAFETY: arrays live until `clear`.
+        let live = unsafe { &(*old).slots }.iter().map(|s| s.load(Ordering::Relaxed));
+        let live: Vec<_> = live.filter(|&p| !p.is_null() && p != removed()).collect();
+        let new = Slots::new((live.len() * 4).next_power_of_two().max(FIRST_SLOTS), old);
+        for &translation in &live {
+            // SAFETY: as in `find`; the new array is not shared yet.
+            unsafe { (*new).insert(translation, (*translation).key) };
+        }
+        self.used.store(live.len(), Ordering::Relaxed);
+        self.slots.store(new, Ordering::Release);
+    }
+
+    /// Removes a translation. Writer.
+    pub(crate) fn remove(&self, translation: &Translation) {
+        let gone = std::ptr::from_ref(translation).cast_mut();
+        for slot in self.current().probe(translation.key) {
+            let found = slot.load(Ordering::Relaxed);
+            if found == gone {
+                slot.store(removed(), Ordering::Release);
+                return;
+            }
+            if found.is_null() {
+                return;
+            }
+        }
+    }
+
+    /// Removes everything and frees outgrown arrays. Writer, with no reader at work.
+    pub(crate) fn clear(&self) {
+        let mut slots = self.slots.swap(Slots::new(FIRST_SLOTS, std::ptr::null_mut()), Ordering::AcqRel);
+        self.used.store(0, Ordering::Relaxed);
+        while !slots.is_null() {
+            // SAFETY: made by `Slots::new`; the chain is walked once, and no reader is at work.
+            slots = unsafe { Box::from_raw(slots) }.previous;
+        }
+    }
+}
+
+impl Drop for KeyTable {
+    fn drop(&mut self) {
+        self.clear();
+        // SAFETY: the array `clear` has just made.
+        drop(unsafe { Box::from_raw(self.slots.load(Ordering::Relaxed)) });
+    }
+}
+
+/// Translations in the order of their host addresses: appended to by one writer, searched by anyone, signal handlers too.
+pub(crate) struct AddressTable {
+    chunks: Box<[AtomicPtr<Chunk>]>,
+    len: AtomicUsize,
+}
+
+const CHUNK: usize = 1024;
+/// 4 million translations: more than fit the code memory.
+const CHUNKS: usize = 4096;
+
+type Chunk = [AtomicPtr<Translation>; CHUNK];
+
+impl Default for AddressTable {
+    fn default() -> AddressTable {
+        AddressTable { chunks: (0..CHUNKS).map(|_| AtomicPtr::default()).collect(), len: AtomicUsize::new(0) }
+    }
+}
+
+impl AddressTable {
+    /// Appends a translation behind all others. False if there is no room. Writer.
+    pub(crate) fn push(&self, translation: &'static Translation) -> bool {
+        let len = self.len.load(Ordering::Relaxed);
+        let Some(chunk) = self.chunks.get(len / CHUNK) else { return false };
+        if chunk.load(Ordering::Relaxed).is_null() {
+            let new: Box<Chunk> = Box::new([const { AtomicPtr::new(std::ptr::null_mut()) }; CHUNK]);
+            chunk.store(Box::into_raw(new), Ordering::Release);
+        }
+        // SAFETY: made above or before, and never freed while `self` lives.
+        let chunk = unsafe { &*chunk.load(Ordering::Relaxed) };
+        chunk[len % CHUNK].store(std::ptr::from_ref(translation).cast_mut(), Ordering::Release);
+        self.len.store(len + 1, Ordering::Release);
+        true
+    }
+
+    fn get(&self, index: usize) -> &'static Translation {
+        // SAFETY: `index` is below `len`: chunk and entry were published before `len` was.
+        unsafe { &*(*self.chunks[index / CHUNK].load(Ordering::Acquire))[index % CHUNK].load(Ordering::Acquire) }
+    }
+
+    /// The translation whose host code contains `address`. Async-signal-safe.
+    pub(crate) fn find(&self, address: u64) -> Option<&'static Translation> {
+        let (mut low, mut high) = (0, self.len.load(Ordering::Acquire));
+        while low < high {
+            let middle = low.midpoint(high);
+            if self.get(middle).host <= address { low = middle + 1 } else { high = middle }
+        }
+        let candidate = self.get(low.checked_sub(1)?);
+        (address - candidate.host < u64::from(candidate.host_len)).then_some(candidate)
+    }
+
+    /// Forgets everything. Writer, with no reader at work.
+    pub(crate) fn clear(&self) {
+        self.len.store(0, Ordering::Release);
+    }
+}
+
+impl Drop for AddressTable {
+    fn drop(&mut self) {
+        for chunk in &self.chunks {
+            let chunk = chunk.load(Ordering::Relaxed);
+            if !chunk.is_null() {
+                // SAFETY: made in `push`.
+                drop(unsafe { Box::from_raw(chunk) });
+            }
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::atomic::AtomicBool;
+
+    use super::*;
+    use crate::t1::Body;
+
+    fn translation(pc: u64, host: u64) -> &'static Translation {
+        let body = Body::Interp(ir::Unit::default());
+        let valid = AtomicBool::new(true);
+        Box::leak(Box::new(Translation { key: key(pc), host, host_len: 16, guest_len: 4, body, valid }))
+    }
+
+    fn key(pc: u64) -> UnitKey {
+        UnitKey { pc, mode: 3 }
+    }
+
+    #[test]
+    fn keys_are_found_until_removed_through_growth() {
+        let table = KeyTable::default();
+        let all: Vec<_> = (0..20_000u64).map(|i| translation(i * 4, 0)).collect();
+        for t in &all {
+            assert!(table.find(t.key).is_none());
+            table.insert(t);
+        }
+        for t in all.iter().step_by(3) {
+            table.remove(t);
+        }
+        for (i, t) in all.iter().enumerate() {
+            let found = table.find(t.key).map(std::ptr::from_ref);
+            assert_eq!(found, (i % 3 != 0).then_some(std::ptr::from_ref(*t)));
+        }
+        assert!(table.find(UnitKey { pc: 4, mode: 0 }).is_none());
+        table.clear();
+        assert!(table.find(all[1].key).is_none());
+    }
+
+    #[test]
+    fn readers_see_every_unit_while_one_writer_works() {
+        let table = KeyTable::default();
+        let kept = translation(0x1000, 0);
+        table.insert(kept);
+        std::thread::scope(|scope| {
+            let readers: Vec<_> =
+                (0..2).map(|_| scope.spawn(|| (0..200_000).all(|_| table.find(kept.key).is_some()))).collect();
+            for i in 0..30_000u64 {
+                let t = translation(0x10_0000 + i * 2, 0);
+                table.insert(t);
+                if i % 2 == 0 {
+                    table.remove(t);
+                }
+            }
+            assert!(readers.into_iter().all(|r| r.join().unwrap()));
+        });
+    }
+
+    #[test]
+    fn addresses_are_found_by_what_contains_them() {
+        let table = AddressTable::default();
+        assert!(table.find(0x1000).is_none());
+        for i in 0..3000 {
+            assert!(table.push(translation(i, 0x1000 + i * 32)));
+        }
+        assert!(table.find(0xfff).is_none());
+        assert_eq!(table.find(0x1000).unwrap().key.pc, 0);
+        assert_eq!(table.find(0x1000 + 2999 * 32 + 15).unwrap().key.pc, 2999);
+        assert!(table.find(0x1000 + 7 * 32 + 16).is_none(), "between two units");
+    }
+}

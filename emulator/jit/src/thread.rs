@@ -1,0 +1,191 @@
+//! A guest thread's execution.
+
+use std::cell::Cell;
+use std::mem::offset_of;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU32, AtomicU64, Ordering};
+
+use ir::unit::UnitKey;
+use ir::{Guest, GuestState};
+
+use crate::event::Event;
+use crate::interp::{self, Code, Lookup, Next, PLAIN};
+use crate::jit::Jit;
+use crate::native::{self, NativeFn};
+use crate::t1;
+use crate::thread_state::ThreadState;
+
+/// Executes one guest thread. It may move between host threads, but runs on one at a time.
+pub struct Thread {
+    pub(crate) block: ThreadState,
+    pub(crate) jit: Arc<Jit>,
+    pub(crate) t1: Option<t1::Engine>,
+    units: interp::ThreadCache,
+    /// Frame of the native call under way, 0 if none; see [`native::call`].
+    native_frame: AtomicU64,
+    /// The native function at this address faulted: the guest's own code is executed once.
+    plain_at: Option<u64>,
+}
+
+thread_local! {
+    /// The guest thread this host thread runs.
+    static CURRENT: Cell<*mut Thread> = const { Cell::new(std::ptr::null_mut()) };
+}
+
+/// The guest thread that the calling host thread runs; null outside of [`Thread::run`]. Async-signal-safe.
+pub(crate) fn current() -> *mut Thread {
+    CURRENT.get()
+}
+
+impl Thread {
+    /// A thread with fresh state.
+    #[must_use]
+    pub fn new(jit: Arc<Jit>) -> Box<Thread> {
+        let mut thread = Box::new(Thread {
+            block: ThreadState::new(jit.guest, t1::ENTRIES),
+            jit: jit.clone(),
+            t1: None,
+            units: interp::ThreadCache::default(),
+            native_frame: AtomicU64::new(0),
+            plain_at: None,
+        });
+        thread.block.owner = (&raw mut *thread).cast();
+        thread.t1 = jit.t1.as_ref().map(|runtime| t1::Engine::new(&jit, runtime, &mut thread.block));
+        thread
+    }
+
+    /// Architectural state: complete whenever [`Thread::run`] is not executing.
+    pub fn state(&mut self) -> &mut GuestState {
+        &mut self.block.guest
+    }
+
+    /// The translator it belongs to.
+    #[must_use]
+    pub fn jit(&self) -> &Arc<Jit> {
+        &self.jit
+    }
+
+    pub(crate) fn guest(&self) -> &'static Guest {
+        self.jit.guest
+    }
+
+    /// Non-zero makes [`Thread::run`] return [`Event::Interrupted`] soon, which clears it. May be set by any thread and by
+    /// signal handlers; valid as long as the thread.
+    #[must_use]
+    pub fn poll_flag(&self) -> *const AtomicU32 {
+        &raw const self.block.poll
+    }
+
+    /// Runs guest code from `state().pc` until something is to be done for it.
+    pub fn run(&mut self) -> Event {
+        let jit = self.jit.clone();
+        let outer = CURRENT.replace(self);
+        let event = match &jit.t1 {
+            Some(runtime) => self.run_translated(runtime),
+            None => self.run_interpreted(&jit),
+        };
+        CURRENT.set(outer);
+        event
+    }
+
+    fn run_interpreted(&mut self, jit: &Jit) -> Event {
+        loop {
+            if let Some(event) = self.interrupted() {
+                return event;
+            }
+            let key = self.take_key();
+            let code = match self.units.lookup(jit, key) {
+                Lookup::Found(code) => code,
+                Lookup::FetchFault(addr) => return Event::FetchFault { addr },
+            };
+            let event = match &*code {
+                Code::Native(function) => {
+                    self.call_native(function);
+                    None
+                }
+                Code::Unit(unit) => {
+                    let next = interp::execute(jit.guest, unit, &mut self.block.guest);
+                    self.follow(next)
+                }
+            };
+            if let Some(event) = event {
+                return event;
+            }
+        }
+    }
+
+    /// The event for a set poll flag, which is cleared.
+    pub(crate) fn interrupted(&mut self) -> Option<Event> {
+        if self.block.poll.load(Ordering::Relaxed) == 0 {
+            return None;
+        }
+        self.block.poll.store(0, Ordering::SeqCst);
+        Some(Event::Interrupted)
+    }
+
+    /// What to execute next, by the state.
+    pub(crate) fn take_key(&mut self) -> UnitKey {
+        let GuestState { pc, mode, .. } = self.block.guest;
+        let plain = if self.plain_at.take() == Some(pc) { PLAIN } else { 0 };
+        if self.jit.options.trace_entry {
+            eprintln!("unit {pc:#x} mode {mode:#x}");
+        }
+        UnitKey { pc, mode: mode | plain }
+    }
+
+    /// Acts on the end of an interpreted unit.
+    pub(crate) fn follow(&mut self, next: Next) -> Option<Event> {
+        match next {
+            Next::Continue => None,
+            Next::Event(event) => Some(event),
+            Next::Flush { len: 0, .. } => {
+                self.jit.invalidate_all();
+                None
+            }
+            Next::Flush { addr, len } => {
+                self.jit.invalidate(addr, len.into());
+                None
+            }
+        }
+    }
+
+    /// Calls the host function at `state.pc` and returns from it, or arranges for the guest's own code to run.
+    pub(crate) fn call_native(&mut self, function: &NativeFn) {
+        let frame = &self.native_frame;
+        if !native::call(function, self.jit.guest, &mut self.block.guest, frame, &self.jit.natives) {
+            self.plain_at = Some(self.block.guest.pc);
+        }
+    }
+
+    /// Where the frame of a native call under way is kept.
+    pub(crate) fn native_frame(&self) -> &AtomicU64 {
+        &self.native_frame
+    }
+
+    /// The next execution at `pc` is of the guest's own code.
+    pub(crate) fn run_plain_at(&mut self, pc: u64) {
+        self.plain_at = Some(pc);
+    }
+
+    /// Makes the native call under way, if any, return as faulted. Async-signal-safe.
+    pub(crate) fn abandon_native(&self, context: &mut libc::ucontext_t) -> bool {
+        let frame = self.native_frame.load(Ordering::Relaxed);
+        if frame != 0 {
+            native::abandon(frame, context);
+        }
+        frame != 0
+    }
+}
+
+impl Drop for Thread {
+    fn drop(&mut self) {
+        if let (Some(t1), Some(runtime)) = (&self.t1, &self.jit.t1) {
+            t1.detach(runtime);
+        }
+    }
+}
+
+// SAFETY: nothing in it is tied to the host thread that made it; raw pointers refer to memory the thread owns.
+unsafe impl Send for Thread {}
+
+const _: () = assert!(offset_of!(Thread, block) % 64 == 0);
