@@ -167,6 +167,21 @@ impl Thread {
         self.plain_at = Some(pc);
     }
 
+    /// Calls `function` for the guest function that was entered just now, whose reserved instruction is at `state.pc`, and
+    /// returns from it. False if it faulted: the guest state has not changed then.
+    pub fn call_host(&mut self, function: &NativeFn) -> bool {
+        let outer = CURRENT.replace(self);
+        let frame = &self.native_frame;
+        let done = native::call(function, self.jit.guest, &mut self.block.guest, frame, &self.jit.natives);
+        CURRENT.set(outer);
+        done
+    }
+
+    /// What is at `state.pc` is executed once as the guest's own code, whatever [`crate::Hooks::intercept`] says of it.
+    pub fn run_plain(&mut self) {
+        self.plain_at = Some(self.block.guest.pc);
+    }
+
     /// Makes the native call under way, if any, return as faulted. Async-signal-safe.
     pub(crate) fn abandon_native(&self, context: &mut libc::ucontext_t) -> bool {
         let frame = self.native_frame.load(Ordering::Relaxed);

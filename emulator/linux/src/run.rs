@@ -57,13 +57,13 @@ impl ThreadCtx {
         let Some(function) = crate::bypass::by_name(self.process, name) else {
             return self.raise_fault(&Info::fault(libc::SIGILL, code::ILL_ILLOPC, pc));
         };
-        if self.jit.call_native(&crate::bypass::native_fn(function)) {
+        if self.jit.call_host(&crate::bypass::native_fn(function)) {
             return;
         }
         match crate::bypass::translated(self.process, function) {
             Some(own) => {
                 self.jit.state().pc = own;
-                self.jit.run_next_plain();
+                self.jit.run_plain();
             }
             None => self.raise_fault(&Info::fault(libc::SIGSEGV, code::SEGV_MAPERR, 0)),
         }
