@@ -4,7 +4,36 @@
 
 pub mod abi;
 pub mod diag;
+pub mod emit;
+pub mod hir;
+pub mod model;
 pub mod native;
 pub mod ops;
 pub mod pattern;
+pub mod sema;
 pub mod syntax;
+pub mod text;
+
+use diag::{Diagnostics, SourceMap};
+use model::Model;
+use std::path::Path;
+
+/// A specification that was read and checked.
+pub struct Compiled {
+    /// One model per instance; incomplete if there are errors.
+    pub models: Vec<Model>,
+    /// What is wrong with it.
+    pub diagnostics: Diagnostics,
+    /// The files that were read.
+    pub sources: SourceMap,
+}
+
+/// Read and check all `*.isa` files of a folder.
+pub fn compile(dir: &Path) -> anyhow::Result<Compiled> {
+    let (spec, mut diagnostics, sources) = syntax::parse_dir(dir)?;
+    let models = match diagnostics.has_errors() {
+        true => Vec::new(),
+        false => sema::check(&spec, &sources, &mut diagnostics),
+    };
+    Ok(Compiled { models, diagnostics, sources })
+}

@@ -1,0 +1,232 @@
+//! Translate-time expressions as Rust: integers and enum values are `i128`, truth values `bool`.
+//!
+//! The text expects `word`, `mode`, `pc`, `pc_next`, `at` in scope as far as the expression mentions them.
+
+use super::names::{self, rust_name};
+use super::needs::NeedsTable;
+use crate::hir::{Block, BuiltinEnum, EnumTy, Expr, ExprKind, Locals, StaticFn, StmtKind, Ty};
+use crate::model::{Field, Model};
+use crate::syntax::ast::{BinOp, UnOp};
+
+/// A field of the instruction word.
+pub(super) fn field(f: &Field) -> String {
+    let piece = |p: &crate::pattern::Piece| {
+        let bits = format!("rt::field(word, {}, {})", p.at, p.width);
+        if p.lo == 0 { bits } else { format!("{bits} << {}", p.lo) }
+    };
+    let raw = f.pieces.iter().map(piece).collect::<Vec<_>>().join(" | ");
+    match f.signed {
+        Some(width) => format!("rt::sign({raw}, {width})"),
+        None => raw,
+    }
+}
+
+/// Writer of translate-time expressions over one set of variables.
+pub(crate) struct Static<'m> {
+    model: &'m Model,
+    table: &'m NeedsTable,
+    pub(crate) names: Vec<String>,
+}
+
+impl<'m> Static<'m> {
+    pub(crate) fn new(model: &'m Model, table: &'m NeedsTable, locals: &Locals) -> Static<'m> {
+        Static { model, table, names: names::variables(locals) }
+    }
+
+    /// The expression, to stand alone.
+    pub(crate) fn expr(&self, e: &Expr) -> String {
+        match &e.kind {
+            ExprKind::Int(v) => v.to_string(),
+            ExprKind::Bool(b) => b.to_string(),
+            ExprKind::EnumValue(v) => self.enum_value(&e.ty, *v),
+            ExprKind::Var(v) => names::variable(&self.names, *v).to_string(),
+            ExprKind::Pc => "pc".into(),
+            ExprKind::PcNext => "pc_next".into(),
+            ExprKind::Context(id) => {
+                let c = &self.model.contexts[id.0 as usize];
+                format!("rt::field(mode, {}, {})", c.lo, c.width)
+            }
+            ExprKind::Const(id) => rust_name(&self.model.constant(*id).name),
+            ExprKind::List(items) => format!("[{}]", self.list(items)),
+            ExprKind::Element(list, i) => format!("rt::element(&{}, {})", self.atom(list), self.expr(i)),
+            ExprKind::Unary(UnOp::Neg, a) => format!("-{}", self.atom(a)),
+            ExprKind::Unary(_, a) if matches!(a.ty, Ty::Bool) => format!("!{}", self.atom(a)),
+            ExprKind::Unary(UnOp::Not, a) => format!("i128::from({} == 0)", self.atom(a)),
+            ExprKind::Unary(_, a) => format!("!{}", self.atom(a)),
+            ExprKind::Binary(op, a, b) => self.binary(*op, a, b),
+            ExprKind::In(a, set) => self.member(a, set),
+            ExprKind::Static(f, args) => self.static_fn(*f, args),
+            ExprKind::Convert(a) => self.expr(a),
+            ExprKind::Call(id, args) => {
+                let needs = self.table.func(*id);
+                let mut all = Vec::new();
+                if needs.mode {
+                    all.push("mode".to_string());
+                }
+                if needs.pc {
+                    all.extend(["pc".to_string(), "pc_next".to_string()]);
+                }
+                all.extend(args.iter().map(|a| self.expr(a)));
+                format!("fn_{}({})", self.model.fns[id.0 as usize].name, all.join(", "))
+            }
+            ExprKind::If(c, a, b) => format!("if {} {} else {}", self.expr(c), self.block(a), self.block(b)),
+            ExprKind::Match(v, arms) => {
+                let last = arms.len().saturating_sub(1);
+                let arm = |(i, a): (usize, &crate::hir::Arm)| {
+                    format!("{} => {}", self.pattern(&a.values, i == last), self.inner(&a.body))
+                };
+                let arms: Vec<String> = arms.iter().enumerate().map(arm).collect();
+                format!("match {} {{ {} }}", self.expr(v), arms.join(", "))
+            }
+            ExprKind::Block(b) => self.block(b),
+            _ => "compile_error!(\"not a translate-time expression\")".into(),
+        }
+    }
+
+    /// The expression, to stand as an operand.
+    pub(crate) fn atom(&self, e: &Expr) -> String {
+        let text = self.expr(e);
+        let simple = match &e.kind {
+            ExprKind::Int(v) => *v >= 0,
+            ExprKind::Convert(a) => return self.atom(a),
+            ExprKind::Binary(..) | ExprKind::If(..) | ExprKind::Match(..) | ExprKind::Unary(..) | ExprKind::In(..) => false,
+            _ => true,
+        };
+        if simple { text } else { format!("({text})") }
+    }
+
+    /// A value of type `u32`: a width, a shift amount.
+    pub(crate) fn u32(&self, e: &Expr) -> String {
+        match &e.kind {
+            ExprKind::Int(v) => v.to_string(),
+            _ => format!("{} as u32", self.atom(e)),
+        }
+    }
+
+    /// The left side of a `match` arm; the last one takes everything left.
+    pub(crate) fn pattern(&self, values: &[Expr], last: bool) -> String {
+        if last || values.is_empty() {
+            return "_".into();
+        }
+        values.iter().map(|v| self.expr(v)).collect::<Vec<_>>().join(" | ")
+    }
+
+    fn list(&self, items: &[Expr]) -> String {
+        items.iter().map(|i| self.expr(i)).collect::<Vec<_>>().join(", ")
+    }
+
+    fn block(&self, b: &Block) -> String {
+        format!("{{ {} }}", self.inner(b))
+    }
+
+    fn inner(&self, b: &Block) -> String {
+        let mut text = String::new();
+        for s in &b.stmts {
+            if let StmtKind::Let(vars, e) = &s.kind {
+                text.push_str(&format!("let {} = {}; ", names::variable(&self.names, vars[0]), self.expr(e)));
+            }
+        }
+        let tail = b.tail.as_ref().map_or_else(|| "0".to_string(), |t| self.expr(t));
+        if text.is_empty() { tail } else { format!("{{ {text}{tail} }}") }
+    }
+
+    fn enum_value(&self, ty: &Ty, v: i128) -> String {
+        match ty {
+            Ty::Enum(EnumTy::User(id)) => {
+                let e = &self.model.enums[id.0 as usize];
+                match e.values.iter().find(|x| x.value == v) {
+                    Some(x) => format!("{}::{}", e.name, rust_name(&x.name)),
+                    None => v.to_string(),
+                }
+            }
+            Ty::Enum(EnumTy::Builtin(b)) => builtin_value(*b, v),
+            _ => v.to_string(),
+        }
+    }
+
+    fn binary(&self, op: BinOp, a: &Expr, b: &Expr) -> String {
+        let literal = match b.kind {
+            ExprKind::Int(v) => Some(v),
+            _ => None,
+        };
+        let call = |f: &str| format!("rt::{f}({}, {})", self.expr(a), self.expr(b));
+        let sign = match op {
+            BinOp::LogOr => "||",
+            BinOp::LogAnd => "&&",
+            BinOp::Or => "|",
+            BinOp::Xor => "^",
+            BinOp::And => "&",
+            BinOp::Eq => "==",
+            BinOp::Ne => "!=",
+            BinOp::Lt => "<",
+            BinOp::Le => "<=",
+            BinOp::Gt => ">",
+            BinOp::Ge => ">=",
+            BinOp::Add => "+",
+            BinOp::Sub => "-",
+            BinOp::Mul => "*",
+            BinOp::Shl if literal.is_some_and(|v| (0..64).contains(&v)) => "<<",
+            BinOp::Shr if literal.is_some_and(|v| (0..128).contains(&v)) => ">>",
+            BinOp::Shl => return call("shl"),
+            BinOp::Shr => return call("shr"),
+            BinOp::Div => return call("div"),
+            BinOp::Rem => return call("rem"),
+            _ => return "compile_error!(\"not a translate-time operator\")".into(),
+        };
+        format!("{} {sign} {}", self.atom(a), self.atom(b))
+    }
+
+    fn member(&self, a: &Expr, set: &[(Expr, Option<Expr>)]) -> String {
+        if set.is_empty() {
+            return "false".into();
+        }
+        let literal = |e: &Expr| matches!(e.kind, ExprKind::Int(_) | ExprKind::EnumValue(_));
+        if set.iter().all(|(lo, hi)| literal(lo) && hi.as_ref().is_none_or(literal)) {
+            let one = |(lo, hi): &(Expr, Option<Expr>)| match hi {
+                Some(hi) => format!("{}..={}", self.expr(lo), self.expr(hi)),
+                None => self.expr(lo),
+            };
+            let patterns: Vec<String> = set.iter().map(one).collect();
+            return format!("matches!({}, {})", self.expr(a), patterns.join(" | "));
+        }
+        let one = |(lo, hi): &(Expr, Option<Expr>)| {
+            let hi = self.expr(hi.as_ref().unwrap_or(lo));
+            format!("({}..={hi}).contains(&{})", self.atom(lo), self.atom(a))
+        };
+        let tests: Vec<String> = set.iter().map(one).collect();
+        format!("({})", tests.join(" || "))
+    }
+
+    fn static_fn(&self, f: StaticFn, args: &[Expr]) -> String {
+        let name = match f {
+            StaticFn::Log2 => "log2",
+            StaticFn::Ones => "ones",
+            StaticFn::HighestBit => "highest_bit",
+            StaticFn::Popcount => "popcount",
+            StaticFn::Replicate => "replicate",
+            StaticFn::RotateRight => "rotate_right",
+            StaticFn::Bit => "bit",
+            StaticFn::Abs => "abs",
+            StaticFn::Min => "min",
+            StaticFn::Max => "max",
+            StaticFn::CodeWord => return format!("rt::code_word(at, {})", self.expr(&args[0])),
+        };
+        format!("rt::{name}({})", self.list(args))
+    }
+}
+
+/// A value of a built-in enum: the Rust enum of the IR.
+fn builtin_value(e: BuiltinEnum, v: i128) -> String {
+    let name = |names: &[&str]| names.get(v as usize).copied().unwrap_or("Mode").to_string();
+    match e {
+        BuiltinEnum::Round => format!("Round::{}", name(&["Mode", "Even", "Zero", "Down", "Up", "Away"])),
+        BuiltinEnum::Order => format!("Order::{}", name(&["Relaxed", "Acquire", "Release", "SeqCst"])),
+        BuiltinEnum::Hint => format!("Hint::{}", name(&["Plain", "Call", "Ret"])),
+        BuiltinEnum::AtomicOp => {
+            let names = ["Add", "Andn", "Xor", "Or", "Smax", "Smin", "Umax", "Umin", "Swap", "And"];
+            format!("AtomicOp::{}", name(&names))
+        }
+        BuiltinEnum::MinMax => format!("MinMax::{}", name(&["Propagate", "Number", "NumberAlways", "Second"])),
+        BuiltinEnum::Trap => v.to_string(),
+    }
+}

@@ -1,0 +1,371 @@
+//! The checked model of one guest: one `instance` of a specification. Emitters read this and nothing else.
+
+use crate::hir::{Block, ConstId, Expr, InsnId, Locals, RegId, Stmt, Template, Ty, VarId};
+use crate::pattern::{Flat, Piece, Space};
+use crate::syntax::ast::Span;
+
+/// One guest.
+#[derive(Clone, Debug, Default)]
+pub struct Model {
+    /// Name of the instance: `riscv64`.
+    pub name: String,
+    /// Declared enums, by `EnumId`.
+    pub enums: Vec<Enum>,
+    /// Constant lists, by `ConstId`; scalar constants are folded.
+    pub consts: Vec<Const>,
+    /// Registers, by `RegId`.
+    pub regs: Vec<Reg>,
+    /// Slots in the order of their numbers.
+    pub slots: Vec<Slot>,
+    /// Contexts, by `ContextId`.
+    pub contexts: Vec<Context>,
+    /// Views, by `ViewId`.
+    pub views: Vec<View>,
+    /// Functions, by `FnId`.
+    pub fns: Vec<Func>,
+    /// Text helpers, by `ShowId`.
+    pub shows: Vec<Show>,
+    /// Functions written in Rust, by `ExternId`: the helper number.
+    pub externs: Vec<Extern>,
+    /// Encoding spaces in source order; the first is that of encodings without one.
+    pub spaces: Vec<Space>,
+    /// Instructions, by `InsnId`.
+    pub insns: Vec<Insn>,
+    /// What the property blocks say.
+    pub sections: Sections,
+}
+
+/// An enum.
+#[derive(Clone, Debug)]
+pub struct Enum {
+    /// Name.
+    pub name: String,
+    /// Bits of a field of this type.
+    pub width: u32,
+    /// Values in source order.
+    pub values: Vec<EnumValue>,
+}
+
+/// A value of an enum.
+#[derive(Clone, Debug)]
+pub struct EnumValue {
+    /// Name.
+    pub name: String,
+    /// Number.
+    pub value: i128,
+    /// Text in assembly.
+    pub text: String,
+}
+
+/// A constant list.
+#[derive(Clone, Debug)]
+pub struct Const {
+    /// Name.
+    pub name: String,
+    /// Elements; static expressions without variables.
+    pub value: Expr,
+}
+
+/// A register or an array of registers.
+#[derive(Clone, Debug)]
+pub struct Reg {
+    /// Name.
+    pub name: String,
+    /// Elements; `None` for a single register.
+    pub count: Option<u32>,
+    /// Bits of one.
+    pub width: u32,
+    /// Number of the first slot; the elements of an array are consecutive.
+    pub slot: u16,
+}
+
+/// A slot of the guest state.
+#[derive(Clone, Debug)]
+pub struct Slot {
+    /// `gpr[3]`, `Z`.
+    pub name: String,
+    /// Bits.
+    pub width: u32,
+    /// Byte offset.
+    pub offset: u16,
+}
+
+/// A translate-time state variable in the mode word.
+#[derive(Clone, Debug)]
+pub struct Context {
+    /// Name.
+    pub name: String,
+    /// Lowest bit.
+    pub lo: u32,
+    /// Bits.
+    pub width: u32,
+    /// Value at process start.
+    pub reset: u32,
+}
+
+/// Register access with aliasing rules.
+#[derive(Clone, Debug)]
+pub struct View {
+    /// Name.
+    pub name: String,
+    /// Parameters, in order; the ids are valid in all three bodies.
+    pub params: Vec<VarId>,
+    /// Which parameters are widths, with their sets.
+    pub widths: Vec<Option<Vec<i128>>>,
+    /// Type of the value, over the parameters.
+    pub ty: Ty,
+    /// Variables.
+    pub locals: Locals,
+    /// Getter.
+    pub get: Option<Block>,
+    /// Setter: variable of the value, body.
+    pub set: Option<(VarId, Block)>,
+    /// Text.
+    pub show: Option<Expr>,
+    /// Where.
+    pub span: Span,
+}
+
+/// A function.
+#[derive(Clone, Debug)]
+pub struct Func {
+    /// Name.
+    pub name: String,
+    /// First line of the documentation.
+    pub doc: String,
+    /// Parameters, widths included.
+    pub params: Vec<VarId>,
+    /// Which parameters are widths, with their sets (empty: any).
+    pub widths: Vec<Option<Vec<i128>>>,
+    /// Result.
+    pub ret: Ty,
+    /// Variables.
+    pub locals: Locals,
+    /// Body.
+    pub body: Block,
+    /// Where.
+    pub span: Span,
+}
+
+/// A text helper.
+#[derive(Clone, Debug)]
+pub struct Show {
+    /// Name.
+    pub name: String,
+    /// Parameters.
+    pub params: Vec<VarId>,
+    /// Which parameters are widths, with their sets (empty: any).
+    pub widths: Vec<Option<Vec<i128>>>,
+    /// Variables.
+    pub locals: Locals,
+    /// Expression of type `Str`.
+    pub body: Expr,
+    /// Where.
+    pub span: Span,
+}
+
+/// A function written in Rust.
+#[derive(Clone, Debug)]
+pub struct Extern {
+    /// Name.
+    pub name: String,
+    /// Widths of the arguments.
+    pub params: Vec<Ty>,
+    /// Result.
+    pub ret: Ty,
+    /// No effect, no dependence on state.
+    pub pure: bool,
+    /// Reads or writes registers.
+    pub state: bool,
+    /// Where.
+    pub span: Span,
+}
+
+/// An instruction.
+#[derive(Clone, Debug)]
+pub struct Insn {
+    /// Name.
+    pub name: String,
+    /// Documentation: one paragraph.
+    pub doc: String,
+    /// Variables of encodings, prelude, body and templates.
+    pub locals: Locals,
+    /// Encodings.
+    pub encs: Vec<Enc>,
+    /// Variables that every encoding binds: parameters of the body.
+    pub params: Vec<VarId>,
+    /// `let` and `width` clauses, in order.
+    pub lets: Vec<Stmt>,
+    /// `when` clauses and constant `requires`: all must hold or the word does not match.
+    pub guards: Vec<Expr>,
+    /// Templates; the first whose guard holds wins.
+    pub asms: Vec<Asm>,
+    /// What it does.
+    pub action: Action,
+    /// Names of instructions it takes precedence over.
+    pub overrides: Vec<String>,
+    /// Tests.
+    pub tests: Vec<Test>,
+    /// What the checker must still prove of the values that `with` binds.
+    pub(crate) with_claims: std::ops::Range<usize>,
+    /// Where.
+    pub span: Span,
+    /// `file:line`.
+    pub at: String,
+}
+
+/// What an instruction does.
+#[derive(Clone, Debug)]
+pub enum Action {
+    /// Statements.
+    Body(Block),
+    /// Another instruction with these fields, in the order of its `params`.
+    Alias(InsnId, Vec<Expr>),
+    /// Nothing given: reported already.
+    Missing,
+}
+
+/// An encoding.
+#[derive(Clone, Debug)]
+pub struct Enc {
+    /// Position of the clause in the syntax tree's instruction.
+    pub index: usize,
+    /// Bits, fields and constraints.
+    pub flat: Flat,
+    /// Fields, in the order of those of `flat`.
+    pub fields: Vec<Field>,
+    /// `with` bindings, in order.
+    pub binds: Vec<(VarId, Expr)>,
+    /// Its own `when`.
+    pub guards: Vec<Expr>,
+    /// Where.
+    pub span: Span,
+}
+
+/// A field of an encoding.
+#[derive(Clone, Debug)]
+pub struct Field {
+    /// Variable it binds.
+    pub var: VarId,
+    /// Pieces, in the order of the pattern.
+    pub pieces: Vec<Piece>,
+    /// Width when sign-extended from its highest bit.
+    pub signed: Option<u32>,
+}
+
+/// A template with its guard.
+#[derive(Clone, Debug)]
+pub struct Asm {
+    /// Text.
+    pub template: Template,
+    /// Guard.
+    pub when: Option<Expr>,
+}
+
+/// A test.
+#[derive(Clone, Debug)]
+pub struct Test {
+    /// Bytes in memory order.
+    pub code: Vec<u8>,
+    /// Expected text.
+    pub text: String,
+    /// Slots, contexts or `pc` before.
+    pub before: Vec<(String, u128)>,
+    /// After.
+    pub after: Vec<(String, u128)>,
+    /// Whether it runs.
+    pub runs: bool,
+    /// `file:line`.
+    pub at: String,
+    /// Where.
+    pub span: Span,
+}
+
+/// What the property blocks say, resolved.
+#[derive(Clone, Debug, Default)]
+pub struct Sections {
+    /// Register named `pc`: kept in the state's own field.
+    pub pc: Option<RegId>,
+    /// Slot of the stack pointer.
+    pub sp: Option<u16>,
+    /// Slots worth pinning.
+    pub pins: Vec<u16>,
+    /// Stores are seen by fetches without the guest asking for it.
+    pub coherent_icache: bool,
+    /// `elf.machine`
+    pub elf_machine: u16,
+    /// `elf.class`
+    pub elf_class: u8,
+    /// `elf.data = big`
+    pub elf_big: bool,
+    /// `process.entry_sp_align`
+    pub entry_sp_align: u32,
+    /// `process.hwcap`
+    pub hwcap: u64,
+    /// `process.hwcap2`
+    pub hwcap2: u64,
+    /// `process.platform`
+    pub platform: String,
+    /// `process.machine`
+    pub machine: String,
+    /// `process.tls`
+    pub tls: Option<u16>,
+    /// `syscall.number`
+    pub syscall_number: Option<u16>,
+    /// `syscall.args`
+    pub syscall_args: Vec<u16>,
+    /// `syscall.ret`
+    pub syscall_ret: Option<u16>,
+    /// `abi.int_args`
+    pub int_args: Vec<u16>,
+    /// `abi.fp_args`
+    pub fp_args: Vec<u16>,
+    /// `abi.int_ret`
+    pub int_ret: Vec<u16>,
+    /// `abi.fp_ret`
+    pub fp_ret: Vec<u16>,
+    /// `abi.return_address`
+    pub return_address: Option<u16>,
+    /// `native_call.code`, `native_call.ret`
+    pub native_call: Option<(Vec<u8>, Vec<u8>)>,
+    /// `fp`
+    pub fp: Fp,
+}
+
+/// Floating-point policy, by the names of the property values.
+#[derive(Clone, Debug, Default)]
+pub struct Fp {
+    /// `canonical`, `first_operand`, `signalling_first`
+    pub nan: String,
+    /// Sign of the default NaN.
+    pub default_nan_sign: bool,
+    /// `before_rounding`, `after_rounding`
+    pub tininess: String,
+    /// `zero`, `max`, `indefinite`
+    pub nan_to_int: String,
+    /// `mode { round = .. }`, of type `Round`, over contexts.
+    pub round: Option<Expr>,
+    /// `mode { flush_inputs = .. }`, `flush_results`, `default_nan`: bools over contexts.
+    pub flush_inputs: Option<Expr>,
+    /// See `flush_inputs`.
+    pub flush_results: Option<Expr>,
+    /// See `flush_inputs`.
+    pub default_nan: Option<Expr>,
+}
+
+impl Model {
+    /// A constant list.
+    pub fn constant(&self, id: ConstId) -> &Const {
+        &self.consts[id.0 as usize]
+    }
+
+    /// A register.
+    pub fn reg(&self, id: RegId) -> &Reg {
+        &self.regs[id.0 as usize]
+    }
+
+    /// An instruction.
+    pub fn insn(&self, id: InsnId) -> &Insn {
+        &self.insns[id.0 as usize]
+    }
+}

@@ -1,0 +1,298 @@
+//! Property blocks: `arch`, `elf`, `process`, `syscall`, `abi`, `native_call`, `fp`.
+
+use super::claims::Owner;
+use super::lower::Lower;
+use super::{Env, Global, Item, eval, items};
+use crate::diag::{Diagnostic, did_you_mean};
+use crate::hir::{BuiltinEnum, EnumTy, Expr, ExprKind, Locals, Ty};
+use crate::syntax::ast::{self, BinOp, Prop, PropValue, Section, Span};
+
+/// The keys of each block. `true`: the block must exist and have the key.
+const KEYS: &[(&str, &[(&str, bool)])] = &[
+    ("arch", &[("pc", true), ("sp", true), ("pins", false), ("icache", true), ("code_endian", false), ("data_endian", false)]),
+    ("elf", &[("machine", true), ("class", true), ("data", true), ("flags_mask", false)]),
+    (
+        "process",
+        &[("entry_sp_align", true), ("hwcap", true), ("hwcap2", false), ("platform", true), ("machine", true), ("tls", true)],
+    ),
+    ("syscall", &[("number", true), ("args", true), ("ret", true)]),
+    (
+        "abi",
+        &[
+            ("int_args", true), ("fp_args", true), ("int_ret", true), ("fp_ret", true), ("return_address", true),
+            ("callee_saved", false), ("stack", false), ("arg_rules", false), ("ret_rules", false), ("hidden_pointer", false),
+        ],
+    ),
+    ("native_call", &[("abi", false), ("code", true), ("ret", true)]),
+    (
+        "fp",
+        &[
+            ("nan", true), ("default_nan_sign", true), ("tininess", true), ("nan_to_int", true), ("mode", true),
+            ("flags", false), ("round", false),
+        ],
+    ),
+    ("memory", &[("model", false), ("unaligned", false), ("page", false), ("ignore_top_byte", false)]),
+    ("space", &[]), // checked with the encodings
+];
+/// Blocks every guest needs.
+const REQUIRED: &[&str] = &["arch", "elf", "process", "syscall", "abi", "fp"];
+
+/// All blocks.
+pub(super) fn lower(g: &mut Global) {
+    let sections: Vec<&Section> = g.spec.sections.iter().collect();
+    let at = g.instance.name.span;
+    for name in REQUIRED {
+        // a specification without `arch` is a fixture or a library: nothing to describe
+        if !sections.iter().any(|s| &*s.kind.name == "arch") {
+            return;
+        }
+        if !sections.iter().any(|s| &*s.kind.name == *name) {
+            g.error("section", at, format!("the specification has no `{name}` block"));
+        }
+    }
+    for section in sections {
+        check_keys(g, section);
+        match &*section.kind.name {
+            "arch" => arch(g, section),
+            "elf" => elf(g, section),
+            "process" => process(g, section),
+            "syscall" => syscall(g, section),
+            "abi" => abi(g, section),
+            "native_call" => native_call(g, section),
+            "fp" => fp(g, section),
+            _ => {}
+        }
+    }
+}
+
+fn check_keys(g: &mut Global, section: &Section) {
+    let kind = &*section.kind.name;
+    let Some((_, keys)) = KEYS.iter().find(|(k, _)| *k == kind) else {
+        g.error("key", section.kind.span, format!("`{kind}` blocks are not supported yet"));
+        return;
+    };
+    if kind == "space" {
+        return;
+    }
+    for prop in &section.props.items {
+        let key = &*prop.key.name;
+        if !keys.iter().any(|(k, _)| *k == key) {
+            let mut d = Diagnostic::error("key", prop.key.span, format!("unknown key `{key}` in `{kind}`"));
+            if let Some(near) = did_you_mean(key, keys.iter().map(|(k, _)| *k)) {
+                d = d.note(format!("did you mean `{near}`?"));
+            }
+            g.diags.push(d);
+        }
+    }
+    for (key, required) in *keys {
+        if *required && !section.props.items.iter().any(|p| &*p.key.name == *key) {
+            g.error("key", section.kind.span, format!("`{kind}` needs `{key}`"));
+        }
+    }
+}
+
+// ---------------------------------------------------------------- values
+
+fn find<'s>(section: &'s Section, key: &str) -> Option<&'s Prop> {
+    section.props.items.iter().find(|p| &*p.key.name == key)
+}
+
+fn value<'s>(section: &'s Section, key: &str) -> Option<&'s ast::Expr> {
+    match &find(section, key)?.value {
+        PropValue::Expr(e) => Some(e),
+        _ => None,
+    }
+}
+
+fn int(g: &mut Global, section: &Section, key: &str, max: u128) -> u64 {
+    let Some(e) = value(section, key) else { return 0 };
+    let v = items::constant(g, e, key);
+    if !(0..=max as i128).contains(&v) {
+        g.error("range", e.span, format!("{v} is out of range"));
+    }
+    v as u64
+}
+
+/// One of some words.
+fn word(g: &mut Global, section: &Section, key: &str, words: &[&str]) -> String {
+    let Some(e) = value(section, key) else { return String::new() };
+    if let ast::ExprKind::Name(n) = &e.kind {
+        if words.contains(&&*n.name) {
+            return n.to_string();
+        }
+    }
+    g.error("key", e.span, format!("this must be one of: {}", words.join(", ")));
+    words[0].to_string()
+}
+
+fn text(g: &mut Global, section: &Section, key: &str) -> String {
+    let Some(e) = value(section, key) else { return String::new() };
+    if let ast::ExprKind::Str(t) = &e.kind
+        && let Some(text) = t.plain()
+    {
+        return text;
+    }
+    g.error("type", e.span, "a string without holes is needed");
+    String::new()
+}
+
+/// A register: `SP`, `gpr[3]`.
+fn slot(g: &mut Global, section: &Section, key: &str) -> Option<u16> {
+    let e = value(section, key)?;
+    let slots = slots(g, e);
+    if slots.len() != 1 {
+        g.error("type", e.span, "one register is needed");
+    }
+    slots.first().copied()
+}
+
+/// Registers: `gpr[3]`, `gpr[0..7]`, lists of them.
+fn slots(g: &mut Global, e: &ast::Expr) -> Vec<u16> {
+    match &e.kind {
+        ast::ExprKind::List(items) => items.iter().flat_map(|i| slots(g, i)).collect(),
+        ast::ExprKind::Name(n) => match g.names.get(&n.name) {
+            Some(Item::Reg(id)) if g.model.reg(*id).count.is_none() => vec![g.model.reg(*id).slot],
+            _ => not_a_register(g, e.span),
+        },
+        ast::ExprKind::Index(base, index) => {
+            let reg = match &base.kind {
+                ast::ExprKind::Name(n) => match g.names.get(&n.name) {
+                    Some(Item::Reg(id)) => g.model.reg(*id).clone(),
+                    _ => return not_a_register(g, e.span),
+                },
+                _ => return not_a_register(g, e.span),
+            };
+            let [index] = &index[..] else { return not_a_register(g, e.span) };
+            let (lo, hi) = match &index.kind {
+                ast::ExprKind::Range(lo, hi) => (items::constant(g, lo, "an index"), items::constant(g, hi, "an index")),
+                _ => {
+                    let i = items::constant(g, index, "an index");
+                    (i, i)
+                }
+            };
+            let count = i128::from(reg.count.unwrap_or(0));
+            if lo < 0 || hi >= count || lo > hi {
+                g.error("range", index.span, format!("`{}` has registers 0 to {}", reg.name, count - 1));
+                return Vec::new();
+            }
+            (lo..=hi).map(|i| reg.slot + i as u16).collect()
+        }
+        _ => not_a_register(g, e.span),
+    }
+}
+
+fn not_a_register(g: &mut Global, span: Span) -> Vec<u16> {
+    g.error("type", span, "a register is needed");
+    Vec::new()
+}
+
+fn slot_list(g: &mut Global, section: &Section, key: &str) -> Vec<u16> {
+    value(section, key).map(|e| slots(g, e)).unwrap_or_default()
+}
+
+fn bytes(g: &mut Global, section: &Section, key: &str) -> Vec<u8> {
+    let Some(e) = value(section, key) else { return Vec::new() };
+    let ast::ExprKind::List(items) = &e.kind else {
+        g.error("type", e.span, "a list of bytes is needed");
+        return Vec::new();
+    };
+    items.iter().map(|i| items::constant(g, i, "a byte") as u8).collect()
+}
+
+// ---------------------------------------------------------------- blocks
+
+fn arch(g: &mut Global, s: &Section) {
+    for key in ["code_endian", "data_endian"] {
+        word(g, s, key, &["little"]);
+    }
+    let sp = slot(g, s, "sp");
+    let pins = slot_list(g, s, "pins");
+    let icache = word(g, s, "icache", &["explicit", "coherent"]);
+    let out = &mut g.model.sections;
+    (out.sp, out.pins, out.coherent_icache) = (sp, pins, icache == "coherent");
+}
+
+fn elf(g: &mut Global, s: &Section) {
+    let machine = int(g, s, "machine", 0xffff) as u16;
+    let class = int(g, s, "class", 64) as u8;
+    let big = word(g, s, "data", &["little", "big"]) == "big";
+    let out = &mut g.model.sections;
+    (out.elf_machine, out.elf_class, out.elf_big) = (machine, class, big);
+}
+
+fn process(g: &mut Global, s: &Section) {
+    let align = int(g, s, "entry_sp_align", 4096) as u32;
+    let (hwcap, hwcap2) = (int(g, s, "hwcap", u64::MAX.into()), int(g, s, "hwcap2", u64::MAX.into()));
+    let (platform, machine) = (text(g, s, "platform"), text(g, s, "machine"));
+    let tls = slot(g, s, "tls");
+    let out = &mut g.model.sections;
+    (out.entry_sp_align, out.hwcap, out.hwcap2) = (align, hwcap, hwcap2);
+    (out.platform, out.machine, out.tls) = (platform, machine, tls);
+}
+
+fn syscall(g: &mut Global, s: &Section) {
+    let (number, args, ret) = (slot(g, s, "number"), slot_list(g, s, "args"), slot(g, s, "ret"));
+    let out = &mut g.model.sections;
+    (out.syscall_number, out.syscall_args, out.syscall_ret) = (number, args, ret);
+}
+
+fn abi(g: &mut Global, s: &Section) {
+    let (int_args, fp_args) = (slot_list(g, s, "int_args"), slot_list(g, s, "fp_args"));
+    let (int_ret, fp_ret) = (slot_list(g, s, "int_ret"), slot_list(g, s, "fp_ret"));
+    let return_address = slot(g, s, "return_address");
+    let out = &mut g.model.sections;
+    (out.int_args, out.fp_args, out.int_ret, out.fp_ret) = (int_args, fp_args, int_ret, fp_ret);
+    out.return_address = return_address;
+}
+
+fn native_call(g: &mut Global, s: &Section) {
+    let (code, ret) = (bytes(g, s, "code"), bytes(g, s, "ret"));
+    g.model.sections.native_call = Some((code, ret));
+}
+
+fn fp(g: &mut Global, s: &Section) {
+    let nan = word(g, s, "nan", &["canonical", "first_operand", "signalling_first"]);
+    let sign = int(g, s, "default_nan_sign", 1) == 1;
+    let tininess = word(g, s, "tininess", &["before_rounding", "after_rounding"]);
+    let nan_to_int = word(g, s, "nan_to_int", &["zero", "max", "indefinite"]);
+    let round = mode(g, s, "round", &Ty::Enum(EnumTy::Builtin(BuiltinEnum::Round)));
+    let [flush_inputs, flush_results, default_nan] =
+        ["flush_inputs", "flush_results", "default_nan"].map(|key| mode(g, s, key, &Ty::Int).map(truth));
+    let out = &mut g.model.sections.fp;
+    (out.nan, out.default_nan_sign, out.tininess, out.nan_to_int) = (nan, sign, tininess, nan_to_int);
+    (out.round, out.flush_inputs, out.flush_results, out.default_nan) = (round, flush_inputs, flush_results, default_nan);
+}
+
+/// `mode { key = e; }` over contexts.
+fn mode(g: &mut Global, s: &Section, key: &str, ty: &Ty) -> Option<Expr> {
+    let PropValue::Block(_, props) = &find(s, "mode")?.value else { return None };
+    let prop = props.items.iter().find(|p| &*p.key.name == key);
+    let Some(Prop { value: PropValue::Expr(e), .. }) = prop else {
+        g.error("key", props.span, format!("`mode` needs `{key}`"));
+        return None;
+    };
+    let mut l = Lower::new(g, Owner::Nothing);
+    let want = if matches!(ty, Ty::Int) { None } else { Some(ty) };
+    let value = l.expr(e, want);
+    if !value.ty.is_static() && !matches!(value.ty, Ty::Error) {
+        l.fail("binding-time", e.span, "the mode must be known when translating");
+    }
+    if ty.is_static() && matches!(value.ty, Ty::Int) {
+        // 0 and 1 at reset must evaluate: catches names of registers
+        let env = Env { mode: Some(0), ..Env::default() };
+        if eval(&g.model, &Locals::default(), &env, &value).is_none() {
+            g.error("binding-time", e.span, "the mode can only depend on contexts");
+        }
+    }
+    Some(value)
+}
+
+/// `x != 0`, for flags written as 0 and 1.
+fn truth(e: Expr) -> Expr {
+    if matches!(e.ty, Ty::Bool) {
+        return e;
+    }
+    let span = e.span;
+    let zero = super::ty::int(0, span);
+    Expr { kind: ExprKind::Binary(BinOp::Ne, Box::new(e), Box::new(zero)), ty: Ty::Bool, span }
+}

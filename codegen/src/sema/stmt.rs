@@ -1,0 +1,240 @@
+//! Statements and blocks.
+
+use super::claims::ClaimKind;
+use super::lower::Lower;
+use super::ty::{self, int};
+use crate::diag::Diagnostic;
+use crate::hir::{Block, Domain, Expr, ExprKind, Op, Stmt, StmtKind, Ty};
+use crate::syntax::ast::{self, BinOp, Span};
+use std::rc::Rc;
+
+impl Lower<'_, '_> {
+    /// A block; its variables end with it.
+    pub(super) fn block(&mut self, b: &ast::Block, want: Option<&Ty>) -> Block {
+        let depth = self.scope.len();
+        let mut stmts = Vec::new();
+        for s in &b.stmts {
+            self.stmt(s, &mut stmts);
+        }
+        let tail = b.tail.as_ref().map(|t| Box::new(self.infer(t, want)));
+        self.scope.truncate(depth);
+        Block { stmts, tail }
+    }
+
+    /// One statement, appended in lowered form.
+    pub(super) fn stmt(&mut self, s: &ast::Stmt, out: &mut Vec<Stmt>) {
+        let span = s.span;
+        let kind = match &s.kind {
+            ast::StmtKind::Let { names, tuple, ty, value } => {
+                let want = ty.as_ref().map(|t| self.ty(t));
+                return match tuple {
+                    true => self.let_tuple(names, want.as_ref(), value, span, out),
+                    false => self.let_one(&names[0], want.as_ref(), value, span, out),
+                };
+            }
+            ast::StmtKind::Width { name, set, value } => self.width(name, set, value),
+            ast::StmtKind::Assign { targets, tuple, value } => {
+                return match tuple {
+                    true => self.assign_tuple(targets, value, span, out),
+                    false => self.assign(&targets[0], value, span, out),
+                };
+            }
+            ast::StmtKind::For { var, lo, hi, body } => self.for_loop(var, lo, hi, body),
+            ast::StmtKind::Expr(e) => {
+                let e = self.infer(e, None);
+                if matches!(e.kind, ExprKind::Undef) && !matches!(e.ty, Ty::Error) {
+                    self.g.error("type", span, "write `undefined();`: `undef` is a value");
+                }
+                StmtKind::Expr(e)
+            }
+        };
+        out.push(Stmt { kind, span });
+    }
+
+    fn let_one(&mut self, name: &ast::Ident, want: Option<&Ty>, value: &ast::Expr, span: Span, out: &mut Vec<Stmt>) {
+        let value = self.expr(value, want);
+        match &value.ty {
+            Ty::Unit => self.g.error("type", value.span, "this has no value"),
+            Ty::Undef => self.g.error("type", value.span, "give the type: `let x: T = undef;`"),
+            _ => {}
+        }
+        let domain = Domain::Let(Rc::new(value.clone()), None);
+        let var = self.bind(name, value.ty.clone(), domain);
+        out.push(Stmt { kind: StmtKind::Let(vec![var], value), span });
+    }
+
+    /// `let (a, b) = (x, y);` is two bindings made at once; of a function's result, one statement.
+    fn let_tuple(&mut self, names: &[ast::Ident], want: Option<&Ty>, value: &ast::Expr, span: Span, out: &mut Vec<Stmt>) {
+        let value = self.expr(value, want);
+        let Ty::Tuple(types) = value.ty.clone() else {
+            if !matches!(value.ty, Ty::Error) {
+                let ty = self.g.show_ty(&value.ty);
+                self.g.error("type", value.span, format!("{} values are needed, but this is {ty}", names.len()));
+            }
+            for n in names {
+                self.bind(n, Ty::Error, Domain::Unknown);
+            }
+            return;
+        };
+        if types.len() != names.len() {
+            let message = format!("{} names for {} values", names.len(), types.len());
+            self.g.error("arity", span, message);
+        }
+        if let ExprKind::Tuple(items) = value.kind {
+            for (name, item) in names.iter().zip(items) {
+                let domain = Domain::Let(Rc::new(item.clone()), None);
+                let var = self.bind(name, item.ty.clone(), domain);
+                out.push(Stmt { kind: StmtKind::Let(vec![var], item), span });
+            }
+        } else {
+            let vars = names.iter().zip(types).map(|(n, t)| self.bind(n, t, Domain::Unknown)).collect();
+            out.push(Stmt { kind: StmtKind::Let(vars, value), span });
+        }
+    }
+
+    /// `width w in {32, 64} = e;`
+    fn width(&mut self, name: &ast::Ident, set: &[ast::Expr], value: &ast::Expr) -> StmtKind {
+        let set = self.width_set(set);
+        let value = self.int(value);
+        self.claim(ClaimKind::Member { value: Rc::new(value.clone()), set: set.clone().into() }, value.span);
+        let domain = Domain::Let(Rc::new(value.clone()), Some(set.into()));
+        let var = self.bind(name, Ty::Int, domain);
+        StmtKind::Let(vec![var], value)
+    }
+
+    /// The members of a width's set, which are constants from 1 to 128.
+    pub(super) fn width_set(&mut self, set: &[ast::Expr]) -> Vec<i128> {
+        let mut members = Vec::new();
+        for e in set {
+            let value = self.int(e);
+            match super::eval(&self.g.model, &self.locals, &super::Env::default(), &value).and_then(|v| v.int()) {
+                Some(w @ 1..=128) => members.push(w),
+                Some(w) => self.g.error("width", e.span, format!("a width is 1 to 128 bits, not {w}")),
+                None => self.g.error("width", e.span, "the members of a width's set must be constants"),
+            }
+        }
+        members
+    }
+
+    fn for_loop(&mut self, var: &ast::Ident, lo: &ast::Expr, hi: &ast::Expr, body: &ast::Block) -> StmtKind {
+        let (lo, hi) = (self.int(lo), self.int(hi));
+        let env = super::Env::default();
+        let bound = |l: &Lower, e: &Expr| super::eval(&l.g.model, &l.locals, &env, e).and_then(|v| v.int());
+        let domain = match (bound(self, &lo), bound(self, &hi)) {
+            (Some(a), Some(b)) => Domain::Range(a, b),
+            (Some(a), None) => Domain::Set((a..a + 32).collect()),
+            _ => Domain::Unknown,
+        };
+        let depth = self.scope.len();
+        let id = self.bind(var, Ty::Int, domain);
+        let within = ty::binary(BinOp::Lt, self.var(id, var.span), hi.clone(), var.span);
+        let cond = Expr { ty: Ty::Bool, ..within };
+        self.conds.push(super::claims::Cond { expr: Rc::new(cond), holds: true });
+        let body = self.block(body, None);
+        self.conds.pop();
+        self.scope.truncate(depth);
+        StmtKind::For(id, lo, hi, body)
+    }
+
+    fn assign(&mut self, target: &ast::Expr, value: &ast::Expr, span: Span, out: &mut Vec<Stmt>) {
+        let (place, ty) = self.place(target);
+        let is_context = matches!(place, super::place::Place::Context(_));
+        let value = match is_context {
+            true => self.context_value(value, &ty),
+            false => self.expr(value, Some(&ty)),
+        };
+        if let Some(kind) = self.store_to(place, value, span) {
+            out.push(Stmt { kind, span });
+        }
+    }
+
+    /// A context takes an int (known mode of what follows) or bits (the unit ends).
+    fn context_value(&mut self, value: &ast::Expr, ty: &Ty) -> Expr {
+        let value = self.infer(value, Some(&Ty::Int));
+        if value.ty.is_dynamic() { self.coerce(value, ty) } else { self.coerce(value, &Ty::Int) }
+    }
+
+    /// `(a, b) = e;`: all values are computed before any is stored.
+    fn assign_tuple(&mut self, targets: &[ast::Expr], value: &ast::Expr, span: Span, out: &mut Vec<Stmt>) {
+        let places: Vec<_> = targets.iter().map(|t| self.place(t)).collect();
+        let want = Ty::Tuple(places.iter().map(|(_, t)| t.clone()).collect());
+        let value = self.expr(value, Some(&want));
+        let Ty::Tuple(types) = value.ty.clone() else { return };
+        let name = |i: usize| ast::Ident { name: format!("part{i}").into(), span };
+        let vars: Vec<_> = types.iter().enumerate().map(|(i, t)| self.bind(&name(i), t.clone(), Domain::Unknown)).collect();
+        match value.kind {
+            ExprKind::Tuple(items) => {
+                out.extend(vars.iter().zip(items).map(|(v, i)| Stmt { kind: StmtKind::Let(vec![*v], i), span }));
+            }
+            _ => out.push(Stmt { kind: StmtKind::Let(vars.clone(), value), span }),
+        }
+        for ((place, _), var) in places.into_iter().zip(vars) {
+            let value = self.var(var, span);
+            if let Some(kind) = self.store_to(place, value, span) {
+                out.push(Stmt { kind, span });
+            }
+        }
+        self.scope.truncate(self.scope.len() - types.len());
+    }
+
+    /// The body of something whose value has type `ret`.
+    pub(super) fn body(&mut self, b: &ast::Block, ret: &Ty) -> Block {
+        let want = (!matches!(ret, Ty::Unit)).then_some(ret);
+        let mut block = self.block(b, want);
+        match (block.tail.take(), want) {
+            (Some(t), Some(want)) => block.tail = Some(Box::new(self.coerce(*t, want))),
+            (Some(t), None) => {
+                let span = t.span;
+                if t.ty.is_dynamic() && first_effect_of(&t).is_none() {
+                    let d = Diagnostic::warning("unused", span, "this value is not used");
+                    self.g.diags.push(d);
+                }
+                block.stmts.push(Stmt { kind: StmtKind::Expr(*t), span });
+            }
+            (None, Some(want)) if !matches!(want, Ty::Error) => {
+                let want = self.g.show_ty(want);
+                self.g.error("type", b.span, format!("the body must end in a value of type {want}"));
+                block.tail = Some(Box::new(int(0, b.span)));
+            }
+            (None, _) => {}
+        }
+        block
+    }
+}
+
+/// The place of the first effect in a block: what a run-time `if` must not contain.
+pub(super) fn first_effect(b: &Block) -> Option<Span> {
+    b.stmts
+        .iter()
+        .find_map(|s| match &s.kind {
+            StmtKind::Let(_, e) | StmtKind::Expr(e) => first_effect_of(e),
+            StmtKind::For(_, _, _, body) => first_effect(body),
+            _ => Some(s.span),
+        })
+        .or_else(|| b.tail.as_deref().and_then(first_effect_of))
+}
+
+fn first_effect_of(e: &Expr) -> Option<Span> {
+    match &e.kind {
+        ExprKind::Op(op, args) => op.has_effect().then_some(e.span).or_else(|| args.iter().find_map(first_effect_of)),
+        ExprKind::View(_, args) | ExprKind::Call(_, args) => args.iter().find_map(first_effect_of),
+        ExprKind::If(_, a, b) => first_effect(a).or_else(|| first_effect(b)),
+        ExprKind::Match(_, arms) => arms.iter().find_map(|a| first_effect(&a.body)),
+        ExprKind::Block(b) => first_effect(b),
+        ExprKind::Tuple(items) => items.iter().find_map(first_effect_of),
+        _ => None,
+    }
+}
+
+impl Op {
+    /// Reads or writes memory, leaves the instruction, or may trap.
+    pub fn has_effect(self) -> bool {
+        use Op as O;
+        matches!(
+            self,
+            O::Load | O::Store | O::LoadExclusive | O::StoreExclusive | O::ClearExclusive | O::Atomic | O::AtomicCas
+                | O::Fence | O::SetFpFlags | O::Jump | O::Branch | O::JumpIndirect | O::Call | O::Trap | O::TrapIf
+                | O::Undefined | O::Syscall | O::NativeCall | O::InstructionBarrier | O::IcacheFlush
+        )
+    }
+}
