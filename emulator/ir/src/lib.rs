@@ -12,6 +12,7 @@ pub mod eval;
 pub mod guest;
 pub mod inst;
 pub mod interp;
+pub mod parse;
 pub mod print;
 pub mod softfloat;
 pub mod state;
@@ -25,3 +26,6 @@ pub use inst::{Attr, Inst, MemAttr, Order, Val};
 pub use state::GuestState;
 pub use ty::Ty;
 pub use unit::{Exit, ExitKind, Unit};
+
+#[cfg(test)]
+mod tests;

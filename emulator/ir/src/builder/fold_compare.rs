@@ -65,10 +65,10 @@ impl Builder<'_> {
         let inst = self.def(a);
         let (x, y) = (inst.args[0], inst.args[1]);
         match inst.op {
-            Op::Zext => Some((x, Some(k))),
-            Op::Sext => {
-                let from = self.ty(x);
-                let fits = sign_extended(k & from.mask(), from) & ty.mask() == k;
+            Op::Zext | Op::Sext | Op::Bfx | Op::Bfxs if self.extension(a).is_some() => {
+                let (from, signed, x) = self.extension(a)?;
+                let fits = !signed || sign_extended(k & from.mask(), from) & ty.mask() == k;
+                let x = self.trunc_t(x, from);
                 Some((x, fits.then_some(k & from.mask())))
             }
             Op::Add => Some((x, Some(k.wrapping_sub(self.as_const(y)?) & ty.mask()))),
@@ -89,19 +89,33 @@ impl Builder<'_> {
         }
     }
 
-    /// A comparison of two values extended alike from one narrower type, on that type.
+    /// If `v` is the extension of a narrower type: that type, whether the sign is extended, and what to take its low bits of.
+    fn extension(&self, v: Val) -> Option<(Ty, bool, Val)> {
+        let inst = self.def(v);
+        let x = inst.args[0];
+        match inst.op {
+            Op::Zext => Some((self.ty(x), false, x)),
+            Op::Sext => Some((self.ty(x), true, x)),
+            Op::Bfx | Op::Bfxs if inst.attr.imm() == 0 && matches!(inst.attr.imm2(), 8 | 16 | 32) => {
+                Some((Ty::holding(inst.attr.imm2()), inst.op == Op::Bfxs, x))
+            }
+            _ => None,
+        }
+    }
+
+    /// A comparison of two values that are extensions of one narrower type, on that type. One is seen to be an extension,
+    /// of the other it is enough that it could be.
     fn narrowed(&mut self, op: Op, a: Val, b: Val) -> Option<Val> {
-        let (i, j) = (self.def(a), self.def(b));
-        let (x, y) = (i.args[0], j.args[0]);
-        if i.op != j.op || !matches!(i.op, Op::Zext | Op::Sext) || self.ty(x) != self.ty(y) {
+        let (ty, signed, _) = self.extension(a).or_else(|| self.extension(b))?;
+        let fits = |v: Val| {
+            let fact = self.fact(v);
+            if signed { fact.signed() <= ty.bits() } else { fact.unsigned() <= ty.bits() }
+        };
+        if ty == Ty::I1 || !fits(a) || !fits(b) {
             return None;
         }
-        let op = match (op, i.op) {
-            (Op::Lts, Op::Zext) => Op::Ltu,
-            (Op::Les, Op::Zext) => Op::Leu,
-            (op, _) => op,
-        };
-        Some(self.compare_t(op, self.ty(x), x, y))
+        let (x, y) = (self.trunc_t(a, ty), self.trunc_t(b, ty));
+        Some(self.compare_t(if signed { op } else { unsigned(op) }, ty, x, y))
     }
 
     // ---- order
@@ -186,24 +200,13 @@ impl Builder<'_> {
         let Some(k) = ka.or(kb) else {
             return self.narrowed(op, a, b);
         };
-        let inst = self.def(if ka.is_some() { b } else { a });
-        let x = inst.args[0];
-        let (op, fits) = match inst.op {
-            Op::Sext => (op, sign_extended(k & self.ty(x).mask(), self.ty(x)) & ty.mask() == k),
-            Op::Zext => {
-                let op = match op {
-                    Op::Lts => Op::Ltu,
-                    Op::Les => Op::Leu,
-                    op => op,
-                };
-                (op, k <= self.ty(x).mask())
-            }
-            _ => return None,
-        };
-        if !fits {
+        let (from, signed, x) = self.extension(if ka.is_some() { b } else { a })?;
+        let fits = if signed { sign_extended(k & from.mask(), from) & ty.mask() == k } else { k <= from.mask() };
+        if !fits || from == Ty::I1 {
             return None;
         }
-        let from = self.ty(x);
+        let op = if signed { op } else { unsigned(op) };
+        let x = self.trunc_t(x, from);
         let k = self.k(from, k & from.mask());
         Some(if ka.is_some() { self.compare_t(op, from, k, x) } else { self.compare_t(op, from, x, k) })
     }
@@ -373,6 +376,15 @@ impl Builder<'_> {
             _ if self.as_const(b) == Some(0) => Some(self.bit(false)),
             _ => None,
         }
+    }
+}
+
+/// The order as of values that are not negative.
+fn unsigned(op: Op) -> Op {
+    match op {
+        Op::Lts => Op::Ltu,
+        Op::Les => Op::Leu,
+        op => op,
     }
 }
 

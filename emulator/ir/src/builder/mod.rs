@@ -182,6 +182,12 @@ impl<'g> Builder<'g> {
         self.unit.insts.is_empty()
     }
 
+    /// The instruction that makes a value.
+    #[must_use]
+    pub fn inst(&self, value: Val) -> crate::Inst {
+        self.unit.insts[value.index()]
+    }
+
     // ---- contexts
     /// Mode word in force for the instruction.
     #[must_use]

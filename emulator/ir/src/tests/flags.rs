@@ -1,0 +1,190 @@
+//! Conditions over flags become the comparison that made the flags, for registers and for constants.
+
+use super::support::{GUEST, builder, finish, run, slot};
+use crate::inst::Op;
+use crate::{Builder, GuestState, Ty, Val};
+
+/// Flags `N Z C V` of a subtraction, carry meaning "no borrow".
+fn subtract(b: &mut Builder<'_>, w: u32, x: Val, y: Val) -> [Val; 4] {
+    let r = b.sub(w, x, y);
+    let zero = b.konst(w, 0);
+    [b.extract(w, r, w - 1, 1), b.eq(w, r, zero), b.le_u(w, y, x), b.overflow_sub(w, x, y, None)]
+}
+
+/// The same of a sum.
+fn add(b: &mut Builder<'_>, w: u32, x: Val, y: Val) -> [Val; 4] {
+    let r = b.add(w, x, y);
+    let zero = b.konst(w, 0);
+    [b.extract(w, r, w - 1, 1), b.eq(w, r, zero), b.carry_add(w, x, y, None), b.overflow_add(w, x, y, None)]
+}
+
+/// The sixteen conditions of a flags architecture.
+fn condition(b: &mut Builder<'_>, [n, z, c, v]: [Val; 4], code: u32) -> Val {
+    let holds = match code >> 1 {
+        0 => z,
+        1 => c,
+        2 => n,
+        3 => v,
+        4 => {
+            let not_z = b.not(1, z);
+            b.and(1, c, not_z)
+        }
+        5 => b.eq(1, n, v),
+        _ => {
+            let (same, not_z) = (b.eq(1, n, v), b.not(1, z));
+            b.and(1, not_z, same)
+        }
+    };
+    if code & 1 == 1 { b.not(1, holds) } else { holds }
+}
+
+type Flags = fn(&mut Builder<'_>, u32, Val, Val) -> [Val; 4];
+
+/// The operation that the condition became.
+fn folded(w: u32, flags: Flags, k: Option<i128>, code: u32) -> (Op, bool) {
+    let mut b = builder();
+    let (x, y) = (b.get(slot("a")), b.get(slot("b")));
+    let (x, y) = (b.low(64, w, x), if let Some(k) = k { b.konst(w, k) } else { b.low(64, w, y) });
+    let flags = flags(&mut b, w, x, y);
+    let holds = condition(&mut b, flags, code);
+    b.put(slot("N"), holds);
+    let unit = finish(b);
+    let inst = unit.insts[holds.index()];
+    let swapped = inst.args[0] == y || inst.args[1] == x;
+    (inst.op, swapped)
+}
+
+#[test]
+fn comparisons_of_registers() {
+    let expected = [
+        (Op::Eq, false),
+        (Op::Ne, false),
+        (Op::Leu, true),
+        (Op::Ltu, false),
+        (Op::Lts, false), // sign of the difference
+        (Op::Les, false),
+        (Op::Ovsub, false),
+        (Op::Not, false),
+        (Op::Ltu, true),
+        (Op::Leu, false),
+        (Op::Les, true),
+        (Op::Lts, false),
+        (Op::Lts, true),
+        (Op::Les, false),
+    ];
+    for (code, expected) in expected.into_iter().enumerate() {
+        for w in [32, 64] {
+            let got = folded(w, subtract, None, code as u32);
+            let name = format!("condition {code} at {w}");
+            match expected.0 {
+                Op::Lts | Op::Les if (4..6).contains(&code) => assert_eq!(got.0, expected.0, "{name}"),
+                Op::Not => assert_eq!(got.0, Op::Not, "{name}"),
+                _ => assert_eq!(got, expected, "{name}"),
+            }
+        }
+    }
+}
+
+#[test]
+fn comparisons_with_constants() {
+    for k in [5, -5, 4095] {
+        let ops: Vec<_> = (8..14).map(|code| folded(64, subtract, Some(k), code).0).collect();
+        assert_eq!(ops, [Op::Ltu, Op::Leu, Op::Les, Op::Lts, Op::Lts, Op::Les], "{k}");
+        // A comparison with a negative number may be encoded as an addition.
+        let ops: Vec<_> = (8..14).map(|code| folded(32, add, Some(k), code).0).collect();
+        assert_eq!(ops, [Op::Ltu, Op::Leu, Op::Les, Op::Lts, Op::Lts, Op::Les], "sum with {k}");
+    }
+}
+
+#[test]
+fn comparisons_with_zero() {
+    let ops: Vec<_> = (0..14).map(|code| folded(64, subtract, Some(0), code).0).collect();
+    let never = Op::Const;
+    assert_eq!(
+        ops,
+        [
+            Op::Eq,
+            Op::Ne,
+            never,
+            never,
+            Op::Lts,
+            Op::Les,
+            never,
+            never,
+            Op::Ne,
+            Op::Eq,
+            Op::Les,
+            Op::Lts,
+            Op::Lts,
+            Op::Les
+        ]
+    );
+}
+
+/// Every condition after every comparison at 5 and 8 bits is what the flags' definition says.
+#[test]
+fn every_condition_is_right_at_small_widths() {
+    for (sum, flags) in [(false, subtract as Flags), (true, add as Flags)] {
+        for w in [5, 8] {
+            for code in 0..14 {
+                check_condition(sum, flags, w, code);
+            }
+        }
+    }
+}
+
+fn check_condition(sum: bool, flags: Flags, w: u32, code: u32) {
+    let size = 1u128 << w;
+    let unit = |k: Option<u128>| {
+        let mut b = builder();
+        let (x, y) = (b.get(slot("a")), b.get(slot("b")));
+        let (x, y) = (b.low(64, w, x), if let Some(k) = k { b.konst(w, k as i128) } else { b.low(64, w, y) });
+        let flags = flags(&mut b, w, x, y);
+        let holds = condition(&mut b, flags, code);
+        b.put(slot("Z"), holds);
+        finish(b)
+    };
+    let general = unit(None);
+    for y in (0..size).step_by(if w == 5 { 1 } else { 3 }) {
+        let special = unit(Some(y));
+        for x in 0..size {
+            let expected = expected(sum, w, x, y, code);
+            for unit in [&general, &special] {
+                let mut s = GuestState::new(&GUEST);
+                s.set(&GUEST, slot("a"), x);
+                s.set(&GUEST, slot("b"), y);
+                run(unit, &mut s);
+                assert_eq!(s.get(&GUEST, slot("Z")) == 1, expected, "condition {code} of {x}, {y} at {w}, sum: {sum}");
+            }
+        }
+    }
+}
+
+/// By the flags' definition in wide integers.
+fn expected(sum: bool, w: u32, x: u128, y: u128, code: u32) -> bool {
+    let signed = |v: u128| (v << (128 - w)) as i128 >> (128 - w);
+    let low = |v: u128| v & (u128::MAX >> (128 - w));
+    let (r, exact) =
+        if sum { (low(x + y), signed(x) + signed(y)) } else { (low(x.wrapping_sub(y)), signed(x) - signed(y)) };
+    let (n, z, v) = (signed(r) < 0, r == 0, signed(r) != exact);
+    let c = if sum { x + y >> w == 1 } else { x >= y };
+    let holds = [z, c, n, v, c && !z, n == v, !z && n == v][(code >> 1) as usize];
+    holds != (code & 1 == 1)
+}
+
+#[test]
+fn set_then_branch_is_one_comparison() {
+    // r = a < b ? 1 : 0 (64 bits), branch if r != 0; and the inverse by xor 1.
+    let mut b = builder();
+    let (x, y) = (b.get(slot("a")), b.get(slot("b")));
+    let less = b.lt_s(64, x, y);
+    let r = b.zext(1, 64, less);
+    let zero = b.konst(64, 0);
+    assert_eq!(b.ne(64, r, zero), less);
+    let one = b.konst(64, 1);
+    let flipped = b.xor(64, r, one);
+    let taken = b.ne(64, flipped, zero);
+    assert_eq!(b.eq(64, r, zero), taken);
+    let inst = finish(b).insts[taken.index()];
+    assert_eq!((inst.op, inst.ty, inst.args[0], inst.args[1]), (Op::Les, Ty::I64, y, x));
+}
