@@ -1,0 +1,122 @@
+//! The `test` lines of the specifications: decoding, disassembly, and execution by the interpreter.
+
+use ir::guest::{InsnTest, Step};
+use ir::inst::{AtomicOp, MemAttr};
+use ir::interp::{self, Env, Outcome};
+use ir::unit::UnitKey;
+use ir::{Builder, Guest, GuestState, Ty};
+use std::fmt::Write as _;
+
+/// Tests that touch memory give no values, so any access is a mistake.
+struct NoMemory;
+
+impl Env for NoMemory {
+    type Fault = u64;
+
+    fn load(&mut self, addr: u64, _: Ty, _: MemAttr) -> Result<u128, u64> {
+        Err(addr)
+    }
+    fn store(&mut self, addr: u64, _: Ty, _: u128, _: MemAttr) -> Result<(), u64> {
+        Err(addr)
+    }
+    fn rmw(&mut self, _: AtomicOp, addr: u64, _: Ty, _: u128, _: MemAttr) -> Result<u128, u64> {
+        Err(addr)
+    }
+    fn cas(&mut self, addr: u64, _: Ty, _: u128, _: u128, _: MemAttr) -> Result<u128, u64> {
+        Err(addr)
+    }
+    fn fence(&mut self, _: u32) {}
+}
+
+/// `pc` before, 0 if the test does not say.
+fn address(test: &InsnTest) -> u64 {
+    test.before.iter().find(|(name, _)| *name == "pc").map_or(0, |(_, v)| *v as u64)
+}
+
+fn write(guest: &Guest, state: &mut GuestState, name: &str, value: u128) -> Result<(), String> {
+    if name == "pc" {
+        state.pc = value as u64;
+    } else if let Some(c) = guest.contexts.iter().find(|c| c.name == name) {
+        let mask = ((1_u64 << c.width) - 1) as u32;
+        state.mode = state.mode & !(mask << c.lo) | (value as u32 & mask) << c.lo;
+    } else {
+        let slot = guest.slot(name).ok_or_else(|| format!("no slot {name}"))?;
+        state.set(guest, slot, value);
+    }
+    Ok(())
+}
+
+fn read(guest: &Guest, state: &GuestState, name: &str) -> Result<u128, String> {
+    if name == "pc" {
+        return Ok(state.pc.into());
+    }
+    if let Some(c) = guest.contexts.iter().find(|c| c.name == name) {
+        return Ok((state.mode >> c.lo & ((1_u64 << c.width) - 1) as u32).into());
+    }
+    let slot = guest.slot(name).ok_or_else(|| format!("no slot {name}"))?;
+    Ok(state.get(guest, slot))
+}
+
+/// Decoding and text.
+fn check_text(guest: &Guest, test: &InsnTest, mode: u32) -> Result<(), String> {
+    let pc = address(test);
+    let (text, len) = (guest.disassemble)(pc, mode, test.code);
+    if text != test.text {
+        return Err(format!("disassembles to {text:?}, expected {:?}", test.text));
+    }
+    if len as usize != test.code.len() {
+        return Err(format!("is {len} bytes long, expected {}", test.code.len()));
+    }
+    match (guest.identify)(mode, test.code) {
+        Some(name) if name == test.insn => Ok(()),
+        other => Err(format!("decodes as {other:?}, expected {}", test.insn)),
+    }
+}
+
+/// Execution.
+fn check_effect(guest: &Guest, test: &InsnTest, state: &mut GuestState) -> Result<(), String> {
+    let pc = address(test);
+    let mut b = Builder::new(guest, UnitKey { pc, mode: state.mode });
+    b.begin_insn(pc);
+    let Step::Done { len, .. } = (guest.translate)(&mut b, pc, test.code) else {
+        return Err("is not translated".into());
+    };
+    b.end_insn();
+    let unit = b.finish(pc + u64::from(len));
+    match interp::run(guest, &unit, state, &mut NoMemory) {
+        Outcome::Exit { .. } => {}
+        Outcome::Fault(addr) => return Err(format!("accesses memory at {addr:#x}")),
+    }
+    for (name, expected) in test.after {
+        let got = read(guest, state, name)?;
+        if got != *expected {
+            return Err(format!("{name} is {got:#x}, expected {expected:#x}\n{}", ir::print::print(&unit, guest)));
+        }
+    }
+    Ok(())
+}
+
+fn check(guest: &Guest, test: &InsnTest) -> Result<(), String> {
+    let mut state = GuestState::new(guest);
+    for (name, value) in test.before {
+        write(guest, &mut state, name, *value)?;
+    }
+    check_text(guest, test, state.mode)?;
+    if test.run { check_effect(guest, test, &mut state) } else { Ok(()) }
+}
+
+#[test]
+fn every_test_line_holds() {
+    let mut failures = String::new();
+    let mut count = 0;
+    for guest in guests::ALL {
+        for test in guest.tests {
+            count += 1;
+            if let Err(message) = check(guest, test) {
+                let _ = writeln!(failures, "{} {} `{}`: {message}", guest.name, test.at, test.text);
+            }
+        }
+    }
+    assert!(failures.is_empty(), "{failures}");
+    assert!(count > 100, "only {count} test lines were found");
+}
