@@ -1,6 +1,6 @@
 //! Look-up of translations: by key without locks, by host address without locks and from signal handlers.
 
-use std::sync::atomic::{AtomicPtr, AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicPtr, AtomicU64, AtomicUsize, Ordering};
 
 use ir::unit::UnitKey;
 
@@ -8,52 +8,67 @@ use super::Translation;
 
 /// Translations by key. Readers take no lock; there is one writer at a time, which is the caller's to see to.
 ///
-/// Open addressing with linear probing. A slot is null (never used), [`removed`], or a translation. Translations live until
-/// no thread can have come across them ([`super::Runtime`] frees them only with all threads stopped).
+/// Open addressing with linear probing. Translations live until no thread can have come across them ([`super::Runtime`]
+/// frees them only with all threads stopped).
 pub(crate) struct KeyTable {
     slots: AtomicPtr<Slots>,
-    /// Slots that are not null, writer only.
+    /// Slots that are not free, writer only.
     used: AtomicUsize,
 }
 
 struct Slots {
-    slots: Box<[AtomicPtr<Translation>]>,
+    slots: Box<[AtomicU64]>,
     /// The array this one replaced: readers may still be looking at it, so it lives until [`KeyTable::clear`].
     previous: *mut Slots,
 }
 
 const FIRST_SLOTS: usize = 4096;
 
-/// Marks a slot whose translation is gone: probing goes on behind it.
-fn removed() -> *mut Translation {
-    std::ptr::without_provenance_mut(1)
+/// A slot never used.
+const FREE: u64 = 0;
+
+/// A slot whose translation is gone: probing goes on behind it.
+const REMOVED: u64 = 1;
+
+/// Bits of a host address. Those above hold part of the key's hash, so that a look-up touches hardly any translation but
+/// the one it is for.
+const ADDRESS_BITS: u32 = 48;
+
+fn hash(key: UnitKey) -> u64 {
+    let x = (key.pc ^ u64::from(key.mode) << 40).wrapping_mul(0x9e37_79b9_7f4a_7c15);
+    x ^ x >> 29
 }
 
-fn hash(key: UnitKey) -> usize {
-    let x = (key.pc ^ u64::from(key.mode) << 40).wrapping_mul(0x9e37_79b9_7f4a_7c15);
-    (x >> 20) as usize
+/// A slot's word.
+fn word(translation: *const Translation, key: UnitKey) -> u64 {
+    translation as u64 | hash(key) & !((1 << ADDRESS_BITS) - 1)
+}
+
+/// The translation of a word that is neither free nor removed.
+fn pointer(word: u64) -> *const Translation {
+    (word & ((1 << ADDRESS_BITS) - 1)) as *const Translation
 }
 
 impl Slots {
     fn new(n: usize, previous: *mut Slots) -> *mut Slots {
-        let slots = (0..n).map(|_| AtomicPtr::default()).collect();
+        let slots = (0..n).map(|_| AtomicU64::new(FREE)).collect();
         Box::into_raw(Box::new(Slots { slots, previous }))
     }
 
     /// The slots a key may be in, in order.
-    fn probe(&self, key: UnitKey) -> impl Iterator<Item = &AtomicPtr<Translation>> {
+    fn probe(&self, key: UnitKey) -> impl Iterator<Item = &AtomicU64> {
         let mask = self.slots.len() - 1;
-        let start = hash(key);
+        let start = hash(key) as usize;
         (0..self.slots.len()).map(move |i| &self.slots[start.wrapping_add(i) & mask])
     }
 
-    /// Fills the first free slot; true if that was a null one.
-    fn insert(&self, translation: *mut Translation, key: UnitKey) -> bool {
+    /// Fills the first slot that can be; true if it was never used.
+    fn insert(&self, translation: *const Translation, key: UnitKey) -> bool {
         for slot in self.probe(key) {
             let old = slot.load(Ordering::Relaxed);
-            if old.is_null() || old == removed() {
-                slot.store(translation, Ordering::Release);
-                return old.is_null();
+            if old == FREE || old == REMOVED {
+                slot.store(word(translation, key), Ordering::Release);
+                return old == FREE;
             }
         }
         unreachable!("the table is never full");
@@ -75,16 +90,17 @@ impl KeyTable {
 
     /// The translation of a key.
     pub(crate) fn find(&self, key: UnitKey) -> Option<&'static Translation> {
+        let wanted = hash(key) >> ADDRESS_BITS;
         for slot in self.current().probe(key) {
             let found = slot.load(Ordering::Acquire);
-            if found.is_null() {
+            if found == FREE {
                 return None;
             }
-            if found == removed() {
+            if found == REMOVED || found >> ADDRESS_BITS != wanted {
                 continue;
             }
             // SAFETY: see the type: a translation found in the table outlives the finder's use of it.
-            let found: &'static Translation = unsafe { &*found };
+            let found: &'static Translation = unsafe { &*pointer(found) };
             if found.key == key {
                 return Some(found);
             }
@@ -98,7 +114,7 @@ impl KeyTable {
         if used * 2 >= self.current().slots.len() {
             self.grow();
         }
-        if self.current().insert(std::ptr::from_ref(translation).cast_mut(), translation.key) {
+        if self.current().insert(translation, translation.key) {
             self.used.fetch_add(1, Ordering::Relaxed);
         }
     }
@@ -107,7 +123,7 @@ impl KeyTable {
         let old = self.slots.load(Ordering::Relaxed);
         // SAFETY: arrays live until `clear`.
         let live = unsafe { &(*old).slots }.iter().map(|s| s.load(Ordering::Relaxed));
-        let live: Vec<_> = live.filter(|&p| !p.is_null() && p != removed()).collect();
+        let live: Vec<_> = live.filter(|&word| word != FREE && word != REMOVED).map(pointer).collect();
         let new = Slots::new((live.len() * 4).next_power_of_two().max(FIRST_SLOTS), old);
         for &translation in &live {
             // SAFETY: as in `find`; the new array is not shared yet.
@@ -119,14 +135,14 @@ impl KeyTable {
 
     /// Removes a translation. Writer.
     pub(crate) fn remove(&self, translation: &Translation) {
-        let gone = std::ptr::from_ref(translation).cast_mut();
+        let gone = word(translation, translation.key);
         for slot in self.current().probe(translation.key) {
             let found = slot.load(Ordering::Relaxed);
             if found == gone {
-                slot.store(removed(), Ordering::Release);
+                slot.store(REMOVED, Ordering::Release);
                 return;
             }
-            if found.is_null() {
+            if found == FREE {
                 return;
             }
         }
