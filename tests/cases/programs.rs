@@ -48,7 +48,7 @@ macro_rules! guest_programs {
     )*};
 }
 
-guest_programs!(hello, memory, process, segv, strings, threads, timer);
+guest_programs!(hello, lifetimes, memory, process, segv, signals, strings, threads, timer);
 
 #[test]
 fn arguments_environment_and_status_pass_through() {
