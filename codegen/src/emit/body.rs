@@ -18,11 +18,13 @@ pub(super) struct Body<'m> {
     temporaries: u32,
     /// What the preamble has bound so far.
     has: Needs,
+    /// The temporary bound last: name, start and end of its statement.
+    last: Option<(String, usize, usize)>,
 }
 
 impl<'m> Body<'m> {
     pub(super) fn new(model: &'m Model, table: &'m NeedsTable, locals: &'m Locals, out: Writer) -> Body<'m> {
-        Body { model, table, locals, stat: Static::new(model, table, locals), out, temporaries: 0, has: Needs::default() }
+        Body { model, table, locals, stat: Static::new(model, table, locals), out, temporaries: 0, has: Needs::default(), last: None }
     }
 
     /// The Rust name of a variable.
@@ -42,10 +44,24 @@ impl<'m> Body<'m> {
 
     /// A new temporary bound to a call or another expression.
     pub(super) fn temp(&mut self, text: &str) -> String {
-        self.temporaries += 1;
-        let name = format!("v{}", self.temporaries);
+        let name = self.result_name();
+        let start = self.out.position();
         self.out.line(&format!("let {name} = {text};"));
+        self.last = Some((name.clone(), start, self.out.position()));
         name
+    }
+
+    /// Bind `value` to `name`, or leave it as the value of the block. A temporary just made for it is not needed then.
+    pub(super) fn give(&mut self, value: &str, name: Option<&str>) {
+        match self.last.take() {
+            Some((temporary, start, end)) if temporary == value && end == self.out.position() => {
+                self.out.rebind(start, &temporary, name);
+            }
+            _ => match name {
+                Some(name) => self.out.line(&format!("let {name} = {value};")),
+                None => self.out.line(value),
+            },
+        }
     }
 
     /// Statements, then the value of the block, if it has one.
@@ -110,13 +126,13 @@ impl<'m> Body<'m> {
         if let [var] = vars {
             let name = self.name(*var);
             let value = self.value(e);
-            self.out.line(&format!("let {name} = {value};"));
+            self.give(&value, Some(&name));
             self.name_value(*var);
             return;
         }
         let value = self.value(e);
         let names: Vec<String> = vars.iter().map(|v| self.name(*v)).collect();
-        self.out.line(&format!("let ({}) = {value};", names.join(", ")));
+        self.give(&value, Some(&format!("({})", names.join(", "))));
         vars.iter().for_each(|v| self.name_value(*v));
     }
 
@@ -303,20 +319,24 @@ impl<'m> Body<'m> {
     fn choose_if(&mut self, c: &Expr, a: &Block, b: &Block, e: &Expr) -> String {
         let cond = self.condition(c);
         let name = self.result_name();
+        let start = self.out.position();
         self.out.open(&format!("let {name} = if {cond} {{"));
         self.branch(a, &e.ty);
         self.out.reopen("} else {");
         self.branch(b, &e.ty);
         self.out.close("};");
+        self.last = Some((name.clone(), start, self.out.position()));
         name
     }
 
     fn choose_match(&mut self, v: &Expr, arms: &[Arm], e: &Expr) -> String {
         let value = self.condition(v);
         let name = self.result_name();
+        let start = self.out.position();
         self.out.open(&format!("let {name} = match {value} {{"));
         self.arms(arms, |body, block| body.branch(block, &e.ty));
         self.out.close("};");
+        self.last = Some((name.clone(), start, self.out.position()));
         name
     }
 
@@ -350,7 +370,7 @@ impl<'m> Body<'m> {
             Some(v) => v,
             None => self.any(ty), // after a trap
         };
-        self.out.line(&value);
+        self.give(&value, None);
     }
 
     /// An expression for its effect.

@@ -15,7 +15,7 @@ mod stat;
 mod tables;
 mod writer;
 
-pub use semantics::expand;
+pub use semantics::{emit as semantics, expand};
 pub(crate) use op::exists as op_exists;
 
 use crate::diag::Diagnostics;
@@ -38,7 +38,7 @@ pub struct Module {
 pub fn emit(model: &Model) -> Result<Module, String> {
     let mut diags = Diagnostics::default(); // reported by the checker already
     let decoding = Decoding::of(model, &mut diags);
-    let semantics = semantics::emit(model);
+    let semantics = semantics(model);
     if let Some((name, lines)) = longest_function(&semantics).filter(|(_, lines)| *lines > MAX_FUNCTION_LINES) {
         return Err(format!(
             "{}: generated function `{name}` has {lines} lines, more than {MAX_FUNCTION_LINES}: split the body into functions",

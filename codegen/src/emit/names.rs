@@ -17,6 +17,12 @@ pub(crate) fn rust_name(name: &str) -> String {
     if RESERVED.contains(&name) || temporary || name == "_" { format!("{name}_") } else { name.to_string() }
 }
 
+/// The module of an enum's values, apart from the types that generated code imports.
+pub(crate) fn enum_module(name: &str) -> String {
+    let imported = ["At", "Builder", "Flow", "FpMode", "Slot", "Val"].contains(&name);
+    if imported { format!("{name}_") } else { name.to_string() }
+}
+
 /// One name per variable of a body: shadowing in the specification must not shadow in Rust, where blocks are flattened.
 pub(crate) fn variables(locals: &Locals) -> Vec<String> {
     let mut used = HashSet::new();

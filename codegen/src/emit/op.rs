@@ -244,18 +244,18 @@ impl Body<'_> {
             let a = self.value(&args[0]);
             let n = self.stat_u32(&args[1]);
             let name = ["Vshli", "Vshri", "Vsari"][shift_index(op)];
-            return Some(self.temp(&format!("ir.lanes_shift(Op::{name}, {e}, {w}, {a}, {n})")));
+            return Some(self.temp(&format!("ir.lanes_shift(rt::Op::{name}, {e}, {w}, {a}, {n})")));
         }
         let (name, swap, invert) = lane_name(op)?;
         let v: Vec<String> = args.iter().map(|a| self.value(a)).collect();
         let text = match (&v[..], op) {
             ([a], Op::Neg) => {
                 let zero = self.temp(&format!("ir.konst({w}, 0)"));
-                format!("ir.lanes2(Op::Vsub, {e}, {w}, {zero}, {a})")
+                format!("ir.lanes2(rt::Op::Vsub, {e}, {w}, {zero}, {a})")
             }
-            ([a], _) => format!("ir.lanes1(Op::{name}, {e}, {w}, {a})"),
-            ([a, b, ..], _) if swap => format!("ir.lanes2(Op::{name}, {e}, {w}, {b}, {a})"),
-            ([a, b, ..], _) => format!("ir.lanes2(Op::{name}, {e}, {w}, {a}, {b})"),
+            ([a], _) => format!("ir.lanes1(rt::Op::{name}, {e}, {w}, {a})"),
+            ([a, b, ..], _) if swap => format!("ir.lanes2(rt::Op::{name}, {e}, {w}, {b}, {a})"),
+            ([a, b, ..], _) => format!("ir.lanes2(rt::Op::{name}, {e}, {w}, {a}, {b})"),
             _ => return None,
         };
         let value = self.temp(&text);
@@ -286,7 +286,7 @@ impl Body<'_> {
             Op::WidenS | Op::WidenU => {
                 let (narrow, _) = self.shape(&args[0]);
                 let name = if op == Op::WidenS { "Vwidens" } else { "Vwidenu" };
-                format!("ir.widen(Op::{name}, {narrow}, {})", self.value(&args[0]))
+                format!("ir.widen(rt::Op::{name}, {narrow}, {})", self.value(&args[0]))
             }
             Op::Narrow | Op::NarrowSS | Op::NarrowUU | Op::NarrowSU => {
                 let name = match op {
@@ -295,13 +295,13 @@ impl Body<'_> {
                     Op::NarrowUU => "Vnarrowuu",
                     _ => "Vnarrowsu",
                 };
-                format!("ir.narrow(Op::{name}, {e}, {})", self.value(&args[0]))
+                format!("ir.narrow(rt::Op::{name}, {e}, {})", self.value(&args[0]))
             }
             _ => {
                 let (narrow, _) = self.shape(&args[0]);
                 let name = if op == Op::MulLongS { "Vmulls" } else { "Vmullu" };
                 let (a, b) = (self.value(&args[0]), self.value(&args[1]));
-                format!("ir.mul_long(Op::{name}, {narrow}, {a}, {b})")
+                format!("ir.mul_long(rt::Op::{name}, {narrow}, {a}, {b})")
             }
         };
         self.temp(&text)
@@ -324,11 +324,11 @@ impl Body<'_> {
         let lanes = matches!(result.ty, Ty::Lanes { .. });
         let text = match op {
             Op::Fadd | Op::Fsub | Op::Fmul | Op::Fdiv => {
-                format!("ir.f2(Op::{op:?}, {e}, {w}, {}, {}, {})", v[0], v[1], v[2])
+                format!("ir.f2(rt::Op::{op:?}, {e}, {w}, {}, {}, {})", v[0], v[1], v[2])
             }
-            Op::Fsqrt => format!("ir.f1(Op::Fsqrt, {e}, {w}, {}, {})", v[0], v[1]),
+            Op::Fsqrt => format!("ir.f1(rt::Op::Fsqrt, {e}, {w}, {}, {})", v[0], v[1]),
             Op::Fma => format!("ir.fma({e}, {w}, {}, {}, {}, {})", v[0], v[1], v[2], v[3]),
-            Op::Fmin | Op::Fmax => format!("ir.fminmax(Op::{op:?}, {e}, {w}, {}, {}, {})", v[0], v[1], v[2]),
+            Op::Fmin | Op::Fmax => format!("ir.fminmax(rt::Op::{op:?}, {e}, {w}, {}, {}, {})", v[0], v[1], v[2]),
             Op::Fneg => format!("ir.fneg({e}, {w}, {})", v[0]),
             Op::Fabs => format!("ir.fabs({e}, {w}, {})", v[0]),
             Op::Fround => format!("ir.fround({e}, {w}, {}, {}, {})", v[0], v[1], v[2]),
@@ -353,8 +353,8 @@ impl Body<'_> {
             _ => {
                 let kind = format!("{op:?}").trim_start_matches("Fcmp").to_string();
                 match lanes {
-                    true => format!("ir.fcmp_lanes(FCmp::{kind}, {e}, {w}, {}, {})", v[0], v[1]),
-                    false => format!("ir.fcmp(FCmp::{kind}, {e}, {}, {})", v[0], v[1]),
+                    true => format!("ir.fcmp_lanes(rt::FCmp::{kind}, {e}, {w}, {}, {})", v[0], v[1]),
+                    false => format!("ir.fcmp(rt::FCmp::{kind}, {e}, {}, {})", v[0], v[1]),
                 }
             }
         };

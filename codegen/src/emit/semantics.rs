@@ -13,17 +13,15 @@ const HEADER: &str = "\
 // Generated from the specification.
 #[allow(unused_imports)]
 use crate::rt::{self, At};
-#[allow(unused_imports)]
-use ir::builder::Hint;
+use ir::Builder;
 #[allow(unused_imports)]
 use ir::guest::{Flow, FpMode, Slot};
 #[allow(unused_imports)]
-use ir::inst::{AtomicOp, FCmp, MinMax, Op, Order, Round, Val};
-use ir::Builder;
+use ir::inst::Val;
 ";
 
 /// Rust source of all bodies.
-pub(super) fn emit(model: &Model) -> String {
+pub fn emit(model: &Model) -> String {
     let table = NeedsTable::new(model);
     let mut out = Writer::default();
     out.lines(HEADER);
@@ -57,7 +55,7 @@ pub fn expand(model: &Model, name: &str) -> Option<String> {
 fn enums(out: &mut Writer, model: &Model) {
     for e in &model.enums {
         out.line("#[allow(dead_code)]");
-        out.open(&format!("mod {} {{", e.name));
+        out.open(&format!("mod {} {{", names::enum_module(&e.name)));
         for v in &e.values {
             out.line(&format!("pub(super) const {}: i128 = {};", rust_name(&v.name), v.value));
         }
@@ -91,7 +89,7 @@ fn rust_ty(ty: &Ty) -> String {
         Ty::Bool => "bool".into(),
         Ty::Str => "&str".into(),
         Ty::Enum(EnumTy::Builtin(crate::hir::BuiltinEnum::Trap)) => "i128".into(),
-        Ty::Enum(EnumTy::Builtin(b)) => format!("{b:?}"),
+        Ty::Enum(EnumTy::Builtin(b)) => format!("rt::{b:?}"),
         Ty::Bits(_) | Ty::Lanes { .. } => "Val".into(),
         Ty::Tuple(items) => format!("({})", items.iter().map(rust_ty).collect::<Vec<_>>().join(", ")),
         Ty::Unit => "()".into(),
@@ -168,7 +166,7 @@ fn view(model: &Model, table: &NeedsTable, i: usize) -> String {
 fn finish(mut body: Body, block: &Block, ret: &Ty) -> String {
     let value = body.block(block);
     if let (Some(value), false) = (value, matches!(ret, Ty::Unit)) {
-        body.out.line(&value);
+        body.give(&value, None);
     }
     body.out.close("}");
     let text = body.out.finish();
@@ -275,7 +273,7 @@ fn fp_mode(model: &Model, table: &NeedsTable) -> String {
     out.line("#[allow(unused_variables)]");
     out.open("fn fp_mode(mode: u32) -> FpMode {");
     out.open("FpMode {");
-    out.line(&format!("round: {},", text(&fp.round, "Round::Even")));
+    out.line(&format!("round: {},", text(&fp.round, "rt::Round::Even")));
     out.line(&format!("flush_inputs: {},", text(&fp.flush_inputs, "false")));
     out.line(&format!("flush_results: {},", text(&fp.flush_results, "false")));
     out.line(&format!("default_nan: {},", text(&fp.default_nan, "false")));

@@ -135,7 +135,7 @@ impl<'m> Static<'m> {
             Ty::Enum(EnumTy::User(id)) => {
                 let e = &self.model.enums[id.0 as usize];
                 match e.values.iter().find(|x| x.value == v) {
-                    Some(x) => format!("{}::{}", e.name, rust_name(&x.name)),
+                    Some(x) => format!("{}::{}", names::enum_module(&e.name), rust_name(&x.name)),
                     None => v.to_string(),
                 }
             }
@@ -219,14 +219,14 @@ impl<'m> Static<'m> {
 fn builtin_value(e: BuiltinEnum, v: i128) -> String {
     let name = |names: &[&str]| names.get(v as usize).copied().unwrap_or("Mode").to_string();
     match e {
-        BuiltinEnum::Round => format!("Round::{}", name(&["Mode", "Even", "Zero", "Down", "Up", "Away"])),
-        BuiltinEnum::Order => format!("Order::{}", name(&["Relaxed", "Acquire", "Release", "SeqCst"])),
-        BuiltinEnum::Hint => format!("Hint::{}", name(&["Plain", "Call", "Ret"])),
+        BuiltinEnum::Round => format!("rt::Round::{}", name(&["Mode", "Even", "Zero", "Down", "Up", "Away"])),
+        BuiltinEnum::Order => format!("rt::Order::{}", name(&["Relaxed", "Acquire", "Release", "SeqCst"])),
+        BuiltinEnum::Hint => format!("rt::Hint::{}", name(&["Plain", "Call", "Ret"])),
         BuiltinEnum::AtomicOp => {
             let names = ["Add", "Andn", "Xor", "Or", "Smax", "Smin", "Umax", "Umin", "Swap", "And"];
-            format!("AtomicOp::{}", name(&names))
+            format!("rt::AtomicOp::{}", name(&names))
         }
-        BuiltinEnum::MinMax => format!("MinMax::{}", name(&["Propagate", "Number", "NumberAlways", "Second"])),
+        BuiltinEnum::MinMax => format!("rt::MinMax::{}", name(&["Propagate", "Number", "NumberAlways", "Second"])),
         BuiltinEnum::Trap => v.to_string(),
     }
 }

@@ -40,6 +40,23 @@ impl Writer {
         text.lines().for_each(|l| self.line(l));
     }
 
+    /// How much was written: a mark for [`Writer::rebind`].
+    pub(super) fn position(&self) -> usize {
+        self.text.len()
+    }
+
+    /// The statement `let old = value;` that starts at `start` becomes `let new = value;` or, without a name, `value`.
+    pub(super) fn rebind(&mut self, start: usize, old: &str, new: Option<&str>) {
+        let prefix = format!("let {old} = ");
+        let Some(at) = self.text[start..].find(&prefix).map(|i| start + i) else { return };
+        let replacement = new.map(|n| format!("let {n} = ")).unwrap_or_default();
+        self.text.replace_range(at..at + prefix.len(), &replacement);
+        if new.is_none() && self.text.ends_with(";\n") {
+            self.text.truncate(self.text.len() - 2);
+            self.text.push('\n');
+        }
+    }
+
     /// The text.
     pub(super) fn finish(self) -> String {
         self.text

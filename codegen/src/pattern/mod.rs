@@ -1,15 +1,15 @@
 //! Bit patterns: from the notation to fixed bits and fields, overlaps between encodings, and decoder tables.
 
+mod decoding;
 mod flat;
 mod overlap;
-mod report;
 mod space;
 mod table;
 mod words;
 
+pub use decoding::Decoding;
 pub use flat::{Constraint, Flat, FlatField, Piece, flatten};
 pub use overlap::{Analysis, Entry, Guards, Pair, Relation, analyse};
-pub use report::report;
 pub use space::{Select, Space, spaces};
 pub use table::{Run, Table};
 

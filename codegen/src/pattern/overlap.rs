@@ -65,8 +65,6 @@ pub struct Analysis {
     pub pairs: Vec<Pair>,
     /// Position of each entry in the order of trying.
     pub rank: Vec<usize>,
-    /// Per space, the fraction of words that match an encoding.
-    pub allocated: Vec<f64>,
 }
 
 /// Relate all encodings; reports crossing and unreachable ones.
@@ -84,8 +82,7 @@ pub fn analyse(spaces: &[Space], entries: &[Entry], guards: &dyn Guards, diagnos
     for entry in 0..entries.len() {
         analyser.reachable(entry, &rank);
     }
-    let allocated = (0..spaces.len()).map(|s| analyser.allocated(s)).collect();
-    Analysis { pairs: analyser.pairs, rank, allocated }
+    Analysis { pairs: analyser.pairs, rank }
 }
 
 struct Analyser<'a> {
@@ -97,7 +94,8 @@ struct Analyser<'a> {
 }
 
 impl Entry {
-    fn matches(&self, word: u128) -> bool {
+    /// Whether a word matches, guards aside.
+    pub fn matches(&self, word: u128) -> bool {
         word & self.mask == self.value && self.constraints.iter().all(|c| c.holds(word))
     }
 
@@ -248,11 +246,11 @@ impl Analyser<'_> {
             others.iter().any(|&o| self.entries[o].matches(word) && self.holds(o, word) == Some(true))
         };
         let reached = |word: u128| entry.matches(word) && self.holds(index, word) != Some(false) && !taken(word);
-        let reachable = if free.count_ones() <= 16 {
+        let reachable = if free.count_ones() <= 14 {
             subsets(free).any(|w| reached(w | entry.value))
         } else {
             let mut random = Random(index as u64);
-            (0..1 << 16).any(|_| reached(u128::from(random.next()) & free | entry.value))
+            (0..1 << 12).any(|_| reached(u128::from(random.next()) & free | entry.value))
         };
         if !reachable {
             let names: Vec<String> = others.iter().map(|&o| format!("`{}`", self.entries[o].label)).collect();
@@ -263,28 +261,5 @@ impl Analyser<'_> {
             }
             self.diagnostics.push(d);
         }
-    }
-
-    /// The fraction of a space's words that match: exact for 16 bits, else by sampling.
-    fn allocated(&self, space: usize) -> f64 {
-        let of_space: Vec<usize> = (0..self.entries.len()).filter(|&i| self.entries[i].space == space).collect();
-        let matched = |word: u128| {
-            of_space.iter().any(|&i| self.entries[i].matches(word) && self.holds(i, word) != Some(false))
-        };
-        let (mut random, mut total, mut hits) = (Random(1), 0_u32, 0_u32);
-        let exact = self.spaces[space].unit == 16;
-        for sample in 0..1_u128 << 16 {
-            let word = if exact { sample } else { u128::from(random.next()) & ones(self.spaces[space].unit) };
-            // Choose among the words that the space selects.
-            let word = match self.spaces[space].select {
-                Some(s) if !s.negated => word & !ones(s.bits) | s.value,
-                _ => word,
-            };
-            if self.spaces[space].select.is_none_or(|s| s.holds(word)) {
-                total += 1;
-                hits += u32::from(matched(word));
-            }
-        }
-        f64::from(hits) / f64::from(total.max(1))
     }
 }

@@ -63,27 +63,41 @@ impl Table {
     }
 }
 
-/// Greedily, the bits that leave the fewest candidates: a pattern that does not fix a bit is in both halves.
+/// A pattern in a bucket, with the share of its words that are there.
+type Part = (u32, u32, f64);
+
+/// Greedily, the bits that leave the fewest candidates for a word of a random pattern. A bit that is the same in all
+/// patterns does not help, nor does one that all ignore.
 fn choose_bits(patterns: &[(u32, u32)], width: u32) -> Vec<u32> {
     let mut chosen: Vec<u32> = Vec::new();
-    // Number of buckets each pattern is in.
-    let mut copies = vec![1.0_f64; patterns.len()];
+    let mut buckets: Vec<Vec<Part>> = vec![patterns.iter().map(|&(mask, value)| (mask, value, 1.0)).collect()];
     for _ in 0..bit_count(patterns.len(), width) {
-        let cost = |bit: u32| -> f64 {
-            let copy = |(p, n): (&(u32, u32), &f64)| if p.0 >> bit & 1 == 1 { *n } else { 2.0 * n };
-            patterns.iter().zip(&copies).map(copy).sum()
-        };
-        let free = (0..width).filter(|b| !chosen.contains(b));
-        let Some(best) = free.min_by(|&a, &b| cost(a).total_cmp(&cost(b))) else { break };
-        for (pattern, n) in patterns.iter().zip(&mut copies) {
-            if pattern.0 >> best & 1 == 0 {
-                *n *= 2.0;
-            }
+        let now: f64 = buckets.iter().map(|b| load(b)).sum();
+        let cost = |bit: u32| -> f64 { buckets.iter().map(|b| load(&half(b, bit, 0)) + load(&half(b, bit, 1))).sum() };
+        let free = (0..width).filter(|b| !chosen.contains(b)).map(|bit| (cost(bit), bit));
+        let Some((best_cost, best)) = free.min_by(|a, b| a.0.total_cmp(&b.0)) else { break };
+        if best_cost > now * 0.999 {
+            break;
         }
+        buckets = buckets.iter().flat_map(|b| [half(b, best, 0), half(b, best, 1)]).collect();
         chosen.push(best);
     }
     chosen.sort_unstable();
     chosen
+}
+
+/// Words in a bucket times candidates.
+fn load(bucket: &[Part]) -> f64 {
+    bucket.len() as f64 * bucket.iter().map(|p| p.2).sum::<f64>()
+}
+
+/// The part of a bucket where a bit has a value.
+fn half(bucket: &[Part], bit: u32, side: u32) -> Vec<Part> {
+    let part = |&(mask, value, share): &Part| match (mask >> bit & 1, value >> bit & 1) {
+        (0, _) => Some((mask, value, share / 2.0)),
+        (_, v) => (v == side).then_some((mask, value, share)),
+    };
+    bucket.iter().filter_map(part).collect()
 }
 
 /// Group ascending bits into runs.

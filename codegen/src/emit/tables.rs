@@ -1,0 +1,156 @@
+//! The descriptor of a guest: `pub static GUEST: ir::Guest` and what it points to.
+
+use crate::model::{Model, Test};
+use std::fmt::Write as _;
+
+/// Rust source of the descriptor.
+pub(super) fn emit(model: &Model) -> String {
+    let s = &model.sections;
+    let mut out = String::new();
+    slots(&mut out, model);
+    helpers(&mut out, model);
+    tests(&mut out, model);
+    let _ = writeln!(out, "/// The guest `{}`.\npub static GUEST: ir::Guest = ir::Guest {{", model.name);
+    let _ = writeln!(out, "name: {:?}, slots: &SLOTS, pins: {}, sp: {},", model.name, slot_list(&s.pins), slot(s.sp));
+    contexts(&mut out, model);
+    let icache = if s.coherent_icache { "Coherent" } else { "Explicit" };
+    let align = model.spaces.iter().map(|s| s.unit).min().unwrap_or(8) / 8;
+    let _ = writeln!(out, "icache: ir::guest::Icache::{icache}, insn_align: {align},");
+    out.push_str("translate, disassemble, identify, fp_mode,\n");
+    fp(&mut out, model);
+    out.push_str("helpers: &HELPERS,\n");
+    let (machine, class, big) = (s.elf_machine, s.elf_class, s.elf_big);
+    let _ = writeln!(out, "elf: ir::guest::ElfDesc {{ machine: {machine}, class: {class}, big_endian: {big} }},");
+    let _ = writeln!(
+        out,
+        "process: ir::guest::ProcessDesc {{ entry_sp_align: {}, hwcap: {:#x}, hwcap2: {:#x}, platform: {:?}, machine: {:?}, tls: {} }},",
+        s.entry_sp_align,
+        s.hwcap,
+        s.hwcap2,
+        s.platform,
+        s.machine,
+        slot(s.tls)
+    );
+    let _ = writeln!(
+        out,
+        "syscall: ir::guest::SyscallDesc {{ number: {}, args: {}, ret: {} }},",
+        slot(s.syscall_number),
+        slot_list(&s.syscall_args),
+        slot(s.syscall_ret)
+    );
+    let _ = writeln!(
+        out,
+        "abi: ir::guest::AbiDesc {{ int_args: {}, fp_args: {}, int_ret: {}, fp_ret: {}, return_address: {} }},",
+        slot_list(&s.int_args),
+        slot_list(&s.fp_args),
+        slot_list(&s.int_ret),
+        slot_list(&s.fp_ret),
+        slot(s.return_address)
+    );
+    let native = match &s.native_call {
+        Some((code, ret)) => format!("Some(ir::guest::NativeCallDesc {{ code: &{code:?}, ret: &{ret:?} }})"),
+        None => "None".to_owned(),
+    };
+    let _ = writeln!(out, "native_call: {native},\ntests: &TESTS,\n}};");
+    out
+}
+
+/// A slot number. The checker has reported what is missing, so the default is never generated.
+fn slot(number: Option<u16>) -> String {
+    format!("ir::guest::Slot({})", number.unwrap_or(0))
+}
+
+fn slot_list(slots: &[u16]) -> String {
+    let slots: Vec<String> = slots.iter().map(|&s| slot(Some(s))).collect();
+    format!("&[{}]", slots.join(", "))
+}
+
+fn slots(out: &mut String, model: &Model) {
+    let _ = writeln!(out, "static SLOTS: [ir::guest::SlotDesc; {}] = [", model.slots.len());
+    for slot in &model.slots {
+        let ty = ty(slot.width);
+        let _ = writeln!(out, "ir::guest::SlotDesc {{ name: {:?}, ty: ir::Ty::{ty}, offset: {} }},", slot.name, slot.offset);
+    }
+    out.push_str("];\n");
+}
+
+/// The narrowest type that holds a width.
+fn ty(width: u32) -> &'static str {
+    match width {
+        1 => "I1",
+        2..=8 => "I8",
+        9..=16 => "I16",
+        17..=32 => "I32",
+        33..=64 => "I64",
+        _ => "I128",
+    }
+}
+
+fn contexts(out: &mut String, model: &Model) {
+    out.push_str("contexts: &[");
+    for c in &model.contexts {
+        let _ = write!(
+            out,
+            "ir::guest::ContextDesc {{ name: {:?}, lo: {}, width: {}, reset: {} }}, ",
+            c.name, c.lo, c.width, c.reset
+        );
+    }
+    out.push_str("],\n");
+}
+
+fn fp(out: &mut String, model: &Model) {
+    let fp = &model.sections.fp;
+    let nan = match &*fp.nan {
+        "first_operand" => "FirstOperand",
+        "signalling_first" => "SignallingFirst",
+        _ => "Canonical",
+    };
+    let tininess = if fp.tininess == "before_rounding" { "Before" } else { "After" };
+    let nan_to_int = match &*fp.nan_to_int {
+        "zero" => "Zero",
+        "max" => "Max",
+        _ => "Indefinite",
+    };
+    let _ = writeln!(
+        out,
+        "fp: ir::guest::FpPolicy {{ nan: ir::guest::NanRule::{nan}, default_nan_negative: {}, tininess: ir::guest::Tininess::{tininess}, nan_to_int: ir::guest::NanToInt::{nan_to_int} }},",
+        fp.default_nan_sign
+    );
+}
+
+fn helpers(out: &mut String, model: &Model) {
+    let _ = writeln!(out, "static HELPERS: [ir::guest::HelperDesc; {}] = [", model.externs.len());
+    for helper in &model.externs {
+        let (name, pure, state) = (&helper.name, helper.pure, helper.state);
+        let _ = writeln!(
+            out,
+            "ir::guest::HelperDesc {{ name: {name:?}, call: crate::helpers::{name}, pure: {pure}, state: {state} }},"
+        );
+    }
+    out.push_str("];\n");
+}
+
+fn tests(out: &mut String, model: &Model) {
+    let count: usize = model.insns.iter().map(|i| i.tests.len()).sum();
+    let _ = writeln!(out, "static TESTS: [ir::guest::InsnTest; {count}] = [");
+    for insn in &model.insns {
+        insn.tests.iter().for_each(|t| test(out, &insn.name, t));
+    }
+    out.push_str("];\n");
+}
+
+fn test(out: &mut String, insn: &str, t: &Test) {
+    let values = |list: &[(String, u128)]| -> String {
+        list.iter().map(|(name, value)| format!("({name:?}, {value:#x}), ")).collect()
+    };
+    let _ = writeln!(
+        out,
+        "ir::guest::InsnTest {{ insn: {insn:?}, at: {:?}, code: &{:?}, text: {:?}, before: &[{}], after: &[{}], run: {} }},",
+        t.at,
+        t.code,
+        t.text,
+        values(&t.before),
+        values(&t.after),
+        t.runs
+    );
+}

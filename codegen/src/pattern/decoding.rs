@@ -1,0 +1,253 @@
+//! The decoder of a checked model: entries, their order, tables.
+
+use super::words::Random;
+use super::{Analysis, Entry, Guards, Relation, Table, analyse, ones};
+use crate::diag::Diagnostics;
+use crate::hir::{Block, Domain, Expr, ExprKind, Locals, StmtKind, VarId};
+use crate::model::{Enc, Insn, Model};
+use crate::sema::{Env, Value, eval};
+use std::collections::HashSet;
+use std::fmt::Write as _;
+
+/// All encodings of a model, numbered in the order of instructions and their clauses.
+pub struct Decoding<'a> {
+    model: &'a Model,
+    /// By encoding number.
+    pub entries: Vec<Entry>,
+    /// Instruction and clause of an encoding number.
+    pub sources: Vec<(&'a Insn, &'a Enc)>,
+    /// Overlaps and order.
+    pub analysis: Analysis,
+    /// By space.
+    pub tables: Vec<Table>,
+}
+
+impl<'a> Decoding<'a> {
+    /// Analyse the encodings of `model` and build their tables.
+    pub fn of(model: &'a Model, diagnostics: &mut Diagnostics) -> Decoding<'a> {
+        let (mut entries, mut sources) = (Vec::new(), Vec::new());
+        for insn in &model.insns {
+            for (position, enc) in insn.encs.iter().enumerate() {
+                entries.push(entry(insn, enc, position));
+                sources.push((insn, enc));
+            }
+        }
+        let guards = ModelGuards { model, sources: &sources };
+        let analysis = analyse(&model.spaces, &entries, &guards, diagnostics);
+        let tables = (0..model.spaces.len()).map(|s| table(model, &entries, &analysis, s)).collect();
+        Decoding { model, entries, sources, analysis, tables }
+    }
+
+    /// The number of the encoding that a word of `space` has under a mode, by trying all: the definition of decoding.
+    pub fn linear(&self, space: usize, word: u128, mode: u32) -> Option<usize> {
+        let mut order: Vec<usize> = (0..self.entries.len()).filter(|&i| self.entries[i].space == space).collect();
+        order.sort_by_key(|&i| self.analysis.rank[i]);
+        order.into_iter().find(|&i| self.matches(i, word, mode))
+    }
+
+    /// The same, by table.
+    pub fn decode(&self, space: usize, word: u32, mode: u32) -> Option<usize> {
+        self.tables[space].candidates(word).map(usize::from).find(|&i| self.matches(i, word.into(), mode))
+    }
+
+    /// Whether an encoding matches a word, guards included. A guard that depends on the address does not exclude.
+    pub fn matches(&self, entry: usize, word: u128, mode: u32) -> bool {
+        let guards = ModelGuards { model: self.model, sources: &self.sources };
+        self.entries[entry].matches(word)
+            && (self.entries[entry].guard_bits.is_none() || guards.eval(entry, word, Some(mode)) != Some(false))
+    }
+
+    /// The decode report.
+    pub fn report(&self) -> String {
+        let mut text = format!("guest {}\n", self.model.name);
+        for (index, space) in self.model.spaces.iter().enumerate() {
+            let count = self.entries.iter().filter(|e| e.space == index).count();
+            let (mean, most) = self.tables[index].load();
+            let _ = writeln!(text, "space {}: {} bits, {count} encodings", space.name, space.unit);
+            let _ = writeln!(text, "  allocated: {:.1} % of words", 100.0 * self.allocated(index));
+            let buckets = self.tables[index].buckets.len();
+            let _ = writeln!(text, "  table: {buckets} buckets, {mean:.2} candidates on average, {most} at most");
+            for (relation, title) in [
+                (Relation::Nested, "more specific wins"),
+                (Relation::Overrides, "overrides"),
+                (Relation::GuardProven, "disjoint by guard, proven"),
+                (Relation::GuardAssumed, "disjoint by guard, assumed"),
+            ] {
+                self.pairs(&mut text, index, relation, title);
+            }
+        }
+        text
+    }
+
+    fn pairs(&self, text: &mut String, space: usize, relation: Relation, title: &str) {
+        let of_space = |entry: usize| self.entries[entry].space == space;
+        let pairs = self.analysis.pairs.iter().filter(|p| p.relation == relation && of_space(p.first));
+        let label = |entry: usize| &self.entries[entry].label;
+        let mut lines: Vec<String> = pairs.map(|p| format!("    {} before {}\n", label(p.first), label(p.second))).collect();
+        lines.sort();
+        if !lines.is_empty() {
+            let _ = writeln!(text, "  {title}: {}", lines.len());
+            text.extend(lines);
+        }
+    }
+
+    /// The fraction of a space's words that match an encoding: exact for 16 bits, else by sampling.
+    fn allocated(&self, space: usize) -> f64 {
+        let desc = &self.model.spaces[space];
+        let (mut random, mut total, mut hits) = (Random(1), 0_u32, 0_u32);
+        for sample in 0..1_u128 << 16 {
+            let word = if desc.unit == 16 { sample } else { u128::from(random.next()) & ones(desc.unit) };
+            // Choose among the words that the space selects.
+            let word = match desc.select {
+                Some(s) if !s.negated => word & !ones(s.bits) | s.value,
+                _ => word,
+            };
+            if desc.select.is_none_or(|s| s.holds(word)) {
+                total += 1;
+                hits += u32::from(self.decode(space, word as u32, 0).is_some());
+            }
+        }
+        f64::from(hits) / f64::from(total.max(1))
+    }
+}
+
+fn entry(insn: &Insn, enc: &Enc, position: usize) -> Entry {
+    let label = if insn.encs.len() == 1 { insn.name.clone() } else { format!("{}#{position}", insn.name) };
+    let mut guards = insn.guards.iter().chain(&enc.guards).peekable();
+    let guard_bits = guards.peek().is_some().then(|| {
+        let mut seen = Reach { enc, locals: &insn.locals, vars: HashSet::new(), all: false };
+        guards.for_each(|g| seen.expr(g));
+        seen.bits()
+    });
+    Entry {
+        insn: insn.name.clone(),
+        label,
+        space: enc.flat.space,
+        mask: enc.flat.mask,
+        value: enc.flat.value,
+        constraints: enc.flat.constraints.clone(),
+        guard_bits,
+        overrides: insn.overrides.clone(),
+        span: enc.flat.span,
+    }
+}
+
+fn table(model: &Model, entries: &[Entry], analysis: &Analysis, space: usize) -> Table {
+    let mut numbers: Vec<usize> = (0..entries.len()).filter(|&i| entries[i].space == space).collect();
+    numbers.sort_by_key(|&i| analysis.rank[i]);
+    let patterns: Vec<(u32, u32)> = numbers.iter().map(|&i| (entries[i].mask as u32, entries[i].value as u32)).collect();
+    let numbers: Vec<u16> = numbers.iter().map(|&i| i as u16).collect();
+    Table::build(&patterns, &numbers, model.spaces[space].unit)
+}
+
+/// Evaluates the guards of a model's encodings.
+struct ModelGuards<'a> {
+    model: &'a Model,
+    sources: &'a [(&'a Insn, &'a Enc)],
+}
+
+impl Guards for ModelGuards<'_> {
+    fn hold(&self, entry: usize, word: u128) -> Option<bool> {
+        self.eval(entry, word, None)
+    }
+}
+
+impl ModelGuards<'_> {
+    /// Whether all guards hold; `None` if that is not known and none is known to fail.
+    fn eval(&self, entry: usize, word: u128, mode: Option<u32>) -> Option<bool> {
+        let (insn, enc) = self.sources[entry];
+        let mut env = Env { mode, ..Env::default() };
+        for (field, flat) in enc.fields.iter().zip(&enc.flat.fields) {
+            env.vars.insert(field.var, Value::Int(enc.flat.field_value(flat, word)));
+        }
+        for (var, value) in &enc.binds {
+            if let Some(value) = eval(self.model, &insn.locals, &env, value) {
+                env.vars.insert(*var, value);
+            }
+        }
+        let mut result = Some(true);
+        for guard in insn.guards.iter().chain(&enc.guards) {
+            match eval(self.model, &insn.locals, &env, guard).and_then(|v| v.bool()) {
+                Some(false) => return Some(false),
+                Some(true) => {}
+                None => result = None,
+            }
+        }
+        result
+    }
+}
+
+/// The variables an expression depends on, through definitions.
+struct Reach<'a> {
+    enc: &'a Enc,
+    locals: &'a Locals,
+    vars: HashSet<VarId>,
+    /// Something was met that is not followed: it may depend on any field.
+    all: bool,
+}
+
+impl Reach<'_> {
+    /// Bits of the word that the variables come from.
+    fn bits(&self) -> u128 {
+        let fields = self.enc.fields.iter().filter(|f| self.all || self.vars.contains(&f.var));
+        fields.flat_map(|f| &f.pieces).fold(0, |bits, p| bits | ones(p.width) << p.at)
+    }
+
+    fn var(&mut self, var: VarId) {
+        if !self.vars.insert(var) {
+            return;
+        }
+        if let Some((_, value)) = self.enc.binds.iter().find(|(v, _)| *v == var) {
+            self.expr(value);
+        } else if let Domain::Let(value, _) = &self.locals.get(var).domain {
+            self.expr(value);
+        }
+    }
+
+    fn expr(&mut self, e: &Expr) {
+        match &e.kind {
+            ExprKind::Int(_) | ExprKind::Bool(_) | ExprKind::EnumValue(_) | ExprKind::Const(_) => {}
+            ExprKind::Context(_) | ExprKind::Pc | ExprKind::PcNext | ExprKind::Undef => {}
+            ExprKind::Var(v) => self.var(*v),
+            ExprKind::Unary(_, a) | ExprKind::Convert(a) => self.expr(a),
+            ExprKind::Binary(_, a, b) | ExprKind::Element(a, b) => {
+                self.expr(a);
+                self.expr(b);
+            }
+            ExprKind::In(a, set) => {
+                self.expr(a);
+                for (lo, hi) in set {
+                    self.expr(lo);
+                    hi.iter().for_each(|h| self.expr(h));
+                }
+            }
+            ExprKind::Static(_, args) | ExprKind::Call(_, args) | ExprKind::List(args) => {
+                args.iter().for_each(|a| self.expr(a));
+            }
+            ExprKind::If(c, a, b) => {
+                self.expr(c);
+                self.block(a);
+                self.block(b);
+            }
+            ExprKind::Match(value, arms) => {
+                self.expr(value);
+                for arm in arms {
+                    arm.values.iter().for_each(|v| self.expr(v));
+                    self.block(&arm.body);
+                }
+            }
+            ExprKind::Block(b) => self.block(b),
+            _ => self.all = true,
+        }
+    }
+
+    fn block(&mut self, b: &Block) {
+        for stmt in &b.stmts {
+            match &stmt.kind {
+                StmtKind::Let(_, value) => self.expr(value),
+                _ => self.all = true,
+            }
+        }
+        b.tail.iter().for_each(|t| self.expr(t));
+    }
+}
