@@ -253,9 +253,36 @@ impl Analysis {
     }
 
     fn set_cond(&mut self, i: usize, cond: Cond) {
+        let cond = self.like_earlier(cond);
         self.mode[i] = Mode::Cond;
         self.cond_of[i] = self.conds.len() as u32;
         self.conds.push(cond);
+    }
+
+    /// The same condition with its operands in the order of a recent comparison, so that one instruction serves both.
+    fn like_earlier(&self, c: Cond) -> Cond {
+        let swapped = match c.cc {
+            cc::E | cc::NE => c.cc,
+            cc::B => cc::A,
+            cc::A => cc::B,
+            cc::BE => cc::AE,
+            cc::AE => cc::BE,
+            cc::L => cc::G,
+            cc::G => cc::L,
+            cc::LE => cc::GE,
+            cc::GE => cc::LE,
+            _ => return c,
+        };
+        let other = Cond { cc: swapped, a: c.b, b: c.a, ..c };
+        let recent = self.conds.iter().rev().take(6);
+        if c.kind == CondKind::Cmp
+            && recent.clone().any(|o| o.same_operands(&other))
+            && !recent.clone().any(|o| o.same_operands(&c))
+        {
+            other
+        } else {
+            c
+        }
     }
 
     /// Whether a value's bits above its type can be trusted to be what `clean` says.
@@ -514,13 +541,16 @@ impl Analysis {
     pub(super) fn amount(&self, unit: &Unit, v: u32, bits: u32) -> (u32, bool) {
         if (bits == 32 || bits == 64)
             && let Some(def) = unit.insts.get(v as usize)
-            && def.op == Op::And
             && def.ty != Ty::I128
-            && let Some(k) = self.constant(unit, self.arg(def, 1))
-            && k == u128::from(bits - 1)
-            && self.mode[self.arg(def, 0) as usize] == Mode::Emit
         {
-            return (self.arg(def, 0), true);
+            let masked = match def.op {
+                Op::And => self.constant(unit, self.arg(def, 1)) == Some(u128::from(bits - 1)),
+                Op::Bfx => def.attr.imm() == 0 && 1 << def.attr.imm2() == bits,
+                _ => false,
+            };
+            if masked && self.mode[self.arg(def, 0) as usize] == Mode::Emit {
+                return (self.arg(def, 0), true);
+            }
         }
         (v, u32::from(self.clean[v as usize]) <= bits.trailing_zeros())
     }
@@ -555,6 +585,13 @@ impl Analysis {
             self.needed(entry, snap);
         }
         debug_assert!(guest.slots.len() >= self.put_slots.len());
+    }
+
+    /// Whether the unit writes the slot before it reads it and before anything that could show its value.
+    pub(super) fn overwritten_unseen(&self, slot: u16) -> bool {
+        // After the backward sweep this is the first put.
+        let first = self.next_put[slot as usize];
+        self.entry[slot as usize] == NO && first != u32::MAX && self.last_snap[first as usize] == 0
     }
 
     fn snapshot_points(&mut self, unit: &Unit) {

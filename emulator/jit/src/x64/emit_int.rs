@@ -569,6 +569,14 @@ impl Gen<'_> {
             }
             return;
         }
+        if !signed && lo == 0 && width < 32 {
+            let a = self.use_gpr(self.arg(0));
+            let d = self.def_gpr(0);
+            if d != a {
+                self.asm.mov_rr(4, d, a);
+            }
+            return self.asm.alu_ri(Alu::And, 4, d, ((1u64 << width) - 1) as i32);
+        }
         let d = self.def_from(self.arg(0), 0);
         if signed {
             if lo + width < host {

@@ -49,8 +49,10 @@ pub(super) fn jump_shift(guest: &Guest) -> u8 {
 
 impl Gen<'_> {
     // ------------------------------------------------------------------ what has to move
-    /// Appends to `self.moves` what brings the state of this position to the boundary; returns the range.
-    fn collect_moves(&mut self) -> (u32, u32) {
+    /// Appends to `self.moves` what brings the state of this position to the boundary; returns the range. Back to the
+    /// unit's own start, slots that it overwrites before anything can see them need not be right.
+    fn collect_moves(&mut self, exit: Option<&Exit>) -> (u32, u32) {
+        let again = exit.is_some_and(|e| self.is_self(e));
         let from = self.moves.len() as u32;
         for &(slot, r) in &self.conv.pins {
             let v = self.cur[slot.0 as usize];
@@ -64,7 +66,7 @@ impl Gen<'_> {
         for i in 0..self.dirty.len() {
             let slot = self.dirty[i];
             let loc = self.slot_loc(slot);
-            if loc != Loc::home(slot) {
+            if loc != Loc::home(slot) && !(again && self.an.overwritten_unseen(slot)) {
                 self.moves.push((slot, loc));
             }
         }
@@ -74,7 +76,10 @@ impl Gen<'_> {
     /// A branch target for code outside the main line that leaves with the state of this position.
     pub(super) fn side(&mut self, kind: SideKind) -> Label {
         let label = self.asm.label();
-        let moves = self.collect_moves();
+        let moves = match &kind {
+            SideKind::Exit(exit) => self.collect_moves(Some(exit)),
+            SideKind::Alignment(..) => self.collect_moves(None),
+        };
         let flags = self.flag_locs();
         self.sides.push(Side { label, kind, moves, flags });
         label
@@ -109,7 +114,7 @@ impl Gen<'_> {
     /// The unconditional exit at this position; `operand` is the address of an indirect one.
     pub(super) fn final_exit(&mut self, exit: &Exit, operand: Option<Val>) {
         self.flags_of_locs = self.flag_locs();
-        let moves = self.collect_moves();
+        let moves = self.collect_moves(Some(exit));
         let operand = operand.map(|v| self.loc(self.an.val(v)));
         let to = if matches!(exit.kind, ExitKind::Flush { .. } | ExitKind::NativeCall) { RDX } else { RAX };
         self.move_to_boundary(moves, operand.map(|loc| (to, loc)));
@@ -120,7 +125,7 @@ impl Gen<'_> {
     pub(super) fn final_pair(&mut self, cond: u32, taken: &Exit, other: &Exit) {
         let loop_back = taken.kind == ExitKind::Jump && taken.target <= self.unit.key.pc;
         let code = self.condition(cond);
-        if loop_back && self.is_self(taken) && self.is_at_boundary() {
+        if loop_back && self.is_self(taken) && self.is_at_boundary(taken) {
             self.asm.jcc_back(code, 0);
             return self.final_exit(other, None);
         }
@@ -130,8 +135,8 @@ impl Gen<'_> {
         self.final_exit(inline, None);
     }
 
-    fn is_at_boundary(&mut self) -> bool {
-        let (from, to) = self.collect_moves();
+    fn is_at_boundary(&mut self, exit: &Exit) -> bool {
+        let (from, to) = self.collect_moves(Some(exit));
         self.moves.truncate(from as usize);
         from == to
     }
@@ -160,11 +165,7 @@ impl Gen<'_> {
         let busy = self.busy_registers(list, extra);
         let mut regs: Vec<RegMove> = Vec::with_capacity(10);
         regs.extend(extra);
-        for &(slot, loc) in list.iter() {
-            if loc.as_recipe().is_some() {
-                self.store_condition(slot, loc, busy);
-            }
-        }
+        self.store_conditions(list, busy);
         for &(slot, loc) in list.iter() {
             match self.conv.pins.iter().find(|p| p.0.0 == slot) {
                 Some(&(_, r)) => regs.push((r, loc)),
@@ -333,17 +334,40 @@ impl Gen<'_> {
         }
     }
 
-    /// Makes a comparison from locations and stores the result at the slot's home.
-    fn store_condition(&mut self, slot: u16, loc: Loc, busy: u32) {
-        let Some(r) = loc.as_recipe() else { return };
-        let to = self.home_mem(slot);
-        let code = self.compare_locs(r, busy);
-        self.asm.setcc_mem(code, to);
+    /// Makes comparisons from locations and stores the results at their slots' homes, those of one comparison together.
+    fn store_conditions(&mut self, list: &[(u16, Loc)], busy: u32) {
+        let mut done = 0u64;
+        // What the flags are of already comes first.
+        if let Some(key) = self.flags_of_locs {
+            self.store_conditions_of(list, key, busy, &mut done);
+        }
+        for i in 0..list.len() {
+            if let Some(r) = list[i].1.as_recipe()
+                && (i >= 64 || done & 1 << i == 0)
+            {
+                self.store_conditions_of(list, r.key(), busy, &mut done);
+            }
+        }
+    }
+
+    fn store_conditions_of(&mut self, list: &[(u16, Loc)], key: Loc, busy: u32, done: &mut u64) {
+        for (i, &(slot, loc)) in list.iter().enumerate() {
+            if let Some(r) = loc.as_recipe()
+                && r.key() == key
+            {
+                let to = self.home_mem(slot);
+                let code = self.compare_locs(r, busy);
+                self.asm.setcc_mem(code, to);
+                if i < 64 {
+                    *done |= 1 << i;
+                }
+            }
+        }
     }
 
     /// Sets the flags from locations, unless they are already; returns the condition code.
     fn compare_locs(&mut self, r: RecipeLoc, busy: u32) -> u8 {
-        let key = Loc::recipe(r.kind, 0, r.ty, r.a, r.b);
+        let key = r.key();
         if self.flags_of_locs == Some(key) {
             return r.cc;
         }

@@ -54,6 +54,13 @@ pub(super) struct RecipeLoc {
     pub(super) b: Loc,
 }
 
+impl RecipeLoc {
+    /// The comparison without its condition code: what the flags are of.
+    pub(super) fn key(&self) -> Loc {
+        Loc::recipe(self.kind, 0, self.ty, self.a, self.b)
+    }
+}
+
 impl Loc {
     const fn simple(kind: Kind, n: u32) -> Loc {
         Loc((n as u64) << 3 | kind as u64)

@@ -2,6 +2,8 @@
 
 mod harness;
 mod random;
+mod shapes;
+mod speed;
 mod units;
 
 /// Host code as text.

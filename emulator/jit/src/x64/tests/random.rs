@@ -487,7 +487,7 @@ impl Maker {
     }
 }
 
-fn make(seed: u64) -> Unit {
+pub(super) fn make(seed: u64) -> Unit {
     let mut m = Maker { r: Random(seed), w: Writer::new(), pc: PC };
     let steps = 3 + m.r.below(60);
     for _ in 0..steps {
