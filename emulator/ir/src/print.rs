@@ -44,13 +44,16 @@ pub fn print(unit: &Unit, guest: &Guest) -> String {
 /// Name of every value.
 fn names(unit: &Unit) -> Vec<String> {
     let mut names: Vec<String> = Vec::with_capacity(unit.insts.len());
+    let mut given = vec![None; unit.insts.len()];
+    for (val, name) in unit.names.iter().rev() {
+        given[val.index()] = Some(*name);
+    }
     let mut bounds = unit.bounds.iter().peekable();
     let (mut offset, mut number) = (0, 0);
-    for pos in 0..unit.insts.len() {
+    for (pos, given) in given.into_iter().enumerate() {
         while let Some(bound) = bounds.next_if(|bound| bound.pos as usize <= pos) {
             (offset, number) = (bound.pc.wrapping_sub(unit.key.pc), 0);
         }
-        let given = unit.names.binary_search_by_key(&(pos as u32), |(val, _)| val.0).ok().map(|i| unit.names[i].1);
         let name = given.map(|name| format!("%{name}.{offset:x}")).filter(|name| !names.contains(name));
         names.push(name.unwrap_or_else(|| format!("%{number}.{offset:x}")));
         number += 1;

@@ -1,6 +1,8 @@
 //! A unit: the straight line of instructions translated as one, with its log of register writes, its guest
 //! instruction boundaries and its exits.
 
+use std::cell::Cell;
+
 use crate::guest::Slot;
 use crate::inst::{Inst, Val};
 
@@ -117,6 +119,32 @@ pub struct Unit {
     pub exits: Vec<Exit>,
     /// Guest bytes covered, from `key.pc` on (a unit covers one contiguous range).
     pub guest_len: u32,
-    /// Names given by the spec's `let`s, for printing: (value, name), ascending.
+    /// Names given by the spec's `let`s, for printing. The first of a value counts.
     pub names: Vec<(Val, &'static str)>,
+}
+
+thread_local! {
+    static SPARE: Cell<Option<Unit>> = const { Cell::new(None) };
+}
+
+impl Unit {
+    /// An empty unit, in the memory of a recycled one if there is one.
+    pub(crate) fn spare(key: UnitKey) -> Unit {
+        let mut unit = SPARE.take().unwrap_or_default();
+        unit.key = key;
+        unit.insts.clear();
+        unit.consts.clear();
+        unit.helper_args.clear();
+        unit.puts.clear();
+        unit.bounds.clear();
+        unit.exits.clear();
+        unit.names.clear();
+        unit.guest_len = 0;
+        unit
+    }
+
+    /// Keeps the memory of a unit that is no longer needed for the next one built on this thread.
+    pub fn recycle(self) {
+        SPARE.set(Some(self));
+    }
 }

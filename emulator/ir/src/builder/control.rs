@@ -85,7 +85,7 @@ impl Builder<'_> {
 
     /// Ends the unit with a trap; the instruction's writes are not done.
     pub fn trap(&mut self, kind: Trap) {
-        self.pending.clear();
+        self.tables.pending.clear();
         self.exit(Op::Exit, Val::NONE, self.trap_exit(kind));
     }
 
@@ -152,7 +152,7 @@ impl Builder<'_> {
         operands[1] = Val(args.len() as u32);
         let result = self.effect(Op::Helper, ty, Attr(id), operands);
         if touches_state {
-            self.cur.fill(Val::NONE);
+            self.tables.cur.fill(Val::NONE);
             self.last = true;
         }
         (w != 0).then_some(result)

@@ -21,15 +21,23 @@ pub(super) fn two(a: Val, b: Val) -> [Val; 3] {
 }
 
 /// Open-addressing hash table of instruction indices.
-pub(super) struct Table {
+pub(super) struct ValueTable {
     /// Index plus one; 0 is free. The length is a power of two.
     entries: Vec<u32>,
     used: usize,
 }
 
-impl Table {
-    pub(super) fn new() -> Table {
-        Table { entries: vec![0; 256], used: 0 }
+impl Default for ValueTable {
+    fn default() -> ValueTable {
+        ValueTable { entries: vec![0; 256], used: 0 }
+    }
+}
+
+impl ValueTable {
+    pub(super) fn clear(&mut self) {
+        self.entries.truncate(256);
+        self.entries.fill(0);
+        self.used = 0;
     }
 
     /// The entry with this hash that `is` accepts, or else enters `index`.
@@ -94,13 +102,13 @@ impl Builder<'_> {
     /// What is known of a value.
     #[inline]
     pub(super) fn fact(&self, v: Val) -> Fact {
-        self.facts[v.index()]
+        self.tables.facts[v.index()]
     }
 
     /// Type of a value.
     #[inline]
     pub(super) fn ty(&self, v: Val) -> Ty {
-        self.facts[v.index()].ty
+        self.tables.facts[v.index()].ty
     }
 
     /// Appends an instruction.
@@ -109,7 +117,7 @@ impl Builder<'_> {
         let val = Val(self.unit.insts.len() as u32);
         let fact = self.fact_of(&inst);
         self.unit.insts.push(inst);
-        self.facts.push(fact);
+        self.tables.facts.push(fact);
         val
     }
 
@@ -144,13 +152,15 @@ impl Builder<'_> {
         if desc.comm && self.is_const(inst.args[0]) {
             inst.args.swap(0, 1);
         }
-        if let Some(value) = self.constant_result(&inst) {
+        if self.is_const(inst.args[0])
+            && let Some(value) = self.constant_result(&inst)
+        {
             let ty = inst.result_ty().unwrap_or(ty);
             return self.k(ty, value);
         }
         let index = self.unit.insts.len() as u32;
         let insts = &self.unit.insts;
-        match self.table.find_or_insert(hash_inst(&inst), index, |i| insts[i as usize] == inst) {
+        match self.tables.values.find_or_insert(hash_inst(&inst), index, |i| insts[i as usize] == inst) {
             Some(i) => Val(i),
             None => {
                 self.push(inst);
@@ -185,13 +195,25 @@ impl Builder<'_> {
     /// The constant `value` (within the type).
     pub(super) fn k(&mut self, ty: Ty, value: u128) -> Val {
         debug_assert_eq!(value & !ty.mask(), 0);
+        if value != 0 {
+            return self.k_shared(ty, value);
+        }
+        if let Some(zero) = self.tables.zero[ty as usize] {
+            return zero;
+        }
+        let zero = self.k_shared(ty, 0);
+        self.tables.zero[ty as usize] = Some(zero);
+        zero
+    }
+
+    fn k_shared(&mut self, ty: Ty, value: u128) -> Val {
         let index = self.unit.insts.len() as u32;
         let (insts, consts) = (&self.unit.insts, &self.unit.consts);
         let is = |i: u32| {
             let inst = &insts[i as usize];
             inst.op == Op::Const && inst.ty == ty && consts[inst.attr.index()] == value
         };
-        if let Some(i) = self.table.find_or_insert(hash_const(ty, value), index, is) {
+        if let Some(i) = self.tables.values.find_or_insert(hash_const(ty, value), index, is) {
             return Val(i);
         }
         let attr = self.pool(value);
@@ -213,9 +235,9 @@ impl Builder<'_> {
     }
 
     fn keep_table_sparse(&mut self) {
-        if self.table.full() {
+        if self.tables.values.full() {
             let (insts, consts) = (&self.unit.insts, &self.unit.consts);
-            self.table.grow(|i| {
+            self.tables.values.grow(|i| {
                 let inst = &insts[i as usize];
                 if inst.op == Op::Const { hash_const(inst.ty, consts[inst.attr.index()]) } else { hash_inst(inst) }
             });

@@ -29,8 +29,9 @@ use crate::guest::{Guest, Slot};
 use crate::inst::{Op, Val};
 use crate::ty::Ty;
 use crate::unit::{Boundary, Put, Unit, UnitKey};
-use emit::Table;
+use emit::ValueTable;
 use facts::Fact;
+use std::cell::Cell;
 
 /// Return-stack hint of an indirect jump.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -43,18 +44,30 @@ pub enum Hint {
     Ret,
 }
 
-/// Builds one unit.
-pub struct Builder<'g> {
-    guest: &'g Guest,
-    unit: Unit,
+/// Tables of a builder, kept by the thread from one unit to the next.
+#[derive(Default)]
+struct Tables {
     /// What is known of each instruction's value.
     facts: Vec<Fact>,
     /// Values by what computes them.
-    table: Table,
+    values: ValueTable,
     /// Value of each slot at this point; [`Val::NONE`] if not read or written yet.
     cur: Vec<Val>,
     /// Register writes of the instruction that are not in the log yet.
     pending: Vec<(Slot, Val)>,
+    /// The constant 0 of each type, if there is one.
+    zero: [Option<Val>; 6],
+}
+
+thread_local! {
+    static SPARE: Cell<Option<Box<Tables>>> = const { Cell::new(None) };
+}
+
+/// Builds one unit.
+pub struct Builder<'g> {
+    guest: &'g Guest,
+    unit: Unit,
+    tables: Box<Tables>,
     /// The instruction under construction: its address, the next one's, and the mode word it started with.
     pc: u64,
     next: u64,
@@ -77,13 +90,17 @@ impl<'g> Builder<'g> {
     /// Starts a unit.
     #[must_use]
     pub fn new(guest: &'g Guest, key: UnitKey) -> Builder<'g> {
+        let mut tables = SPARE.take().unwrap_or_default();
+        tables.facts.clear();
+        tables.values.clear();
+        tables.cur.clear();
+        tables.cur.resize(guest.slots.len(), Val::NONE);
+        tables.pending.clear();
+        tables.zero = [None; 6];
         Builder {
             guest,
-            unit: Unit { key, insts: Vec::with_capacity(128), puts: Vec::with_capacity(64), ..Unit::default() },
-            facts: Vec::with_capacity(128),
-            table: Table::new(),
-            cur: vec![Val::NONE; guest.slots.len()],
-            pending: Vec::with_capacity(8),
+            unit: Unit::spare(key),
+            tables,
             pc: key.pc,
             next: key.pc,
             insn_mode: key.mode,
@@ -108,7 +125,7 @@ impl<'g> Builder<'g> {
         self.next = pc;
         self.insn_mode = self.mode;
         self.open = true;
-        self.pending.clear();
+        self.tables.pending.clear();
         self.unit.bounds.push(Boundary { pos: self.unit.insts.len() as u32, pc });
     }
 
@@ -145,15 +162,14 @@ impl<'g> Builder<'g> {
         if self.ended.is_none() {
             if self.open {
                 // An instruction that could not be decoded: not part of the unit.
-                self.pending.clear();
+                self.tables.pending.clear();
                 self.unit.bounds.pop();
                 self.pc = self.unit.bounds.last().map_or(pc, |b| b.pc);
             }
             self.jump(pc);
         }
         self.cut();
-        self.unit.names.sort_by_key(|(val, _)| *val);
-        self.unit.names.dedup_by_key(|(val, _)| *val);
+        SPARE.set(Some(self.tables));
         #[cfg(debug_assertions)]
         if let Err(message) = crate::verify::verify(&self.unit, self.guest) {
             panic!("unit {:#x}: {message}\n{}", self.unit.key.pc, crate::print::print(&self.unit, self.guest));
@@ -163,9 +179,11 @@ impl<'g> Builder<'g> {
 
     /// Removes what was emitted after the unconditional exit.
     fn cut(&mut self) {
-        if let Some(len) = self.ended {
+        if let Some(len) = self.ended
+            && len < self.unit.insts.len()
+        {
             self.unit.insts.truncate(len);
-            self.facts.truncate(len);
+            self.tables.facts.truncate(len);
             self.unit.names.retain(|(val, _)| val.index() < len);
         }
     }
@@ -234,12 +252,12 @@ impl<'g> Builder<'g> {
 
     /// Reads a slot (sees earlier writes of the same instruction).
     pub fn get(&mut self, slot: Slot) -> Val {
-        let known = self.cur[slot.0 as usize];
+        let known = self.tables.cur[slot.0 as usize];
         if known != Val::NONE {
             return known;
         }
         let value = self.emit_get(slot);
-        self.cur[slot.0 as usize] = value;
+        self.tables.cur[slot.0 as usize] = value;
         value
     }
 
@@ -251,20 +269,20 @@ impl<'g> Builder<'g> {
             "{}",
             self.guest.slots[slot.0 as usize].name
         );
-        if self.ended.is_some() || self.cur[slot.0 as usize] == value {
+        if self.ended.is_some() || self.tables.cur[slot.0 as usize] == value {
             return;
         }
-        self.cur[slot.0 as usize] = value;
-        match self.pending.iter_mut().find(|(s, _)| *s == slot) {
+        self.tables.cur[slot.0 as usize] = value;
+        match self.tables.pending.iter_mut().find(|(s, _)| *s == slot) {
             Some(entry) => entry.1 = value,
-            None => self.pending.push((slot, value)),
+            None => self.tables.pending.push((slot, value)),
         }
     }
 
     /// Register writes so far enter the log.
     fn flush(&mut self) {
         let pos = self.unit.insts.len() as u32;
-        self.unit.puts.extend(self.pending.drain(..).map(|(slot, val)| Put { pos, slot, val }));
+        self.unit.puts.extend(self.tables.pending.drain(..).map(|(slot, val)| Put { pos, slot, val }));
     }
 
     /// Names a value for printing (the spec's `let`).
