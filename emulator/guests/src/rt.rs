@@ -2,8 +2,11 @@
 
 use ir::Builder;
 use ir::guest::{Flow, Slot};
-use ir::inst::{MemAttr, Order, Val};
+use ir::inst::{MemAttr, Val};
 use ir::unit::Trap;
+
+pub use ir::builder::Hint;
+pub use ir::inst::{AtomicOp, FCmp, MinMax, Op, Order, Round};
 
 /// The place of an instruction.
 #[derive(Clone, Copy, Debug)]

@@ -1,0 +1,101 @@
+//! The IR of one instruction word per encoding, a snapshot per spec file: what a change of a specification, of the
+//! generator or of the builder's simplifications does to every instruction.
+
+use codegen::model::{Enc, Insn, Model};
+use ir::guest::Step;
+use ir::unit::UnitKey;
+use ir::{Builder, Guest};
+use std::collections::BTreeMap;
+use std::fmt::Write as _;
+use std::path::Path;
+
+/// Words tried per encoding until one passes its guards.
+const TRIES: u64 = 20_000;
+
+/// Numbers that look random and are always the same.
+fn mix(seed: u64) -> u64 {
+    let mut x = seed.wrapping_mul(0x9e37_79b9_7f4a_7c15).wrapping_add(0x1234_5678_9abc_def1);
+    x ^= x >> 31;
+    x = x.wrapping_mul(0xbf58_476d_1ce4_e5b9);
+    x ^ x >> 29
+}
+
+/// A word that decodes as this encoding: distinct small numbers in the fields if possible, others otherwise.
+fn word(guest: &Guest, insn: &Insn, enc: &Enc) -> Option<u32> {
+    let flat = &enc.flat;
+    let free = !(flat.mask as u32) & (u32::MAX >> (32 - flat.width));
+    let mut plain = 0_u32;
+    for (i, field) in flat.fields.iter().enumerate() {
+        let value = if field.width >= 4 { i as u32 + 1 } else { 0 };
+        for p in &field.pieces {
+            plain |= (value >> p.lo & ((1_u64 << p.width) - 1) as u32) << p.at;
+        }
+    }
+    let fits = |w: u32| {
+        let code = w.to_le_bytes();
+        let code = &code[..flat.width as usize / 8];
+        flat.matches(w.into()) && (guest.identify)(guest.reset_mode(), code) == Some(&*insn.name)
+    };
+    let fixed = flat.value as u32 | flat.should_be as u32;
+    let mut tried = (0..TRIES).map(|n| match n {
+        0 => fixed | plain & free,
+        n => fixed & !free | flat.value as u32 | mix(n) as u32 & free,
+    });
+    tried.find(|&w| fits(w))
+}
+
+/// IR of one instruction word at a fixed address.
+fn emitted(guest: &Guest, code: &[u8]) -> String {
+    let pc = 0x1000;
+    let mut b = Builder::new(guest, UnitKey { pc, mode: guest.reset_mode() });
+    b.begin_insn(pc);
+    match (guest.translate)(&mut b, pc, code) {
+        Step::Done { len, .. } => {
+            b.end_insn();
+            ir::print::print(&b.finish(pc + u64::from(len)), guest)
+        }
+        other => format!("{other:?}\n"),
+    }
+}
+
+/// Text per spec file.
+fn guest_text(guest: &Guest, model: &Model) -> BTreeMap<String, String> {
+    let mut files: BTreeMap<String, String> = BTreeMap::new();
+    for insn in &model.insns {
+        let file = insn.at.split('.').next().unwrap_or_default().to_string();
+        let text = files.entry(file).or_default();
+        for (n, enc) in insn.encs.iter().enumerate() {
+            let _ = write!(text, "## {}", insn.name);
+            if insn.encs.len() > 1 {
+                let _ = write!(text, " {n}");
+            }
+            let Some(w) = word(guest, insn, enc) else {
+                let _ = writeln!(text, ": no word found");
+                continue;
+            };
+            let bytes = w.to_le_bytes();
+            let code = &bytes[..enc.flat.width as usize / 8];
+            let (disassembly, _) = (guest.disassemble)(0x1000, guest.reset_mode(), code);
+            let _ = writeln!(text, ": {w:08x} {disassembly}");
+            let body = emitted(guest, code);
+            // the unit's header and the address are the same everywhere
+            body.lines().filter(|l| l.starts_with("  ")).for_each(|l| {
+                let _ = writeln!(text, "{l}");
+            });
+        }
+    }
+    files
+}
+
+#[test]
+fn ir_of_every_encoding() {
+    let specs = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../isa-specs");
+    for guest in guests::ALL {
+        let compiled = codegen::compile(&specs.join(guest.name)).unwrap_or_else(|e| panic!("{}: {e:#}", guest.name));
+        let model = compiled.models.iter().find(|m| m.name == guest.name);
+        let model = model.unwrap_or_else(|| panic!("{} has no instance of that name", guest.name));
+        for (file, text) in guest_text(guest, model) {
+            insta::assert_snapshot!(format!("{}_{file}", guest.name), text);
+        }
+    }
+}
