@@ -146,7 +146,7 @@ static void restarts(void) {
     if (pipe(pipe_ends)) abort();
     install(SIGALRM, (void *)write_pipe, SA_RESTART);
     setitimer(ITIMER_REAL, &often, NULL);
-    check(read(pipe_ends[0], &byte, 1) == 1 && count == 2, "SA_RESTART restarts read");
+    check(read(pipe_ends[0], &byte, 1) == 1 && count >= 2, "SA_RESTART restarts read");
     setitimer(ITIMER_REAL, &off, NULL);
     install(SIGALRM, (void *)plain, 0);
     setitimer(ITIMER_REAL, &often, NULL);
