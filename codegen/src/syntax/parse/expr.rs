@@ -85,25 +85,39 @@ impl Parser {
                 };
                 ExprKind::Call { callee, args: self.args(pair), method: false }
             }
-            Rule::method => {
+            Rule::member => {
                 let mut inner = parts(pair);
-                let (Some(name), Some(call)) = (inner.next(), inner.next()) else { return base };
-                let mut args = vec![Arg { name: None, value: base }];
-                args.extend(self.args(call));
-                ExprKind::Call { callee: self.ident(&name), args, method: true }
+                let Some(name) = inner.next().map(|p| self.ident(&p)) else { return base };
+                match inner.next() {
+                    None => ExprKind::Member(Box::new(base), name),
+                    Some(call) => {
+                        let mut args = vec![Arg { name: None, value: base }];
+                        args.extend(self.args(call));
+                        ExprKind::Call { callee: name, args, method: true }
+                    }
+                }
             }
-            Rule::member => match parts(pair).next() {
-                Some(name) => ExprKind::Member(Box::new(base), self.ident(&name)),
-                None => return base,
-            },
-            Rule::slice => {
-                let mut inner: Vec<Expr> = parts(pair).map(|p| self.expr(p)).collect();
-                let (Some(width), Some(lo)) = (inner.pop(), inner.pop()) else { return base };
-                ExprKind::Slice { base: Box::new(base), lo: Box::new(lo), width: Box::new(width) }
-            }
-            _ => ExprKind::Index(Box::new(base), parts(pair).map(|p| self.range(p)).collect()),
+            _ => self.index(base, pair),
         };
         self.make(kind, span)
+    }
+
+    /// `[i, j]` or `[lo +: width]`
+    fn index(&mut self, base: Expr, pair: Pair<'_, Rule>) -> ExprKind {
+        let (mut indices, mut width) = (Vec::new(), None);
+        for part in parts(pair) {
+            match part.as_rule() {
+                Rule::slice => width = parts(part).next().map(|p| self.expr(p)),
+                _ => indices.push(self.range(part)),
+            }
+        }
+        match (width, indices.pop()) {
+            (Some(width), Some(lo)) => ExprKind::Slice { base: Box::new(base), lo: Box::new(lo), width: Box::new(width) },
+            (_, last) => {
+                indices.extend(last);
+                ExprKind::Index(Box::new(base), indices)
+            }
+        }
     }
 
     fn args(&mut self, call: Pair<'_, Rule>) -> Vec<Arg> {
