@@ -807,7 +807,15 @@ pub(super) fn is_float(op: Op) -> bool {
     )
 }
 
+/// Lane operations, in the order of the table.
+pub(super) fn is_lanes(op: Op) -> bool {
+    (Op::Vadd as u8..=Op::Vmulls as u8).contains(&(op as u8))
+}
+
 /// Whether an instruction reads its operands from vector registers.
 pub(super) fn wants_vector(inst: &Inst) -> bool {
-    inst.ty == Ty::I128 && !matches!(inst.op, Op::Zext | Op::Concat | Op::Splat)
+    match inst.op {
+        Op::Zext | Op::Concat | Op::Splat | Op::Vset => false,
+        op => inst.ty == Ty::I128 || is_lanes(op) || is_float(op) && inst.op != Op::Stof && inst.op != Op::Utof,
+    }
 }

@@ -7,7 +7,7 @@ use ir::inst::{Inst, Op};
 use ir::unit::ExitKind;
 use ir::{GuestState, Ty};
 
-use super::analysis::{Cond, CondKind, Mode, has_effect, result_ty};
+use super::analysis::{Cond, CondKind, Mode, has_effect, is_lanes, result_ty};
 use super::asm::{Alu, RDX, RSI, Shift, cc};
 use super::exit::SideKind;
 use super::generator::{Gen, Operand};
@@ -109,6 +109,7 @@ impl Gen<'_> {
                 self.emit_helper(inst);
                 true
             }
+            op if is_lanes(op) => self.emit_vector(inst),
             _ => self.emit_int(inst),
         };
         if !done {

@@ -31,6 +31,7 @@ mod asm;
 mod emit;
 mod emit_int;
 mod emit_mem;
+mod emit_vector;
 mod exit;
 mod generator;
 pub mod generic;
