@@ -139,6 +139,11 @@ const OTHERS: &[&str] = &[
     "set_fp_flags", "jump", "branch", "jump_indirect", "call", "trap", "trap_if", "native_call", "icache_flush", "join",
 ];
 
+/// Names of all built-in functions.
+pub fn builtin_names() -> impl Iterator<Item = &'static str> {
+    OTHERS.iter().copied().chain(SHAPES.iter().map(|s| s.0)).chain(STATIC.iter().map(|s| s.0))
+}
+
 impl Lower<'_, '_> {
     /// A call of a built-in function.
     pub(super) fn builtin(&mut self, callee: &Ident, args: &[ast::Arg], want: Option<&Ty>, span: Span) -> Expr {
@@ -396,12 +401,8 @@ impl Lower<'_, '_> {
         let name = args.name;
         let mut d = Diagnostic::error("unknown-name", name.span, format!("function `{name}` is not known"));
         let own: Vec<Rc<str>> = self.g.names.keys().cloned().collect();
-        let known = OTHERS
-            .iter()
-            .copied()
-            .chain(SHAPES.iter().map(|s| s.0))
-            .chain(STATIC.iter().map(|s| s.0))
-            .chain(own.iter().map(|n| &**n));
+        let mut known: Vec<&str> = own.iter().map(|n| &**n).collect();
+        builtin_names().for_each(|n| known.push(n));
         if let Some(near) = did_you_mean(&name.name, known) {
             d = d.note(format!("did you mean `{near}`?"));
         }

@@ -19,6 +19,7 @@ mod template;
 mod test_lines;
 mod ty;
 
+pub use builtin::builtin_names;
 pub use eval::{Env, Value, eval};
 pub(crate) use claims::collect_vars as mentioned;
 
