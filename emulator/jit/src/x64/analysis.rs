@@ -812,10 +812,15 @@ pub(super) fn is_lanes(op: Op) -> bool {
     (Op::Vadd as u8..=Op::Vmulls as u8).contains(&(op as u8))
 }
 
+/// Floating-point operations, in the order of the table.
+pub(super) fn is_float_op(op: Op) -> bool {
+    (Op::Fadd as u8..=Op::Utof as u8).contains(&(op as u8))
+}
+
 /// Whether an instruction reads its operands from vector registers.
 pub(super) fn wants_vector(inst: &Inst) -> bool {
     match inst.op {
         Op::Zext | Op::Concat | Op::Splat | Op::Vset => false,
-        op => inst.ty == Ty::I128 || is_lanes(op) || is_float(op) && inst.op != Op::Stof && inst.op != Op::Utof,
+        op => inst.ty == Ty::I128 || is_lanes(op) || is_float_op(op) && !matches!(op, Op::Stof | Op::Utof),
     }
 }

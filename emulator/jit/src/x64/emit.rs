@@ -7,7 +7,7 @@ use ir::inst::{Inst, Op};
 use ir::unit::ExitKind;
 use ir::{GuestState, Ty};
 
-use super::analysis::{Cond, CondKind, Mode, has_effect, is_lanes, result_ty};
+use super::analysis::{Cond, CondKind, Mode, has_effect, is_float_op, is_lanes, result_ty};
 use super::asm::{Alu, RDX, RSI, Shift, cc};
 use super::exit::SideKind;
 use super::generator::{Gen, Operand};
@@ -53,6 +53,7 @@ impl Gen<'_> {
         }
         if self.error.is_none() {
             self.emit_sides();
+            self.emit_redos();
             self.emit_cold();
             self.asm.finish();
             self.recorder.finish(self.unit);
@@ -110,6 +111,7 @@ impl Gen<'_> {
                 true
             }
             op if is_lanes(op) => self.emit_vector(inst),
+            op if is_float_op(op) => self.emit_float(inst),
             _ => self.emit_int(inst),
         };
         if !done {

@@ -23,6 +23,7 @@ use ir::{Ty, Unit};
 
 use super::analysis::{Analysis, CondKind, Mode, NO, NO_HINT, result_ty};
 use super::asm::{Asm, Label, Mem, Xmm};
+use super::emit_fp::Redo;
 use super::exit::Side;
 use super::snapshot::{Loc, Recorder};
 use super::{CompileError, Convention, Features, Gpr, Link};
@@ -125,6 +126,8 @@ pub(super) struct Gen<'a> {
     pub(super) link_stubs: Vec<Label>,
     /// Cold poll exits: label and guest address to continue at.
     pub(super) polls: Vec<(Label, u64)>,
+    /// Floating-point operations that cold code may have to do again.
+    pub(super) redos: Vec<Redo>,
     /// A register is borrowed for a move at an exit.
     pub(super) borrowed: bool,
     /// The mode word was changed by run-time values: exits leave it alone.
@@ -167,6 +170,7 @@ impl<'a> Gen<'a> {
             links: b.links,
             link_stubs: b.link_stubs,
             polls: b.polls,
+            redos: Vec::new(),
             borrowed: false,
             dynamic_mode: false,
             recorder: b.recorder,

@@ -29,6 +29,7 @@
 mod analysis;
 mod asm;
 mod emit;
+mod emit_fp;
 mod emit_int;
 mod emit_mem;
 mod emit_vector;
