@@ -23,6 +23,7 @@ global_asm!(
     ".globl isamorph_window_start",
     ".globl isamorph_window_end",
     ".globl isamorph_window_restart",
+    ".globl isamorph_restorer",
     ".type isamorph_blocking_syscall,@function",
     "isamorph_blocking_syscall:",
     "push rbx",
