@@ -24,6 +24,8 @@ pub struct Options {
     pub strace: Option<String>,
     /// File the trace is appended to, if not stderr (`--strace-output`).
     pub strace_output: Option<PathBuf>,
+    /// Descriptor of the trace of a guest that executed this one (`--strace-resumed`, passed on by the emulator itself).
+    pub strace_resumed: Option<i32>,
     /// Run the interpreter instead of the translator (`--interp`).
     pub interp: bool,
     /// Known library functions to replace (`--native-bypass`).
@@ -58,6 +60,9 @@ impl Options {
         }
         if let Some(filter) = &self.strace {
             flags.push(if filter.is_empty() { "--strace".into() } else { format!("--strace={filter}").into() });
+        }
+        if let Some(fd) = crate::strace::descriptor() {
+            flags.push(format!("--strace-resumed={fd}").into());
         }
         if let Some(file) = &self.strace_output {
             flags.extend(["--strace-output".into(), file.into()]);

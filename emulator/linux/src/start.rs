@@ -47,7 +47,8 @@ fn try_start(options: Options) -> Result<std::convert::Infallible, LoadError> {
     let frame =
         Frame::new(guest, layout).map_err(|name| undescribed(&format!("place of {name} in the signal frame")))?;
     if let Some(filter) = &options.strace {
-        strace::start(abi, filter, options.strace_output.as_deref()).map_err(LoadError::Trace)?;
+        strace::start(abi, filter, options.strace_output.as_deref(), options.strace_resumed)
+            .map_err(LoadError::Trace)?;
     }
     let (interpreter, sysroot) = loader::find_interpreter(&program, guest, &options)?;
     let exe = std::fs::canonicalize(&program.path).unwrap_or_else(|_| program.path.clone());
@@ -72,10 +73,15 @@ fn try_start(options: Options) -> Result<std::convert::Infallible, LoadError> {
     end_main_thread(&main, code, stack)
 }
 
+/// Variables that stand for `-E` and `-U`: once applied they are gone, or a program the guest executes would see them applied
+/// again, over its own settings.
+const APPLIED_ONCE: [&str; 2] = ["QEMU_SET_ENV", "QEMU_UNSET_ENV"];
+
 /// The guest's environment: ours, changed by `-E` and `-U`.
 fn environment(options: &Options) -> Vec<OsString> {
     let name_of = |var: &OsString| var.as_encoded_bytes().split(|&b| b == b'=').next().unwrap_or_default().to_vec();
-    let dropped: Vec<Vec<u8>> = options.unset_env.iter().chain(&options.set_env).map(name_of).collect();
+    let changed = options.unset_env.iter().chain(&options.set_env).map(name_of);
+    let dropped: Vec<Vec<u8>> = changed.chain(APPLIED_ONCE.map(|name| name.as_bytes().to_vec())).collect();
     let joined = |(name, value): (OsString, OsString)| {
         let mut var = name;
         var.push("=");

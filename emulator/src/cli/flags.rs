@@ -179,6 +179,20 @@ pub(crate) const FLAGS: &[Flag] = &[
     },
     Flag {
         short: None,
+        long: "strace-resumed",
+        aliases: &[],
+        value: Value::Required("FD"),
+        env: &[],
+        group: Group::Report,
+        help: "go on with the trace of a program that executed this one; passed on by execve",
+        apply: Some(|options, fd| {
+            let fd = fd.to_str().and_then(|fd| fd.parse().ok());
+            options.strace_resumed = Some(fd.ok_or("--strace-resumed: not a descriptor")?);
+            Ok(())
+        }),
+    },
+    Flag {
+        short: None,
         long: "native-report",
         aliases: &[],
         value: Value::None,

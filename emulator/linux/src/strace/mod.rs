@@ -1,55 +1,72 @@
 //! `--strace`: system calls as strace prints them, from the same descriptions that perform them.
 //!
 //! A call is printed in two steps, as strace does: up to the first argument that the call fills in before it is performed,
-//! the rest after it. When another thread prints in between, the line is ended with `<unfinished ...>` and taken up again
-//! with `<... name resumed>`.
+//! the rest after it. When another thread or process prints in between, the line is ended with `<unfinished ...>` and taken up
+//! again with `<... name resumed>`.
 
 mod filter;
 mod print;
+mod shared;
 #[cfg(test)]
 mod tests;
 mod value;
 
 use std::fs::File;
 use std::io::Write as _;
-use std::os::fd::{AsRawFd, FromRawFd, OwnedFd};
+use std::os::fd::{AsRawFd, FromRawFd, OwnedFd, RawFd};
 use std::path::Path;
 use std::sync::OnceLock;
-use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
+use std::sync::atomic::Ordering;
 
 use crate::abi::{Abi, Call, Dir, Ty};
 use crate::errno::{Errno, SysResult};
+use crate::syscall::descriptors;
 use crate::thread::ThreadCtx;
 use filter::Filter;
 use print::Printer;
+use shared::{HIGH_DESCRIPTOR, Shared};
 
 /// What to trace and where to.
 struct Trace {
     filter: Filter,
     /// `None`: stderr.
     file: Option<File>,
-    /// Guest thread that was there first: no prefix until there is another.
-    first: u32,
+    shared: &'static Shared,
+    shared_fd: RawFd,
 }
 
 static TRACE: OnceLock<Trace> = OnceLock::new();
-/// More than one thread or process prints.
-static SEVERAL: AtomicBool = AtomicBool::new(false);
-/// Thread whose line is not ended; 0 if none.
-static OPEN_LINE: AtomicU32 = AtomicU32::new(0);
 
-/// Starts tracing: `filter` as strace's `-e trace=` (empty: everything), to `output` or stderr.
+/// Starts tracing: `filter` as strace's `-e trace=` (empty: everything), to `output` or stderr. `inherited` is the descriptor
+/// that a traced guest which executed this one got from [`descriptor`].
 ///
 /// # Errors
 /// If the filter names nothing known, or the file cannot be created.
-pub fn start(abi: &Abi, filter: &str, output: Option<&Path>) -> Result<(), String> {
+pub fn start(abi: &Abi, filter: &str, output: Option<&Path>, inherited: Option<RawFd>) -> Result<(), String> {
     let filter = Filter::new(abi, filter)?;
     let file = match output {
         None => None,
         Some(path) => Some(open(path).map_err(|e| format!("{}: {e}", path.display()))?),
     };
-    let _ = TRACE.set(Trace { filter, file, first: own_tid() });
+    let (shared, shared_fd) = Shared::attach(inherited).map_err(|e| format!("--strace: {e}"))?;
+    descriptors::reserve(shared_fd);
+    if let Some(file) = &file {
+        descriptors::reserve(file.as_raw_fd());
+    }
+    let execve = abi.calls.iter().find(|call| call.name == "execve").filter(|call| filter.wants(call));
+    let _ = TRACE.set(Trace { filter, file, shared, shared_fd });
+    if inherited.is_some() && execve.is_some() {
+        let tid = own_tid();
+        let head = if shared.open_line.load(Ordering::Acquire) == tid { "" } else { "<... execve resumed>" };
+        write_line(tid, false, &format!("{head}) = 0\n"));
+    }
     Ok(())
+}
+
+/// The descriptor by which an executed guest's trace goes on with this one's; `None` if there is no trace.
+#[must_use]
+pub fn descriptor() -> Option<RawFd> {
+    TRACE.get().map(|trace| trace.shared_fd)
 }
 
 /// Opens the trace's file on a descriptor that guests do not come across.
@@ -57,16 +74,9 @@ fn open(path: &Path) -> std::io::Result<File> {
     let file = File::options().create(true).append(true).open(path)?;
     // SAFETY: duplicates our descriptor; the result is ours.
     let fd = unsafe { libc::fcntl(file.as_raw_fd(), libc::F_DUPFD_CLOEXEC, HIGH_DESCRIPTOR) };
-    if fd < 0 {
-        return Ok(file);
-    }
-    crate::syscall::descriptors::reserve(fd);
     // SAFETY: just made, owned by nobody else.
-    Ok(File::from(unsafe { OwnedFd::from_raw_fd(fd) }))
+    Ok(if fd < 0 { file } else { File::from(unsafe { OwnedFd::from_raw_fd(fd) }) })
 }
-
-/// Descriptors from here on are unlikely to be the guest's.
-const HIGH_DESCRIPTOR: i32 = 900;
 
 /// Whether `call` is to be printed.
 pub(crate) fn wants(call: &Call) -> bool {
@@ -79,9 +89,9 @@ pub(crate) struct Entry {
     args: [u64; 6],
     /// Arguments before this one are printed.
     printed: usize,
-    tid: u32,
     /// Characters of the line so far.
     column: usize,
+    tid: u32,
 }
 
 impl Entry {
@@ -89,33 +99,38 @@ impl Entry {
     pub(crate) fn new(ctx: &ThreadCtx, call: &'static Call, args: [u64; 6]) -> Entry {
         let tid = own_tid();
         let (mut line, printed) = before(&Printer::new(ctx.process.abi, call, &args, None), call, &args);
-        let ends = matches!(call.name, "exit" | "exit_group");
         let column = line.chars().count();
-        if ends {
-            let status = args[0] as u8;
+        let last = matches!(call.name, "exit" | "exit_group");
+        if last {
             line = padded(line + ")", column + 1) + "= ?\n";
-            if call.name == "exit_group" {
-                line += &format!("+++ exited with {status} +++\n");
-            }
         }
-        write_line(tid, !ends, &line);
-        Entry { call, args, printed, tid, column }
+        write_line(tid, !last, &line);
+        match call.name {
+            "exit_group" => write_line(tid, false, &format!("+++ exited with {} +++\n", args[0] as u8)),
+            "clone" | "clone3" | "fork" | "vfork" => several(),
+            _ => {}
+        }
+        Entry { call, args, printed, column, tid }
     }
 
     /// Prints what the call filled in, and its result.
     pub(crate) fn finish(self, ctx: &ThreadCtx, result: SysResult) {
-        let Entry { call, args, printed, tid, column } = self;
+        let Entry { call, args, printed, column, tid } = self;
         if tid != own_tid() {
             return; // the child of a fork: its parent tells
         }
         let printer = Printer::new(ctx.process.abi, call, &args, Some(result));
-        let resumed = OPEN_LINE.load(Ordering::Acquire) != tid;
+        let resumed = TRACE.get().is_some_and(|trace| trace.shared.open_line.load(Ordering::Acquire) != tid);
         let head = if resumed { format!("<... {} resumed>", call.name) } else { String::new() };
         let column = if resumed { head.chars().count() } else { column };
         write_line(tid, false, &(head + &after(&printer, call, printed, column, result)));
-        if matches!(call.name, "clone" | "clone3" | "fork" | "vfork") && matches!(result, Ok(child) if child != 0) {
-            SEVERAL.store(true, Ordering::Relaxed);
-        }
+    }
+}
+
+/// From now on lines say which thread they are of.
+fn several() {
+    if let Some(trace) = TRACE.get() {
+        trace.shared.several.store(1, Ordering::Relaxed);
     }
 }
 
@@ -177,63 +192,30 @@ pub(crate) fn signal(ctx: &ThreadCtx, info: &[u8; 128]) {
     write_line(own_tid(), false, &format!("--- {text} ---\n"));
 }
 
-/// Writes a whole line, or with `open` the start of one; ends another thread's unfinished one.
+/// Ends a line whose call goes on.
+const UNFINISHED: &str = " <unfinished ...>\n";
+
+/// Writes a whole line, or with `open` the start of one, or the end of the thread's own; ends another thread's unfinished one.
 fn write_line(tid: u32, open: bool, text: &str) {
     let Some(trace) = TRACE.get() else { return };
-    let _lock = Lock::take();
-    let mut out = String::new();
-    let unfinished = OPEN_LINE.load(Ordering::Acquire);
-    let continues = unfinished == tid;
-    if unfinished != 0 && !continues {
-        out.push_str(" <unfinished ...>\n");
-    }
-    if tid != trace.first {
-        SEVERAL.store(true, Ordering::Relaxed);
-    }
-    if !continues && SEVERAL.load(Ordering::Relaxed) {
-        out.push_str(&format!("[pid {tid:>5}] "));
-    }
-    // A signal in the middle of the thread's own line.
-    if continues && text.starts_with("---") {
-        out.push_str(" <unfinished ...>\n");
-    }
-    out.push_str(text);
-    OPEN_LINE.store(if open { tid } else { 0 }, Ordering::Release);
-    let _ = match &trace.file {
-        Some(file) => { file }.write_all(out.as_bytes()),
-        None => std::io::stderr().write_all(out.as_bytes()),
-    };
-}
-
-/// A lock that a forked child can take when a thread that exists only in its parent held it.
-struct Lock;
-
-/// Process that holds the lock; 0 if free.
-static HOLDER: AtomicU32 = AtomicU32::new(0);
-
-impl Lock {
-    fn take() -> Lock {
-        let me = std::process::id();
-        loop {
-            match HOLDER.compare_exchange_weak(0, me, Ordering::Acquire, Ordering::Relaxed) {
-                Ok(_) => return Lock,
-                Err(0) => {}
-                Err(holder) if holder == me => std::thread::yield_now(),
-                // Inherited by fork: nobody here will release it.
-                Err(holder) => {
-                    if HOLDER.compare_exchange(holder, me, Ordering::Acquire, Ordering::Relaxed).is_ok() {
-                        return Lock;
-                    }
-                }
-            }
+    trace.shared.exclusive(|| {
+        let unfinished = trace.shared.open_line.load(Ordering::Acquire);
+        let signal = text.starts_with("---");
+        let continues = unfinished == tid && !signal;
+        let mut out = String::new();
+        if unfinished != 0 && !continues {
+            out.push_str(UNFINISHED);
         }
-    }
-}
-
-impl Drop for Lock {
-    fn drop(&mut self) {
-        HOLDER.store(0, Ordering::Release);
-    }
+        if !continues && trace.shared.several.load(Ordering::Relaxed) != 0 {
+            out.push_str(&format!("[pid {tid:>5}] "));
+        }
+        out.push_str(text);
+        trace.shared.open_line.store(if open { tid } else { 0 }, Ordering::Release);
+        let _ = match &trace.file {
+            Some(file) => { file }.write_all(out.as_bytes()),
+            None => std::io::stderr().write_all(out.as_bytes()),
+        };
+    });
 }
 
 fn own_tid() -> u32 {

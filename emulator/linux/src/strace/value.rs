@@ -130,18 +130,19 @@ pub(super) fn siginfo(abi: &Abi, info: &[u8; 128]) -> String {
     let name = signal_name(abi, number).map_or_else(|| format!("SIG{number}"), str::to_owned);
     let fault = [libc::SIGSEGV, libc::SIGBUS, libc::SIGFPE, libc::SIGILL, libc::SIGTRAP].contains(&(number as i32));
     let rest = if fault && code > 0 {
-        format!("si_addr={:#x}", word(&info[16..24]))
+        match word(&info[16..24]) {
+            0 => "si_addr=NULL".to_owned(),
+            addr => format!("si_addr={addr:#x}"),
+        }
+    } else if number as i32 == libc::SIGCHLD && code > 0 {
+        let [pid, uid, status] = [16, 20, 24].map(|at| word(&info[at..at + 4]) as i32);
+        format!("si_pid={pid}, si_uid={uid}, si_status={status}")
     } else {
         format!("si_pid={}, si_uid={}", word(&info[16..20]) as i32, word(&info[20..24]))
     };
-    let code = match code {
-        0 => "SI_USER".to_owned(),
-        -1 => "SI_QUEUE".to_owned(),
-        -2 => "SI_TIMER".to_owned(),
-        -6 => "SI_TKILL".to_owned(),
-        0x80 => "SI_KERNEL".to_owned(),
-        other => other.to_string(),
-    };
+    let own = abi.set(&format!("{}_code", name.to_lowercase())).filter(|_| code > 0);
+    let named = |set: &Set| set.entries.iter().find(|c| c.value as i32 == code).map(|c| c.name.to_owned());
+    let code = own.and_then(named).or_else(|| abi.set("si_code").and_then(named)).unwrap_or_else(|| code.to_string());
     format!("{name} {{si_signo={name}, si_code={code}, {rest}}}")
 }
 
@@ -264,6 +265,17 @@ mod tests {
         assert_eq!(int(dec, 0xffff_ffff), "-1");
         assert_eq!(int(Int { format: Format::FdAt, ..dec }, -100i64 as u64), "AT_FDCWD");
         assert_eq!(int(Int { signed: false, format: Format::Id, ..dec }, 0xffff_ffff), "-1");
+    }
+
+    #[test]
+    fn codes_of_signals_have_the_names_of_their_signal() {
+        let guest = crate::abi::every().first().copied().expect("a guest");
+        let mut info = [0; 128];
+        info[0] = libc::SIGSEGV as u8;
+        info[8] = 2;
+        assert_eq!(siginfo(guest, &info), "SIGSEGV {si_signo=SIGSEGV, si_code=SEGV_ACCERR, si_addr=NULL}");
+        info[8..12].copy_from_slice(&(-6i32).to_le_bytes());
+        assert_eq!(siginfo(guest, &info), "SIGSEGV {si_signo=SIGSEGV, si_code=SI_TKILL, si_pid=0, si_uid=0}");
     }
 
     #[test]

@@ -5,17 +5,23 @@ use std::sync::atomic::{AtomicI32, Ordering};
 use crate::errno::{Errno, SysResult};
 use crate::thread::ThreadCtx;
 
-/// The emulator's descriptor that is open while the guest runs (the trace's file); -1 for none.
-static RESERVED: AtomicI32 = AtomicI32::new(-1);
+/// The emulator's descriptors that are open while the guest runs (those of the trace), ascending; `i32::MAX` for none.
+static RESERVED: [AtomicI32; 2] = [AtomicI32::new(i32::MAX), AtomicI32::new(i32::MAX)];
 
-/// Keeps `fd` out of the guest's reach.
+/// Keeps `fd` out of the guest's reach. Called before there is a guest.
 pub(crate) fn reserve(fd: i32) {
-    RESERVED.store(fd, Ordering::Relaxed);
+    let [first, second] = reserved();
+    let (low, high) = if fd < first { (fd, first) } else { (first, second.min(fd)) };
+    RESERVED[0].store(low, Ordering::Relaxed);
+    RESERVED[1].store(high, Ordering::Relaxed);
+}
+
+fn reserved() -> [i32; 2] {
+    [RESERVED[0].load(Ordering::Relaxed), RESERVED[1].load(Ordering::Relaxed)]
 }
 
 fn is_reserved(fd: u64) -> bool {
-    let reserved = RESERVED.load(Ordering::Relaxed);
-    reserved >= 0 && fd as i32 == reserved
+    fd as i32 != i32::MAX && reserved().contains(&(fd as i32))
 }
 
 /// `close(fd)`
@@ -36,21 +42,37 @@ pub fn dup3(_ctx: &mut ThreadCtx, args: [u64; 6]) -> SysResult {
     unsafe { crate::host::syscall(libc::SYS_dup3, args) }
 }
 
-/// `close_range(first, last, flags)`: the ranges below and above the emulator's own.
+/// `close_range(first, last, flags)`: the ranges around the emulator's own.
 pub fn close_range(_ctx: &mut ThreadCtx, args: [u64; 6]) -> SysResult {
     let [first, last, flags, ..] = args;
-    let (first, last) = (first as u32, last as u32);
+    let (mut first, last) = (first as u32, last as u32);
     let close = |first: u32, last: u32| {
         // SAFETY: closes descriptors of the guest's.
         unsafe { crate::host::syscall(libc::SYS_close_range, [first.into(), last.into(), flags, 0, 0, 0]) }
     };
-    let reserved = RESERVED.load(Ordering::Relaxed);
-    if first > last || reserved < 0 || !(first..=last).contains(&(reserved as u32)) {
-        return close(first, last);
+    for own in reserved().map(|fd| fd as u32) {
+        if (first..=last).contains(&own) {
+            if first < own {
+                close(first, own - 1)?;
+            }
+            if own == last {
+                return Ok(0);
+            }
+            first = own + 1;
+        }
     }
-    let reserved = reserved as u32;
-    if first < reserved {
-        close(first, reserved - 1)?;
+    close(first, last)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn reserved_descriptors_are_kept_in_order() {
+        reserve(905);
+        reserve(903);
+        assert_eq!(reserved(), [903, 905]);
+        assert!(is_reserved(903) && is_reserved(905) && !is_reserved(904) && !is_reserved(i32::MAX as u64));
     }
-    if reserved < last { close(reserved + 1, last) } else { Ok(0) }
 }

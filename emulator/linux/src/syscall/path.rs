@@ -1,7 +1,7 @@
 //! Paths the guest names: the sysroot, and the files of `/proc` that describe the process.
 //!
 //! An absolute path means the file below the sysroot if there is one, else the host's: libraries and configuration come from
-//! the sysroot, documents from the host. A directory that both have is the host's, or the guest would see nothing else there.
+//! the sysroot, documents from the host. An empty directory of the sysroot (`/tmp`, `/home`) hides nothing.
 //! Relative paths, and with them `AT_EMPTY_PATH`, are the host's, but for the same files of `/proc`.
 
 use std::ffi::{CStr, CString, OsStr, OsString};
@@ -42,7 +42,7 @@ pub(crate) fn to_host(process: &Process, dirfd: i32, path: &[u8]) -> PathBuf {
     }
 }
 
-/// `path` below `root` if it exists there and is not a directory that the host has too.
+/// `path` below `root` if it exists there; a directory that the host has too only if there is something in it.
 fn below_sysroot(root: &Path, path: &Path) -> Option<PathBuf> {
     let relative = path.strip_prefix("/").ok()?;
     if relative.as_os_str().is_empty() || KERNEL_TREES.iter().any(|tree| path.starts_with(tree)) {
@@ -50,8 +50,9 @@ fn below_sysroot(root: &Path, path: &Path) -> Option<PathBuf> {
     }
     let inside = root.join(relative);
     let found = inside.symlink_metadata().ok()?;
-    let both = (found.is_dir() || found.is_symlink() && inside.is_dir()) && path.is_dir();
-    (!both).then_some(inside)
+    let directory = found.is_dir() || found.is_symlink() && inside.is_dir();
+    let hides_nothing = directory && inside.read_dir().is_ok_and(|mut entries| entries.next().is_none());
+    (!hides_nothing || !path.is_dir()).then_some(inside)
 }
 
 /// Directory of a descriptor.
@@ -184,14 +185,16 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_file_of_the_sysroot_hides_the_hosts_but_a_directory_does_not() {
+    fn the_sysroot_hides_the_hosts_files_but_for_empty_directories() {
         let root = std::env::temp_dir().join(format!("isamorph-sysroot-{}", std::process::id()));
         std::fs::create_dir_all(root.join("etc")).unwrap();
         std::fs::write(root.join("etc/passwd"), "").unwrap();
         std::fs::create_dir_all(root.join("only-here")).unwrap();
         let below = |path: &str| below_sysroot(&root, Path::new(path));
         assert_eq!(below("/etc/passwd"), Some(root.join("etc/passwd")));
-        assert_eq!(below("/etc"), None);
+        std::fs::create_dir_all(root.join("tmp")).unwrap();
+        assert_eq!(below("/etc"), Some(root.join("etc")));
+        assert_eq!(below("/tmp"), None);
         assert_eq!(below("/only-here"), Some(root.join("only-here")));
         assert_eq!(below("/etc/absent"), None);
         assert_eq!(below("relative"), None);
