@@ -107,7 +107,7 @@ enum ItemKind {
 
 /// Resolve an encoding. Reports what is wrong with it; `None` if it has no meaning.
 pub fn flatten(spec: &Spec, spaces: &[Space], enc: &Enc, diagnostics: &mut Diagnostics) -> Option<Flat> {
-    let space = find_space(spaces, enc, diagnostics)?;
+    let space = find_space(spec, spaces, enc, diagnostics)?;
     let before = diagnostics.len();
     let mut flattener = Flattener { spec, diagnostics, depth: 0 };
     if let Some(key) = enc.keys.first() {
@@ -143,13 +143,15 @@ pub fn flatten(spec: &Spec, spaces: &[Space], enc: &Enc, diagnostics: &mut Diagn
     (flattener.diagnostics.len() == before).then_some(flat)
 }
 
-fn find_space(spaces: &[Space], enc: &Enc, diagnostics: &mut Diagnostics) -> Option<usize> {
+fn find_space(spec: &Spec, spaces: &[Space], enc: &Enc, diagnostics: &mut Diagnostics) -> Option<usize> {
+    let mut declared = spec.sections.iter().filter(|s| &*s.kind.name == "space").filter_map(|s| s.name.as_ref());
     let Some(name) = &enc.space else {
-        return if spaces.is_empty() { None } else { Some(0) };
+        let first = declared.next()?;
+        return spaces.iter().position(|s| *s.name == *first.name);
     };
     let found = spaces.iter().position(|s| *s.name == *name.name);
-    // A space that exists but is unsupported was reported where it is declared.
-    if found.is_none() && !spaces.is_empty() {
+    // A declared space that is not among them was reported at its declaration.
+    if found.is_none() && !declared.any(|d| d.name == name.name) {
         let mut d = Diagnostic::error("space", name.span, format!("there is no space `{name}`"));
         if let Some(known) = did_you_mean(&name.name, spaces.iter().map(|s| &*s.name)) {
             d = d.note(format!("did you mean `{known}`?"));

@@ -52,7 +52,7 @@ fn rule_name(rule: Rule) -> String {
         Rule::fwidth | Rule::sign => "a field width",
         Rule::opalt => "`|`",
         Rule::arm | Rule::armpat | Rule::wildcard => "a match arm",
-        Rule::semi => "`;`",
+        Rule::semi | Rule::end => "`;`",
         Rule::hole | Rule::text | Rule::text_escaped | Rule::pick_text => "text",
         Rule::viewget => "`get`",
         Rule::viewset => "`set`",
@@ -90,11 +90,12 @@ pub(super) fn explain(error: &Error<Rule>) -> (usize, String) {
     (at, text)
 }
 
-/// Rules that only mark a keyword.
+/// Rules that only mark a keyword or the end of something.
 pub(super) fn is_keyword(pair: &Pair<'_, Rule>) -> bool {
     matches!(
         pair.as_rule(),
-        Rule::kw_as
+        Rule::end
+            | Rule::kw_as
             | Rule::kw_asm
             | Rule::kw_config
             | Rule::kw_const

@@ -137,10 +137,14 @@ impl Splitter<'_> {
         let mut open: Vec<(u8, usize)> = Vec::new();
         let mut end = end;
         let mut at = start;
+        // A string without end swallows brackets: what follows from that is not reported.
+        let mut broken = false;
         while at < self.bytes.len() {
             match self.bytes[at] {
                 b'"' => {
-                    at = self.string_end(at);
+                    let end = self.string_end(at);
+                    broken |= end.is_none();
+                    at = end.unwrap_or_else(|| line_end(self.bytes, at));
                     continue;
                 }
                 b'/' if self.bytes[at..].starts_with(b"//") => {
@@ -151,7 +155,10 @@ impl Splitter<'_> {
                     at = self.comment_end(at);
                     continue;
                 }
-                b'\n' if !open.is_empty() && self.starts_item(at + 1) => return self.unclosed(start, at + 1, &open),
+                b'\n' if !open.is_empty() && self.starts_item(at + 1) => {
+                    self.unclosed(start, at + 1, &open, broken);
+                    return None;
+                }
                 b @ (b'(' | b'[' | b'{') => {
                     if end == End::Either && open.is_empty() && b == b'{' {
                         end = End::Brace;
@@ -190,18 +197,18 @@ impl Splitter<'_> {
             self.at = at;
             return None;
         }
-        self.unclosed(start, at, &open)
+        self.unclosed(start, at, &open, broken);
+        None
     }
 
     /// An item begins while brackets are open.
-    fn unclosed(&mut self, start: usize, next: usize, open: &[(u8, usize)]) -> Option<usize> {
-        let (bracket, place) = open[open.len() - 1];
+    fn unclosed(&mut self, start: usize, next: usize, open: &[(u8, usize)], reported: bool) {
+        self.at = next;
+        let Some(&(bracket, place)) = open.last().filter(|_| !reported) else { return };
         let span = self.span(place, place + 1);
         let item = self.span(start, start + self.word_at(start).len());
         let message = format!("this `{}` is not closed", char::from(bracket));
         self.diagnostics.push(Diagnostic::error("syntax", span, message).also(item, "in this item"));
-        self.at = next;
-        None
     }
 
     fn mismatch(&mut self, open: usize, close: usize) {
@@ -255,16 +262,14 @@ impl Splitter<'_> {
         self.text[at..].find("*/").map_or(self.bytes.len(), |n| at + n + 2)
     }
 
-    /// One past the closing quote. A string stays on its line; holes may contain strings, plain or with escaped quotes.
-    fn string_end(&mut self, at: usize) -> usize {
-        let line = line_end(self.bytes, at);
-        match nested_string_end(&self.bytes[at..line]).or_else(|| plain_string_end(&self.bytes[at..line])) {
-            Some(n) => at + n,
-            None => {
-                self.error("syntax", at, at + 1, "this string does not end on its line".to_owned());
-                line
-            }
+    /// One past the closing quote, if there is one on this line. Holes may contain strings, plain or with escaped quotes.
+    fn string_end(&mut self, at: usize) -> Option<usize> {
+        let line = &self.bytes[at..line_end(self.bytes, at)];
+        let length = nested_string_end(line).or_else(|| plain_string_end(line));
+        if length.is_none() {
+            self.error("syntax", at, at + 1, "this string does not end on its line".to_owned());
         }
+        length.map(|n| at + n)
     }
 
     fn error(&mut self, code: &'static str, start: usize, end: usize, message: String) {
