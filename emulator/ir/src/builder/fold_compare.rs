@@ -228,8 +228,41 @@ impl Builder<'_> {
         Some(self.compare_t(op, inst.ty, a, b))
     }
 
+    /// `v` as `c ? x : k`, in each way there is: comparisons made only if another held leave flags like this.
+    fn gated(&mut self, v: Val) -> [Option<(Val, Val, bool)>; 2] {
+        let inst = self.def(v);
+        let (p, q) = (inst.args[0], inst.args[1]);
+        match inst.op {
+            Op::And => [Some((p, q, false)), Some((q, p, false))],
+            Op::Or => [Some((self.not_t(Ty::I1, p), q, true)), Some((self.not_t(Ty::I1, q), p, true))],
+            _ => [None, None],
+        }
+    }
+
+    /// An operation on two conditions gated alike: the gated operation.
+    fn fold_gated(&mut self, op: Op, a: Val, b: Val) -> Option<Val> {
+        let is_gated = |b: &Self, v: Val| matches!(b.def(v).op, Op::And | Op::Or);
+        if !is_gated(self, a) || !is_gated(self, b) {
+            return None;
+        }
+        let (first, second) = (self.gated(a), self.gated(b));
+        let pairs = first.iter().flatten().flat_map(|x| second.iter().flatten().map(move |y| (x, y)));
+        let (&(c, x, k), &(_, y, l)) = pairs.into_iter().find(|(x, y)| x.0 == y.0)?;
+        let (open, shut) = match op {
+            Op::And => (self.and_t(Ty::I1, x, y), k & l),
+            Op::Or => (self.or_t(Ty::I1, x, y), k | l),
+            _ => (self.xor_t(Ty::I1, x, y), k ^ l),
+        };
+        let shut = self.bit(shut);
+        Some(self.select_t(Ty::I1, c, open, shut))
+    }
+
     /// `a & b` of conditions: `a <= b && a != b` is `a < b`.
     pub(super) fn fold_and_bits(&mut self, a: Val, b: Val) -> Option<Val> {
+        if let (Some(x), Some(y)) = (self.operand_of(a, Op::Not), self.operand_of(b, Op::Not)) {
+            let neither = self.or_t(Ty::I1, x, y);
+            return Some(self.not_t(Ty::I1, neither));
+        }
         for (x, y) in [(a, b), (b, a)] {
             if self.operand_of(x, Op::Not) == Some(y) {
                 return Some(self.bit(false));
@@ -247,7 +280,7 @@ impl Builder<'_> {
                 return Some(self.compare_t(strict, order.ty, order.args[0], order.args[1]));
             }
         }
-        None
+        self.fold_gated(Op::And, a, b)
     }
 
     /// `a | b` of conditions: `a < b || a == b` is `a <= b`.
@@ -266,7 +299,7 @@ impl Builder<'_> {
                 return Some(self.compare_t(lax, order.ty, order.args[0], order.args[1]));
             }
         }
-        None
+        self.fold_gated(Op::Or, a, b)
     }
 
     /// `a ^ b` of conditions: sign of a difference, corrected by overflow, is a comparison.
@@ -297,7 +330,7 @@ impl Builder<'_> {
                 });
             }
         }
-        None
+        self.fold_gated(Op::Xor, a, b)
     }
 
     /// The values `p`, `q` such that the true value of `r`, a difference or sum that `op` checks for overflow, is `p - q`.

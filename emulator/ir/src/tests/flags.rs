@@ -188,3 +188,46 @@ fn set_then_branch_is_one_comparison() {
     let inst = finish(b).insts[taken.index()];
     assert_eq!((inst.op, inst.ty, inst.args[0], inst.args[1]), (Op::Les, Ty::I64, y, x));
 }
+
+/// A comparison made only if another condition held, as compilers chain them: `c ? flags of x - y : nzcv`.
+fn chained(b: &mut Builder<'_>, c: Val, nzcv: u32, x: Val, y: Val) -> [Val; 4] {
+    let flags = subtract(b, 64, x, y);
+    std::array::from_fn(|i| {
+        let otherwise = b.konst(1, (nzcv >> (3 - i) & 1).into());
+        b.select(1, c, flags[i], otherwise)
+    })
+}
+
+#[test]
+fn chained_comparisons_are_two_comparisons() {
+    for nzcv in 0..16 {
+        for code in 8..14 {
+            let mut b = builder();
+            let (x, y, k) = (b.get(slot("a")), b.get(slot("b")), b.konst(64, 7));
+            let first = b.eq(64, x, k);
+            let flags = chained(&mut b, first, nzcv, x, y);
+            let holds = condition(&mut b, flags, code);
+            b.put(slot("Z"), holds);
+            let inst = b.inst(holds);
+            let top = if inst.op == Op::Not { b.inst(inst.args[0]).op } else { inst.op };
+            if [0, 4, 8].contains(&nzcv) && code >= 10 {
+                assert!(matches!(top, Op::And | Op::Or), "condition {code} after #{nzcv}: {top:?}");
+            }
+            let unit = finish(b);
+            for (x, y) in [(7, 7), (7, 8), (8, 7), (7, 1 << 63), (1 << 63, 7), (3, 3)] {
+                let mut s = GuestState::new(&GUEST);
+                s.set(&GUEST, slot("a"), x);
+                s.set(&GUEST, slot("b"), y);
+                run(&unit, &mut s);
+                let expected = if x == 7 { expected(false, 64, x, y, code) } else { by_flags(nzcv, code) };
+                assert_eq!(s.get(&GUEST, slot("Z")) == 1, expected, "condition {code} of {x}, {y} after #{nzcv}");
+            }
+        }
+    }
+}
+
+fn by_flags(nzcv: u32, code: u32) -> bool {
+    let [n, z, c, v] = std::array::from_fn(|i| nzcv >> (3 - i) & 1 == 1);
+    let holds = [z, c, n, v, c && !z, n == v, !z && n == v][(code >> 1) as usize];
+    holds != (code & 1 == 1)
+}
