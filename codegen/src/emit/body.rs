@@ -24,7 +24,16 @@ pub(super) struct Body<'m> {
 
 impl<'m> Body<'m> {
     pub(super) fn new(model: &'m Model, table: &'m NeedsTable, locals: &'m Locals, out: Writer) -> Body<'m> {
-        Body { model, table, locals, stat: Static::new(model, table, locals), out, temporaries: 0, has: Needs::default(), last: None }
+        Body {
+            model,
+            table,
+            locals,
+            stat: Static::new(model, table, locals),
+            out,
+            temporaries: 0,
+            has: Needs::default(),
+            last: None,
+        }
     }
 
     /// The Rust name of a variable.

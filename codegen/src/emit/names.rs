@@ -5,10 +5,11 @@ use std::collections::HashSet;
 
 /// Names that generated code uses itself, and Rust's keywords.
 const RESERVED: &[&str] = &[
-    "ir", "at", "printer", "word", "mode", "pc", "pc_next", "rt", "as", "async", "await", "box", "break", "const", "continue", "crate",
-    "dyn", "else", "enum", "extern", "false", "fn", "for", "gen", "if", "impl", "in", "let", "loop", "match", "mod", "move",
-    "mut", "pub", "ref", "return", "self", "static", "struct", "super", "trait", "true", "try", "type", "unsafe", "use",
-    "where", "while", "yield", "abstract", "become", "do", "final", "macro", "override", "priv", "typeof", "unsized", "virtual",
+    "ir", "at", "printer", "word", "mode", "pc", "pc_next", "rt", "as", "async", "await", "box", "break", "const",
+    "continue", "crate", "dyn", "else", "enum", "extern", "false", "fn", "for", "gen", "if", "impl", "in", "let",
+    "loop", "match", "mod", "move", "mut", "pub", "ref", "return", "self", "static", "struct", "super", "trait",
+    "true", "try", "type", "unsafe", "use", "where", "while", "yield", "abstract", "become", "do", "final", "macro",
+    "override", "priv", "typeof", "unsized", "virtual",
 ];
 
 /// A name that Rust accepts.

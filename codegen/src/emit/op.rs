@@ -28,12 +28,38 @@ impl Body<'_> {
             return value;
         }
         match op {
-            Op::Load | Op::Store | Op::LoadExclusive | Op::StoreExclusive | Op::ClearExclusive | Op::Atomic
-            | Op::AtomicCas | Op::Fence => self.memory(op, args, e),
-            Op::Jump | Op::Branch | Op::JumpIndirect | Op::Call | Op::Trap | Op::TrapIf | Op::Undefined | Op::Syscall
-            | Op::NativeCall | Op::InstructionBarrier | Op::IcacheFlush => self.flow(op, args),
-            Op::Blend | Op::Splat | Op::Lane | Op::WithLane | Op::Table | Op::WidenS | Op::WidenU | Op::Narrow
-            | Op::NarrowSS | Op::NarrowUU | Op::NarrowSU | Op::MulLongS | Op::MulLongU => self.vector(op, args, e),
+            Op::Load
+            | Op::Store
+            | Op::LoadExclusive
+            | Op::StoreExclusive
+            | Op::ClearExclusive
+            | Op::Atomic
+            | Op::AtomicCas
+            | Op::Fence => self.memory(op, args, e),
+            Op::Jump
+            | Op::Branch
+            | Op::JumpIndirect
+            | Op::Call
+            | Op::Trap
+            | Op::TrapIf
+            | Op::Undefined
+            | Op::Syscall
+            | Op::NativeCall
+            | Op::InstructionBarrier
+            | Op::IcacheFlush => self.flow(op, args),
+            Op::Blend
+            | Op::Splat
+            | Op::Lane
+            | Op::WithLane
+            | Op::Table
+            | Op::WidenS
+            | Op::WidenU
+            | Op::Narrow
+            | Op::NarrowSS
+            | Op::NarrowUU
+            | Op::NarrowSU
+            | Op::MulLongS
+            | Op::MulLongU => self.vector(op, args, e),
             _ if is_float(op) => self.float(op, args, e),
             _ => self.integer(op, args, e),
         }
@@ -410,9 +436,32 @@ fn is_float(op: Op) -> bool {
     use Op as O;
     matches!(
         op,
-        O::Fadd | O::Fsub | O::Fmul | O::Fdiv | O::Fsqrt | O::Fma | O::Fmin | O::Fmax | O::FcmpEq | O::FcmpLt | O::FcmpLe
-            | O::FcmpUn | O::FcmpEqS | O::FcmpLtS | O::FcmpLeS | O::FcmpUnS | O::Fround | O::Fcvt | O::FtoiS | O::FtoiU
-            | O::ItofS | O::ItofU | O::Fneg | O::Fabs | O::FpFlags | O::SetFpFlags
+        O::Fadd
+            | O::Fsub
+            | O::Fmul
+            | O::Fdiv
+            | O::Fsqrt
+            | O::Fma
+            | O::Fmin
+            | O::Fmax
+            | O::FcmpEq
+            | O::FcmpLt
+            | O::FcmpLe
+            | O::FcmpUn
+            | O::FcmpEqS
+            | O::FcmpLtS
+            | O::FcmpLeS
+            | O::FcmpUnS
+            | O::Fround
+            | O::Fcvt
+            | O::FtoiS
+            | O::FtoiU
+            | O::ItofS
+            | O::ItofU
+            | O::Fneg
+            | O::Fabs
+            | O::FpFlags
+            | O::SetFpFlags
     )
 }
 
@@ -426,9 +475,21 @@ pub(crate) fn exists(op: Op, lanes: bool) -> bool {
     use Op as O;
     match op {
         O::AvgU | O::SatAddS | O::SatAddU | O::SatSubS | O::SatSubU => lanes,
-        O::MulHighU | O::MulHighS | O::DivU | O::DivS | O::RemU | O::RemS | O::Ctz | O::ReverseBits | O::ReverseBytes
-        | O::CarryAdd | O::Borrow | O::OverflowAdd | O::OverflowSub | O::Rotr | O::Rotl => !lanes,
+        O::MulHighU
+        | O::MulHighS
+        | O::DivU
+        | O::DivS
+        | O::RemU
+        | O::RemS
+        | O::Ctz
+        | O::ReverseBits
+        | O::ReverseBytes
+        | O::CarryAdd
+        | O::Borrow
+        | O::OverflowAdd
+        | O::OverflowSub
+        | O::Rotr
+        | O::Rotl => !lanes,
         _ => true,
     }
 }
-

@@ -89,7 +89,9 @@ impl<'m> Static<'m> {
         let simple = match &e.kind {
             ExprKind::Int(v) => *v >= 0,
             ExprKind::Convert(a) => return self.atom(a),
-            ExprKind::Binary(..) | ExprKind::If(..) | ExprKind::Match(..) | ExprKind::Unary(..) | ExprKind::In(..) => false,
+            ExprKind::Binary(..) | ExprKind::If(..) | ExprKind::Match(..) | ExprKind::Unary(..) | ExprKind::In(..) => {
+                false
+            }
             _ => true,
         };
         if simple { text } else { format!("({text})") }

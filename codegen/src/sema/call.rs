@@ -1,9 +1,9 @@
 //! Calls: functions of the specification, Rust functions, text helpers, conversions to enums, built-ins.
 
+use super::Item;
 use super::claims::{CallSite, Owner};
 use super::lower::Lower;
 use super::ty::{self, Subst};
-use super::Item;
 use crate::hir::{EnumTy, Expr, ExprKind, ExternId, FnId, Locals, ShowId, Ty, VarId};
 use crate::syntax::ast::{self, BinOp, Ident, Span};
 use std::rc::Rc;

@@ -7,7 +7,9 @@
 
 use super::{Env, Global, Value, eval};
 use crate::diag::Diagnostic;
-use crate::hir::{Block, Domain, Expr, ExprKind, FnId, InsnId, Locals, Part, ShowId, StmtKind, Ty, VarId, ViewId, Width};
+use crate::hir::{
+    Block, Domain, Expr, ExprKind, FnId, InsnId, Locals, Part, ShowId, StmtKind, Ty, VarId, ViewId, Width,
+};
 use crate::syntax::ast::Span;
 use std::collections::{BTreeMap, BTreeSet};
 use std::rc::Rc;
@@ -46,12 +48,26 @@ pub(super) struct Claim {
 #[derive(Clone, Debug)]
 pub(super) enum ClaimKind {
     Equal(Width, Width),
-    Within { value: Rc<Expr>, lo: Rc<Expr>, hi: Rc<Expr>, what: &'static str },
+    Within {
+        value: Rc<Expr>,
+        lo: Rc<Expr>,
+        hi: Rc<Expr>,
+        what: &'static str,
+    },
     /// −2^(w−1) ≤ value < 2^w
-    Fits { value: Rc<Expr>, width: Width },
-    Member { value: Rc<Expr>, set: Rc<[i128]> },
+    Fits {
+        value: Rc<Expr>,
+        width: Width,
+    },
+    Member {
+        value: Rc<Expr>,
+        set: Rc<[i128]>,
+    },
     /// Lanes of 8 to 64 bits that fill a vector of 64 or 128.
-    Lanes { lane: Width, width: Width },
+    Lanes {
+        lane: Width,
+        width: Width,
+    },
 }
 
 impl ClaimKind {
@@ -137,7 +153,10 @@ pub(super) fn prove(g: &mut Global) {
     }
     for (owner, claims) in &by_owner {
         let known = tuples.get(owner);
-        if matches!(owner, Owner::Fn(_) | Owner::Show(_) | Owner::View(_)) && known.is_none() && relevant.contains_key(owner) {
+        if matches!(owner, Owner::Fn(_) | Owner::Show(_) | Owner::View(_))
+            && known.is_none()
+            && relevant.contains_key(owner)
+        {
             continue; // never called: nothing is known of the parameters
         }
         for claim in claims {
@@ -302,7 +321,9 @@ fn violation(g: &Global, locals: &Locals, env: &Env, kind: &ClaimKind) -> Option
         ClaimKind::Lanes { lane, width } => {
             let (e, w) = (int(lane)?, int(width)?);
             let fits = [8, 16, 32, 64].contains(&e) && [64, 128].contains(&w);
-            (!fits).then(|| ("width", format!("lanes of {e} bits in {w}: lanes are 8, 16, 32 or 64 bits wide and fill 64 or 128")))
+            (!fits).then(|| {
+                ("width", format!("lanes of {e} bits in {w}: lanes are 8, 16, 32 or 64 bits wide and fill 64 or 128"))
+            })
         }
     }
 }

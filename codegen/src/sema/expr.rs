@@ -1,10 +1,10 @@
 //! Expressions: names, operators, choices. Types are inferred inside out, with the wanted type as a hint for literals,
 //! enum values and `undef`.
 
+use super::Item;
 use super::claims::Cond;
 use super::lower::Lower;
 use super::ty::{self, int};
-use super::Item;
 use crate::diag::Diagnostic;
 use crate::hir::{Arm, Block, EnumTy, Expr, ExprKind, Op, Ty, Width};
 use crate::syntax::ast::{self, BinOp, Ident, Span, UnOp};
@@ -48,7 +48,9 @@ impl Lower<'_, '_> {
             }
             ast::ExprKind::Set(_) => self.fail("type", span, "a set can only stand on the right of `in`"),
             ast::ExprKind::Range(..) => self.fail("type", span, "a range can only stand in a list, a set or an index"),
-            ast::ExprKind::Closure(..) => self.fail("type", span, "a closure can only be an argument of `shuffle` or `join`"),
+            ast::ExprKind::Closure(..) => {
+                self.fail("type", span, "a closure can only be an argument of `shuffle` or `join`")
+            }
         }
     }
 
@@ -288,11 +290,22 @@ impl Lower<'_, '_> {
     }
 
     /// A run-time choice: both values are computed, one is taken.
-    fn select(&mut self, cond: Expr, then: &ast::Block, els: Option<&ast::Block>, want: Option<&Ty>, span: Span) -> Expr {
+    fn select(
+        &mut self,
+        cond: Expr,
+        then: &ast::Block,
+        els: Option<&ast::Block>,
+        want: Option<&Ty>,
+        span: Span,
+    ) -> Expr {
         let Some(els) = els else {
-            let d = Diagnostic::error("binding-time", span, "an `if` on a run-time condition must choose between two values")
-                .also(cond.span, "known only when running")
-                .note("effects cannot be conditional at run time: select the value to write, or use `branch` or `trap_if`");
+            let d = Diagnostic::error(
+                "binding-time",
+                span,
+                "an `if` on a run-time condition must choose between two values",
+            )
+            .also(cond.span, "known only when running")
+            .note("effects cannot be conditional at run time: select the value to write, or use `branch` or `trap_if`");
             self.g.diags.push(d);
             return ty::error(span);
         };
@@ -309,7 +322,11 @@ impl Lower<'_, '_> {
         let ty = self.unify(&mut branches, &[], wanted, span);
         if !ty.is_dynamic() {
             if !matches!(ty, Ty::Error) {
-                self.g.error("width", span, "how many bits these values have is not known here: write `bits(n, value)`");
+                self.g.error(
+                    "width",
+                    span,
+                    "how many bits these values have is not known here: write `bits(n, value)`",
+                );
             }
             return ty::error(span);
         }
@@ -361,7 +378,9 @@ impl Lower<'_, '_> {
     fn covers(&self, ty: &Ty, seen: &[Expr]) -> bool {
         let has = |v: i128| seen.iter().any(|s| matches!(s.kind, ExprKind::EnumValue(x) | ExprKind::Int(x) if x == v));
         match ty {
-            Ty::Bool => [true, false].iter().all(|b| seen.iter().any(|s| matches!(s.kind, ExprKind::Bool(x) if x == *b))),
+            Ty::Bool => {
+                [true, false].iter().all(|b| seen.iter().any(|s| matches!(s.kind, ExprKind::Bool(x) if x == *b)))
+            }
             Ty::Enum(EnumTy::User(id)) => self.g.model.enums[id.0 as usize].values.iter().all(|v| has(v.value)),
             Ty::Enum(EnumTy::Builtin(b)) => (0..ty::builtin_values(*b).len()).all(|i| has(i as i128)),
             _ => false,

@@ -161,9 +161,8 @@ fn bind_with(l: &mut Lower, b: &ast::Binding) -> (VarId, Expr) {
 
 /// Variables that every encoding binds, in the order of the first.
 fn common(encs: &[Enc]) -> Vec<VarId> {
-    let bound = |e: &Enc| -> Vec<VarId> {
-        e.fields.iter().map(|f| f.var).chain(e.binds.iter().map(|(v, _)| *v)).collect()
-    };
+    let bound =
+        |e: &Enc| -> Vec<VarId> { e.fields.iter().map(|f| f.var).chain(e.binds.iter().map(|(v, _)| *v)).collect() };
     let Some((first, rest)) = encs.split_first() else { return Vec::new() };
     let rest: Vec<Vec<VarId>> = rest.iter().map(bound).collect();
     bound(first).into_iter().filter(|v| rest.iter().all(|r| r.contains(v))).collect()
@@ -202,7 +201,8 @@ fn lower_one(g: &mut Global, i: usize) {
     }
     let locals = std::mem::take(&mut l.locals);
     let insn = &mut g.model.insns[i];
-    (insn.locals, insn.encs, insn.lets, insn.guards, insn.asms, insn.action) = (locals, encs, lets, guards, asms, action);
+    (insn.locals, insn.encs, insn.lets, insn.guards, insn.asms, insn.action) =
+        (locals, encs, lets, guards, asms, action);
 }
 
 /// Names that some encodings bind and others do not, with the place of one that does not.
@@ -273,13 +273,11 @@ fn prelude(l: &mut Lower, source: &ast::Insn) -> (Vec<Stmt>, Vec<Expr>) {
 
 /// Whether a guard could be written before all `let`s.
 fn mentions_only_params(l: &Lower, e: &ast::Expr) -> bool {
-    let known = |n: &ast::Ident| l.lookup(&n.name).is_some_and(|v| l.locals.get(v).domain_is_root());
-    let unknown = |n: &ast::Ident| {
-        // enum values and items are fine; names bound by later clauses are not known yet
-        known(n) || l.g.names.contains_key(&n.name) || l.g.model.enums.iter().any(|e| e.values.iter().any(|v| v.name == *n.name))
-    };
+    let is_param = |n: &ast::Ident| l.lookup(&n.name).is_some_and(|v| l.locals.get(v).domain_is_root());
+    let is_value = |n: &ast::Ident| l.g.model.enums.iter().any(|e| e.values.iter().any(|v| v.name == *n.name));
     let mut all = true;
-    visit_names(e, &mut |n| all &= unknown(n));
+    // anything else is a name that a later clause binds
+    visit_names(e, &mut |n| all &= is_param(n) || l.g.names.contains_key(&n.name) || is_value(n));
     all
 }
 
@@ -312,7 +310,7 @@ fn requirement(l: &mut Lower, e: &ast::Expr) -> Option<Expr> {
         && !matches!(l.g.names.get(&n.name), Some(Item::Const(_)))
     {
         let present = l.g.features.iter().any(|f| **f == *n.name);
-        return (!present).then(|| Expr { kind: ExprKind::Bool(false), ty: Ty::Bool, span: e.span });
+        return (!present).then_some(Expr { kind: ExprKind::Bool(false), ty: Ty::Bool, span: e.span });
     }
     Some(l.bool(e))
 }
@@ -338,7 +336,11 @@ fn action(l: &mut Lower, source: &ast::Insn) -> Action {
             Action::Missing
         }
         (None, None) => {
-            l.g.error("encoding", source.name.span, format!("instruction `{}` has neither `exec` nor `as`", source.name));
+            l.g.error(
+                "encoding",
+                source.name.span,
+                format!("instruction `{}` has neither `exec` nor `as`", source.name),
+            );
             Action::Body(Block::default())
         }
     }

@@ -24,7 +24,15 @@ pub(super) struct Lower<'g, 'a> {
 
 impl<'g, 'a> Lower<'g, 'a> {
     pub(super) fn new(g: &'g mut Global<'a>, owner: Owner) -> Lower<'g, 'a> {
-        Lower { g, locals: Locals::default(), scope: Vec::new(), conds: Vec::new(), owner, partial: Vec::new(), param_sets: Vec::new() }
+        Lower {
+            g,
+            locals: Locals::default(),
+            scope: Vec::new(),
+            conds: Vec::new(),
+            owner,
+            partial: Vec::new(),
+            param_sets: Vec::new(),
+        }
     }
 
     /// Continue with variables that exist already, all in scope.

@@ -95,7 +95,11 @@ impl Lower<'_, '_> {
     fn concat(&mut self, a: Expr, b: Expr, span: Span) -> Expr {
         for side in [&a, &b] {
             if side.ty.is_static() {
-                return self.fail("width", side.span, "how many bits this has is not known here: write `bits(n, value)`");
+                return self.fail(
+                    "width",
+                    side.span,
+                    "how many bits this has is not known here: write `bits(n, value)`",
+                );
             }
         }
         let (Some(x), Some(y)) = (a.ty.width().cloned(), b.ty.width().cloned()) else { return ty::error(span) };
@@ -111,13 +115,17 @@ impl Lower<'_, '_> {
             _ => Op::Sar,
         };
         match (&a.ty, &b.ty) {
-            (Ty::Bits(_), Ty::Int | Ty::Bits(_)) | (Ty::Lanes { .. }, Ty::Int) => self.op(op, a.ty.clone(), vec![a, b], span),
+            (Ty::Bits(_), Ty::Int | Ty::Bits(_)) | (Ty::Lanes { .. }, Ty::Int) => {
+                self.op(op, a.ty.clone(), vec![a, b], span)
+            }
             (Ty::Lanes { .. }, Ty::Lanes { .. }) => {
                 let ty = a.ty.clone();
                 let b = self.coerce(b, &ty);
                 self.op(op, ty, vec![a, b], span)
             }
-            (Ty::Int, Ty::Bits(_)) => self.fail("width", a.span, "how many bits this has is not known here: write `bits(n, value)`"),
+            (Ty::Int, Ty::Bits(_)) => {
+                self.fail("width", a.span, "how many bits this has is not known here: write `bits(n, value)`")
+            }
             (Ty::Error, _) | (_, Ty::Error) => ty::error(span),
             (x, y) => {
                 let (x, y) = (self.g.show_ty(x), self.g.show_ty(y));

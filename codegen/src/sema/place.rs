@@ -1,8 +1,8 @@
 //! Registers, views, elements and bit fields: reading and naming them for assignment.
 
+use super::Item;
 use super::lower::Lower;
 use super::ty::{self, Subst, int};
-use super::Item;
 use crate::hir::{ContextId, Expr, ExprKind, Op, RegId, StmtKind, Ty, ViewId, Width};
 use crate::syntax::ast::{self, BinOp, Ident, Span};
 use std::rc::Rc;
@@ -187,7 +187,11 @@ impl Lower<'_, '_> {
     }
 
     fn no_place(&mut self, span: Span) -> (Place, Ty) {
-        self.g.error("assign", span, "only registers, views and contexts can be assigned; bind other values with `let`");
+        self.g.error(
+            "assign",
+            span,
+            "only registers, views and contexts can be assigned; bind other values with `let`",
+        );
         (Place::Error, Ty::Error)
     }
 

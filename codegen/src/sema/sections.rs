@@ -9,26 +9,56 @@ use crate::syntax::ast::{self, BinOp, Prop, PropValue, Section, Span};
 
 /// The keys of each block. `true`: the block must exist and have the key.
 const KEYS: &[(&str, &[(&str, bool)])] = &[
-    ("arch", &[("pc", true), ("sp", true), ("pins", false), ("icache", true), ("code_endian", false), ("data_endian", false)]),
+    (
+        "arch",
+        &[
+            ("pc", true),
+            ("sp", true),
+            ("pins", false),
+            ("icache", true),
+            ("code_endian", false),
+            ("data_endian", false),
+        ],
+    ),
     ("elf", &[("machine", true), ("class", true), ("data", true), ("flags_mask", false)]),
     (
         "process",
-        &[("entry_sp_align", true), ("hwcap", true), ("hwcap2", false), ("platform", true), ("machine", true), ("tls", true)],
+        &[
+            ("entry_sp_align", true),
+            ("hwcap", true),
+            ("hwcap2", false),
+            ("platform", true),
+            ("machine", true),
+            ("tls", true),
+        ],
     ),
     ("syscall", &[("number", true), ("args", true), ("ret", true)]),
     (
         "abi",
         &[
-            ("int_args", true), ("fp_args", true), ("int_ret", true), ("fp_ret", true), ("return_address", true),
-            ("callee_saved", false), ("stack", false), ("arg_rules", false), ("ret_rules", false), ("hidden_pointer", false),
+            ("int_args", true),
+            ("fp_args", true),
+            ("int_ret", true),
+            ("fp_ret", true),
+            ("return_address", true),
+            ("callee_saved", false),
+            ("stack", false),
+            ("arg_rules", false),
+            ("ret_rules", false),
+            ("hidden_pointer", false),
         ],
     ),
     ("native_call", &[("abi", false), ("code", true), ("ret", true)]),
     (
         "fp",
         &[
-            ("nan", true), ("default_nan_sign", true), ("tininess", true), ("nan_to_int", true), ("mode", true),
-            ("flags", false), ("round", false),
+            ("nan", true),
+            ("default_nan_sign", true),
+            ("tininess", true),
+            ("nan_to_int", true),
+            ("mode", true),
+            ("flags", false),
+            ("round", false),
         ],
     ),
     ("memory", &[("model", false), ("unaligned", false), ("page", false), ("ignore_top_byte", false)]),
@@ -116,10 +146,10 @@ fn int(g: &mut Global, section: &Section, key: &str, max: u128) -> u64 {
 /// One of some words.
 fn word(g: &mut Global, section: &Section, key: &str, words: &[&str]) -> String {
     let Some(e) = value(section, key) else { return String::new() };
-    if let ast::ExprKind::Name(n) = &e.kind {
-        if words.contains(&&*n.name) {
-            return n.to_string();
-        }
+    if let ast::ExprKind::Name(n) = &e.kind
+        && words.contains(&&*n.name)
+    {
+        return n.to_string();
     }
     g.error("key", e.span, format!("this must be one of: {}", words.join(", ")));
     words[0].to_string()
@@ -164,7 +194,9 @@ fn slots(g: &mut Global, e: &ast::Expr) -> Vec<u16> {
             };
             let [index] = &index[..] else { return not_a_register(g, e.span) };
             let (lo, hi) = match &index.kind {
-                ast::ExprKind::Range(lo, hi) => (items::constant(g, lo, "an index"), items::constant(g, hi, "an index")),
+                ast::ExprKind::Range(lo, hi) => {
+                    (items::constant(g, lo, "an index"), items::constant(g, hi, "an index"))
+                }
                 _ => {
                     let i = items::constant(g, index, "an index");
                     (i, i)
@@ -260,7 +292,8 @@ fn fp(g: &mut Global, s: &Section) {
         ["flush_inputs", "flush_results", "default_nan"].map(|key| mode(g, s, key, &Ty::Int).map(truth));
     let out = &mut g.model.sections.fp;
     (out.nan, out.default_nan_sign, out.tininess, out.nan_to_int) = (nan, sign, tininess, nan_to_int);
-    (out.round, out.flush_inputs, out.flush_results, out.default_nan) = (round, flush_inputs, flush_results, default_nan);
+    (out.round, out.flush_inputs, out.flush_results, out.default_nan) =
+        (round, flush_inputs, flush_results, default_nan);
 }
 
 /// `mode { key = e; }` over contexts.

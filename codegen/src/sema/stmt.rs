@@ -64,7 +64,14 @@ impl Lower<'_, '_> {
     }
 
     /// `let (a, b) = (x, y);` is two bindings made at once; of a function's result, one statement.
-    fn let_tuple(&mut self, names: &[ast::Ident], want: Option<&Ty>, value: &ast::Expr, span: Span, out: &mut Vec<Stmt>) {
+    fn let_tuple(
+        &mut self,
+        names: &[ast::Ident],
+        want: Option<&Ty>,
+        value: &ast::Expr,
+        span: Span,
+        out: &mut Vec<Stmt>,
+    ) {
         let value = self.expr(value, want);
         let Ty::Tuple(types) = value.ty.clone() else {
             if !matches!(value.ty, Ty::Error) {
@@ -161,7 +168,8 @@ impl Lower<'_, '_> {
         let value = self.expr(value, Some(&want));
         let Ty::Tuple(types) = value.ty.clone() else { return };
         let name = |i: usize| ast::Ident { name: format!("part{i}").into(), span };
-        let vars: Vec<_> = types.iter().enumerate().map(|(i, t)| self.bind(&name(i), t.clone(), Domain::Unknown)).collect();
+        let vars: Vec<_> =
+            types.iter().enumerate().map(|(i, t)| self.bind(&name(i), t.clone(), Domain::Unknown)).collect();
         match value.kind {
             ExprKind::Tuple(items) => {
                 out.extend(vars.iter().zip(items).map(|(v, i)| Stmt { kind: StmtKind::Let(vec![*v], i), span }));
@@ -232,9 +240,26 @@ impl Op {
         use Op as O;
         matches!(
             self,
-            O::Load | O::Store | O::LoadExclusive | O::StoreExclusive | O::ClearExclusive | O::Atomic | O::AtomicCas
-                | O::Fence | O::SetFpFlags | O::Jump | O::Branch | O::JumpIndirect | O::Call | O::Trap | O::TrapIf
-                | O::Undefined | O::Syscall | O::NativeCall | O::InstructionBarrier | O::IcacheFlush
+            O::Load
+                | O::Store
+                | O::LoadExclusive
+                | O::StoreExclusive
+                | O::ClearExclusive
+                | O::Atomic
+                | O::AtomicCas
+                | O::Fence
+                | O::SetFpFlags
+                | O::Jump
+                | O::Branch
+                | O::JumpIndirect
+                | O::Call
+                | O::Trap
+                | O::TrapIf
+                | O::Undefined
+                | O::Syscall
+                | O::NativeCall
+                | O::InstructionBarrier
+                | O::IcacheFlush
         )
     }
 }

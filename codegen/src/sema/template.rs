@@ -1,7 +1,7 @@
 //! Templates of assembly text.
 
-use super::lower::Lower;
 use super::Item;
+use super::lower::Lower;
 use crate::hir::{Domain, Expr, ExprKind, Part, Template, Ty};
 use crate::syntax::ast::{self, Format, TemplatePart};
 

@@ -43,7 +43,11 @@ fn code(g: &mut Global, insn: usize, t: &ast::Test) -> Option<Vec<u8>> {
     bytes.reverse();
     let widths: Vec<u32> = g.model.insns[insn].encs.iter().map(|e| e.flat.width).collect();
     if !widths.contains(&(bytes.len() as u32 * 8)) {
-        g.error("test", t.code_span, format!("{} bits, but no encoding of this instruction has as many", bytes.len() * 8));
+        g.error(
+            "test",
+            t.code_span,
+            format!("{} bits, but no encoding of this instruction has as many", bytes.len() * 8),
+        );
         return None;
     }
     Some(bytes)
@@ -117,7 +121,8 @@ fn text(model: &Model, view: &View, env: &Env, e: &Expr) -> Option<String> {
                     Part::Plain(e) => out.push_str(&eval(model, &view.locals, env, e)?.int()?.to_string()),
                     Part::Pick { value, set, texts } => {
                         let v = eval(model, &view.locals, env, value)?.int()?;
-                        let i = if set.is_empty() { usize::try_from(v).ok()? } else { set.iter().position(|s| *s == v)? };
+                        let i =
+                            if set.is_empty() { usize::try_from(v).ok()? } else { set.iter().position(|s| *s == v)? };
                         let chosen = texts.get(i)?.clone();
                         let e = Expr { kind: ExprKind::Template(chosen), ty: Ty::Str, span: e.span };
                         out.push_str(&text(model, view, env, &e)?);

@@ -1,7 +1,7 @@
 //! Types: construction, equality up to what can be seen without trying values, substitution, printing.
 
 use super::Global;
-use crate::hir::{Block, BuiltinEnum, EnumTy, Expr, ExprKind, StmtKind, StaticFn, Ty, VarId, Width};
+use crate::hir::{Block, BuiltinEnum, EnumTy, Expr, ExprKind, StaticFn, StmtKind, Ty, VarId, Width};
 use crate::syntax::ast::{BinOp, Span, UnOp};
 use std::collections::HashMap;
 use std::rc::Rc;
@@ -95,7 +95,9 @@ pub(super) fn subst(e: &Expr, map: &Subst) -> Expr {
             None => ExprKind::Var(*v),
         },
         ExprKind::Unary(op, a) => ExprKind::Unary(*op, sub(a)),
-        ExprKind::Binary(op, a, b) => return Expr { ty: e.ty.clone(), ..binary(*op, subst(a, map), subst(b, map), e.span) },
+        ExprKind::Binary(op, a, b) => {
+            return Expr { ty: e.ty.clone(), ..binary(*op, subst(a, map), subst(b, map), e.span) };
+        }
         ExprKind::Convert(a) => ExprKind::Convert(sub(a)),
         ExprKind::Static(f, args) => ExprKind::Static(*f, all(args)),
         ExprKind::Call(f, args) => ExprKind::Call(*f, all(args)),
@@ -116,9 +118,7 @@ fn subst_block(b: &Block, map: &Subst) -> Block {
 pub(super) fn subst_ty(ty: &Ty, map: &Subst) -> Ty {
     match ty {
         Ty::Bits(w) => Ty::Bits(Rc::new(subst(w, map))),
-        Ty::Lanes { lane, width } => {
-            Ty::Lanes { lane: Rc::new(subst(lane, map)), width: Rc::new(subst(width, map)) }
-        }
+        Ty::Lanes { lane, width } => Ty::Lanes { lane: Rc::new(subst(lane, map)), width: Rc::new(subst(width, map)) },
         Ty::Tuple(items) => Ty::Tuple(items.iter().map(|t| subst_ty(t, map)).collect()),
         other => other.clone(),
     }
@@ -160,9 +160,7 @@ impl Global<'_> {
     /// Number of the value `name` of an enum.
     pub(super) fn enum_value(&self, e: EnumTy, name: &str) -> Option<i128> {
         match e {
-            EnumTy::User(id) => {
-                self.model.enums[id.0 as usize].values.iter().find(|v| v.name == name).map(|v| v.value)
-            }
+            EnumTy::User(id) => self.model.enums[id.0 as usize].values.iter().find(|v| v.name == name).map(|v| v.value),
             EnumTy::Builtin(b) => builtin_values(b).iter().position(|v| *v == name).map(|i| i as i128),
         }
     }
