@@ -323,10 +323,10 @@ impl Analysis {
     // ------------------------------------------------------------------ comparisons
     /// The flag-setting form of a comparison of machine-sized operands, if it is one.
     fn find_cond(&self, unit: &Unit, inst: &Inst) -> Option<Cond> {
-        if inst.ty == Ty::I1 {
-            if let Some(c) = self.combine(unit, inst) {
-                return Some(c);
-            }
+        if inst.ty == Ty::I1
+            && let Some(c) = self.combine(unit, inst)
+        {
+            return Some(c);
         }
         let (kind, code) = match inst.op {
             Op::Eq => (CondKind::Cmp, cc::E),

@@ -14,7 +14,6 @@ pub(super) const RBX: Gpr = 3;
 pub(super) const RSP: Gpr = 4;
 pub(super) const RBP: Gpr = 5;
 pub(super) const RSI: Gpr = 6;
-pub(super) const RDI: Gpr = 7;
 
 /// A vector register.
 pub(super) type Xmm = u8;
@@ -247,10 +246,6 @@ impl Asm {
         at
     }
 
-    pub(super) fn position(&self, l: Label) -> u32 {
-        self.labels[l.0 as usize]
-    }
-
     /// RIP-relative operand bytes for a constant: call after the opcode, with the register field; `tail` immediate bytes follow.
     pub(super) fn pool_modrm(&mut self, reg: u8, value: u128, tail: u32) {
         self.byte(5 | (reg & 7) << 3);
@@ -277,7 +272,7 @@ impl Asm {
         if self.pool.is_empty() {
             return;
         }
-        while self.code.len() % 16 != 0 {
+        while !self.code.len().is_multiple_of(16) {
             self.code.push(0xcc);
         }
         let start = self.code.len() as u32;
@@ -320,7 +315,7 @@ impl Asm {
         if size == 2 {
             self.byte(0x66);
         }
-        let byte_regs = size == 1 && (reg >= 4 && reg < 8 || rm >= 4 && rm < 8);
+        let byte_regs = size == 1 && ((4..8).contains(&reg) || (4..8).contains(&rm));
         self.rex(size, reg, Mem::NONE, rm, byte_regs);
         self.opcode(opcode);
         self.byte(0xc0 | (reg & 7) << 3 | rm & 7);
@@ -332,7 +327,7 @@ impl Asm {
         if size == 2 {
             self.byte(0x66);
         }
-        self.rex(size, reg, mem.index, mem.base, size == 1 && reg >= 4 && reg < 8);
+        self.rex(size, reg, mem.index, mem.base, size == 1 && (4..8).contains(&reg));
         self.opcode(opcode);
         self.modrm_mem(reg, mem);
     }
@@ -460,7 +455,7 @@ impl Asm {
     pub(super) fn zext_rr(&mut self, from: u32, d: Gpr, s: Gpr) {
         match from {
             1 => {
-                self.rex(4, d, Mem::NONE, s, s >= 4 && s < 8);
+                self.rex(4, d, Mem::NONE, s, (4..8).contains(&s));
                 self.bytes(&[0x0f, 0xb6, 0xc0 | (d & 7) << 3 | s & 7]);
             }
             2 => self.op_rr(4, 0x0fb7, d, s),
@@ -472,7 +467,7 @@ impl Asm {
     pub(super) fn sext_rr(&mut self, from: u32, to: u32, d: Gpr, s: Gpr) {
         match from {
             1 => {
-                self.rex(to, d, Mem::NONE, s, s >= 4 && s < 8);
+                self.rex(to, d, Mem::NONE, s, (4..8).contains(&s));
                 self.bytes(&[0x0f, 0xbe, 0xc0 | (d & 7) << 3 | s & 7]);
             }
             2 => self.op_rr(to, 0x0fbf, d, s),
@@ -590,7 +585,7 @@ impl Asm {
     }
 
     pub(super) fn setcc(&mut self, cc: u8, d: Gpr) {
-        self.rex(1, 0, Mem::NONE, d, d >= 4 && d < 8);
+        self.rex(1, 0, Mem::NONE, d, (4..8).contains(&d));
         self.bytes(&[0x0f, 0x90 | cc, 0xc0 | d & 7]);
     }
 
@@ -619,6 +614,7 @@ impl Asm {
     }
 
     /// VEX instruction with general registers (BMI): `reg`, `vvvv`, `rm`; map 2 is 0F38, 3 is 0F3A; `pp` 0 none, 1 66, 2 F3, 3 F2.
+    #[allow(clippy::too_many_arguments)] // the fields of the prefix
     pub(super) fn vex_rr(&mut self, map: u8, pp: u8, size: u32, opcode: u8, reg: u8, vvvv: u8, rm: u8) {
         let b1 = u8::from(reg & 8 == 0) << 7 | 0x40 | u8::from(rm & 8 == 0) << 5 | map;
         let b2 = u8::from(size == 8) << 7 | (!vvvv & 15) << 3 | pp;
@@ -693,7 +689,7 @@ impl DynasmApi for Asm {
     }
 
     fn align(&mut self, alignment: usize, with: u8) {
-        while self.code.len() % alignment != 0 {
+        while !self.code.len().is_multiple_of(alignment) {
             self.code.push(with);
         }
     }

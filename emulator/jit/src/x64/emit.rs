@@ -286,7 +286,7 @@ impl Gen<'_> {
         for (k, ty) in types.iter_mut().enumerate() {
             if self.has_arg(k) {
                 *ty = self.arg_ty(k);
-                self.to_scratch(k, self.arg(k), *ty);
+                self.put_scratch(k, self.arg(k), *ty);
             }
         }
         if inst.op == Op::Vshuf {
@@ -300,7 +300,7 @@ impl Gen<'_> {
         self.asm.mov_ri(RSI, generic::describe(inst, types));
         self.asm.mov_ri(RDX, u64::from(inst.attr.0));
         self.asm.call_stub(StubId::Generic);
-        self.from_scratch(inst);
+        self.take_scratch(inst);
     }
 
     pub(super) fn scratch(k: usize) -> super::asm::Mem {
@@ -308,7 +308,7 @@ impl Gen<'_> {
     }
 
     /// Stores an operand for Rust code; the part above its type is whatever it is.
-    fn to_scratch(&mut self, k: usize, v: u32, ty: Ty) {
+    fn put_scratch(&mut self, k: usize, v: u32, ty: Ty) {
         if ty == Ty::I128 || self.in_xmm(v) {
             let x = self.use_xmm(v);
             self.asm.store_xmm(16, Self::scratch(k), x);
@@ -319,7 +319,7 @@ impl Gen<'_> {
         self.unlock();
     }
 
-    fn from_scratch(&mut self, inst: &Inst) {
+    fn take_scratch(&mut self, inst: &Inst) {
         self.unlock();
         if !self.wanted() {
             return;
@@ -346,7 +346,7 @@ impl Gen<'_> {
             let arg = self.unit.helper_args[from + k];
             let ty = result_ty(&self.unit.insts[arg.index()]);
             let v = self.an.val(arg);
-            self.to_scratch_clean(k, v, ty);
+            self.put_scratch_clean(k, v, ty);
         }
         self.save_for_call();
         self.asm.mov_ri(RSI, id as u64);
@@ -355,11 +355,11 @@ impl Gen<'_> {
         if state {
             self.forget_slots();
         }
-        self.from_scratch(inst);
+        self.take_scratch(inst);
     }
 
     /// Stores an operand zero-extended to 128 bits.
-    fn to_scratch_clean(&mut self, k: usize, v: u32, ty: Ty) {
+    fn put_scratch_clean(&mut self, k: usize, v: u32, ty: Ty) {
         let m = Self::scratch(k);
         if ty == Ty::I128 {
             let x = self.use_xmm(v);

@@ -76,8 +76,13 @@ impl Gen<'_> {
             Op::Fround if scalar && format(lane) => self.emit_round(inst),
             Op::Fcvt if in_mode => self.emit_convert(inst),
             Op::Stof | Op::Utof if scalar && format(lane) && in_mode => self.emit_from_integer(inst),
-            Op::Ftos | Op::Ftou if format(lane) && self.arg_ty(0).bits() == lane && inst.ty.bits() >= 32 => {
-                if round == Round::Zero || in_mode { self.emit_to_integer(inst, round) } else { false }
+            Op::Ftos | Op::Ftou
+                if format(lane)
+                    && self.arg_ty(0).bits() == lane
+                    && inst.ty.bits() >= 32
+                    && (round == Round::Zero || in_mode) =>
+            {
+                self.emit_to_integer(inst, round)
             }
             _ => false,
         }

@@ -18,7 +18,7 @@
 //! A value may be in several places at once; places are never stale.
 
 use ir::guest::Guest;
-use ir::inst::{Inst, Op, Val};
+use ir::inst::{Inst, Val};
 use ir::{Ty, Unit};
 
 use super::analysis::{Analysis, CondKind, Mode, NO, NO_HINT, result_ty};
@@ -57,7 +57,7 @@ pub(super) struct Place {
 impl Place {
     const NOWHERE: Place = Place { gpr: NONE, xmm: NONE, spill: NOWHERE, home: NOWHERE };
 
-    fn in_memory(self) -> bool {
+    pub(super) fn in_memory(self) -> bool {
         self.spill != NOWHERE || self.home != NOWHERE
     }
 }
@@ -101,17 +101,17 @@ pub(super) struct Gen<'a> {
     /// Guest address it belongs to.
     pub(super) pc: u64,
     /// By value.
-    place: Vec<Place>,
+    pub(super) place: Vec<Place>,
     /// Value in each register, or [`NO`]; that of a dead value is as good as free.
-    gpr: [u32; 16],
-    xmm: [u32; 16],
-    locked_gpr: u32,
-    locked_xmm: u32,
-    spill_owner: Vec<u32>,
+    pub(super) gpr: [u32; 16],
+    pub(super) xmm: [u32; 16],
+    pub(super) locked_gpr: u32,
+    pub(super) locked_xmm: u32,
+    pub(super) spill_owner: Vec<u32>,
     /// Slot → value it has now; [`NO`] when its home is right.
     pub(super) cur: Vec<u32>,
     /// Slot → value its home memory holds, if some value relies on it.
-    holder: Vec<u32>,
+    pub(super) holder: Vec<u32>,
     /// Slots written so far.
     pub(super) dirty: Vec<u16>,
     /// Comparison that the flags are of (its condition code left out).
@@ -271,7 +271,7 @@ impl<'a> Gen<'a> {
     }
 
     /// Needed by this instruction or a later one.
-    fn live(&self, v: u32) -> bool {
+    pub(super) fn live(&self, v: u32) -> bool {
         self.an.end[v as usize] > self.pos
     }
 
@@ -575,7 +575,7 @@ impl<'a> Gen<'a> {
     }
 
     /// A slot whose current value is `v` and whose memory nobody else needs.
-    fn home_for(&self, v: u32) -> Option<u16> {
+    pub(super) fn home_for(&self, v: u32) -> Option<u16> {
         let ty = self.ty(v);
         let fits = |slot: u16| {
             let slot_ty = self.guest.slots[slot as usize].ty;
@@ -589,7 +589,7 @@ impl<'a> Gen<'a> {
     }
 
     /// In a register or spilled, besides its home.
-    fn has_copy(&self, v: u32) -> bool {
+    pub(super) fn has_copy(&self, v: u32) -> bool {
         let p = self.place[v as usize];
         p.gpr != NONE || p.xmm != NONE || p.spill != NOWHERE
     }
@@ -604,7 +604,7 @@ impl<'a> Gen<'a> {
         self.place[v as usize].home = slot;
     }
 
-    fn alloc_spill(&mut self, v: u32) -> u16 {
+    pub(super) fn alloc_spill(&mut self, v: u32) -> u16 {
         let free = self.spill_owner.iter().position(|&o| o == NO || !self.live(o));
         let s = match free {
             Some(s) => {
@@ -655,172 +655,6 @@ impl<'a> Gen<'a> {
         (self.guest.slots[p.home as usize].ty.bytes() >= ty.bytes()).then(|| self.home_mem(p.home))
     }
 
-    // ------------------------------------------------------------------ vector registers
-    /// The value in a vector register, locked.
-    pub(super) fn use_xmm(&mut self, v: u32) -> Xmm {
-        let p = self.place[v as usize];
-        if p.xmm != NONE {
-            self.locked_xmm |= 1 << p.xmm;
-            return p.xmm;
-        }
-        if self.an.mode[v as usize] == Mode::Cond {
-            let r = self.use_gpr(v);
-            let x = self.temp_xmm();
-            self.asm.mov_xr(4, x, r);
-            return x;
-        }
-        let x = self.alloc_xmm();
-        self.load_into_xmm(x, v);
-        self.own_xmm(x, v);
-        x
-    }
-
-    fn load_into_xmm(&mut self, x: Xmm, v: u32) {
-        let p = self.place[v as usize];
-        let size = self.ty(v).bytes().max(8);
-        if let Some(bits) = self.constant(v) {
-            self.asm.const_xmm(x, bits);
-        } else if p.gpr != NONE {
-            self.asm.mov_xr(8, x, p.gpr);
-        } else if p.spill != NOWHERE {
-            self.asm.load_xmm(size, x, Self::spill_mem(p.spill));
-        } else {
-            debug_assert!(p.home != NOWHERE, "value {v} is nowhere at {}", self.pos);
-            let slot_ty = self.guest.slots[p.home as usize].ty;
-            let m = self.home_mem(p.home);
-            if slot_ty.bytes() >= 4 {
-                self.asm.load_xmm(slot_ty.bytes(), x, m);
-            } else {
-                let r = self.temp_gpr();
-                self.asm.load(slot_ty.bytes(), r, m);
-                self.asm.mov_xr(4, x, r);
-            }
-        }
-    }
-
-    /// A scratch vector register, locked.
-    pub(super) fn temp_xmm(&mut self) -> Xmm {
-        let x = self.alloc_xmm();
-        self.locked_xmm |= 1 << x;
-        x
-    }
-
-    /// A scratch copy of the value that the instruction may overwrite, locked.
-    pub(super) fn copy_xmm(&mut self, v: u32) -> Xmm {
-        if self.in_xmm(v) || self.an.mode[v as usize] == Mode::Cond {
-            let s = self.use_xmm(v);
-            let x = self.temp_xmm();
-            self.asm.mov_xx(x, s);
-            return x;
-        }
-        let x = self.temp_xmm();
-        self.load_into_xmm(x, v);
-        x
-    }
-
-    /// A vector register for the result; may be that of an operand that dies here, unless in `avoid` (a mask).
-    pub(super) fn def_xmm(&mut self, avoid: u32) -> Xmm {
-        let fits = |g: &Self, x: Xmm| {
-            let owner = g.xmm[x as usize];
-            avoid & 1 << x == 0 && (owner == NO && g.locked_xmm & 1 << x == 0 || owner != NO && !g.live_after(owner))
-        };
-        let operands = self.inst().args;
-        let dying = operands.iter().filter(|a| **a != Val::NONE && a.index() < self.place.len()).find_map(|a| {
-            let p = self.place[self.an.val(*a) as usize];
-            (p.xmm != NONE && self.locked_xmm & 1 << p.xmm != 0 && fits(self, p.xmm)).then_some(p.xmm)
-        });
-        let x = dying
-            .or_else(|| (0..SCRATCH_XMM).find(|&x| self.locked_xmm & 1 << x == 0 && fits(self, x)))
-            .unwrap_or_else(|| self.alloc_xmm());
-        self.result_xmm(x);
-        x
-    }
-
-    /// Declares that the result is in `x`, a register the instruction locked and filled.
-    pub(super) fn result_xmm(&mut self, x: Xmm) {
-        self.drop_xmm(x);
-        self.own_xmm(x, self.pos);
-    }
-
-    /// The result in a vector register that starts as a copy of operand `v`, for two-address instructions; `avoid` are
-    /// registers read later.
-    pub(super) fn def_xmm_from(&mut self, v: u32, avoid: u32) -> Xmm {
-        let s = self.use_xmm(v);
-        let x = self.def_xmm(avoid);
-        if x != s {
-            self.asm.mov_xx(x, s);
-        }
-        x
-    }
-
-    fn own_xmm(&mut self, x: Xmm, v: u32) {
-        self.xmm[x as usize] = v;
-        self.place[v as usize].xmm = x;
-        self.locked_xmm |= 1 << x;
-    }
-
-    fn drop_xmm(&mut self, x: Xmm) {
-        let v = self.xmm[x as usize];
-        if v != NO {
-            self.place[v as usize].xmm = NONE;
-            self.xmm[x as usize] = NO;
-        }
-    }
-
-    fn alloc_xmm(&mut self) -> Xmm {
-        let free = |g: &Self, x: Xmm| {
-            let v = g.xmm[x as usize];
-            g.locked_xmm & 1 << x == 0 && (v == NO || !g.live(v))
-        };
-        let x = (0..SCRATCH_XMM)
-            .find(|&x| free(self, x) && self.xmm[x as usize] == NO)
-            .or_else(|| (0..SCRATCH_XMM).find(|&x| free(self, x)))
-            .unwrap_or_else(|| self.evict_xmm());
-        self.drop_xmm(x);
-        self.locked_xmm |= 1 << x;
-        x
-    }
-
-    fn evict_xmm(&mut self) -> Xmm {
-        let (mut best, mut best_score) = (NONE, 0);
-        for x in 0..SCRATCH_XMM {
-            if self.locked_xmm & 1 << x != 0 {
-                continue;
-            }
-            let v = self.xmm[x as usize];
-            let next = self.an.next_use(v, self.pos.wrapping_sub(1).min(self.pos));
-            let p = self.place[v as usize];
-            let score = u64::from(next) * 2 + u64::from(p.gpr != NONE || p.in_memory()) * 8 + 1;
-            if score > best_score {
-                (best, best_score) = (x, score);
-            }
-        }
-        assert!(best != NONE, "an instruction locks every vector register");
-        self.save_xmm(best);
-        best
-    }
-
-    /// Makes sure the live value in `x` is somewhere else too.
-    fn save_xmm(&mut self, x: Xmm) {
-        let v = self.xmm[x as usize];
-        let p = self.place[v as usize];
-        if p.gpr != NONE || p.in_memory() || self.an.mode[v as usize] != Mode::Emit {
-            return;
-        }
-        let size = self.ty(v).bytes().max(8);
-        match self.home_for(v) {
-            Some(slot) if self.guest.slots[slot as usize].ty.bytes() >= 4 => {
-                let (size, m) = (self.guest.slots[slot as usize].ty.bytes(), self.home_mem(slot));
-                self.asm.store_xmm(size, m, x);
-                self.settle(slot, v);
-            }
-            _ => {
-                let s = self.alloc_spill(v);
-                self.asm.store_xmm(size, Self::spill_mem(s), x);
-            }
-        }
-    }
-
     // ------------------------------------------------------------------ calls
     /// Empties the registers that a call loses, of values needed afterwards.
     pub(super) fn save_for_call(&mut self) {
@@ -846,143 +680,5 @@ impl<'a> Gen<'a> {
             }
             self.drop_xmm(x);
         }
-    }
-
-    // ------------------------------------------------------------------ locations
-    /// Where the value is now, for a snapshot or an exit.
-    pub(super) fn loc(&self, v: u32) -> Loc {
-        if let Some(c) = self.an.cond(v) {
-            let b = if c.kind == CondKind::Bit { Loc::bit(c.b) } else { self.simple_loc(c.b) };
-            return Loc::recipe(c.kind, c.cc, c.ty, self.simple_loc(c.a), b);
-        }
-        self.simple_loc(v)
-    }
-
-    /// A comparison of values in terms of where they are now, if they are anywhere.
-    pub(super) fn placed_loc(&self, kind: CondKind, ty: Ty, a: u32, b: u32) -> Option<Loc> {
-        let anywhere = |v: u32| {
-            let p = self.place[v as usize];
-            self.an.mode[v as usize] == Mode::Const || p.gpr != NONE || p.xmm != NONE || p.in_memory()
-        };
-        if !anywhere(a) || kind != CondKind::Bit && !anywhere(b) {
-            return None;
-        }
-        let b = if kind == CondKind::Bit { Loc::bit(b) } else { self.simple_loc(b) };
-        Some(Loc::recipe(kind, 0, ty, self.simple_loc(a), b))
-    }
-
-    /// General register that holds the value.
-    pub(super) fn loc_register(&self, v: u32) -> Option<Gpr> {
-        let r = self.place[v as usize].gpr;
-        (r != NONE).then_some(r)
-    }
-
-    fn simple_loc(&self, v: u32) -> Loc {
-        let p = self.place[v as usize];
-        if self.an.mode[v as usize] == Mode::Const {
-            Loc::constant(self.unit.insts[v as usize].attr.0)
-        } else if p.gpr != NONE {
-            Loc::gpr(p.gpr)
-        } else if p.xmm != NONE {
-            Loc::xmm(p.xmm)
-        } else if p.spill != NOWHERE {
-            Loc::spill(p.spill)
-        } else {
-            debug_assert!(p.home != NOWHERE, "value {v} is nowhere at {}", self.pos);
-            Loc::home(p.home)
-        }
-    }
-
-    /// Where the slot's value is now.
-    pub(super) fn slot_loc(&self, slot: u16) -> Loc {
-        match self.cur[slot as usize] {
-            NO => Loc::home(slot),
-            v if self.place[v as usize].home == slot => Loc::home(slot),
-            v => self.loc(v),
-        }
-    }
-
-    /// Records where everything is for the host instruction about to be emitted, which may fault.
-    pub(super) fn may_fault(&mut self) {
-        self.before_fault();
-        self.faults_here();
-    }
-
-    /// The same for an instruction whose result register is allocated in between: it may be that of a value that the
-    /// snapshot needs, because a faulting instruction does not write its result.
-    pub(super) fn before_fault(&mut self) {
-        let at = self.asm.at();
-        let mut r = std::mem::take(&mut self.recorder);
-        r.point(at, self.pc);
-        for &(slot, _) in &self.conv.pins {
-            r.slot(slot.0, self.slot_loc(slot.0));
-        }
-        for &slot in &self.dirty {
-            r.slot(slot, self.slot_loc(slot));
-        }
-        self.recorder = r;
-    }
-
-    /// The host instruction about to be emitted is the one of [`Gen::before_fault`].
-    pub(super) fn faults_here(&mut self) {
-        self.recorder.at(self.asm.at());
-    }
-
-    /// Writes that take effect before the current instruction.
-    pub(super) fn apply_put(&mut self, slot: u16, v: Val) {
-        if self.cur[slot as usize] == NO || !self.dirty.contains(&slot) {
-            if !self.conv.pins.iter().any(|p| p.0.0 == slot) && !self.dirty.contains(&slot) {
-                self.dirty.push(slot);
-            }
-        }
-        self.cur[slot as usize] = self.an.val(v);
-    }
-
-    /// Brings every slot to its home, before a call that reads and writes them there.
-    pub(super) fn sync_slots(&mut self) {
-        // What is only at some home would be lost by the stores or the call.
-        for slot in 0..self.holder.len() {
-            let v = self.holder[slot];
-            if v != NO && self.place[v as usize].home == slot as u16 && self.live_after(v) && !self.has_copy(v) {
-                let x = self.use_xmm(v);
-                let s = self.alloc_spill(v);
-                self.asm.store_xmm(self.ty(v).bytes().max(8), Self::spill_mem(s), x);
-                self.unlock();
-            }
-        }
-        let slots: Vec<u16> = self.conv.pins.iter().map(|p| p.0.0).chain(self.dirty.iter().copied()).collect();
-        for slot in slots {
-            let v = self.cur[slot as usize];
-            if v == NO || self.place[v as usize].home == slot {
-                continue;
-            }
-            let (size, m) = (self.guest.slots[slot as usize].ty.bytes(), self.home_mem(slot));
-            if size == 16 || self.in_xmm(v) && size >= 4 {
-                let x = self.use_xmm(v);
-                self.asm.store_xmm(size, m, x);
-            } else {
-                let r = self.use_gpr(v);
-                self.asm.store(size, m, r);
-            }
-            self.settle(slot, v);
-            self.unlock();
-        }
-    }
-
-    /// After a call that read and wrote slots in memory: every slot is at home.
-    pub(super) fn forget_slots(&mut self) {
-        for slot in 0..self.cur.len() {
-            self.cur[slot] = NO;
-            let holder = self.holder[slot];
-            if holder != NO && self.place[holder as usize].home == slot as u16 {
-                self.place[holder as usize].home = NOWHERE;
-                self.holder[slot] = NO;
-            }
-        }
-    }
-
-    /// Whether an operation is one the emitters below handle only as a fold (never reached as code).
-    pub(super) fn is_folded(&self, i: usize) -> bool {
-        self.an.mode[i] != Mode::Emit || self.unit.insts[i].op == Op::Get
     }
 }

@@ -36,10 +36,12 @@ mod emit_vector;
 mod exit;
 mod generator;
 pub mod generic;
+mod slots;
 mod snapshot;
 pub mod stubs;
 #[cfg(test)]
 mod tests;
+mod vector_registers;
 
 use ir::guest::{Guest, Slot};
 use ir::inst::Op;

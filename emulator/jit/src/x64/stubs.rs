@@ -137,12 +137,14 @@ impl Emitter<'_> {
         dynasm!(self.asm ; .arch x64 ; .bytes [0x0fu8, 0x80 | condition] ; .i32 stub.wrapping_sub(after) as i32);
     }
 
+    #[allow(clippy::useless_conversion)] // of the macro
     fn load_pins(&mut self) {
         for &(slot, r) in &self.conv.pins {
             dynasm!(self.asm ; .arch x64 ; mov Rq(r), [rbp + slot_disp(self.guest.slots[slot.0 as usize].offset)]);
         }
     }
 
+    #[allow(clippy::useless_conversion)] // of the macro
     fn store_pins(&mut self) {
         for &(slot, r) in &self.conv.pins {
             dynasm!(self.asm ; .arch x64 ; mov [rbp + slot_disp(self.guest.slots[slot.0 as usize].offset)], Rq(r));
@@ -150,7 +152,7 @@ impl Emitter<'_> {
     }
 
     /// From the return stack to the host's, with `rdi` = the state.
-    fn to_host_stack(&mut self) {
+    fn onto_host_stack(&mut self) {
         dynasm!(self.asm
             ; .arch x64
             ; mov [rbp + field!(jit_sp)], rsp
@@ -159,7 +161,7 @@ impl Emitter<'_> {
         );
     }
 
-    fn to_return_stack(&mut self) {
+    fn onto_return_stack(&mut self) {
         dynasm!(self.asm ; .arch x64 ; mov rsp, [rbp + field!(jit_sp)]);
     }
 
@@ -192,7 +194,7 @@ impl Emitter<'_> {
             ; mov [rbp + field!(host_sp)], rsp
         );
         self.guest_mxcsr();
-        self.to_return_stack();
+        self.onto_return_stack();
         self.load_pins();
         dynasm!(self.asm ; .arch x64 ; jmp rax);
         at
@@ -204,7 +206,7 @@ impl Emitter<'_> {
         self.store_pins();
         let leave_memory = self.here();
         self.host_mxcsr();
-        self.to_host_stack();
+        self.onto_host_stack();
         dynasm!(self.asm
             ; .arch x64
             ; add rsp, 8
@@ -230,10 +232,10 @@ impl Emitter<'_> {
     fn call_and_continue(&mut self, function: i32, dispatcher: u64) {
         self.store_pins();
         self.host_mxcsr();
-        self.to_host_stack();
+        self.onto_host_stack();
         dynasm!(self.asm ; .arch x64 ; mov rsi, rax ; call QWORD [rbp + function]);
         self.guest_mxcsr();
-        self.to_return_stack();
+        self.onto_return_stack();
         dynasm!(self.asm ; .arch x64 ; test rax, rax);
         self.jump_if(cc::E, dispatcher);
         self.load_pins();
@@ -294,13 +296,14 @@ impl Emitter<'_> {
 
     fn generic(&mut self) -> u64 {
         let at = self.start();
-        self.to_host_stack();
+        self.onto_host_stack();
         dynasm!(self.asm ; .arch x64 ; call QWORD [rbp + field!(entries.generic)]);
-        self.to_return_stack();
+        self.onto_return_stack();
         dynasm!(self.asm ; .arch x64 ; ret);
         at
     }
 
+    #[allow(clippy::useless_conversion)] // of the macro
     fn generic_saving(&mut self) -> u64 {
         /// Room for the vector registers, and for alignment after the pushes.
         const VECTORS: i32 = 16 * 16 + 8;
@@ -325,7 +328,7 @@ impl Emitter<'_> {
         for r in CALLER_SAVED.into_iter().rev() {
             dynasm!(self.asm ; .arch x64 ; pop Rq(r));
         }
-        self.to_return_stack();
+        self.onto_return_stack();
         dynasm!(self.asm ; .arch x64 ; ret);
         at
     }
@@ -333,10 +336,10 @@ impl Emitter<'_> {
     fn helper(&mut self) -> u64 {
         let at = self.start();
         self.host_mxcsr();
-        self.to_host_stack();
+        self.onto_host_stack();
         dynasm!(self.asm ; .arch x64 ; call QWORD [rbp + field!(entries.helper)]);
         self.guest_mxcsr();
-        self.to_return_stack();
+        self.onto_return_stack();
         dynasm!(self.asm ; .arch x64 ; ret);
         at
     }

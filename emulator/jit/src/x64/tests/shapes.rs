@@ -9,8 +9,11 @@ use super::harness::{FLAGS, GUEST, PC};
 use super::listing;
 use crate::x64::{Compiler, Convention, Features};
 
+/// Emits an instruction at an address.
+type Insn<'a> = &'a dyn Fn(&mut Builder<'_>, u64);
+
 /// Builds a unit of 4-byte instructions.
-fn unit(insns: &[&dyn Fn(&mut Builder<'_>, u64)]) -> Unit {
+fn unit(insns: &[Insn<'_>]) -> Unit {
     let mut b = Builder::new(&GUEST, UnitKey { pc: PC, mode: 0 });
     let mut pc = PC;
     for insn in insns {
@@ -23,7 +26,7 @@ fn unit(insns: &[&dyn Fn(&mut Builder<'_>, u64)]) -> Unit {
     b.finish(pc)
 }
 
-fn code(insns: &[&dyn Fn(&mut Builder<'_>, u64)]) -> String {
+fn code(insns: &[Insn<'_>]) -> String {
     let all = Features {
         avx: true,
         avx2: true,

@@ -1,0 +1,146 @@
+//! Where slots are: locations for snapshots and exits, writes taking effect, and slots brought home.
+
+use ir::Ty;
+use ir::inst::{Op, Val};
+
+use super::Gpr;
+use super::analysis::{CondKind, Mode, NO};
+use super::generator::{Gen, NONE, NOWHERE};
+use super::snapshot::Loc;
+
+impl Gen<'_> {
+    /// Where the value is now, for a snapshot or an exit.
+    pub(super) fn loc(&self, v: u32) -> Loc {
+        if let Some(c) = self.an.cond(v) {
+            let b = if c.kind == CondKind::Bit { Loc::bit(c.b) } else { self.simple_loc(c.b) };
+            return Loc::recipe(c.kind, c.cc, c.ty, self.simple_loc(c.a), b);
+        }
+        self.simple_loc(v)
+    }
+
+    /// A comparison of values in terms of where they are now, if they are anywhere.
+    pub(super) fn placed_loc(&self, kind: CondKind, ty: Ty, a: u32, b: u32) -> Option<Loc> {
+        let anywhere = |v: u32| {
+            let p = self.place[v as usize];
+            self.an.mode[v as usize] == Mode::Const || p.gpr != NONE || p.xmm != NONE || p.in_memory()
+        };
+        if !anywhere(a) || kind != CondKind::Bit && !anywhere(b) {
+            return None;
+        }
+        let b = if kind == CondKind::Bit { Loc::bit(b) } else { self.simple_loc(b) };
+        Some(Loc::recipe(kind, 0, ty, self.simple_loc(a), b))
+    }
+
+    /// General register that holds the value.
+    pub(super) fn loc_register(&self, v: u32) -> Option<Gpr> {
+        let r = self.place[v as usize].gpr;
+        (r != NONE).then_some(r)
+    }
+
+    fn simple_loc(&self, v: u32) -> Loc {
+        let p = self.place[v as usize];
+        if self.an.mode[v as usize] == Mode::Const {
+            Loc::constant(self.unit.insts[v as usize].attr.0)
+        } else if p.gpr != NONE {
+            Loc::gpr(p.gpr)
+        } else if p.xmm != NONE {
+            Loc::xmm(p.xmm)
+        } else if p.spill != NOWHERE {
+            Loc::spill(p.spill)
+        } else {
+            debug_assert!(p.home != NOWHERE, "value {v} is nowhere at {}", self.pos);
+            Loc::home(p.home)
+        }
+    }
+
+    /// Where the slot's value is now.
+    pub(super) fn slot_loc(&self, slot: u16) -> Loc {
+        match self.cur[slot as usize] {
+            NO => Loc::home(slot),
+            v if self.place[v as usize].home == slot => Loc::home(slot),
+            v => self.loc(v),
+        }
+    }
+
+    /// Records where everything is for the host instruction about to be emitted, which may fault.
+    pub(super) fn may_fault(&mut self) {
+        self.before_fault();
+        self.faults_here();
+    }
+
+    /// The same for an instruction whose result register is allocated in between: it may be that of a value that the
+    /// snapshot needs, because a faulting instruction does not write its result.
+    pub(super) fn before_fault(&mut self) {
+        let at = self.asm.at();
+        let mut r = std::mem::take(&mut self.recorder);
+        r.point(at, self.pc);
+        for &(slot, _) in &self.conv.pins {
+            r.slot(slot.0, self.slot_loc(slot.0));
+        }
+        for &slot in &self.dirty {
+            r.slot(slot, self.slot_loc(slot));
+        }
+        self.recorder = r;
+    }
+
+    /// The host instruction about to be emitted is the one of [`Gen::before_fault`].
+    pub(super) fn faults_here(&mut self) {
+        self.recorder.at(self.asm.at());
+    }
+
+    /// Writes that take effect before the current instruction.
+    pub(super) fn apply_put(&mut self, slot: u16, v: Val) {
+        if !self.dirty.contains(&slot) && !self.conv.pins.iter().any(|p| p.0.0 == slot) {
+            self.dirty.push(slot);
+        }
+        self.cur[slot as usize] = self.an.val(v);
+    }
+
+    /// Brings every slot to its home, before a call that reads and writes them there.
+    pub(super) fn sync_slots(&mut self) {
+        // What is only at some home would be lost by the stores or the call.
+        for slot in 0..self.holder.len() {
+            let v = self.holder[slot];
+            if v != NO && self.place[v as usize].home == slot as u16 && self.live_after(v) && !self.has_copy(v) {
+                let x = self.use_xmm(v);
+                let s = self.alloc_spill(v);
+                self.asm.store_xmm(self.ty(v).bytes().max(8), Self::spill_mem(s), x);
+                self.unlock();
+            }
+        }
+        let slots: Vec<u16> = self.conv.pins.iter().map(|p| p.0.0).chain(self.dirty.iter().copied()).collect();
+        for slot in slots {
+            let v = self.cur[slot as usize];
+            if v == NO || self.place[v as usize].home == slot {
+                continue;
+            }
+            let (size, m) = (self.guest.slots[slot as usize].ty.bytes(), self.home_mem(slot));
+            if size == 16 || self.in_xmm(v) && size >= 4 {
+                let x = self.use_xmm(v);
+                self.asm.store_xmm(size, m, x);
+            } else {
+                let r = self.use_gpr(v);
+                self.asm.store(size, m, r);
+            }
+            self.settle(slot, v);
+            self.unlock();
+        }
+    }
+
+    /// After a call that read and wrote slots in memory: every slot is at home.
+    pub(super) fn forget_slots(&mut self) {
+        for slot in 0..self.cur.len() {
+            self.cur[slot] = NO;
+            let holder = self.holder[slot];
+            if holder != NO && self.place[holder as usize].home == slot as u16 {
+                self.place[holder as usize].home = NOWHERE;
+                self.holder[slot] = NO;
+            }
+        }
+    }
+
+    /// Whether an operation is one the emitters below handle only as a fold (never reached as code).
+    pub(super) fn is_folded(&self, i: usize) -> bool {
+        self.an.mode[i] != Mode::Emit || self.unit.insts[i].op == Op::Get
+    }
+}

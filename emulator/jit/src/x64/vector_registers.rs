@@ -1,0 +1,174 @@
+//! Vector registers: the allocation interface of [`super::generator`] for them.
+
+use ir::inst::Val;
+
+use super::analysis::{Mode, NO};
+use super::asm::Xmm;
+use super::generator::{Gen, NONE, NOWHERE, SCRATCH_XMM};
+
+impl Gen<'_> {
+    /// The value in a vector register, locked.
+    pub(super) fn use_xmm(&mut self, v: u32) -> Xmm {
+        let p = self.place[v as usize];
+        if p.xmm != NONE {
+            self.locked_xmm |= 1 << p.xmm;
+            return p.xmm;
+        }
+        if self.an.mode[v as usize] == Mode::Cond {
+            let r = self.use_gpr(v);
+            let x = self.temp_xmm();
+            self.asm.mov_xr(4, x, r);
+            return x;
+        }
+        let x = self.alloc_xmm();
+        self.load_into_xmm(x, v);
+        self.own_xmm(x, v);
+        x
+    }
+
+    fn load_into_xmm(&mut self, x: Xmm, v: u32) {
+        let p = self.place[v as usize];
+        let size = self.ty(v).bytes().max(8);
+        if let Some(bits) = self.constant(v) {
+            self.asm.const_xmm(x, bits);
+        } else if p.gpr != NONE {
+            self.asm.mov_xr(8, x, p.gpr);
+        } else if p.spill != NOWHERE {
+            self.asm.load_xmm(size, x, Self::spill_mem(p.spill));
+        } else {
+            debug_assert!(p.home != NOWHERE, "value {v} is nowhere at {}", self.pos);
+            let slot_ty = self.guest.slots[p.home as usize].ty;
+            let m = self.home_mem(p.home);
+            if slot_ty.bytes() >= 4 {
+                self.asm.load_xmm(slot_ty.bytes(), x, m);
+            } else {
+                let r = self.temp_gpr();
+                self.asm.load(slot_ty.bytes(), r, m);
+                self.asm.mov_xr(4, x, r);
+            }
+        }
+    }
+
+    /// A scratch vector register, locked.
+    pub(super) fn temp_xmm(&mut self) -> Xmm {
+        let x = self.alloc_xmm();
+        self.locked_xmm |= 1 << x;
+        x
+    }
+
+    /// A scratch copy of the value that the instruction may overwrite, locked.
+    pub(super) fn copy_xmm(&mut self, v: u32) -> Xmm {
+        if self.in_xmm(v) || self.an.mode[v as usize] == Mode::Cond {
+            let s = self.use_xmm(v);
+            let x = self.temp_xmm();
+            self.asm.mov_xx(x, s);
+            return x;
+        }
+        let x = self.temp_xmm();
+        self.load_into_xmm(x, v);
+        x
+    }
+
+    /// A vector register for the result; may be that of an operand that dies here, unless in `avoid` (a mask).
+    pub(super) fn def_xmm(&mut self, avoid: u32) -> Xmm {
+        let fits = |g: &Self, x: Xmm| {
+            let owner = g.xmm[x as usize];
+            avoid & 1 << x == 0 && (owner == NO && g.locked_xmm & 1 << x == 0 || owner != NO && !g.live_after(owner))
+        };
+        let operands = self.inst().args;
+        let dying = operands.iter().filter(|a| **a != Val::NONE && a.index() < self.place.len()).find_map(|a| {
+            let p = self.place[self.an.val(*a) as usize];
+            (p.xmm != NONE && self.locked_xmm & 1 << p.xmm != 0 && fits(self, p.xmm)).then_some(p.xmm)
+        });
+        let x = dying
+            .or_else(|| (0..SCRATCH_XMM).find(|&x| self.locked_xmm & 1 << x == 0 && fits(self, x)))
+            .unwrap_or_else(|| self.alloc_xmm());
+        self.result_xmm(x);
+        x
+    }
+
+    /// Declares that the result is in `x`, a register the instruction locked and filled.
+    pub(super) fn result_xmm(&mut self, x: Xmm) {
+        self.drop_xmm(x);
+        self.own_xmm(x, self.pos);
+    }
+
+    /// The result in a vector register that starts as a copy of operand `v`, for two-address instructions; `avoid` are
+    /// registers read later.
+    pub(super) fn def_xmm_from(&mut self, v: u32, avoid: u32) -> Xmm {
+        let s = self.use_xmm(v);
+        let x = self.def_xmm(avoid);
+        if x != s {
+            self.asm.mov_xx(x, s);
+        }
+        x
+    }
+
+    fn own_xmm(&mut self, x: Xmm, v: u32) {
+        self.xmm[x as usize] = v;
+        self.place[v as usize].xmm = x;
+        self.locked_xmm |= 1 << x;
+    }
+
+    pub(super) fn drop_xmm(&mut self, x: Xmm) {
+        let v = self.xmm[x as usize];
+        if v != NO {
+            self.place[v as usize].xmm = NONE;
+            self.xmm[x as usize] = NO;
+        }
+    }
+
+    fn alloc_xmm(&mut self) -> Xmm {
+        let free = |g: &Self, x: Xmm| {
+            let v = g.xmm[x as usize];
+            g.locked_xmm & 1 << x == 0 && (v == NO || !g.live(v))
+        };
+        let x = (0..SCRATCH_XMM)
+            .find(|&x| free(self, x) && self.xmm[x as usize] == NO)
+            .or_else(|| (0..SCRATCH_XMM).find(|&x| free(self, x)))
+            .unwrap_or_else(|| self.evict_xmm());
+        self.drop_xmm(x);
+        self.locked_xmm |= 1 << x;
+        x
+    }
+
+    fn evict_xmm(&mut self) -> Xmm {
+        let (mut best, mut best_score) = (NONE, 0);
+        for x in 0..SCRATCH_XMM {
+            if self.locked_xmm & 1 << x != 0 {
+                continue;
+            }
+            let v = self.xmm[x as usize];
+            let next = self.an.next_use(v, self.pos.wrapping_sub(1).min(self.pos));
+            let p = self.place[v as usize];
+            let score = u64::from(next) * 2 + u64::from(p.gpr != NONE || p.in_memory()) * 8 + 1;
+            if score > best_score {
+                (best, best_score) = (x, score);
+            }
+        }
+        assert!(best != NONE, "an instruction locks every vector register");
+        self.save_xmm(best);
+        best
+    }
+
+    /// Makes sure the live value in `x` is somewhere else too.
+    pub(super) fn save_xmm(&mut self, x: Xmm) {
+        let v = self.xmm[x as usize];
+        let p = self.place[v as usize];
+        if p.gpr != NONE || p.in_memory() || self.an.mode[v as usize] != Mode::Emit {
+            return;
+        }
+        let size = self.ty(v).bytes().max(8);
+        match self.home_for(v) {
+            Some(slot) if self.guest.slots[slot as usize].ty.bytes() >= 4 => {
+                let (size, m) = (self.guest.slots[slot as usize].ty.bytes(), self.home_mem(slot));
+                self.asm.store_xmm(size, m, x);
+                self.settle(slot, v);
+            }
+            _ => {
+                let s = self.alloc_spill(v);
+                self.asm.store_xmm(size, Self::spill_mem(s), x);
+            }
+        }
+    }
+}
