@@ -33,6 +33,10 @@ use std::rc::Rc;
 /// One model per `instance` of the specification.
 pub fn check(spec: &Spec, sources: &SourceMap, diags: &mut Diagnostics) -> Vec<Model> {
     let mut models = Vec::new();
+    if let (true, Some(section)) = (spec.instances.is_empty(), spec.sections.first()) {
+        let message = "a specification needs an `instance`: the name of the guest";
+        diags.push(Diagnostic::error("instance", section.kind.span, message));
+    }
     for instance in &spec.instances {
         let mut found = Diagnostics::default();
         models.push(check_instance(spec, instance, sources, &mut found));
@@ -51,11 +55,16 @@ fn check_instance(spec: &Spec, instance: &Instance, sources: &SourceMap, diags: 
     let mut global = Global::new(spec, instance, sources, diags);
     items::declare(&mut global);
     insn::declare(&mut global);
+    let declared = spec.sections.iter().filter(|s| &*s.kind.name == "space").count();
+    if global.model.spaces.len() != declared {
+        return global.model; // without its encodings, an instruction's names are all unknown
+    }
     items::lower_bodies(&mut global);
     insn::lower_bodies(&mut global);
     sections::lower(&mut global);
     test_lines::lower(&mut global);
     claims::check_calls(&mut global);
+    stmt::check_conditional_calls(&mut global);
     if !global.diags.has_errors() {
         claims::prove(&mut global);
     }
@@ -92,6 +101,8 @@ struct Global<'a> {
     features: Vec<String>,
     claims: Vec<claims::Claim>,
     calls: Vec<claims::CallSite>,
+    /// Calls under run-time conditions: callee, call, condition.
+    conditional_calls: Vec<(claims::Owner, Span, Span)>,
 }
 
 impl<'a> Global<'a> {
@@ -103,7 +114,18 @@ impl<'a> Global<'a> {
     ) -> Global<'a> {
         let model = Model { name: instance.name.name.to_string(), ..Model::default() };
         let features = features(instance);
-        Global { spec, instance, sources, diags, model, names: HashMap::new(), features, claims: Vec::new(), calls: Vec::new() }
+        Global {
+            spec,
+            instance,
+            sources,
+            diags,
+            model,
+            names: HashMap::new(),
+            features,
+            claims: Vec::new(),
+            calls: Vec::new(),
+            conditional_calls: Vec::new(),
+        }
     }
 
     fn error(&mut self, code: &'static str, span: Span, message: impl Into<String>) {
