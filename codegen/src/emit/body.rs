@@ -3,10 +3,11 @@
 
 use super::names;
 use super::needs::{Needs, NeedsTable};
-use super::stat::Static;
+use super::stat::{self, Static};
 use super::writer::Writer;
 use crate::hir::{Arm, Block, Expr, ExprKind, Locals, Stmt, StmtKind, Ty, VarId};
 use crate::model::Model;
+use crate::syntax::ast::UnOp;
 
 /// Writes the statements of one function.
 pub(super) struct Body<'m> {
@@ -203,33 +204,31 @@ impl<'m> Body<'m> {
         e.ty.is_static() && !self.table.expr(e).builder
     }
 
-    /// A translate-time operator with an operand that needs the builder (an `undef` inside).
+    /// A translate-time operator with an operand that needs the builder (an `undef` inside): the operand comes first.
     fn hoisted(&mut self, e: &Expr) -> String {
-        let mut e = e.clone();
-        let operands: Vec<&mut Expr> = match &mut e.kind {
-            ExprKind::Unary(_, a) => vec![&mut **a],
-            ExprKind::Binary(_, a, b) | ExprKind::Element(a, b) => vec![&mut **a, &mut **b],
-            ExprKind::Static(_, args) => args.iter_mut().collect(),
-            ExprKind::In(a, _) => vec![&mut **a],
-            _ => Vec::new(),
-        };
-        let mut texts = Vec::new();
-        for operand in operands {
-            let value = self.value(operand);
-            texts.push(value.clone());
-            // a name of this function that no variable has: written back as it is
-            operand.kind = ExprKind::Int(texts.len() as i128 - 1);
-        }
-        let args = texts.join(", ");
-        match &e.kind {
-            ExprKind::Unary(op, _) => {
-                let sign = if matches!(op, crate::syntax::ast::UnOp::Neg) { "-" } else { "!" };
-                self.temp(&format!("{sign}{args}"))
+        let text = match &e.kind {
+            ExprKind::Unary(UnOp::Neg, a) => format!("-{}", self.operand(a)),
+            ExprKind::Unary(UnOp::Not, a) if !matches!(a.ty, Ty::Bool) => {
+                format!("i128::from({} == 0)", self.operand(a))
             }
-            ExprKind::Binary(op, ..) => self.temp(&format!("rt::binary(rt::Binary::{op:?}, {args})")),
-            ExprKind::Element(..) => self.temp(&format!("rt::element(&{}, {})", texts[0], texts[1])),
-            _ => self.temp("compile_error!(\"`undef` inside of this expression is not supported\")"),
+            ExprKind::Unary(_, a) => format!("!{}", self.operand(a)),
+            ExprKind::Binary(op, a, b) => {
+                let (a, b) = (self.operand(a), self.operand(b));
+                stat::operator(*op, &a, &b, None)
+            }
+            ExprKind::Element(list, index) => format!("rt::element(&{}, {})", self.operand(list), self.operand(index)),
+            _ => "compile_error!(\"`undef` inside of this expression is not supported\")".into(),
+        };
+        self.temp(&text)
+    }
+
+    /// A translate-time operand, as an atom.
+    fn operand(&mut self, e: &Expr) -> String {
+        if self.is_plain(e) {
+            return self.stat.atom(e);
         }
+        let value = self.value(e);
+        if value.chars().all(|c| c.is_alphanumeric() || c == '_') { value } else { self.temp(&value) }
     }
 
     /// A translate-time value without the builder in its text.
@@ -266,7 +265,8 @@ impl<'m> Body<'m> {
     fn constant(&mut self, a: &Expr, ty: &Ty) -> String {
         let w = ty.width().map_or_else(|| "1".into(), |w| self.stat_u32(w));
         let value = self.stat_value(a);
-        let value = if matches!(a.ty, Ty::Bool) { format!("i128::from({value})") } else { unparenthesised(&value) };
+        let value =
+            if matches!(a.ty, Ty::Bool) { format!("i128::from({value})") } else { stat::unparenthesised(&value) };
         self.temp(&format!("ir.konst({w}, {value})"))
     }
 
@@ -278,7 +278,7 @@ impl<'m> Body<'m> {
             Some(Expr { kind: ExprKind::Int(i), .. }) => format!("Slot({})", i128::from(reg.slot) + i),
             Some(i) => {
                 let (name, count) = (names::rust_name(&reg.name), reg.count.unwrap_or(1));
-                let i = unparenthesised(&self.stat_value(i));
+                let i = stat::unparenthesised(&self.stat_value(i));
                 format!("rt::slot(slot::{name}, {count}, {i})")
             }
         }
@@ -420,20 +420,4 @@ impl<'m> Body<'m> {
 /// Whether a tail is there for its effect.
 fn is_statement(e: &Expr) -> bool {
     matches!(e.ty, Ty::Unit)
-}
-
-/// Without the parentheses around all of it.
-fn unparenthesised(text: &str) -> String {
-    let inner = text.strip_prefix('(').and_then(|t| t.strip_suffix(')'));
-    let balanced = |t: &str| {
-        let mut depth = 0_i32;
-        t.chars().all(|c| {
-            depth += i32::from(c == '(') - i32::from(c == ')');
-            depth >= 0
-        })
-    };
-    match inner {
-        Some(t) if balanced(t) => t.to_string(),
-        _ => text.to_string(),
-    }
 }

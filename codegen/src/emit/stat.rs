@@ -147,35 +147,11 @@ impl<'m> Static<'m> {
     }
 
     fn binary(&self, op: BinOp, a: &Expr, b: &Expr) -> String {
-        let literal = match b.kind {
+        let amount = match b.kind {
             ExprKind::Int(v) => Some(v),
             _ => None,
         };
-        let call = |f: &str| format!("rt::{f}({}, {})", self.expr(a), self.expr(b));
-        let sign = match op {
-            BinOp::LogOr => "||",
-            BinOp::LogAnd => "&&",
-            BinOp::Or => "|",
-            BinOp::Xor => "^",
-            BinOp::And => "&",
-            BinOp::Eq => "==",
-            BinOp::Ne => "!=",
-            BinOp::Lt => "<",
-            BinOp::Le => "<=",
-            BinOp::Gt => ">",
-            BinOp::Ge => ">=",
-            BinOp::Add => "+",
-            BinOp::Sub => "-",
-            BinOp::Mul => "*",
-            BinOp::Shl if literal.is_some_and(|v| (0..64).contains(&v)) => "<<",
-            BinOp::Shr if literal.is_some_and(|v| (0..128).contains(&v)) => ">>",
-            BinOp::Shl => return call("shl"),
-            BinOp::Shr => return call("shr"),
-            BinOp::Div => return call("div"),
-            BinOp::Rem => return call("rem"),
-            _ => return "compile_error!(\"not a translate-time operator\")".into(),
-        };
-        format!("{} {sign} {}", self.atom(a), self.atom(b))
+        operator(op, &self.atom(a), &self.atom(b), amount)
     }
 
     fn member(&self, a: &Expr, set: &[(Expr, Option<Expr>)]) -> String {
@@ -217,6 +193,36 @@ impl<'m> Static<'m> {
     }
 }
 
+/// An operator between two operands; the right one as a number, if it is a literal.
+pub(super) fn operator(op: BinOp, a: &str, b: &str, literal: Option<i128>) -> String {
+    let call = |name: &str| format!("rt::{name}({}, {})", unparenthesised(a), unparenthesised(b));
+    let within = |max| literal.is_some_and(|v| (0..max).contains(&v));
+    let sign = match op {
+        BinOp::LogOr => "||",
+        BinOp::LogAnd => "&&",
+        BinOp::Or => "|",
+        BinOp::Xor => "^",
+        BinOp::And => "&",
+        BinOp::Eq => "==",
+        BinOp::Ne => "!=",
+        BinOp::Lt => "<",
+        BinOp::Le => "<=",
+        BinOp::Gt => ">",
+        BinOp::Ge => ">=",
+        BinOp::Add => "+",
+        BinOp::Sub => "-",
+        BinOp::Mul => "*",
+        BinOp::Shl if within(64) => "<<",
+        BinOp::Shr if within(128) => ">>",
+        BinOp::Shl => return call("shl"),
+        BinOp::Shr => return call("shr"),
+        BinOp::Div => return call("div"),
+        BinOp::Rem => return call("rem"),
+        _ => return "compile_error!(\"not a translate-time operator\")".into(),
+    };
+    format!("{a} {sign} {b}")
+}
+
 /// A value of a built-in enum: the Rust enum of the IR.
 fn builtin_value(e: BuiltinEnum, v: i128) -> String {
     let name = |names: &[&str]| names.get(v as usize).copied().unwrap_or("Mode").to_string();
@@ -230,5 +236,21 @@ fn builtin_value(e: BuiltinEnum, v: i128) -> String {
         }
         BuiltinEnum::MinMax => format!("rt::MinMax::{}", name(&["Propagate", "Number", "NumberAlways", "Second"])),
         BuiltinEnum::Trap => v.to_string(),
+    }
+}
+
+/// Without the parentheses around all of it.
+pub(super) fn unparenthesised(text: &str) -> String {
+    let inner = text.strip_prefix('(').and_then(|t| t.strip_suffix(')'));
+    let balanced = |t: &str| {
+        let mut depth = 0_i32;
+        t.chars().all(|c| {
+            depth += i32::from(c == '(') - i32::from(c == ')');
+            depth >= 0
+        })
+    };
+    match inner {
+        Some(t) if balanced(t) => t.to_string(),
+        _ => text.to_string(),
     }
 }

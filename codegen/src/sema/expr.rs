@@ -4,6 +4,7 @@
 use super::Item;
 use super::claims::Cond;
 use super::lower::Lower;
+use super::stmt::Impure;
 use super::ty::{self, int};
 use crate::diag::Diagnostic;
 use crate::hir::{Arm, Block, EnumTy, Expr, ExprKind, Op, Ty, Width};
@@ -311,12 +312,18 @@ impl Lower<'_, '_> {
         };
         let wanted = want.filter(|t| t.is_dynamic());
         let mut branches = vec![self.block(then, wanted), self.block(els, wanted)];
-        for b in &branches {
-            if let Some(at) = super::stmt::first_effect(b) {
-                let d = Diagnostic::error("effect", at, "an effect under a condition that is known only when running")
-                    .also(cond.span, "this condition")
-                    .note("both values of a run-time `if` are computed: move the effect out and select the value");
-                self.g.diags.push(d);
+        let mut found = Vec::new();
+        branches.iter().for_each(|b| super::stmt::impure(b, &mut found));
+        for i in found {
+            match i {
+                Impure::Effect(at) => {
+                    let message = "an effect under a condition that is known only when running";
+                    let d = Diagnostic::error("effect", at, message)
+                        .also(cond.span, "this condition")
+                        .note("both values of a run-time `if` are computed: move the effect out and select the value");
+                    self.g.diags.push(d);
+                }
+                Impure::Call(owner, at) => self.g.conditional_calls.push((owner, at, cond.span)),
             }
         }
         let ty = self.unify(&mut branches, &[], wanted, span);

@@ -1,6 +1,7 @@
 //! Statements and blocks.
 
-use super::claims::ClaimKind;
+use super::Global;
+use super::claims::{ClaimKind, Owner};
 use super::lower::Lower;
 use super::ty::{self, int};
 use crate::diag::Diagnostic;
@@ -193,7 +194,7 @@ impl Lower<'_, '_> {
             (Some(t), Some(want)) => block.tail = Some(Box::new(self.coerce(*t, want))),
             (Some(t), None) => {
                 let span = t.span;
-                if t.ty.is_dynamic() && first_effect_of(&t).is_none() {
+                if t.ty.is_dynamic() && is_pure(&t) {
                     let d = Diagnostic::warning("unused", span, "this value is not used");
                     self.g.diags.push(d);
                 }
@@ -210,32 +211,88 @@ impl Lower<'_, '_> {
     }
 }
 
-/// The place of the first effect in a block: what a run-time `if` must not contain.
-pub(super) fn first_effect(b: &Block) -> Option<Span> {
-    b.stmts
-        .iter()
-        .find_map(|s| match &s.kind {
-            StmtKind::Let(_, e) | StmtKind::Expr(e) => first_effect_of(e),
-            StmtKind::For(_, _, _, body) => first_effect(body),
-            _ => Some(s.span),
-        })
-        .or_else(|| b.tail.as_deref().and_then(first_effect_of))
+/// What a run-time `if` must not contain: effects, and calls of what may have some.
+pub(super) enum Impure {
+    Effect(Span),
+    Call(Owner, Span),
 }
 
-fn first_effect_of(e: &Expr) -> Option<Span> {
+/// Effects and calls in a block.
+pub(super) fn impure(b: &Block, out: &mut Vec<Impure>) {
+    for s in &b.stmts {
+        match &s.kind {
+            StmtKind::Let(_, e) | StmtKind::Expr(e) => impure_expr(e, out),
+            StmtKind::For(_, _, _, body) => impure(body, out),
+            _ => out.push(Impure::Effect(s.span)),
+        }
+    }
+    b.tail.iter().for_each(|t| impure_expr(t, out));
+}
+
+fn impure_expr(e: &Expr, out: &mut Vec<Impure>) {
     match &e.kind {
-        ExprKind::Op(op, args) => op.has_effect().then_some(e.span).or_else(|| args.iter().find_map(first_effect_of)),
-        ExprKind::View(_, args) | ExprKind::Call(_, args) => args.iter().find_map(first_effect_of),
-        ExprKind::If(_, a, b) => first_effect(a).or_else(|| first_effect(b)),
-        ExprKind::Match(_, arms) => arms.iter().find_map(|a| first_effect(&a.body)),
-        ExprKind::Block(b) => first_effect(b),
-        ExprKind::Tuple(items) => items.iter().find_map(first_effect_of),
-        _ => None,
+        ExprKind::Op(op, args) => {
+            if op.has_effect() {
+                out.push(Impure::Effect(e.span));
+            }
+            args.iter().for_each(|a| impure_expr(a, out));
+        }
+        ExprKind::View(id, args) => {
+            out.push(Impure::Call(Owner::View(*id), e.span));
+            args.iter().for_each(|a| impure_expr(a, out));
+        }
+        ExprKind::Call(id, args) => {
+            out.push(Impure::Call(Owner::Fn(*id), e.span));
+            args.iter().for_each(|a| impure_expr(a, out));
+        }
+        ExprKind::If(_, a, b) => {
+            impure(a, out);
+            impure(b, out);
+        }
+        ExprKind::Match(_, arms) => arms.iter().for_each(|a| impure(&a.body, out)),
+        ExprKind::Block(b) => impure(b, out),
+        ExprKind::Tuple(items) => items.iter().for_each(|i| impure_expr(i, out)),
+        _ => {}
     }
 }
 
+/// Whether an expression certainly does nothing.
+fn is_pure(e: &Expr) -> bool {
+    let mut found = Vec::new();
+    impure_expr(e, &mut found);
+    found.is_empty()
+}
+
+/// Report calls under run-time conditions of what turns out to have effects, once all bodies are known.
+pub(super) fn check_conditional_calls(g: &mut Global) {
+    for (owner, call, cond) in std::mem::take(&mut g.conditional_calls) {
+        if let Some(effect) = effect_of(g, owner, 0) {
+            let d =
+                Diagnostic::error("effect", call, "this call has an effect, under a condition known only when running")
+                    .also(cond, "this condition")
+                    .also(effect, "the effect");
+            g.diags.push(d);
+        }
+    }
+}
+
+/// The place of an effect of a function or of the reading of a view.
+fn effect_of(g: &Global, owner: Owner, depth: u32) -> Option<Span> {
+    let mut found = Vec::new();
+    match owner {
+        Owner::Fn(id) => impure(&g.model.fns[id.0 as usize].body, &mut found),
+        Owner::View(id) => g.model.views[id.0 as usize].get.iter().for_each(|b| impure(b, &mut found)),
+        _ => {}
+    }
+    found.into_iter().find_map(|i| match i {
+        Impure::Effect(span) => Some(span),
+        Impure::Call(to, _) if depth < 32 => effect_of(g, to, depth + 1),
+        Impure::Call(..) => None,
+    })
+}
+
 impl Op {
-    /// Reads or writes memory, leaves the instruction, or may trap.
+    /// Reads or writes memory, leaves the instruction, may trap, or sets sticky floating-point flags.
     pub fn has_effect(self) -> bool {
         use Op as O;
         matches!(
@@ -260,6 +317,35 @@ impl Op {
                 | O::NativeCall
                 | O::InstructionBarrier
                 | O::IcacheFlush
+        ) || self.sets_fp_flags()
+    }
+
+    fn sets_fp_flags(self) -> bool {
+        use Op as O;
+        matches!(
+            self,
+            O::Fadd
+                | O::Fsub
+                | O::Fmul
+                | O::Fdiv
+                | O::Fsqrt
+                | O::Fma
+                | O::Fmin
+                | O::Fmax
+                | O::Fround
+                | O::Fcvt
+                | O::FtoiS
+                | O::FtoiU
+                | O::ItofS
+                | O::ItofU
+                | O::FcmpEq
+                | O::FcmpLt
+                | O::FcmpLe
+                | O::FcmpUn
+                | O::FcmpEqS
+                | O::FcmpLtS
+                | O::FcmpLeS
+                | O::FcmpUnS
         )
     }
 }
