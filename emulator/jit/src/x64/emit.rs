@@ -338,9 +338,6 @@ impl Gen<'_> {
         let (from, count) = (inst.args[0].0 as usize, inst.args[1].0 as usize);
         let id = inst.attr.index();
         let state = self.guest.helpers.get(id).is_some_and(|h: &HelperDesc| h.state);
-        if state {
-            self.sync_slots();
-        }
         debug_assert!(count <= SCRATCH);
         for k in 0..count {
             let arg = self.unit.helper_args[from + k];
@@ -348,13 +345,15 @@ impl Gen<'_> {
             let v = self.an.val(arg);
             self.put_scratch_clean(k, v, ty);
         }
+        if state {
+            // From here on every slot is at home, where the helper may change it.
+            self.sync_slots();
+            self.forget_slots();
+        }
         self.save_for_call();
         self.asm.mov_ri(RSI, id as u64);
         self.asm.mov_ri(RDX, count as u64);
         self.asm.call_stub(StubId::Helper);
-        if state {
-            self.forget_slots();
-        }
         self.take_scratch(inst);
     }
 

@@ -578,14 +578,30 @@ impl<'a> Gen<'a> {
     pub(super) fn home_for(&self, v: u32) -> Option<u16> {
         let ty = self.ty(v);
         let fits = |slot: u16| {
-            let slot_ty = self.guest.slots[slot as usize].ty;
             let holder = self.holder[slot as usize];
             self.cur[slot as usize] == v
-                && (slot_ty == ty || slot_ty == Ty::I64 && ty.bits() < 64)
+                && self.holds_whole(slot, ty)
                 && (holder == NO || holder == v || !self.live(holder) || self.has_copy(holder))
         };
         let pins = self.conv.pins.iter().map(|p| p.0.0);
         pins.chain(self.dirty.iter().copied()).find(|&s| fits(s))
+    }
+
+    /// Whether the slot's memory has room for all of a value: it may be the truncation of a wider one.
+    fn holds_whole(&self, slot: u16, ty: Ty) -> bool {
+        let slot_ty = self.guest.slots[slot as usize].ty;
+        slot_ty == ty || slot_ty == Ty::I64 && ty.bits() < 64
+    }
+
+    /// The value, or the part of it that is the slot's, was stored at the slot's home.
+    pub(super) fn settle_if_whole(&mut self, slot: u16, v: u32) {
+        if self.holds_whole(slot, self.ty(v)) {
+            return self.settle(slot, v);
+        }
+        let holder = std::mem::replace(&mut self.holder[slot as usize], NO);
+        if holder != NO && self.place[holder as usize].home == slot {
+            self.place[holder as usize].home = NOWHERE;
+        }
     }
 
     /// In a register or spilled, besides its home.

@@ -5,7 +5,7 @@ use ir::inst::{Op, Val};
 
 use super::Gpr;
 use super::analysis::{CondKind, Mode, NO};
-use super::generator::{Gen, NONE, NOWHERE};
+use super::generator::{Gen, NONE, NOWHERE, SCRATCH_XMM};
 use super::snapshot::Loc;
 
 impl Gen<'_> {
@@ -98,16 +98,7 @@ impl Gen<'_> {
 
     /// Brings every slot to its home, before a call that reads and writes them there.
     pub(super) fn sync_slots(&mut self) {
-        // What is only at some home would be lost by the stores or the call.
-        for slot in 0..self.holder.len() {
-            let v = self.holder[slot];
-            if v != NO && self.place[v as usize].home == slot as u16 && self.live_after(v) && !self.has_copy(v) {
-                let x = self.use_xmm(v);
-                let s = self.alloc_spill(v);
-                self.asm.store_xmm(self.ty(v).bytes().max(8), Self::spill_mem(s), x);
-                self.unlock();
-            }
-        }
+        self.copy_from_homes();
         let slots: Vec<u16> = self.conv.pins.iter().map(|p| p.0.0).chain(self.dirty.iter().copied()).collect();
         for slot in slots {
             let v = self.cur[slot as usize];
@@ -122,8 +113,31 @@ impl Gen<'_> {
                 let r = self.use_gpr(v);
                 self.asm.store(size, m, r);
             }
-            self.settle(slot, v);
+            self.settle_if_whole(slot, v);
             self.unlock();
+        }
+        self.copy_from_homes();
+    }
+
+    /// Spills live values that are only at some slot's home.
+    fn copy_from_homes(&mut self) {
+        for slot in 0..self.holder.len() {
+            let v = self.holder[slot];
+            if v == NO || self.place[v as usize].home != slot as u16 || !self.live(v) || self.has_copy(v) {
+                continue;
+            }
+            let (size, from) = (self.guest.slots[slot].ty.bytes(), self.home_mem(slot as u16));
+            let spill = self.alloc_spill(v);
+            let to = Self::spill_mem(spill);
+            if size >= 4 {
+                self.asm.load_xmm(size, SCRATCH_XMM, from);
+                self.asm.store_xmm(size.max(8), to, SCRATCH_XMM);
+            } else {
+                let r = self.temp_gpr();
+                self.asm.load(size, r, from);
+                self.asm.store(8, to, r);
+                self.unlock();
+            }
         }
     }
 

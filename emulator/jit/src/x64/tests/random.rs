@@ -215,6 +215,7 @@ impl Maker {
             22 => self.vector(),
             23 | 24 => self.lanes(),
             25 | 26 => self.float(),
+            27 if self.r.chance(2) => self.helper(0),
             _ => {
                 let c = self.value(Ty::I1);
                 let exit = self.w.exit(ExitKind::Jump, PC + 0x1000 + self.r.below(100) * 4);
@@ -451,6 +452,14 @@ impl Maker {
         }
     }
 
+    /// A call of the guest's helper `id`.
+    fn helper(&mut self, id: u32) {
+        let args: Vec<Val> = (0..3).map(|_| self.value(Ty::I64)).collect();
+        let first = Val(self.w.unit.helper_args.len() as u32);
+        self.w.unit.helper_args.extend_from_slice(&args);
+        self.w.op(Op::Helper, Ty::I64, Attr(id), &[first, Val(3)]);
+    }
+
     /// A value likely to be a usual or an extreme number.
     fn float_value(&mut self, ty: Ty, lane: u32) -> Val {
         if self.r.chance(2) {
@@ -498,6 +507,12 @@ pub(super) fn make(seed: u64) -> Unit {
             m.w.boundary(m.pc);
         }
     }
+    if m.r.chance(4) {
+        // One that reads and writes slots, after which only its result may be put.
+        m.helper(1);
+        let sum = Val(m.w.unit.insts.len() as u32 - 1);
+        m.w.put(9, sum);
+    }
     m.w.end(PC + 0x4000)
 }
 
@@ -526,7 +541,8 @@ impl Reference {
                 self.state.set(&GUEST, p.slot, vals[p.val.index()]);
             }
             let pc = unit.bounds.iter().rev().find(|b| b.pos as usize <= i).map_or(PC, |b| b.pc);
-            let a: Vec<u128> = inst.args.iter().filter(|v| **v != Val::NONE).map(|v| vals[v.index()]).collect();
+            let operands = if inst.op == Op::Helper { &[][..] } else { &inst.args };
+            let a: Vec<u128> = operands.iter().filter(|v| **v != Val::NONE).map(|v| vals[v.index()]).collect();
             match inst.op {
                 Op::Const => vals[i] = unit.consts[inst.attr.index()],
                 Op::Get => vals[i] = entry[inst.attr.index()],
@@ -547,6 +563,11 @@ impl Reference {
                     }
                 }
                 Op::Fence => {}
+                Op::Helper => {
+                    let first = inst.args[0].index();
+                    let args: Vec<u128> = unit.helper_args[first..first + 3].iter().map(|v| vals[v.index()]).collect();
+                    vals[i] = (GUEST.helpers[inst.attr.index()].call)(&mut self.state, &args) & inst.ty.mask();
+                }
                 op if op as u8 >= Op::Vadd as u8 => vals[i] = self.defined(unit, i, &a),
                 _ => vals[i] = pure(unit, i, &a) & result_ty(inst).mask(),
             }
