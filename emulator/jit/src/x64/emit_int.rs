@@ -43,6 +43,7 @@ impl Gen<'_> {
                 let d = self.def_from(self.arg(0), 0);
                 self.asm.bswap(inst.ty.bytes(), d);
             }
+            Op::Rbit if exact => self.emit_reverse_bits(inst),
             Op::Zext => self.emit_zext(inst),
             Op::Sext => self.emit_sext(inst),
             Op::Bfx | Op::Bfxs => self.emit_field(inst),
@@ -512,6 +513,24 @@ impl Gen<'_> {
         }
     }
 
+    /// Bytes by `bswap`, then halves, quarters and single bits of each byte.
+    fn emit_reverse_bits(&mut self, inst: &Inst) {
+        let size = inst.ty.bytes();
+        let d = self.copy_gpr(self.arg(0));
+        let (t, mask) = (self.temp_gpr(), self.temp_gpr());
+        self.asm.bswap(size, d);
+        for (shift, bits) in [(4, 0x0f0f_0f0f_0f0f_0f0f), (2, 0x3333_3333_3333_3333), (1, 0x5555_5555_5555_5555)] {
+            self.asm.mov_ri(mask, if size == 8 { bits } else { bits & 0xffff_ffff });
+            self.asm.mov_rr(size, t, d);
+            self.asm.shift_ri(Shift::Shr, size, t, shift);
+            self.asm.alu_rr(Alu::And, size, d, mask);
+            self.asm.alu_rr(Alu::And, size, t, mask);
+            self.asm.shift_ri(Shift::Shl, size, d, shift);
+            self.asm.alu_rr(Alu::Or, size, d, t);
+        }
+        self.result_gpr(d);
+    }
+
     fn emit_zext(&mut self, inst: &Inst) {
         let from = self.arg_ty(0);
         let v = self.arg(0);
@@ -753,17 +772,8 @@ impl Gen<'_> {
             Op::Or => 0xeb,
             Op::Xor => 0xef,
             Op::Andn => 0xdf,
-            Op::Zext if self.arg_ty(0) == Ty::I64 => {
-                let v = self.arg(0);
-                if self.in_xmm(v) {
-                    let s = self.use_xmm(v);
-                    let d = self.def_xmm(0);
-                    self.asm.op_prefixed_rr(0xf3, 4, 0x0f7e, d, s); // movq
-                } else {
-                    let s = self.use_gpr(v);
-                    let d = self.def_xmm(0);
-                    self.asm.mov_xr(8, d, s);
-                }
+            Op::Zext => {
+                self.emit_zext_wide();
                 return true;
             }
             Op::Concat => {
@@ -789,5 +799,34 @@ impl Gen<'_> {
         let d = self.def_xmm_from(first, if first == second { 0 } else { 1 << b });
         self.asm.op_prefixed_rr(0x66, 4, 0x0f00 | opcode, d, b);
         true
+    }
+
+    fn emit_zext_wide(&mut self) {
+        let (v, from) = (self.arg(0), self.arg_ty(0));
+        match from {
+            Ty::I64 | Ty::I32 if self.in_xmm(v) => {
+                let s = self.use_xmm(v);
+                if from == Ty::I64 {
+                    let d = self.def_xmm(0);
+                    self.asm.op_prefixed_rr(0xf3, 4, 0x0f7e, d, s); // movq
+                } else {
+                    let d = self.def_xmm(1 << s);
+                    self.asm.const_xmm(d, 0);
+                    self.asm.op_prefixed_rr(0xf3, 4, 0x0f10, d, s); // movss keeps the rest
+                }
+            }
+            Ty::I64 | Ty::I32 => {
+                let s = self.use_gpr(v);
+                let d = self.def_xmm(0);
+                self.asm.mov_xr(from.bytes(), d, s);
+            }
+            _ => {
+                let s = self.use_gpr(v);
+                let t = self.temp_gpr();
+                self.asm.zext_rr(from.bytes(), t, s);
+                let d = self.def_xmm(0);
+                self.asm.mov_xr(4, d, t);
+            }
+        }
     }
 }

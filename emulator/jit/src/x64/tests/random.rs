@@ -157,7 +157,7 @@ impl Maker {
                 self.w.op(Op::Rotr, wide, Attr(0), &[a, amount]);
             }
             9 => {
-                let op = self.r.pick(&[Op::Clz, Op::Ctz, Op::Popcnt, Op::Bswap, Op::Not, Op::Neg]);
+                let op = self.r.pick(&[Op::Clz, Op::Ctz, Op::Popcnt, Op::Bswap, Op::Rbit, Op::Not, Op::Neg]);
                 let a = self.value(wide);
                 self.w.op(op, wide, Attr(0), &[a]);
             }
@@ -301,7 +301,8 @@ impl Maker {
                 self.w.op(Op::Concat, Ty::I128, Attr(0), &[a, b]);
             }
             1 => {
-                let a = self.value(Ty::I64);
+                let from = self.r.pick(&[Ty::I1, Ty::I8, Ty::I16, Ty::I32, Ty::I32, Ty::I64]);
+                let a = self.value(from);
                 self.w.op(Op::Zext, Ty::I128, Attr(0), &[a]);
             }
             2 => {
@@ -687,6 +688,7 @@ fn pure(unit: &Unit, i: usize, a: &[u128]) -> u128 {
         Op::Clz => u128::from((a[0] << (128 - w)).leading_zeros().min(w)),
         Op::Ctz => u128::from(a[0].trailing_zeros().min(w)),
         Op::Popcnt => u128::from(a[0].count_ones()),
+        Op::Rbit => a[0].reverse_bits() >> (128 - w),
         Op::Bswap => a[0].swap_bytes() >> (128 - w),
         Op::Zext | Op::Trunc => a[0],
         Op::Sext => signed(a[0], from(0)) as u128,
