@@ -220,7 +220,12 @@ impl Diagnostics {
 /// The known word closest to `word`, if it is close enough to be a slip.
 pub fn did_you_mean<'a>(word: &str, known: impl IntoIterator<Item = &'a str>) -> Option<&'a str> {
     let limit = 1 + word.len() / 4;
-    known.into_iter().map(|k| (distance(word, k), k)).filter(|(d, _)| *d <= limit && *d < word.len()).min().map(|(_, k)| k)
+    known
+        .into_iter()
+        .map(|k| (distance(word, k), k))
+        .filter(|(d, _)| *d <= limit && *d < word.len())
+        .min()
+        .map(|(_, k)| k)
 }
 
 /// Edit distance.

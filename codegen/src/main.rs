@@ -164,7 +164,8 @@ fn disasm(dir: &Path, words: &[String], pc: u64) -> Result<bool> {
     let mut code = Vec::new();
     for word in words {
         ensure!(word.len().is_multiple_of(2) && word.is_ascii(), "`{word}` is not a number of whole bytes");
-        let bytes: Result<Vec<u8>, _> = (0..word.len()).step_by(2).map(|i| u8::from_str_radix(&word[i..i + 2], 16)).collect();
+        let bytes: Result<Vec<u8>, _> =
+            (0..word.len()).step_by(2).map(|i| u8::from_str_radix(&word[i..i + 2], 16)).collect();
         code.extend(bytes.with_context(|| format!("`{word}` is not hexadecimal"))?.iter().rev());
     }
     let mut at = 0;

@@ -49,9 +49,8 @@ pub fn check_tests<'a>(model: &'a Model, decoding: &Decoding<'_>) -> Vec<(&'a Te
     for insn in &model.insns {
         for test in &insn.tests {
             let before = |name: &str| test.before.iter().find(|b| b.0 == name).map(|b| b.1);
-            let mode = model.contexts.iter().fold(0, |mode, c| {
-                mode | before(&c.name).map_or(c.reset, |v| v as u32) << c.lo
-            });
+            let mode =
+                model.contexts.iter().fold(0, |mode, c| mode | before(&c.name).map_or(c.reset, |v| v as u32) << c.lo);
             let pc = before("pc").unwrap_or(0) as u64;
             match disassemble(model, decoding, pc, mode, &test.code) {
                 None => wrong.push((test, "the encoding is incomplete".to_owned())),

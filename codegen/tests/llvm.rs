@@ -94,7 +94,12 @@ fn mnemonic(text: &str) -> &str {
 }
 
 /// What the two differ on, with an example and a count each.
-fn differences(name: &str, triple: &str, attributes: &str, known: &[(&str, &str)]) -> BTreeMap<String, (String, usize)> {
+fn differences(
+    name: &str,
+    triple: &str,
+    attributes: &str,
+    known: &[(&str, &str)],
+) -> BTreeMap<String, (String, usize)> {
     let mut found = BTreeMap::new();
     let Some(tool) = tool() else {
         eprintln!("no llvm-mc: {name} is not compared");

@@ -60,6 +60,7 @@ cases! {
     the_same_encoding_twice: "insn a { enc 0000 x:4 00000001; exec { } }\ninsn b { enc 0000 y:4 00000001; exec { } }\n";
     guards_that_do_not_exclude_each_other: "insn a { enc 0000 x:4 00000001; when x > 3; exec { } }\ninsn b { enc 0000 y:4 00000001; when y < 5; exec { } }\n";
     an_unreachable_encoding: "insn a { enc 000000000000000 x:1; exec { } }\ninsn b { enc 0000000000000000; exec { } }\ninsn c { enc 0000000000000001; exec { }  }\n";
+    a_guard_that_looks_at_the_address: "insn a { enc 00000000 x:8; let t = pc + x; when t != 0; exec { } }\n";
     constraints_that_exclude_everything: "insn a { enc 000000000000000 x:1!={0,1}; exec { } }\n";
     // ---- spaces
     an_unknown_key_of_a_space: "space t { unit = 32; selekt = low_bits(2) == 3; }\n";

@@ -7,7 +7,9 @@ use std::path::Path;
 fn spec_dirs() -> Vec<std::path::PathBuf> {
     let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("../isa-specs");
     let mut dirs: Vec<_> = std::fs::read_dir(root).unwrap().map(|e| e.unwrap().path()).collect();
-    dirs.retain(|d| d.is_dir() && std::fs::read_dir(d).unwrap().any(|e| e.unwrap().path().extension().is_some_and(|x| x == "isa")));
+    dirs.retain(|d| {
+        d.is_dir() && std::fs::read_dir(d).unwrap().any(|e| e.unwrap().path().extension().is_some_and(|x| x == "isa"))
+    });
     dirs.sort();
     dirs
 }

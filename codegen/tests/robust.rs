@@ -46,8 +46,34 @@ fn tokens(text: &str) -> Vec<&str> {
 /// Change a few tokens, or remove lines.
 fn mutate(text: &str, random: &mut Random) -> String {
     const ODD: [&str; 28] = [
-        "{", "}", "(", ")", "[", "]", "\"", "\\", ";", ":", "=", "!=", "0", "-1", "99999999999999999999999999999999999999999",
-        "128", "if", "match", "|", "..", "+:", "undef", "bits", "width", "é", "//", "/*", "",
+        "{",
+        "}",
+        "(",
+        ")",
+        "[",
+        "]",
+        "\"",
+        "\\",
+        ";",
+        ":",
+        "=",
+        "!=",
+        "0",
+        "-1",
+        "99999999999999999999999999999999999999999",
+        "128",
+        "if",
+        "match",
+        "|",
+        "..",
+        "+:",
+        "undef",
+        "bits",
+        "width",
+        "é",
+        "//",
+        "/*",
+        "",
     ];
     if random.below(3) == 0 {
         let count = text.lines().count().max(1);
@@ -107,7 +133,22 @@ fn hostile_texts() {
     let chain = format!("const x = {}1;", "1+".repeat(5000));
     let signs = format!("const x = {}1;", "-".repeat(5000));
     let nested = format!("fn f() {}{}", "{ if a ".repeat(60), "}".repeat(60));
-    let texts = ["", "\"", "insn", "insn {", "/*", "///", "é", "fn f() = \"{\";", "fn f() = \"\\", "reg r: bits(;", &deep, &chain, &signs, &nested];
+    let texts = [
+        "",
+        "\"",
+        "insn",
+        "insn {",
+        "/*",
+        "///",
+        "é",
+        "fn f() = \"{\";",
+        "fn f() = \"\\",
+        "reg r: bits(;",
+        &deep,
+        &chain,
+        &signs,
+        &nested,
+    ];
     for text in texts {
         let (spec, mut diagnostics, sources) = syntax::parse_text("hostile.isa", text);
         sema::check(&spec, &sources, &mut diagnostics);

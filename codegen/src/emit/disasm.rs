@@ -14,7 +14,13 @@ pub(super) fn emit(model: &Model, decoding: &Decoding<'_>) -> String {
     let mut out = String::from("mod text {\nuse super::*;\nuse ir::disasm::{Printer, position};\n");
     tables(&mut out, model);
     let table = NeedsTable::new(model);
-    let emitter = |locals| Emitter { model, table: &table, writer: Static::new(model, &table, locals), locals, out: String::new() };
+    let emitter = |locals| Emitter {
+        model,
+        table: &table,
+        writer: Static::new(model, &table, locals),
+        locals,
+        out: String::new(),
+    };
     for show in &model.shows {
         let name = format!("show_{}", show.name);
         emitter(&show.locals).function(&mut out, &name, &show.params, |e| e.print(&show.body));
@@ -175,7 +181,8 @@ impl Emitter<'_> {
             return self.expr(e);
         }
         let writer = Static::new(self.model, self.table, self.locals);
-        let mut inner = Emitter { model: self.model, table: self.table, writer, locals: self.locals, out: String::new() };
+        let mut inner =
+            Emitter { model: self.model, table: self.table, writer, locals: self.locals, out: String::new() };
         inner.print(e);
         format!("&{{ let mut own = Printer::new(); {{ let printer = &mut own; {} }} own.finish() }}", inner.out)
     }

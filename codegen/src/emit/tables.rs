@@ -69,7 +69,11 @@ fn slots(out: &mut String, model: &Model) {
     let _ = writeln!(out, "static SLOTS: [ir::guest::SlotDesc; {}] = [", model.slots.len());
     for slot in &model.slots {
         let ty = ty(slot.width);
-        let _ = writeln!(out, "ir::guest::SlotDesc {{ name: {:?}, ty: ir::Ty::{ty}, offset: {} }},", slot.name, slot.offset);
+        let _ = writeln!(
+            out,
+            "ir::guest::SlotDesc {{ name: {:?}, ty: ir::Ty::{ty}, offset: {} }},",
+            slot.name, slot.offset
+        );
     }
     out.push_str("];\n");
 }

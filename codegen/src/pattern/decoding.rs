@@ -2,10 +2,11 @@
 
 use super::words::Random;
 use super::{Analysis, Entry, Guards, Relation, Table, analyse, ones};
-use crate::diag::Diagnostics;
-use crate::hir::{Block, Domain, Expr, ExprKind, Locals, StmtKind, VarId};
+use crate::diag::{Diagnostic, Diagnostics};
+use crate::hir::{Block, Domain, Expr, ExprKind, Locals, StaticFn, StmtKind, VarId};
 use crate::model::{Enc, Insn, Model};
 use crate::sema::{Env, Value, eval};
+use crate::syntax::ast::Span;
 use std::collections::HashSet;
 use std::fmt::Write as _;
 
@@ -28,7 +29,7 @@ impl<'a> Decoding<'a> {
         let (mut entries, mut sources) = (Vec::new(), Vec::new());
         for insn in &model.insns {
             for (position, enc) in insn.encs.iter().enumerate() {
-                entries.push(entry(insn, enc, position));
+                entries.push(entry(insn, enc, position, diagnostics));
                 sources.push((insn, enc));
             }
         }
@@ -83,7 +84,8 @@ impl<'a> Decoding<'a> {
         let of_space = |entry: usize| self.entries[entry].space == space;
         let pairs = self.analysis.pairs.iter().filter(|p| p.relation == relation && of_space(p.first));
         let label = |entry: usize| &self.entries[entry].label;
-        let mut lines: Vec<String> = pairs.map(|p| format!("    {} before {}\n", label(p.first), label(p.second))).collect();
+        let mut lines: Vec<String> =
+            pairs.map(|p| format!("    {} before {}\n", label(p.first), label(p.second))).collect();
         lines.sort();
         if !lines.is_empty() {
             let _ = writeln!(text, "  {title}: {}", lines.len());
@@ -111,12 +113,16 @@ impl<'a> Decoding<'a> {
     }
 }
 
-fn entry(insn: &Insn, enc: &Enc, position: usize) -> Entry {
+fn entry(insn: &Insn, enc: &Enc, position: usize, diagnostics: &mut Diagnostics) -> Entry {
     let label = if insn.encs.len() == 1 { insn.name.clone() } else { format!("{}#{position}", insn.name) };
     let mut guards = insn.guards.iter().chain(&enc.guards).peekable();
     let guard_bits = guards.peek().is_some().then(|| {
-        let mut seen = Reach { enc, locals: &insn.locals, vars: HashSet::new(), all: false };
+        let mut seen = Reach { enc, locals: &insn.locals, vars: HashSet::new(), all: false, address: None };
         guards.for_each(|g| seen.expr(g));
+        if let Some(span) = seen.address {
+            let message = "what an instruction is cannot depend on its address";
+            diagnostics.push(Diagnostic::error("guard", span, message).also(enc.span, "in the guard of this encoding"));
+        }
         seen.bits()
     });
     Entry {
@@ -135,7 +141,8 @@ fn entry(insn: &Insn, enc: &Enc, position: usize) -> Entry {
 fn table(model: &Model, entries: &[Entry], analysis: &Analysis, space: usize) -> Table {
     let mut numbers: Vec<usize> = (0..entries.len()).filter(|&i| entries[i].space == space).collect();
     numbers.sort_by_key(|&i| analysis.rank[i]);
-    let patterns: Vec<(u32, u32)> = numbers.iter().map(|&i| (entries[i].mask as u32, entries[i].value as u32)).collect();
+    let patterns: Vec<(u32, u32)> =
+        numbers.iter().map(|&i| (entries[i].mask as u32, entries[i].value as u32)).collect();
     let numbers: Vec<u16> = numbers.iter().map(|&i| i as u16).collect();
     Table::build(&patterns, &numbers, model.spaces[space].unit)
 }
@@ -184,6 +191,8 @@ struct Reach<'a> {
     vars: HashSet<VarId>,
     /// Something was met that is not followed: it may depend on any field.
     all: bool,
+    /// Where the address of the instruction is mentioned.
+    address: Option<Span>,
 }
 
 impl Reach<'_> {
@@ -207,7 +216,8 @@ impl Reach<'_> {
     fn expr(&mut self, e: &Expr) {
         match &e.kind {
             ExprKind::Int(_) | ExprKind::Bool(_) | ExprKind::EnumValue(_) | ExprKind::Const(_) => {}
-            ExprKind::Context(_) | ExprKind::Pc | ExprKind::PcNext | ExprKind::Undef => {}
+            ExprKind::Context(_) | ExprKind::Undef => {}
+            ExprKind::Pc | ExprKind::PcNext | ExprKind::Static(StaticFn::CodeWord, _) => self.address = Some(e.span),
             ExprKind::Var(v) => self.var(*v),
             ExprKind::Unary(_, a) | ExprKind::Convert(a) => self.expr(a),
             ExprKind::Binary(_, a, b) | ExprKind::Element(a, b) => {

@@ -326,7 +326,8 @@ impl Flattener<'_> {
                     flat.constraints.push(domain);
                 }
                 if flat.fields.iter().any(|f| f.name.name == name.name) {
-                    let message = format!("field `{name}` appears twice; write the pieces of a split field as `{name}[hi:lo]`");
+                    let message =
+                        format!("field `{name}` appears twice; write the pieces of a split field as `{name}[hi:lo]`");
                     return self.error("field", item.span, message);
                 }
                 let pieces = vec![Piece { lo: 0, width: item.width, at }];
@@ -364,9 +365,9 @@ impl Flattener<'_> {
                     })
                 }
                 ConstraintValue::Name(name) => {
-                    let found = enum_name.and_then(|e| self.find_enum(e)).and_then(|e| {
-                        e.values.iter().find(|v| v.name.name == name.name).map(|v| v.value)
-                    });
+                    let found = enum_name
+                        .and_then(|e| self.find_enum(e))
+                        .and_then(|e| e.values.iter().find(|v| v.name.name == name.name).map(|v| v.value));
                     let Some(found) = found else {
                         let message = format!("`{name}` is not a value of the field's enum");
                         return self.error("unknown-name", name.span, message);

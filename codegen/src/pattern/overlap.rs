@@ -205,7 +205,10 @@ impl Analyser<'_> {
         let d = Diagnostic::error("overlap", second.span, message)
             .label("neither is more specific")
             .also(first.span, "the other one")
-            .note(format!("exclude the common values with a constraint, or say `overrides {};` in `{}`", first.insn, second.insn));
+            .note(format!(
+                "exclude the common values with a constraint, or say `overrides {};` in `{}`",
+                first.insn, second.insn
+            ));
         self.diagnostics.push(d);
     }
 
@@ -231,20 +234,15 @@ impl Analyser<'_> {
 
     /// Report an encoding all of whose words are taken by others.
     fn reachable(&mut self, index: usize, rank: &[usize]) {
-        let others: Vec<usize> = self
-            .pairs
-            .iter()
-            .filter(|p| p.second == index && rank[p.first] < rank[index])
-            .map(|p| p.first)
-            .collect();
+        let others: Vec<usize> =
+            self.pairs.iter().filter(|p| p.second == index && rank[p.first] < rank[index]).map(|p| p.first).collect();
         if others.is_empty() {
             return;
         }
         let entry = &self.entries[index];
         let free = ones(self.spaces[entry.space].unit) & !entry.mask;
-        let taken = |word: u128| {
-            others.iter().any(|&o| self.entries[o].matches(word) && self.holds(o, word) == Some(true))
-        };
+        let taken =
+            |word: u128| others.iter().any(|&o| self.entries[o].matches(word) && self.holds(o, word) == Some(true));
         let reached = |word: u128| entry.matches(word) && self.holds(index, word) != Some(false) && !taken(word);
         let reachable = if free.count_ones() <= 14 {
             subsets(free).any(|w| reached(w | entry.value))

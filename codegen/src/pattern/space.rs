@@ -53,7 +53,7 @@ fn space(section: &Section, diagnostics: &mut Diagnostics) -> Option<Space> {
     for prop in &section.props.items {
         let result = property(prop, &mut space);
         failed |= result.is_err();
-        result.unwrap_or_else(|d| diagnostics.push(d));
+        result.unwrap_or_else(|d| diagnostics.push(*d));
     }
     if failed {
         return None;
@@ -66,11 +66,11 @@ fn space(section: &Section, diagnostics: &mut Diagnostics) -> Option<Space> {
     Some(space)
 }
 
-fn property(prop: &Prop, space: &mut Space) -> Result<(), Diagnostic> {
+fn property(prop: &Prop, space: &mut Space) -> Result<(), Box<Diagnostic>> {
     let key = &*prop.key.name;
     let unsupported = |what: &str| {
         let message = format!("`{key}`: {what} are not supported yet");
-        Err(Diagnostic::error("unsupported", prop.key.span, message))
+        Err(Box::new(Diagnostic::error("unsupported", prop.key.span, message)))
     };
     let expr = match &prop.value {
         PropValue::Expr(e) => Some(e),
@@ -81,9 +81,9 @@ fn property(prop: &Prop, space: &mut Space) -> Result<(), Diagnostic> {
             Some(unit @ (16 | 32)) => space.unit = unit as u32,
             Some(8) => {
                 let message = format!("byte-wise space `{}` (`unit = 8`) is not supported yet", space.name);
-                return Err(Diagnostic::error("unsupported", prop.key.span, message));
+                return Err(Box::new(Diagnostic::error("unsupported", prop.key.span, message)));
             }
-            _ => return Err(Diagnostic::error("space", prop.key.span, "`unit` is 16 or 32")),
+            _ => return Err(Box::new(Diagnostic::error("space", prop.key.span, "`unit` is 16 or 32"))),
         },
         "units" => return unsupported("instructions of several units"),
         "active" => return unsupported("spaces chosen by a context"),
@@ -94,16 +94,16 @@ fn property(prop: &Prop, space: &mut Space) -> Result<(), Diagnostic> {
             Some(select) => space.select = Some(select),
             None => {
                 let message = "only `low_bits(n) == value` and `low_bits(n) != value` are supported yet";
-                return Err(Diagnostic::error("unsupported", prop.key.span, message));
+                return Err(Box::new(Diagnostic::error("unsupported", prop.key.span, message)));
             }
         },
         _ => {
             let message = format!("unknown key `{key}` in space `{}`", space.name);
             let d = Diagnostic::error("key", prop.key.span, message);
-            return Err(match did_you_mean(key, KEYS) {
+            return Err(Box::new(match did_you_mean(key, KEYS) {
                 Some(known) => d.note(format!("did you mean `{known}`?")),
                 None => d,
-            });
+            }));
         }
     }
     Ok(())

@@ -549,6 +549,7 @@ pub struct Insn {
 
 /// A clause between encoding and body.
 #[derive(Clone, Debug)]
+#[allow(clippy::large_enum_variant)] // syntax trees are small; boxes would be in the way of matching
 pub enum Prelude {
     /// `let x = e;` ([`Stmt`] of kind `Let`) or `width w in {..} = e;` (kind `Width`).
     Stmt(Stmt),

@@ -80,7 +80,11 @@ pub(super) fn explain(error: &Error<Rule>) -> (usize, String) {
     names.sort();
     names.dedup();
     // An operator could follow almost anywhere: say so only when nothing better is known.
-    let specific: Vec<String> = names.iter().filter(|n| !matches!(n.as_str(), "an operator" | "`@`" | "`(`" | "`[`" | "`.`")).cloned().collect();
+    let specific: Vec<String> = names
+        .iter()
+        .filter(|n| !matches!(n.as_str(), "an operator" | "`@`" | "`(`" | "`[`" | "`.`"))
+        .cloned()
+        .collect();
     let names = if specific.is_empty() { names } else { specific };
     let text = match names.as_slice() {
         [] => "a different token".to_owned(),

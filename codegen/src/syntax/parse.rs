@@ -70,7 +70,11 @@ pub fn parse_text(name: &str, text: &str) -> (Spec, Diagnostics, SourceMap) {
     let mut parser = Parser::default();
     parser.file(file, &sources.file(file).text, &mut diagnostics);
     for (include, span) in parser.includes.drain(..) {
-        diagnostics.push(Diagnostic::error("include", span, format!("`{include}`: text in memory cannot include files")));
+        diagnostics.push(Diagnostic::error(
+            "include",
+            span,
+            format!("`{include}`: text in memory cannot include files"),
+        ));
     }
     parser.spec.expr_count = parser.next_expr;
     (parser.spec, diagnostics, sources)

@@ -3,8 +3,8 @@
 use super::{Parser, parts, unquote};
 use crate::diag::Diagnostic;
 use crate::syntax::ast::{
-    Binding, BitPattern, Constraint, ConstraintValue, Enc, Expr, ExprKind, FieldWidth, MacroArg, PatBit, PatItem, PatKind, Span,
-    Test,
+    Binding, BitPattern, Constraint, ConstraintValue, Enc, Expr, ExprKind, FieldWidth, MacroArg, PatBit, PatItem,
+    PatKind, Span, Test,
 };
 use crate::syntax::grammar::Rule;
 use pest::iterators::Pair;
@@ -163,7 +163,11 @@ impl Parser {
             |p: Option<Pair<'_, Rule>>| p.map(|p| parts(p).map(|b| self.binding(b)).collect()).unwrap_or_default();
         Test {
             code: code.map(|p| unquote(p.as_str())).unwrap_or_default(),
-            code_span: Span { start: code_span.start + 1, end: code_span.end.max(code_span.start + 2) - 1, ..code_span },
+            code_span: Span {
+                start: code_span.start + 1,
+                end: code_span.end.max(code_span.start + 2) - 1,
+                ..code_span
+            },
             text: text.map(|p| unquote(p.as_str())).unwrap_or_default(),
             input: bindings(input),
             output: bindings(output),

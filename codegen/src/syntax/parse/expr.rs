@@ -112,7 +112,9 @@ impl Parser {
             }
         }
         match (width, indices.pop()) {
-            (Some(width), Some(lo)) => ExprKind::Slice { base: Box::new(base), lo: Box::new(lo), width: Box::new(width) },
+            (Some(width), Some(lo)) => {
+                ExprKind::Slice { base: Box::new(base), lo: Box::new(lo), width: Box::new(width) }
+            }
             (_, last) => {
                 indices.extend(last);
                 ExprKind::Index(Box::new(base), indices)

@@ -157,7 +157,9 @@ impl Parser {
             let (rule, span) = (part.as_rule(), self.span(&part));
             let mut content = parts(part);
             let twice = match rule {
-                Rule::viewget => get.replace(content.next().map(|p| self.body(p)).expect("a getter has a body")).is_some(),
+                Rule::viewget => {
+                    get.replace(content.next().map(|p| self.body(p)).expect("a getter has a body")).is_some()
+                }
                 Rule::viewset => {
                     let value = content.next().map(|p| self.ident(&p)).expect(NAMED);
                     set.replace((value, content.next().map(|p| self.body(p)).expect("a setter has a body"))).is_some()
@@ -374,13 +376,21 @@ impl Parser {
                 let mut inner = parts(pair);
                 let target = inner.next().map(|p| self.ident(&p)).expect(NAMED);
                 let args = inner.map(|p| self.binding(p)).collect();
-                self.once(insn.alias.is_some() || insn.exec.is_some(), span, "what this instruction does is already given");
+                self.once(
+                    insn.alias.is_some() || insn.exec.is_some(),
+                    span,
+                    "what this instruction does is already given",
+                );
                 insn.alias = Some(Alias { target, args, span });
             }
             Rule::requires => insn.requires.extend(parts(pair).next().map(|p| self.expr(p))),
             Rule::overrides => insn.overrides.extend(parts(pair).map(|p| self.ident(&p))),
             Rule::exec => {
-                self.once(insn.alias.is_some() || insn.exec.is_some(), span, "what this instruction does is already given");
+                self.once(
+                    insn.alias.is_some() || insn.exec.is_some(),
+                    span,
+                    "what this instruction does is already given",
+                );
                 insn.exec = parts(pair).next().map(|p| self.body(p));
             }
             _ => insn.tests.push(self.test(pair)),
