@@ -28,7 +28,9 @@
 
 mod analysis;
 mod asm;
+mod conditions;
 mod emit;
+mod emit_bits;
 mod emit_fp;
 mod emit_int;
 mod emit_mem;

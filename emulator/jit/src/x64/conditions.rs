@@ -1,0 +1,204 @@
+//! Which one-bit values are comparisons that their users can make themselves, and how the host would make them.
+
+use ir::inst::{Inst, Op, Val};
+use ir::{Ty, Unit};
+
+use super::analysis::{Analysis, Cond, CondKind, Mode, NO};
+use super::asm::cc;
+
+impl Analysis {
+    /// The flag-setting form of a comparison of machine-sized operands, if it is one.
+    pub(super) fn find_cond(&self, unit: &Unit, inst: &Inst) -> Option<Cond> {
+        if inst.ty == Ty::I1
+            && let Some(c) = self.combine(unit, inst)
+        {
+            return Some(c);
+        }
+        let (kind, code) = match inst.op {
+            Op::Eq => (CondKind::Cmp, cc::E),
+            Op::Ne => (CondKind::Cmp, cc::NE),
+            Op::Ltu => (CondKind::Cmp, cc::B),
+            Op::Leu => (CondKind::Cmp, cc::BE),
+            Op::Lts => (CondKind::Cmp, cc::L),
+            Op::Les => (CondKind::Cmp, cc::LE),
+            Op::Borrow if self.is_zero(unit, inst, 2) => (CondKind::Cmp, cc::B),
+            Op::Ovsub if self.is_zero(unit, inst, 2) => (CondKind::Cmp, cc::O),
+            Op::Carry if self.is_zero(unit, inst, 2) => (CondKind::Add, cc::B),
+            Op::Ovadd if self.is_zero(unit, inst, 2) => (CondKind::Add, cc::O),
+            _ => return None,
+        };
+        if inst.ty == Ty::I128 || inst.ty == Ty::I1 && code != cc::E && code != cc::NE {
+            return None;
+        }
+        let (a, b) = (self.arg(inst, 0), self.arg(inst, 1));
+        if let Some(c) = self.of_widened(unit, a, b, code) {
+            return Some(c);
+        }
+        if self.mode[a as usize] == Mode::Cond || self.mode[b as usize] == Mode::Cond {
+            return None;
+        }
+        let mut c = Cond { kind, cc: code, ty: inst.ty, a, b };
+        if self.mode[a as usize] == Mode::Const && self.mode[b as usize] != Mode::Const {
+            let swapped = match (kind, code) {
+                (CondKind::Add, _) | (_, cc::E | cc::NE) => Some(code),
+                (_, cc::B) => Some(cc::A),
+                (_, cc::BE) => Some(cc::AE),
+                (_, cc::L) => Some(cc::G),
+                (_, cc::LE) => Some(cc::GE),
+                _ => None,
+            };
+            if let Some(code) = swapped {
+                c = Cond { cc: code, a: b, b: a, ..c };
+            }
+        }
+        Some(self.against_zero(unit, c))
+    }
+
+    /// Comparison of a just computed difference or conjunction with zero: of its operands instead.
+    pub(super) fn against_zero(&self, unit: &Unit, c: Cond) -> Cond {
+        if c.kind != CondKind::Cmp || self.constant(unit, c.b).is_none_or(|k| k & c.ty.mask() != 0) {
+            return c;
+        }
+        let code = match c.cc {
+            cc::E | cc::NE => c.cc,
+            cc::L => cc::S,
+            cc::GE => cc::NS,
+            _ => return c,
+        };
+        let Some(def) = unit.insts.get(c.a as usize) else { return c };
+        if def.ty != c.ty {
+            return c;
+        }
+        let (a, b) = (self.val_or_no(def.args[0]), self.val_or_no(def.args[1]));
+        match def.op {
+            Op::Sub if self.mode[a as usize] == Mode::Emit => Cond { kind: CondKind::Cmp, cc: code, ty: c.ty, a, b },
+            Op::And if self.total[c.a as usize] <= 1 && self.mode[a as usize] == Mode::Emit => {
+                Cond { kind: CondKind::Test, cc: code, ty: c.ty, a, b }
+            }
+            _ => c,
+        }
+    }
+
+    pub(super) fn val_or_no(&self, v: Val) -> u32 {
+        if v == Val::NONE { NO } else { self.val(v) }
+    }
+
+    /// Equality of a widened or plain one-bit condition with 0 or 1.
+    pub(super) fn of_widened(&self, unit: &Unit, a: u32, b: u32, code: u8) -> Option<Cond> {
+        if code != cc::E && code != cc::NE {
+            return None;
+        }
+        let k = self.constant(unit, b)?;
+        let mut v = a;
+        if let Some(def) = unit.insts.get(v as usize)
+            && def.op == Op::Zext
+        {
+            v = self.arg(def, 0);
+        }
+        let mut c = self.cond(v)?;
+        if k > 1 {
+            return None;
+        }
+        if (k == 0) == (code == cc::E) {
+            c.cc ^= 1;
+        }
+        Some(c)
+    }
+
+    /// Negations of comparisons, and pairs of comparisons of the same operands, are again one condition.
+    pub(super) fn combine(&self, unit: &Unit, inst: &Inst) -> Option<Cond> {
+        let a = self.cond(self.val_opt(inst.args[0])?);
+        if inst.op == Op::Not {
+            return a.map(|c| Cond { cc: c.cc ^ 1, ..c });
+        }
+        let vb = self.val_opt(inst.args[1])?;
+        if inst.op == Op::Xor && self.constant(unit, vb) == Some(1) {
+            return a.map(|c| Cond { cc: c.cc ^ 1, ..c });
+        }
+        let (a, b) = (a?, self.cond(vb)?);
+        if !a.same_operands(&b) || a.kind == CondKind::Bit {
+            return None;
+        }
+        let pair = (a.cc.min(b.cc), a.cc.max(b.cc));
+        let code = match (inst.op, pair) {
+            (Op::And, (cc::AE, cc::NE)) => cc::A,
+            (Op::Or, (cc::B, cc::E)) => cc::BE,
+            (Op::And, (cc::NE, cc::GE)) => cc::G,
+            (Op::Or, (cc::E, cc::L)) => cc::LE,
+            (Op::Xor | Op::Ne, (cc::O, cc::S)) => cc::L,
+            (Op::Eq, (cc::O, cc::S)) => cc::GE,
+            (Op::Andn, _) => match (a.cc, b.cc) {
+                (cc::AE, cc::E) => cc::A,
+                (cc::GE, cc::E) => cc::G,
+                _ => return None,
+            },
+            _ => return None,
+        };
+        Some(Cond { cc: code, ..a })
+    }
+
+    pub(super) fn val_opt(&self, v: Val) -> Option<u32> {
+        (v != Val::NONE).then(|| self.val(v))
+    }
+
+    pub(super) fn is_zero(&self, unit: &Unit, inst: &Inst, k: usize) -> bool {
+        let v = inst.args[k];
+        v == Val::NONE || self.constant(unit, self.val(v)) == Some(0)
+    }
+
+    /// Lowest bit of `v` as a condition; of a shifted value, the bit it came from.
+    pub(super) fn bit_cond(&self, unit: &Unit, v: u32, ty: Ty) -> Cond {
+        let plain = Cond { kind: CondKind::Bit, cc: cc::B, ty, a: v, b: 0 };
+        let Some(def) = unit.insts.get(v as usize) else { return plain };
+        let bit = match def.op {
+            Op::Bfx => def.attr.imm(),
+            Op::Shr | Op::Sar => match self.constant(unit, self.arg(def, 1)) {
+                Some(k) if k < u128::from(def.ty.bits()) => k as u32,
+                _ => return plain,
+            },
+            _ => return plain,
+        };
+        let a = self.arg(def, 0);
+        if def.ty == Ty::I128 || self.mode[a as usize] != Mode::Emit {
+            return plain;
+        }
+        if bit + 1 == def.ty.bits() {
+            // The sign, which a subtraction's comparison gives too.
+            if let Some(sub) = unit.insts.get(a as usize)
+                && sub.op == Op::Sub
+                && sub.ty == def.ty
+                && self.mode[self.arg(sub, 0) as usize] == Mode::Emit
+            {
+                return Cond { kind: CondKind::Cmp, cc: cc::S, ty: def.ty, a: self.arg(sub, 0), b: self.arg(sub, 1) };
+            }
+            return Cond { kind: CondKind::Test, cc: cc::S, ty: def.ty, a, b: a };
+        }
+        Cond { kind: CondKind::Bit, cc: cc::B, ty: def.ty, a, b: bit }
+    }
+
+    /// The same condition with its operands in the order of a recent comparison, so that one instruction serves both.
+    pub(super) fn like_earlier(&self, c: Cond) -> Cond {
+        let swapped = match c.cc {
+            cc::E | cc::NE => c.cc,
+            cc::B => cc::A,
+            cc::A => cc::B,
+            cc::BE => cc::AE,
+            cc::AE => cc::BE,
+            cc::L => cc::G,
+            cc::G => cc::L,
+            cc::LE => cc::GE,
+            cc::GE => cc::LE,
+            _ => return c,
+        };
+        let other = Cond { cc: swapped, a: c.b, b: c.a, ..c };
+        let recent = self.conds.iter().rev().take(6);
+        if c.kind == CondKind::Cmp
+            && recent.clone().any(|o| o.same_operands(&other))
+            && !recent.clone().any(|o| o.same_operands(&c))
+        {
+            other
+        } else {
+            c
+        }
+    }
+}
