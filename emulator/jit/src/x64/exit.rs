@@ -31,6 +31,8 @@ pub(super) struct Side {
     moves: (u32, u32),
     /// Comparison that the flags are of at the branch.
     flags: Option<Loc>,
+    /// The mode word had been changed by run-time values.
+    dynamic_mode: bool,
 }
 
 /// A pinned register (or `rax`, `rdx` for operands) and what goes into it.
@@ -81,7 +83,8 @@ impl Gen<'_> {
             SideKind::Alignment(..) => self.collect_moves(None),
         };
         let flags = self.flag_locs();
-        self.sides.push(Side { label, kind, moves, flags });
+        let dynamic_mode = self.dynamic_mode;
+        self.sides.push(Side { label, kind, moves, flags, dynamic_mode });
         label
     }
 
@@ -97,6 +100,7 @@ impl Gen<'_> {
             let side = self.sides[i];
             self.asm.bind(side.label);
             self.flags_of_locs = side.flags;
+            self.dynamic_mode = side.dynamic_mode;
             match side.kind {
                 SideKind::Exit(exit) => {
                     self.move_to_boundary(side.moves, None);

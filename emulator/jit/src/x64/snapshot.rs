@@ -249,6 +249,8 @@ pub(super) struct Recorder {
     pub(super) table: FaultTable,
     /// By slot: location as of the last point.
     last: Vec<Loc>,
+    /// Some location is a constant.
+    names_constants: bool,
 }
 
 impl Recorder {
@@ -257,6 +259,7 @@ impl Recorder {
         self.table.points.clear();
         self.table.changes.clear();
         self.table.consts.clear();
+        self.names_constants = false;
         self.last.clear();
         self.last.extend((0..guest.slots.len()).map(|s| Loc::home(s as u16)));
         for &(slot, r) in &conv.pins {
@@ -285,6 +288,7 @@ impl Recorder {
             return;
         }
         *last = loc;
+        self.names_constants |= loc.as_recipe().is_some() || loc.parts().0 == Kind::Const;
         write_number(&mut self.table.changes, u64::from(slot));
         write_number(&mut self.table.changes, loc.0.rotate_left(1));
         if let Some(p) = self.table.points.last_mut() {
@@ -294,7 +298,7 @@ impl Recorder {
 
     /// Ends the unit.
     pub(super) fn finish(&mut self, unit: &Unit) {
-        if !self.table.points.is_empty() {
+        if self.names_constants {
             self.table.consts.extend_from_slice(&unit.consts);
         }
     }
