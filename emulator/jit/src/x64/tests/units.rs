@@ -1,11 +1,22 @@
 //! Small units with known results.
 
-use ir::Ty;
 use ir::guest::Slot;
-use ir::inst::{Attr, Op};
+use ir::inst::{Attr, MemAttr, Op, Order};
+use ir::unit::{ExitKind, Trap, Unit};
+use ir::{Ty, Val};
 
-use super::harness::{GUEST, Machine, PC, Writer};
+use super::harness::{FLAGS, GUEST, Machine, PC, Writer};
+use crate::thread_state::Leave;
 use crate::x64::Features;
+
+fn run(m: &mut Machine, unit: &Unit) {
+    let compiled = m.compile(unit);
+    m.run(&compiled);
+}
+
+fn slot(m: &Machine, n: u16) -> u128 {
+    m.thread.guest.get(&GUEST, Slot(n))
+}
 
 #[test]
 fn adds_two_registers() {
@@ -23,4 +34,97 @@ fn adds_two_registers() {
     assert_eq!(m.thread.guest.get(&GUEST, Slot(1)), 42);
     assert_eq!(m.thread.guest.get(&GUEST, Slot(10)), 42);
     assert_eq!(m.thread.guest.pc, PC + 4);
+}
+
+#[test]
+fn misaligned_access_leaves_with_registers_as_before_it() {
+    let mut m = Machine::new(Features::host());
+    let mut w = Writer::new();
+    let (one, base) = (w.konst(Ty::I64, 1), w.get(11));
+    w.put(0, one);
+    w.boundary(PC + 4);
+    let at = w.op(Op::Add, Ty::I64, Attr(0), &[base, one]);
+    let attr = Attr::mem(MemAttr { order: Order::Relaxed, big_endian: false, align_log2: 3 });
+    let v = w.op(Op::Load, Ty::I64, attr, &[at]);
+    w.put(0, v);
+    let unit = w.end(PC + 8);
+    let memory = m.memory as u64;
+    m.thread.guest.set(&GUEST, Slot(11), u128::from(memory));
+    run(&mut m, &unit);
+    assert_eq!((m.thread.exit_kind, m.thread.exit_operand), (Leave::Alignment as u32, memory + 1));
+    assert_eq!((m.thread.guest.pc, slot(&m, 0)), (PC + 4, 1));
+    m.thread.guest.set(&GUEST, Slot(11), u128::from(memory) + 7);
+    run(&mut m, &unit);
+    assert_eq!((m.thread.exit_kind, m.thread.guest.pc), (Leave::Dispatcher as u32, PC + 8));
+}
+
+#[test]
+fn traps_leave_with_their_code_and_address() {
+    for (trap, leave, code) in [
+        (Trap::Undefined, Leave::Undefined, 0),
+        (Trap::Breakpoint(7), Leave::Breakpoint, 7),
+        (Trap::Trap(52), Leave::Trap, 52),
+        (Trap::DivideByZero, Leave::DivideByZero, 0),
+    ] {
+        let mut m = Machine::new(Features::host());
+        let mut w = Writer::new();
+        let exit = w.exit(ExitKind::Trap(trap), PC);
+        w.op(Op::Exit, Ty::I64, exit, &[]);
+        run(&mut m, &w.unit);
+        assert_eq!((m.thread.exit_kind, m.thread.exit_operand, m.thread.guest.pc), (leave as u32, code, PC));
+    }
+}
+
+/// Leaves through `exit_ind` of `kind` with slot 0 as target.
+fn indirect(kind: ExitKind) -> Unit {
+    let mut w = Writer::new();
+    let to = w.get(0);
+    let exit = w.exit(kind, PC);
+    w.op(Op::ExitInd, Ty::I64, exit, &[to]);
+    w.unit
+}
+
+#[test]
+fn indirect_exits_ask_for_unknown_targets() {
+    for kind in [ExitKind::Indirect, ExitKind::IndirectCall, ExitKind::Return] {
+        let mut m = Machine::new(Features::host());
+        m.thread.guest.set(&GUEST, Slot(0), 0x1234_5678_9abc);
+        run(&mut m, &indirect(kind));
+        assert_eq!((m.thread.exit_kind, m.thread.guest.pc), (Leave::Dispatcher as u32, 0x1234_5678_9abc), "{kind:?}");
+    }
+}
+
+#[test]
+fn a_set_poll_flag_stops_loops_at_their_start() {
+    let mut m = Machine::new(Features::host());
+    let mut w = Writer::new();
+    let (a, one) = (w.get(0), w.konst(Ty::I64, 1));
+    let sum = w.op(Op::Add, Ty::I64, Attr(0), &[a, one]);
+    w.put(0, sum);
+    let unit = w.end(PC);
+    m.thread.poll = 1.into();
+    run(&mut m, &unit);
+    assert_eq!((m.thread.exit_kind, m.thread.guest.pc, slot(&m, 0)), (Leave::Poll as u32, PC, 0));
+}
+
+#[test]
+fn a_loop_writes_the_flags_of_its_last_round() {
+    let mut m = Machine::new(Features::host());
+    let mut w = Writer::new();
+    let (a, one) = (w.get(0), w.konst(Ty::I64, 1));
+    let left = w.op(Op::Sub, Ty::I64, Attr(0), &[a, one]);
+    let compare = |w: &mut Writer, op, x: Val, y: Val| w.op(op, Ty::I64, Attr(0), &[x, y]);
+    let zero = w.konst(Ty::I64, 0);
+    let (done, negative) = (compare(&mut w, Op::Eq, left, zero), compare(&mut w, Op::Lts, left, zero));
+    w.put(0, left);
+    w.put(FLAGS, done);
+    w.put(FLAGS + 1, negative);
+    let exit = w.exit(ExitKind::Jump, PC + 4);
+    w.op(Op::ExitIf, Ty::I1, exit, &[done]);
+    let unit = w.end(PC);
+    m.thread.guest.set(&GUEST, Slot(0), 1000);
+    m.thread.guest.set(&GUEST, Slot(FLAGS + 1), 1);
+    run(&mut m, &unit);
+    assert_eq!(m.thread.guest.pc, PC + 4);
+    assert_eq!((slot(&m, 0), slot(&m, FLAGS), slot(&m, FLAGS + 1)), (0, 1, 0));
 }
