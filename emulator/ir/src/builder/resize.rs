@@ -47,7 +47,7 @@ impl Builder<'_> {
 
     /// A field of a 128-bit value: a lane, part of a 64-bit half, or what a shift brings down.
     fn extract_wide(&mut self, a: Val, lo: u32, w: u32) -> Val {
-        if matches!(w, 8 | 16 | 32 | 64) && lo % w == 0 {
+        if matches!(w, 8 | 16 | 32 | 64) && lo.is_multiple_of(w) {
             return self.lane_of(a, lo / w, Ty::holding(w));
         }
         if lo % 64 + w <= 64 {
@@ -97,7 +97,7 @@ impl Builder<'_> {
     /// A field of a 128-bit value: a lane, part of a 64-bit half, or by masking.
     fn insert_wide(&mut self, a: Val, lo: u32, fw: u32, field: Val) -> Val {
         let ty = Ty::I128;
-        if matches!(fw, 8 | 16 | 32 | 64) && lo % fw == 0 {
+        if matches!(fw, 8 | 16 | 32 | 64) && lo.is_multiple_of(fw) {
             return self.pure(Op::Vset, ty, Attr::imms(lo / fw, 0), two(a, field));
         }
         if lo % 64 + fw <= 64 {

@@ -93,12 +93,12 @@ fn carry(a: u128, b: u128, c: u128, bits: u32) -> bool {
 
 /// High half of the product of two values of `bits` bits.
 fn high_unsigned(a: u128, b: u128, bits: u32) -> u128 {
-    if bits <= 64 { a * b >> bits } else { high_128(a, b) }
+    if bits <= 64 { (a * b) >> bits } else { high_128(a, b) }
 }
 
 fn high_signed(a: u128, b: u128, bits: u32) -> u128 {
     if bits <= 64 {
-        return (signed(a, bits) * signed(b, bits) >> bits) as u128;
+        return ((signed(a, bits) * signed(b, bits)) >> bits) as u128;
     }
     // A negative operand counts as 2^128 too much.
     let excess = |x: u128, y: u128| if (x as i128) < 0 { y } else { 0 };
@@ -109,8 +109,8 @@ fn high_signed(a: u128, b: u128, bits: u32) -> u128 {
 fn high_128(a: u128, b: u128) -> u128 {
     const LOW: u128 = u64::MAX as u128;
     let (al, ah, bl, bh) = (a & LOW, a >> 64, b & LOW, b >> 64);
-    let middle = (al * bl >> 64) + (al * bh & LOW) + (ah * bl & LOW);
-    ah * bh + (al * bh >> 64) + (ah * bl >> 64) + (middle >> 64)
+    let middle = ((al * bl) >> 64) + ((al * bh) & LOW) + ((ah * bl) & LOW);
+    ah * bh + ((al * bh) >> 64) + ((ah * bl) >> 64) + (middle >> 64)
 }
 
 /// Reflected CRC of one datum, least significant bit first.

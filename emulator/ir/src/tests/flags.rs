@@ -167,7 +167,7 @@ fn expected(sum: bool, w: u32, x: u128, y: u128, code: u32) -> bool {
     let (r, exact) =
         if sum { (low(x + y), signed(x) + signed(y)) } else { (low(x.wrapping_sub(y)), signed(x) - signed(y)) };
     let (n, z, v) = (signed(r) < 0, r == 0, signed(r) != exact);
-    let c = if sum { x + y >> w == 1 } else { x >= y };
+    let c = if sum { (x + y) >> w == 1 } else { x >= y };
     let holds = [z, c, n, v, c && !z, n == v, !z && n == v][(code >> 1) as usize];
     holds != (code & 1 == 1)
 }

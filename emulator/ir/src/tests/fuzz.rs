@@ -90,7 +90,7 @@ impl Body<'_, '_> {
             21 => b.clz(w, x),
             22 => b.ctz(w, x),
             23 => b.reverse_bits(w, x),
-            24 if w % 8 == 0 => b.reverse_bytes(w, x),
+            24 if w.is_multiple_of(8) => b.reverse_bytes(w, x),
             _ => {
                 let c = self.operand(1);
                 self.b.select(w, c, x, y)
