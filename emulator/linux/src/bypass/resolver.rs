@@ -1,0 +1,51 @@
+//! Running an IFUNC resolver to learn which implementation it chooses.
+//!
+//! A resolver reads processor features and returns an address; the loader calls it once its library is relocated, which is
+//! when the translator first asks about it. It is interpreted here on a state and a stack of its own, so the guest's
+//! thread notices nothing.
+
+use std::sync::Arc;
+
+use jit::{Engine, Event, Jit, JitOptions};
+
+use crate::Process;
+
+/// Bytes of stack a resolver gets.
+const STACK: usize = 64 * 1024;
+/// Where it returns to: nothing can be mapped there.
+const RETURN: u64 = 0xffff_f000_0000_0000;
+
+/// The address that the resolver at `pc` returns, if it does return.
+pub(super) fn run(process: &'static Process, pc: u64) -> Option<u64> {
+    let guest = process.guest;
+    let options = JitOptions { engine: Engine::Interp, ..JitOptions::default() };
+    let jit: Arc<Jit> = Jit::new(guest, Box::new(Plain { process }), options);
+    let mut thread = jit::Thread::new(jit);
+    let stack = vec![0_u128; STACK / size_of::<u128>()];
+    let top = stack.as_ptr_range().end as u64;
+    let state = thread.state();
+    state.set(guest, guest.sp, u128::from(top - 64));
+    state.set(guest, guest.abi.return_address, u128::from(RETURN));
+    // The kernel's and the loader's convention: the first argument is AT_HWCAP.
+    state.set(guest, *guest.abi.int_args.first()?, u128::from(guest.process.hwcap));
+    state.pc = pc;
+    match thread.run() {
+        Event::FetchFault { addr: RETURN } => Some(thread.state().get(guest, *guest.abi.int_ret.first()?) as u64),
+        _ => None,
+    }
+}
+
+/// Fetches guest code, replaces nothing.
+struct Plain {
+    process: &'static Process,
+}
+
+impl jit::Hooks for Plain {
+    fn fetch(&self, pc: u64, buf: &mut [u8; 16]) -> usize {
+        self.process.space.fetch(pc, buf)
+    }
+
+    fn intercept(&self, _: u64) -> Option<jit::NativeFn> {
+        None
+    }
+}
