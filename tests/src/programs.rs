@@ -25,7 +25,8 @@ pub enum Link {
 pub fn build(source: &str, guest: &str, link: Link) -> PathBuf {
     let from = crate::root().join("tests").join(source);
     let name = from.file_stem().expect("a file").to_string_lossy().into_owned();
-    let directory = crate::root().join("target/guest-programs").join(guest);
+    let folder = Path::new(source).parent().expect("a file in a folder");
+    let directory = crate::root().join("target/guest-programs").join(guest).join(folder);
     std::fs::create_dir_all(&directory).expect("the target directory is writable");
     let to = directory.join(format!("{name}-{link:?}").to_lowercase());
     if !newer(&to, &from) {

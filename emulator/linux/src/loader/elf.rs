@@ -120,9 +120,10 @@ pub(crate) fn parse(file: &File, head: &[u8]) -> Result<Elf, String> {
         interp: None,
         align: PAGE,
     };
+    let length = file.metadata().map_err(|e| e.to_string())?.len();
     for ph in &headers {
         match ph.p_type {
-            PT_LOAD => elf.add_segment(ph)?,
+            PT_LOAD => elf.add_segment(ph, length)?,
             PT_INTERP => elf.interp = Some(read_interp(file, ph)?),
             PT_PHDR => elf.headers_at = Some(ph.p_vaddr),
             _ => {}
@@ -132,9 +133,13 @@ pub(crate) fn parse(file: &File, head: &[u8]) -> Result<Elf, String> {
 }
 
 impl Elf {
-    fn add_segment(&mut self, ph: &ProgramHeader) -> Result<(), String> {
+    fn add_segment(&mut self, ph: &ProgramHeader, file_length: u64) -> Result<(), String> {
         if ph.p_memsz == 0 {
             return Ok(());
+        }
+        // The kernel would map it and let the program die of SIGBUS or of the zeros it finds.
+        if ph.p_filesz > 0 && ph.p_offset.saturating_add(ph.p_filesz) > file_length {
+            return Err(format!("the file is truncated: a segment ends beyond its {file_length} bytes"));
         }
         let fits = ph.p_vaddr.checked_add(ph.p_memsz).is_some_and(|end| end <= TASK_SIZE);
         if !fits || ph.p_filesz > ph.p_memsz || ph.p_offset.checked_add(ph.p_filesz).is_none() {

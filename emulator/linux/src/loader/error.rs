@@ -79,7 +79,7 @@ impl LoadError {
     #[must_use]
     pub fn exit_code(&self) -> i32 {
         match self {
-            LoadError::NotFound { .. } => 127,
+            LoadError::NotFound { .. } | LoadError::NoInterpreter { .. } => 127,
             LoadError::Trace(_) => 125,
             _ => 126,
         }
