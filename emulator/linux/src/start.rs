@@ -167,7 +167,7 @@ fn name_thread(program: &Program) {
 /// The main thread ended by itself: the process goes on if other threads do.
 fn end_main_thread(main: &ThreadCtx, code: i32, stack: HostStack) -> ! {
     host::block_all();
-    main.clear_tid();
+    crate::task::clear_tid(main.clear_child_tid);
     if main.process.thread_ended() {
         crate::task::end_process(code);
     }

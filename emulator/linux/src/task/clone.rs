@@ -164,8 +164,11 @@ fn run_thread(mut child: ThreadCtx) {
     host::block_all();
     set_current_queue(std::ptr::null());
     drop(stack);
-    child.clear_tid();
-    if child.process.thread_ended() {
+    // Freed before the thread counts as ended: who joins it finds next to nothing left of it.
+    let (process, clear_child_tid) = (child.process, child.clear_child_tid);
+    drop(child);
+    super::clear_tid(clear_child_tid);
+    if process.thread_ended() {
         super::end_process(code);
     }
 }
