@@ -138,6 +138,16 @@ mod tests {
         assert_eq!(run(&["-L", "/x", "p"], &env).unwrap().sysroots.len(), 1);
     }
 
+    /// What `execve` passes on is understood, and means the same.
+    #[test]
+    fn inherited_flags_round_trip() {
+        let args = ["-L", "/a", "-L", "/b", "-s", "64K", "--strace=read", "--interp", "--stats", "-q", "p"];
+        let first = run(&args, &[]).unwrap();
+        let flags = first.inherited_flags();
+        let again: Vec<&str> = flags.iter().filter_map(|flag| flag.to_str()).chain(["--", "p"]).collect();
+        assert_eq!(format!("{:?}", run(&again, &[]).unwrap()), format!("{first:?}"));
+    }
+
     #[test]
     fn errors_and_texts() {
         for bad in [&["--nonsense", "p"][..], &["-L"], &[], &["--interp=1", "p"], &["-E", "A", "p"], &["-s", "1Q", "p"]]
