@@ -98,7 +98,6 @@ impl Gen<'_> {
 
     /// Brings every slot to its home, before a call that reads and writes them there.
     pub(super) fn sync_slots(&mut self) {
-        self.copy_from_homes();
         let slots: Vec<u16> = self.conv.pins.iter().map(|p| p.0.0).chain(self.dirty.iter().copied()).collect();
         for slot in slots {
             let v = self.cur[slot as usize];
@@ -108,9 +107,11 @@ impl Gen<'_> {
             let (size, m) = (self.guest.slots[slot as usize].ty.bytes(), self.home_mem(slot));
             if size == 16 || self.in_xmm(v) && size >= 4 {
                 let x = self.use_xmm(v);
+                self.copy_from_home(slot);
                 self.asm.store_xmm(size, m, x);
             } else {
                 let r = self.use_gpr(v);
+                self.copy_from_home(slot);
                 self.asm.store(size, m, r);
             }
             self.settle_if_whole(slot, v);
@@ -122,22 +123,26 @@ impl Gen<'_> {
     /// Spills live values that are only at some slot's home.
     fn copy_from_homes(&mut self) {
         for slot in 0..self.holder.len() {
-            let v = self.holder[slot];
-            if v == NO || self.place[v as usize].home != slot as u16 || !self.live(v) || self.has_copy(v) {
-                continue;
-            }
-            let (size, from) = (self.guest.slots[slot].ty.bytes(), self.home_mem(slot as u16));
-            let spill = self.alloc_spill(v);
-            let to = Self::spill_mem(spill);
-            if size >= 4 {
-                self.asm.load_xmm(size, SCRATCH_XMM, from);
-                self.asm.store_xmm(size.max(8), to, SCRATCH_XMM);
-            } else {
-                let r = self.temp_gpr();
-                self.asm.load(size, r, from);
-                self.asm.store(8, to, r);
-                self.unlock();
-            }
+            self.copy_from_home(slot as u16);
+        }
+    }
+
+    /// Spills the value at a slot's home if it is live and nowhere else.
+    fn copy_from_home(&mut self, slot: u16) {
+        let v = self.holder[slot as usize];
+        if v == NO || self.place[v as usize].home != slot || !self.live(v) || self.has_copy(v) {
+            return;
+        }
+        let (size, from) = (self.guest.slots[slot as usize].ty.bytes(), self.home_mem(slot));
+        let spill = self.alloc_spill(v);
+        let to = Self::spill_mem(spill);
+        if size >= 4 {
+            self.asm.load_xmm(size, SCRATCH_XMM, from);
+            self.asm.store_xmm(size.max(8), to, SCRATCH_XMM);
+        } else {
+            let r = self.temp_gpr();
+            self.asm.load(size, r, from);
+            self.asm.store(8, to, r);
         }
     }
 
