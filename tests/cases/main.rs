@@ -5,3 +5,4 @@ mod bypass;
 mod debian;
 mod layers;
 mod programs;
+mod strace;

@@ -16,7 +16,8 @@ fn output_of(command: std::process::Command) -> (String, Option<i32>) {
 fn same_as_native(source: &str, links: &[Link], options: &[&str]) {
     let native = output_of(std::process::Command::new(build(source, "native", Link::Static)));
     for guest in GUESTS {
-        for &link in links {
+        // Debian's RISC-V cross library has no start-up code for static PIEs.
+        for &link in links.iter().filter(|&&link| !(link == Link::StaticPie && guest == "riscv64")) {
             let program = build(source, guest, link);
             let arguments = options.iter().map(AsRef::as_ref).chain([program.as_path()]);
             assert_eq!(output_of(emulate::<&Path>(arguments)), native, "{source} on {guest}, {link:?}, {options:?}");
@@ -48,7 +49,7 @@ macro_rules! guest_programs {
     )*};
 }
 
-guest_programs!(hello, lifetimes, memory, process, segv, signals, strings, threads, timer);
+guest_programs!(hello, lifetimes, memory, process, segv, signals, strings, syscalls, threads, timer);
 
 #[test]
 fn arguments_environment_and_status_pass_through() {

@@ -92,6 +92,8 @@ pub(crate) struct Entry {
     /// Characters of the line so far.
     column: usize,
     tid: u32,
+    /// It does not return, and the line says so.
+    last: bool,
 }
 
 impl Entry {
@@ -105,19 +107,21 @@ impl Entry {
             line = padded(line + ")", column + 1) + "= ?\n";
         }
         write_line(tid, !last, &line);
-        match call.name {
-            "exit_group" => write_line(tid, false, &format!("+++ exited with {} +++\n", args[0] as u8)),
-            "clone" | "clone3" | "fork" | "vfork" => several(),
-            _ => {}
+        if last {
+            write_line(tid, false, &format!("+++ exited with {} +++\n", args[0] as u8));
         }
-        Entry { call, args, printed, column, tid }
+        if matches!(call.name, "clone" | "clone3" | "fork" | "vfork") {
+            several();
+        }
+        Entry { call, args, printed, column, tid, last }
     }
 
     /// Prints what the call filled in, and its result.
     pub(crate) fn finish(self, ctx: &ThreadCtx, result: SysResult) {
-        let Entry { call, args, printed, column, tid } = self;
-        if tid != own_tid() {
-            return; // the child of a fork: its parent tells
+        let Entry { call, args, printed, column, tid, last } = self;
+        // The child of a fork says nothing of the call: its parent does.
+        if last || tid != own_tid() {
+            return;
         }
         let printer = Printer::new(ctx.process.abi, call, &args, Some(result));
         let resumed = TRACE.get().is_some_and(|trace| trace.shared.open_line.load(Ordering::Acquire) != tid);
