@@ -80,7 +80,8 @@ impl Gen<'_> {
             }
             Op::Exit => return self.final_exit(&self.unit.exits[inst.attr.index()], None),
             Op::ExitInd => return self.final_exit(&self.unit.exits[inst.attr.index()], Some(inst.args[0])),
-            Op::Load if inst.attr.as_mem().align_log2 == 0 => return self.emit_load(inst),
+            // A plain load leaves the flags alone.
+            Op::Load if inst.attr.0 & !3 == 0 && inst.ty != Ty::I1 => return self.emit_load(inst),
             Op::Select if result_ty(inst) != Ty::I128 => return self.emit_select(inst),
             _ => self.flags = None,
         }
