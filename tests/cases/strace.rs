@@ -48,7 +48,7 @@ fn files_and_their_flags() {
 #[test]
 fn processes_threads_and_signals() {
     for guest in GUESTS {
-        let text = trace(guest, "wait4,read,exit_group,tgkill");
+        let text = trace(guest, "clone,wait4,read,exit_group,tgkill");
         let lines = without_numbers(&text);
         let at = |wanted: &str| {
             lines.iter().position(|l| l == wanted).unwrap_or_else(|| panic!("{guest}: no line\n{wanted}\nin\n{text}"))

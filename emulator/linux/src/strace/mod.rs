@@ -203,6 +203,11 @@ const UNFINISHED: &str = " <unfinished ...>\n";
 fn write_line(tid: u32, open: bool, text: &str) {
     let Some(trace) = TRACE.get() else { return };
     trace.shared.exclusive(|| {
+        // The call that made another thread may not be among those traced.
+        let first = trace.shared.first.compare_exchange(0, tid, Ordering::Relaxed, Ordering::Relaxed);
+        if first.is_err_and(|first| first != tid) {
+            trace.shared.several.store(1, Ordering::Relaxed);
+        }
         let unfinished = trace.shared.open_line.load(Ordering::Acquire);
         let signal = text.starts_with("---");
         let continues = unfinished == tid && !signal;

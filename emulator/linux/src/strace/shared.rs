@@ -9,6 +9,8 @@ pub(super) struct Shared {
     writer: AtomicU32,
     /// Thread whose line is not ended; 0 for none.
     pub(super) open_line: AtomicU32,
+    /// Thread that printed first; 0 before.
+    pub(super) first: AtomicU32,
     /// Not 0: more than one thread prints, and lines say which.
     pub(super) several: AtomicU32,
 }
