@@ -109,13 +109,17 @@ fn add(libraries: &mut [Library], function: Function) -> Result<(), String> {
 
 fn word_before(line: &str, start: &str, end: &str) -> Result<String, String> {
     let word = line.strip_prefix(start).and_then(|l| l.trim().strip_suffix(end)).map(str::trim);
-    word.filter(|w| !w.is_empty() && !w.contains(' ')).map(str::to_owned).ok_or_else(|| format!("expected `{start} name{end}`"))
+    word.filter(|w| !w.is_empty() && !w.contains(' '))
+        .map(str::to_owned)
+        .ok_or_else(|| format!("expected `{start} name{end}`"))
 }
 
 fn library(line: &str) -> Result<Library, String> {
     let usage = "expected `library name: soname \"a\" | \"b\" | static {`";
-    let (name, places) = line.strip_prefix("library").and_then(|l| l.strip_suffix('{')).and_then(|l| l.split_once(':')).ok_or(usage)?;
-    let mut library = Library { name: name.trim().to_owned(), sonames: Vec::new(), in_program: false, functions: Vec::new() };
+    let (name, places) =
+        line.strip_prefix("library").and_then(|l| l.strip_suffix('{')).and_then(|l| l.split_once(':')).ok_or(usage)?;
+    let mut library =
+        Library { name: name.trim().to_owned(), sonames: Vec::new(), in_program: false, functions: Vec::new() };
     for place in places.trim().strip_prefix("soname").ok_or(usage)?.split('|').map(str::trim) {
         match place.strip_prefix('"').and_then(|p| p.strip_suffix('"')) {
             Some(soname) => library.sonames.push(soname.to_owned()),
@@ -176,9 +180,14 @@ fn memory(ty: &str) -> Option<ArgKind> {
 /// The tables, as Rust: `LIBRARIES` and `FUNCTIONS` of `native_lib`'s types.
 #[must_use]
 pub fn emit(libraries: &[Library]) -> String {
-    let mut text = String::from("/// Libraries with functions the host can do.\npub static LIBRARIES: &[Library] = &[\n");
+    let mut text =
+        String::from("/// Libraries with functions the host can do.\npub static LIBRARIES: &[Library] = &[\n");
     for l in libraries {
-        let _ = writeln!(text, "    Library {{ name: {:?}, sonames: &{:?}, in_program: {} }},", l.name, l.sonames, l.in_program);
+        let _ = writeln!(
+            text,
+            "    Library {{ name: {:?}, sonames: &{:?}, in_program: {} }},",
+            l.name, l.sonames, l.in_program
+        );
     }
     text += "];\n\n/// Functions, in the order of the signature files.\npub static FUNCTIONS: &[Function] = &[\n";
     for (at, l) in libraries.iter().enumerate() {
@@ -193,7 +202,12 @@ fn row(library_index: usize, library: &Library, f: &Function) -> String {
     let bytes = f.args.iter().position(|a| a.kind == ArgKind::Size);
     format!(
         "    Function {{ name: {:?}, group: {:?}, library: &LIBRARIES[{library_index}], guests: &{:?}, args: {}, bytes: {bytes:?}, call: {}::{} }},\n",
-        f.name, f.group, f.guests, f.args.len(), library.name, f.name,
+        f.name,
+        f.group,
+        f.guests,
+        f.args.len(),
+        library.name,
+        f.name,
     )
 }
 
@@ -219,6 +233,8 @@ mod tests {
         let text = "library c: soname \"c.so\" {\n    group str;\n    fn strnlen(s: in cstr[n], n: size) -> size for aarch64 arm;\n}\n";
         let f = &parse(text).unwrap()[0].functions[0];
         assert_eq!((f.name.as_str(), f.group.as_str(), f.guests.len(), f.args.len()), ("strnlen", "str", 2, 2));
-        assert!(matches!(&f.args[0].kind, ArgKind::Memory { read: true, written: false, cstr: true, extent: Some(n) } if n == "n"));
+        assert!(
+            matches!(&f.args[0].kind, ArgKind::Memory { read: true, written: false, cstr: true, extent: Some(n) } if n == "n")
+        );
     }
 }

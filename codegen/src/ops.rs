@@ -54,7 +54,8 @@ fn row(line: &str) -> Result<OpRow, String> {
     let (head, doc) = line.split_once('"').ok_or("a row ends with its meaning in quotes")?;
     let doc = doc.strip_suffix('"').ok_or("the meaning's quotes are not closed")?;
     let (name, rest) = head.split_once(char::is_whitespace).ok_or("a row has operands after its name")?;
-    let (operands, rest) = rest.trim().strip_prefix('(').and_then(|r| r.split_once(')')).ok_or("operands are in parentheses")?;
+    let (operands, rest) =
+        rest.trim().strip_prefix('(').and_then(|r| r.split_once(')')).ok_or("operands are in parentheses")?;
     let rest = rest.trim().strip_prefix("->").ok_or("`->` and a result follow the operands")?;
     let mut words = rest.split_whitespace();
     let result = match words.next().ok_or("a result or `-` follows `->`")? {
@@ -72,7 +73,9 @@ fn row(line: &str) -> Result<OpRow, String> {
     }
     let operands = match operands.trim() {
         "..." => None,
-        list => Some(list.split(',').map(str::trim).filter(|w| !w.is_empty()).map(type_rule).collect::<Result<_, _>>()?),
+        list => {
+            Some(list.split(',').map(str::trim).filter(|w| !w.is_empty()).map(type_rule).collect::<Result<_, _>>()?)
+        }
     };
     Ok(OpRow { name: name.to_owned(), operands, result, effect, properties, doc: doc.to_owned() })
 }
@@ -142,8 +145,16 @@ fn description(row: &OpRow) -> TokenStream {
     };
     let effect = format_ident!("{}", variant(&row.effect));
     let has = |p: &str| row.properties.iter().any(|q| q == p);
-    let (comm, lane, round, imm, imm2, mem, slot, kind) =
-        (has("comm"), has("lane"), has("round"), has("imm") || has("imm2"), has("imm2"), has("mem"), has("slot"), has("kind"));
+    let (comm, lane, round, imm, imm2, mem, slot, kind) = (
+        has("comm"),
+        has("lane"),
+        has("round"),
+        has("imm") || has("imm2"),
+        has("imm2"),
+        has("mem"),
+        has("slot"),
+        has("kind"),
+    );
     quote! {
         OpDesc {
             name: #name, operands: &[#(#operands),*], variadic: #variadic, result: #result, effect: Effect::#effect,

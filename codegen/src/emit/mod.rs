@@ -15,8 +15,8 @@ mod stat;
 mod tables;
 mod writer;
 
-pub use semantics::{emit as semantics, expand};
 pub(crate) use op::exists as op_exists;
+pub use semantics::{emit as semantics, expand};
 
 use crate::diag::Diagnostics;
 use crate::model::Model;

@@ -20,8 +20,8 @@ mod test_lines;
 mod ty;
 
 pub use builtin::builtin_names;
-pub use eval::{Env, Value, eval};
 pub(crate) use claims::collect_vars as mentioned;
+pub use eval::{Env, Value, eval};
 
 use crate::diag::{Diagnostic, Diagnostics, SourceMap};
 use crate::hir::{ContextId, EnumId, Expr, ExternId, FnId, RegId, ShowId, ViewId};
@@ -106,12 +106,7 @@ struct Global<'a> {
 }
 
 impl<'a> Global<'a> {
-    fn new(
-        spec: &'a Spec,
-        instance: &'a Instance,
-        sources: &'a SourceMap,
-        diags: &'a mut Diagnostics,
-    ) -> Global<'a> {
+    fn new(spec: &'a Spec, instance: &'a Instance, sources: &'a SourceMap, diags: &'a mut Diagnostics) -> Global<'a> {
         let model = Model { name: instance.name.name.to_string(), ..Model::default() };
         let features = features(instance);
         Global {

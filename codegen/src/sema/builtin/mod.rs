@@ -272,7 +272,13 @@ impl Lower<'_, '_> {
     }
 
     /// A value of a built-in enum, or its default.
-    pub(super) fn enum_arg(&mut self, args: &mut Args, name: &str, e: BuiltinEnum, default: Option<i128>) -> Option<Expr> {
+    pub(super) fn enum_arg(
+        &mut self,
+        args: &mut Args,
+        name: &str,
+        e: BuiltinEnum,
+        default: Option<i128>,
+    ) -> Option<Expr> {
         let ty = Ty::Enum(EnumTy::Builtin(e));
         match (args.take(name), default) {
             (Some(arg), _) => Some(self.expr(arg, Some(&ty))),

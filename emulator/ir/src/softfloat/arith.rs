@@ -157,7 +157,7 @@ fn divide(f: Format, a: u64, b: u64, round: Round, env: &mut FpEnv) -> u64 {
         _ => {
             // 125 bits over 54 leave a quotient of at least 71, more than any format's precision and two.
             let (x, y) = (x.normalised(125), y.normalised(53));
-            let quotient = x.sig / y.sig | u128::from(x.sig % y.sig != 0);
+            let quotient = (x.sig / y.sig) | u128::from(x.sig % y.sig != 0);
             pack(f, sign, x.exp - y.exp, quotient, round, env)
         }
     }

@@ -30,7 +30,9 @@ impl Choice {
                 }
             }
             if !matched {
-                return Err(format!("`{name}` is no function, group or library of the native bypass; `list` prints them"));
+                return Err(format!(
+                    "`{name}` is no function, group or library of the native bypass; `list` prints them"
+                ));
             }
         }
         Ok(Choice { list: list.to_owned(), rows })

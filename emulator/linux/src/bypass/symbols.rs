@@ -17,7 +17,11 @@ pub(super) struct Symbol {
 
 /// Reads the dynamic and, if not stripped, the full symbol table. A file that cannot be read or parsed has no symbols: it ran
 /// without them so far.
-pub(super) fn read(file: &MappedFile, is_program: bool, wanted: &dyn Fn(&str) -> Option<&'static Function>) -> Vec<Symbol> {
+pub(super) fn read(
+    file: &MappedFile,
+    is_program: bool,
+    wanted: &dyn Fn(&str) -> Option<&'static Function>,
+) -> Vec<Symbol> {
     let Ok(bytes) = std::fs::read(&file.path) else { return Vec::new() };
     let Ok(elf) = Elf::parse(&bytes) else { return Vec::new() };
     let Some(bias) = bias(&elf, file) else { return Vec::new() };
@@ -43,7 +47,8 @@ pub(super) fn read(file: &MappedFile, is_program: bool, wanted: &dyn Fn(&str) ->
 fn code_of(symbol: &sym::Sym) -> Option<(u64, bool)> {
     let kind = symbol.st_type();
     let defined = symbol.st_shndx != section_header::SHN_UNDEF as usize && symbol.st_value != 0;
-    (defined && (kind == sym::STT_FUNC || kind == sym::STT_GNU_IFUNC)).then_some((symbol.st_value, kind == sym::STT_GNU_IFUNC))
+    (defined && (kind == sym::STT_FUNC || kind == sym::STT_GNU_IFUNC))
+        .then_some((symbol.st_value, kind == sym::STT_GNU_IFUNC))
 }
 
 /// What is added to the file's addresses: from where its executable segment lies.

@@ -97,7 +97,7 @@ fn map_segment(space: &AddressSpace, file: &File, segment: &Segment, bias: u64) 
     let mut zero_from = start;
     if segment.file_size > 0 {
         let offset = page_down(segment.offset);
-        let zeroed = segment.mem_size > segment.file_size && file_end % PAGE != 0;
+        let zeroed = segment.mem_size > segment.file_size && !file_end.is_multiple_of(PAGE);
         // The tail can only be cleared while it is writable.
         let prot = if zeroed { segment.prot | libc::PROT_WRITE } else { segment.prot };
         fixed(space, start, file_end - start, prot, libc::MAP_PRIVATE, file.as_raw_fd(), offset)?;

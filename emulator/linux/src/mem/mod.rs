@@ -154,7 +154,7 @@ impl AddressSpace {
 
     /// Maps at exactly the requested address, over guest mappings only.
     fn map_fixed(&self, request: &Request, len: u64) -> Result<Range<u64>, Errno> {
-        if request.addr % PAGE != 0 {
+        if !request.addr.is_multiple_of(PAGE) {
             return Err(Errno::EINVAL);
         }
         let range = user_range(request.addr, len).ok_or(Errno::ENOMEM)?;
@@ -220,7 +220,7 @@ impl AddressSpace {
     pub fn unmap(&self, addr: u64, len: u64) -> SysResult {
         let mut changes = self.lock();
         let range = page_up(len).and_then(|len| user_range(addr, len)).ok_or(Errno::EINVAL)?;
-        if addr % PAGE != 0 || range.is_empty() {
+        if !addr.is_multiple_of(PAGE) || range.is_empty() {
             return Err(Errno::EINVAL);
         }
         self.unmap_locked(&mut changes, &range)
@@ -244,7 +244,7 @@ impl AddressSpace {
     pub fn protect(&self, addr: u64, len: u64, prot: i32) -> SysResult {
         let _changes = self.lock();
         let range = page_up(len).and_then(|len| user_range(addr, len)).ok_or(Errno::ENOMEM)?;
-        if addr % PAGE != 0 {
+        if !addr.is_multiple_of(PAGE) {
             return Err(Errno::EINVAL);
         }
         let mut at = range.start;

@@ -72,7 +72,7 @@ mod tests {
         let (mut map, mut placer) = (VmaMap::default(), Placer::default());
         let take = |placer: &mut Placer, map: &mut VmaMap, len, align| {
             let range = placer.find(map, len, align).unwrap();
-            assert!(map.is_free(&range) && range.start % align == 0);
+            assert!(map.is_free(&range) && range.start.is_multiple_of(align));
             map.insert(range.clone(), Vma::anonymous(0, Kind::Plain));
             range
         };

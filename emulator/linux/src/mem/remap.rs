@@ -12,7 +12,8 @@ impl AddressSpace {
         let known = libc::MREMAP_MAYMOVE | libc::MREMAP_FIXED | libc::MREMAP_DONTUNMAP;
         let fixed = flags & libc::MREMAP_FIXED != 0;
         let keep = flags & libc::MREMAP_DONTUNMAP != 0;
-        if flags & !known != 0 || old_addr % PAGE != 0 || (fixed || keep) && flags & libc::MREMAP_MAYMOVE == 0 {
+        if flags & !known != 0 || !old_addr.is_multiple_of(PAGE) || (fixed || keep) && flags & libc::MREMAP_MAYMOVE == 0
+        {
             return Err(Errno::EINVAL);
         }
         let old = page_up(old_len).and_then(|len| user_range(old_addr, len)).ok_or(Errno::EINVAL)?;

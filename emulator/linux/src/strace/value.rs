@@ -32,7 +32,7 @@ pub(super) fn int(int: Int, value: u64) -> String {
         Format::Mode => mode(bits as u32),
         Format::Dev => format!("makedev({:#x}, {:#x})", libc::major(bits), libc::minor(bits)),
         Format::Rlim if bits == u64::MAX => "RLIM64_INFINITY".to_owned(),
-        Format::Rlim if bits > 1024 && bits % 1024 == 0 => format!("{}*1024", bits / 1024),
+        Format::Rlim if bits > 1024 && bits.is_multiple_of(1024) => format!("{}*1024", bits / 1024),
         Format::Rlim => bits.to_string(),
         Format::WaitStatus => wait_status(bits as i32),
         Format::Sighandler => match bits {
