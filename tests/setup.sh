@@ -1,10 +1,10 @@
 #!/usr/bin/env bash
-# Installs what the tests need on Debian: the cross compilers, and an arm64 system tree of real programs.
+# Installs what the tests need on Debian: the cross compilers, the disassembler they judge by, and an arm64 system tree of real programs.
 # Run as root. Does nothing that is already done. The tree goes to target/sysroots/aarch64 and is reached with -L.
 set -euo pipefail
 cd "$(dirname "$0")/.."
 
-packages=(gcc-aarch64-linux-gnu gcc-riscv64-linux-gnu libc6-dev-arm64-cross libc6-dev-riscv64-cross)
+packages=(gcc-aarch64-linux-gnu gcc-riscv64-linux-gnu libc6-dev-arm64-cross libc6-dev-riscv64-cross llvm-16)
 programs=(bash coreutils sed grep findutils gawk sqlite3 python3 perl busybox-static)
 
 install_compilers() {
