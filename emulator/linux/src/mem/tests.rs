@@ -1,5 +1,11 @@
 use super::*;
 
+/// Address spaces of one process would place their mappings at the same addresses: one test at a time.
+fn alone() -> MutexGuard<'static, ()> {
+    static ALONE: Mutex<()> = Mutex::new(());
+    ALONE.lock().unwrap_or_else(|e| e.into_inner())
+}
+
 fn request(addr: u64, len: u64, flags: i32) -> Request {
     let flags = libc::MAP_PRIVATE | libc::MAP_ANONYMOUS | flags;
     Request { addr, len, prot: libc::PROT_READ | libc::PROT_WRITE, flags, fd: -1, offset: 0, kind: Kind::Plain }
@@ -7,6 +13,7 @@ fn request(addr: u64, len: u64, flags: i32) -> Request {
 
 #[test]
 fn the_emulator_is_out_of_reach() {
+    let _alone = alone();
     let space = AddressSpace::default();
     let ours = Box::new([1u8; 64]);
     let page = page_down(ours.as_ptr() as u64);
@@ -20,6 +27,7 @@ fn the_emulator_is_out_of_reach() {
 
 #[test]
 fn map_protect_remap_unmap() {
+    let _alone = alone();
     let space = AddressSpace::default();
     let at = space.map_memory(&request(0, 4 * PAGE, 0)).unwrap();
     assert_eq!(space.protect(at + PAGE, PAGE, libc::PROT_READ), Ok(0));
@@ -39,6 +47,7 @@ fn map_protect_remap_unmap() {
 #[test]
 fn code_is_invalidated_and_never_host_executable() {
     use std::sync::{Arc, Mutex};
+    let _alone = alone();
     let space = AddressSpace::default();
     let seen = Arc::new(Mutex::new(Vec::new()));
     let log = seen.clone();
@@ -54,6 +63,7 @@ fn code_is_invalidated_and_never_host_executable() {
 
 #[test]
 fn heap_grows_and_shrinks() {
+    let _alone = alone();
     let space = AddressSpace::default();
     let start = 0x29_0000_0000;
     space.set_brk(start);
