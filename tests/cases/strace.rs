@@ -60,7 +60,7 @@ fn processes_threads_and_signals() {
         let (ends, waited) =
             (containing("exit_group(3)"), containing("[{WIFEXITED(s) && WEXITSTATUS(s) == 3}], 0, NULL) = "));
         assert!(ends < waited, "{text}");
-        containing("[pid ] +++ exited with 5 +++");
+        containing("+++ exited with 5 +++");
         assert!(
             lines.iter().any(|l| l.ends_with("= 1") && l.contains("\"x\", 1)")),
             "{guest}: read of the thread in\n{text}"
