@@ -13,6 +13,5 @@ pub use crate::syscall::misc::{personality, prlimit64, setrlimit, uname};
 pub use crate::syscall::path::{openat, openat2, readlinkat};
 pub use crate::syscall::wait::pselect6;
 pub use crate::task::calls::{
-    clone, clone3, execve, execveat, exit, exit_group, futex, prctl, riscv_flush_icache, set_robust_list,
-    set_tid_address, wait4, waitid,
+    clone, clone3, execve, execveat, exit, exit_group, prctl, riscv_flush_icache, set_robust_list, set_tid_address,
 };

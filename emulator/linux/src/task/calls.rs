@@ -39,24 +39,6 @@ pub fn set_robust_list(ctx: &mut ThreadCtx, args: [u64; 6]) -> SysResult {
     unsafe { crate::host::syscall(libc::SYS_set_robust_list, args) }
 }
 
-/// `futex(addr, op, value, timeout, addr2, value3)`: 64-bit guests share the host's addresses and layouts.
-pub fn futex(ctx: &mut ThreadCtx, args: [u64; 6]) -> SysResult {
-    // SAFETY: guest addresses.
-    unsafe { ctx.blocking(libc::SYS_futex, args) }
-}
-
-/// `wait4(pid, status, options, usage)`
-pub fn wait4(ctx: &mut ThreadCtx, args: [u64; 6]) -> SysResult {
-    // SAFETY: guest addresses; layouts are the host's.
-    unsafe { ctx.blocking(libc::SYS_wait4, args) }
-}
-
-/// `waitid(type, id, info, options, usage)`
-pub fn waitid(ctx: &mut ThreadCtx, args: [u64; 6]) -> SysResult {
-    // SAFETY: guest addresses; layouts are the host's.
-    unsafe { ctx.blocking(libc::SYS_waitid, args) }
-}
-
 /// `prctl(option, …)`: what would bind the emulator instead of the guest is refused.
 pub fn prctl(_ctx: &mut ThreadCtx, args: [u64; 6]) -> SysResult {
     match args[0] as i32 {
