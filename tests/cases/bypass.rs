@@ -56,3 +56,10 @@ fn without_the_option_nothing_is_bypassed() {
     let text = report(&["--native-report"], &build("guest/strings.c", "aarch64", Link::Static));
     assert!(text.contains(" 0 calls"), "{text}");
 }
+
+#[test]
+fn the_list_names_every_function_by_group() {
+    let output = finish(emulate(["--native-bypass=list"]));
+    let text = String::from_utf8(output.stdout).unwrap();
+    assert!(text.contains("libc, mem: memcpy memmove") && text.contains("libc, str: strlen"), "{text}");
+}

@@ -48,6 +48,9 @@ fn parse_with(argv: Vec<OsString>, lookup: impl Fn(&str) -> Option<OsString>) ->
         let Some(apply) = flag.apply else {
             return Ok(Command::Print(if flag.long == "help" { help::help() } else { help::version() }));
         };
+        if flag.long == "native-bypass" && value == "list" {
+            return Ok(Command::Print(linux::bypass::describe()));
+        }
         apply(&mut options, &value).map_err(|why| format!("--{}: {why}", flag.long))?;
         seen[index] = true;
     }
