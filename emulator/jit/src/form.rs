@@ -44,13 +44,13 @@ pub(crate) fn form(
     is_entry: impl Fn(UnitKey) -> bool,
 ) -> Formed {
     let mut builder = Builder::new(guest, key);
+    let mut window = Window::new(hooks);
     let mut pc = key.pc;
     let mut insns = 0;
     loop {
-        let mut code = [0; 16];
-        let fetched = hooks.fetch(pc, &mut code).min(code.len());
-        let in_page = (PAGE - pc % PAGE).min(16) as usize;
-        let visible = if insns == 0 { fetched } else { fetched.min(in_page) };
+        let code = window.at(pc);
+        let in_page = (PAGE - pc % PAGE).min(LOOK_AHEAD as u64) as usize;
+        let visible = if insns == 0 { code.len() } else { code.len().min(in_page) };
         if visible == 0 {
             if insns == 0 {
                 return Formed::FetchFault { addr: pc };
@@ -83,4 +83,36 @@ pub(crate) fn form(
     let mut unit = builder.finish(pc);
     unit.guest_len = pc.wrapping_sub(key.pc) as u32;
     Formed::Unit { unit, insns }
+}
+
+/// Bytes that a decoder is given, if there are as many.
+const LOOK_AHEAD: usize = 16;
+
+/// Guest code around the instruction being decoded: fetching it piece by piece costs more than decoding it.
+struct Window<'h> {
+    hooks: &'h dyn Hooks,
+    start: u64,
+    len: usize,
+    bytes: [u8; 256],
+}
+
+impl<'h> Window<'h> {
+    fn new(hooks: &'h dyn Hooks) -> Window<'h> {
+        Window { hooks, start: 0, len: 0, bytes: [0; 256] }
+    }
+
+    /// The executable bytes at `pc`, at most [`LOOK_AHEAD`].
+    fn at(&mut self, pc: u64) -> &[u8] {
+        let inside = |w: &Window<'_>| {
+            let from = usize::try_from(pc.wrapping_sub(w.start)).ok()?;
+            let enough = from + LOOK_AHEAD <= w.len || from < w.len && w.len < w.bytes.len();
+            enough.then_some(from)
+        };
+        let from = inside(self).unwrap_or_else(|| {
+            self.start = pc;
+            self.len = self.hooks.fetch(pc, &mut self.bytes).min(self.bytes.len());
+            0
+        });
+        &self.bytes[from..self.len.min(from + LOOK_AHEAD)]
+    }
 }

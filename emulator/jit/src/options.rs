@@ -6,8 +6,9 @@ use crate::native::NativeFn;
 
 /// The embedder's side of translation. Called without any lock of the translator held.
 pub trait Hooks: Send + Sync {
-    /// Copies the readable and executable guest bytes at `pc` to `buf`, up to the first that is not; returns how many.
-    fn fetch(&self, pc: u64, buf: &mut [u8; 16]) -> usize;
+    /// Copies the readable and executable guest bytes at `pc` to `buf`, up to the first that is not; returns how many:
+    /// fewer than `buf` has room for only if there are no more.
+    fn fetch(&self, pc: u64, buf: &mut [u8]) -> usize;
     /// The host function that replaces the guest function at `pc`, if any. Asked once per translation of an address.
     fn intercept(&self, pc: u64) -> Option<NativeFn>;
 }

@@ -206,10 +206,10 @@ impl Code {
 }
 
 impl Hooks for &'static Code {
-    fn fetch(&self, pc: u64, buf: &mut [u8; 16]) -> usize {
+    fn fetch(&self, pc: u64, buf: &mut [u8]) -> usize {
         let bytes = self.bytes.lock().unwrap();
         let Some(rest) = bytes.get(pc.wrapping_sub(BASE) as usize..) else { return 0 };
-        let n = rest.len().min(16);
+        let n = rest.len().min(buf.len());
         buf[..n].copy_from_slice(&rest[..n]);
         n
     }

@@ -36,10 +36,10 @@ impl Random {
 struct Code(Arc<RwLock<Vec<u8>>>);
 
 impl Hooks for Code {
-    fn fetch(&self, pc: u64, buf: &mut [u8; 16]) -> usize {
+    fn fetch(&self, pc: u64, buf: &mut [u8]) -> usize {
         let code = self.0.read().unwrap();
         let Some(rest) = code.get(pc.wrapping_sub(CODE) as usize..) else { return 0 };
-        let n = rest.len().min(16);
+        let n = rest.len().min(buf.len());
         buf[..n].copy_from_slice(&rest[..n]);
         n
     }

@@ -116,7 +116,7 @@ struct Hooks {
 }
 
 impl jit::Hooks for Hooks {
-    fn fetch(&self, pc: u64, buf: &mut [u8; 16]) -> usize {
+    fn fetch(&self, pc: u64, buf: &mut [u8]) -> usize {
         self.process.space.fetch(pc, buf)
     }
 

@@ -207,7 +207,9 @@ impl Runtime {
             match compiler.compile(&unit) {
                 Ok(_) => {
                     jit.count_unit(&unit, insns, since);
-                    return Ok(Source::Host { compiled: compiler.output(), guest_len: unit.guest_len });
+                    let guest_len = unit.guest_len;
+                    unit.recycle();
+                    return Ok(Source::Host { compiled: compiler.output(), guest_len });
                 }
                 Err(CompileError::TooManyLive) if insns > 1 => limit = insns / 2,
                 Err(_) => {

@@ -79,27 +79,49 @@ struct Use {
     next: u32,
 }
 
-/// Tables by value. Values are instructions, then one entry pseudo-value per pinned slot.
+/// What is known of one value.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Value {
+    /// The value whose bits this one shares; itself unless an alias.
+    pub(super) rep: u32,
+    /// One more than the last position where the value is needed; 0 if never.
+    pub(super) end: u32,
+    /// Index into [`Analysis::conds`].
+    cond_of: u32,
+    /// First of its uses.
+    head: u32,
+    /// Operands and puts that name the value, and those that are addresses.
+    pub(super) total: u16,
+    address: u16,
+    pub(super) mode: Mode,
+    /// Bits above this number are zero in a general register.
+    pub(super) clean: u8,
+    /// Register the value should be computed in.
+    pub(super) hint: u8,
+    /// Wanted in a vector register by its first user.
+    pub(super) vector: bool,
+}
+
+impl Value {
+    const NEW: Value = Value {
+        rep: NO,
+        end: 0,
+        cond_of: NO,
+        head: NO,
+        total: 0,
+        address: 0,
+        mode: Mode::Emit,
+        clean: 64,
+        hint: NO_HINT,
+        vector: false,
+    };
+}
+
+/// Tables of a unit. Values are instructions, then one entry pseudo-value per pinned slot.
 #[derive(Default, Debug)]
 pub(super) struct Analysis {
-    /// The value whose bits this one shares; itself unless an alias.
-    pub(super) rep: Vec<u32>,
-    pub(super) mode: Vec<Mode>,
-    /// Bits above this number are zero in a general register.
-    pub(super) clean: Vec<u8>,
-    /// One more than the last position where the value is needed; 0 if never.
-    pub(super) end: Vec<u32>,
-    /// Register the value should be computed in.
-    pub(super) hint: Vec<u8>,
-    /// Wanted in a vector register by its first user.
-    pub(super) vector: Vec<bool>,
+    pub(super) values: Vec<Value>,
     pub(super) conds: Vec<Cond>,
-    /// Index into `conds`.
-    pub(super) cond_of: Vec<u32>,
-    /// Operands and puts that name the value, and those that are addresses.
-    pub(super) total: Vec<u16>,
-    address: Vec<u16>,
-    head: Vec<u32>,
     uses: Vec<Use>,
     /// Slot → its entry value, or [`NO`].
     pub(super) entry: Vec<u32>,
@@ -115,22 +137,8 @@ impl Analysis {
     /// Clears, and sizes for a unit.
     fn reset(&mut self, unit: &Unit, guest: &Guest, conv: &Convention) {
         let n = unit.insts.len() + conv.pins.len();
-        macro_rules! fill {
-            ($($f:ident = $v:expr),*) => { $( self.$f.clear(); self.$f.resize(n, $v); )* };
-        }
-        self.rep.clear();
-        self.rep.extend(0..n as u32);
-        fill!(
-            mode = Mode::Emit,
-            clean = 64,
-            end = 0,
-            hint = NO_HINT,
-            vector = false,
-            cond_of = NO,
-            total = 0,
-            address = 0,
-            head = NO
-        );
+        self.values.clear();
+        self.values.extend((0..n as u32).map(|rep| Value { rep, ..Value::NEW }));
         self.conds.clear();
         self.uses.clear();
         self.entry.clear();
@@ -146,7 +154,7 @@ impl Analysis {
     /// Representative of an operand.
     #[inline]
     pub(super) fn val(&self, v: Val) -> u32 {
-        self.rep[v.index()]
+        self.values[v.index()].rep
     }
 
     /// Representative of operand `k`.
@@ -157,12 +165,12 @@ impl Analysis {
 
     /// The condition behind a value, if it is a deferred comparison.
     pub(super) fn cond(&self, v: u32) -> Option<Cond> {
-        (self.mode[v as usize] == Mode::Cond).then(|| self.conds[self.cond_of[v as usize] as usize])
+        (self.values[v as usize].mode == Mode::Cond).then(|| self.conds[self.values[v as usize].cond_of as usize])
     }
 
     /// Bits of a constant value.
     pub(super) fn constant(&self, unit: &Unit, v: u32) -> Option<u128> {
-        (self.mode[v as usize] == Mode::Const).then(|| unit.consts[unit.insts[v as usize].attr.index()])
+        (self.values[v as usize].mode == Mode::Const).then(|| unit.consts[unit.insts[v as usize].attr.index()])
     }
 
     /// A constant of type `ty` as a sign-extended 32-bit immediate, if it is one.
@@ -179,14 +187,14 @@ impl Analysis {
         self.reset(unit, guest, conv);
         for inst in &unit.insts {
             for v in operands(unit, inst) {
-                self.total[v.index()] += 1;
+                self.values[v.index()].total += 1;
             }
             if is_memory(inst.op) {
-                self.address[inst.args[0].index()] += 1;
+                self.values[inst.args[0].index()].address += 1;
             }
         }
         for p in &unit.puts {
-            self.total[p.val.index()] += 1;
+            self.values[p.val.index()].total += 1;
         }
         for (i, inst) in unit.insts.iter().enumerate() {
             self.prepare_inst(unit, i, inst);
@@ -196,31 +204,31 @@ impl Analysis {
     fn prepare_inst(&mut self, unit: &Unit, i: usize, inst: &Inst) {
         match inst.op {
             Op::Const => {
-                self.mode[i] = Mode::Const;
+                self.values[i].mode = Mode::Const;
                 let bits = unit.consts[inst.attr.index()] as u64;
-                self.clean[i] = (64 - bits.leading_zeros()) as u8;
+                self.values[i].clean = (64 - bits.leading_zeros()) as u8;
             }
             Op::Get => {
                 let entry = &mut self.entry[inst.attr.index()];
                 let first = *entry;
                 if first == NO {
                     *entry = i as u32;
-                    self.clean[i] = inst.ty.bits().min(64) as u8;
+                    self.values[i].clean = inst.ty.bits().min(64) as u8;
                 } else {
                     self.alias(i, first);
                 }
             }
             Op::Trunc if inst.ty == Ty::I1 => {
                 let a = self.arg(inst, 0);
-                if self.mode[a as usize] == Mode::Emit && self.operand_ty(unit, inst, 0) != Ty::I128 {
+                if self.values[a as usize].mode == Mode::Emit && self.operand_ty(unit, inst, 0) != Ty::I128 {
                     let cond = self.bit_cond(unit, a, self.operand_ty(unit, inst, 0));
                     self.set_cond(i, cond);
                 }
-                self.clean[i] = 1;
+                self.values[i].clean = 1;
             }
             Op::Trunc => {
                 let a = self.arg(inst, 0);
-                if self.mode[a as usize] != Mode::Cond {
+                if self.values[a as usize].mode != Mode::Cond {
                     self.alias(i, a);
                 }
             }
@@ -228,33 +236,33 @@ impl Analysis {
                 let a = self.arg(inst, 0);
                 let from = self.operand_ty(unit, inst, 0).bits() as u8;
                 if inst.ty != Ty::I128
-                    && self.mode[a as usize] == Mode::Emit
-                    && self.clean[a as usize] <= from
+                    && self.values[a as usize].mode == Mode::Emit
+                    && self.values[a as usize].clean <= from
                     && self.in_gpr(unit, a)
                 {
                     self.alias(i, a);
                 }
-                self.clean[i] = self.clean[a as usize].min(from);
+                self.values[i].clean = self.values[a as usize].clean.min(from);
             }
             _ => {
                 if let Some(cond) = self.find_cond(unit, inst) {
                     self.set_cond(i, cond);
                 }
-                self.clean[i] = self.known_clean(unit, inst);
+                self.values[i].clean = self.known_clean(unit, inst);
             }
         }
     }
 
     fn alias(&mut self, i: usize, of: u32) {
-        self.rep[i] = of;
-        self.mode[i] = Mode::Alias;
-        self.total[of as usize] += self.total[i].saturating_sub(1);
+        self.values[i].rep = of;
+        self.values[i].mode = Mode::Alias;
+        self.values[of as usize].total += self.values[i].total.saturating_sub(1);
     }
 
     fn set_cond(&mut self, i: usize, cond: Cond) {
         let cond = self.like_earlier(cond);
-        self.mode[i] = Mode::Cond;
-        self.cond_of[i] = self.conds.len() as u32;
+        self.values[i].mode = Mode::Cond;
+        self.values[i].cond_of = self.conds.len() as u32;
         self.conds.push(cond);
     }
 
@@ -269,7 +277,7 @@ impl Analysis {
     }
 
     fn known_clean(&self, unit: &Unit, inst: &Inst) -> u8 {
-        let arg = |k: usize| self.clean[self.arg(inst, k) as usize];
+        let arg = |k: usize| self.values[self.arg(inst, k) as usize].clean;
         // Narrow operations are done on 32-bit registers.
         let width = if inst.ty.bits() <= 32 { 32 } else { 64 };
         match inst.op {
@@ -298,8 +306,8 @@ impl Analysis {
     pub(super) fn addr(&self, unit: &Unit, v: Val) -> Addr {
         let mut out = Addr { base: self.val(v), index: NO, scale: 0, disp: 0 };
         let mut v = out.base;
-        let mut only_addresses = self.total[v as usize] == self.address[v as usize];
-        while only_addresses && self.mode[v as usize] == Mode::Emit {
+        let mut only_addresses = self.values[v as usize].total == self.values[v as usize].address;
+        while only_addresses && self.values[v as usize].mode == Mode::Emit {
             let Some(def) = unit.insts.get(v as usize) else { break };
             if def.op != Op::Add || def.ty != Ty::I64 {
                 break;
@@ -310,10 +318,10 @@ impl Analysis {
                 out.disp = disp;
                 out.base = a;
                 v = a;
-                only_addresses = self.total[a as usize] == 1;
+                only_addresses = self.values[a as usize].total == 1;
                 continue;
             }
-            if self.mode[a as usize] != Mode::Emit || self.mode[b as usize] != Mode::Emit {
+            if self.values[a as usize].mode != Mode::Emit || self.values[b as usize].mode != Mode::Emit {
                 break;
             }
             out.base = a;
@@ -331,9 +339,9 @@ impl Analysis {
         if let Some(def) = unit.insts.get(v as usize)
             && def.op == Op::Shl
             && def.ty == Ty::I64
-            && self.total[v as usize] == 1
+            && self.values[v as usize].total == 1
             && let Some(k @ 1..=3) = self.constant(unit, self.arg(def, 1))
-            && self.mode[self.arg(def, 0) as usize] == Mode::Emit
+            && self.values[self.arg(def, 0) as usize].mode == Mode::Emit
         {
             return (self.arg(def, 0), k as u8);
         }
@@ -351,11 +359,11 @@ impl Analysis {
                 Op::Bfx => def.attr.imm() == 0 && 1 << def.attr.imm2() == bits,
                 _ => false,
             };
-            if masked && self.mode[self.arg(def, 0) as usize] == Mode::Emit {
+            if masked && self.values[self.arg(def, 0) as usize].mode == Mode::Emit {
                 return (self.arg(def, 0), true);
             }
         }
-        (v, u32::from(self.clean[v as usize]) <= bits.trailing_zeros())
+        (v, u32::from(self.values[v as usize].clean) <= bits.trailing_zeros())
     }
 
     // ------------------------------------------------------------------ backward sweep
@@ -373,7 +381,7 @@ impl Analysis {
                 puts = rest;
             }
             let inst = &unit.insts[i];
-            if self.mode[i] == Mode::Emit && (self.end[i] != 0 || has_effect(inst.op)) {
+            if self.values[i].mode == Mode::Emit && (self.values[i].end != 0 || has_effect(inst.op)) {
                 self.use_operands(unit, i as u32, inst);
             }
         }
@@ -420,8 +428,8 @@ impl Analysis {
             self.next_put[slot as usize] = u32::MAX - 1; // seen
             self.put_slots.push(slot);
             let v = self.val(p.val);
-            match conv.pins.iter().find(|(s, _)| s.0 == slot) {
-                Some(&(_, r)) => {
+            match conv.register(slot) {
+                Some(r) => {
                     self.add_use(v, last);
                     self.prefer(v, r);
                 }
@@ -446,13 +454,13 @@ impl Analysis {
         if snap > pos {
             self.needed(v, snap);
         }
-        if let Some(&(_, r)) = conv.pins.iter().find(|(s, _)| s.0 == slot) {
+        if let Some(r) = conv.register(slot) {
             self.prefer(v, r);
         }
     }
 
     fn prefer(&mut self, v: u32, r: Gpr) {
-        let hint = &mut self.hint[v as usize];
+        let hint = &mut self.values[v as usize].hint;
         if *hint == NO_HINT {
             *hint = r;
         }
@@ -467,16 +475,16 @@ impl Analysis {
             }
             return;
         }
-        let e = &mut self.end[v as usize];
+        let e = &mut self.values[v as usize].end;
         *e = (*e).max(end);
     }
 
     /// An operand read at `at`.
     fn add_use(&mut self, v: u32, at: u32) {
-        match self.mode[v as usize] {
+        match self.values[v as usize].mode {
             Mode::Const => {}
             Mode::Cond => {
-                let c = self.conds[self.cond_of[v as usize] as usize];
+                let c = self.conds[self.values[v as usize].cond_of as usize];
                 self.add_use(c.a, at);
                 if c.kind != CondKind::Bit && c.b != c.a {
                     self.add_use(c.b, at);
@@ -484,12 +492,12 @@ impl Analysis {
             }
             _ => {
                 let v = v as usize;
-                if self.head[v] != NO && self.uses[self.head[v] as usize].at == at {
+                if self.values[v].head != NO && self.uses[self.values[v].head as usize].at == at {
                     return;
                 }
-                self.uses.push(Use { at, next: self.head[v] });
-                self.head[v] = self.uses.len() as u32 - 1;
-                self.end[v] = self.end[v].max(at + 1);
+                self.uses.push(Use { at, next: self.values[v].head });
+                self.values[v].head = self.uses.len() as u32 - 1;
+                self.values[v].end = self.values[v].end.max(at + 1);
             }
         }
     }
@@ -524,10 +532,10 @@ impl Analysis {
             _ => {
                 for (k, v) in operands(unit, inst).enumerate() {
                     let v = self.val(v);
-                    let first = self.head[v as usize] == NO;
+                    let first = self.values[v as usize].head == NO;
                     self.add_use(v, i);
                     if first || vector {
-                        self.vector[v as usize] = vector;
+                        self.values[v as usize].vector = vector;
                     }
                     if k == 0 {
                         self.pass_hint(i, v);
@@ -539,14 +547,14 @@ impl Analysis {
 
     /// A two-address host instruction wants its first operand where its result goes.
     fn pass_hint(&mut self, i: u32, operand: u32) {
-        if self.hint[operand as usize] == NO_HINT && self.end[operand as usize] == i + 1 {
-            self.hint[operand as usize] = self.hint[i as usize];
+        if self.values[operand as usize].hint == NO_HINT && self.values[operand as usize].end == i + 1 {
+            self.values[operand as usize].hint = self.values[i as usize].hint;
         }
     }
 
     /// Position of the next use after `i`, forgetting earlier ones; `u32::MAX` if none.
     pub(super) fn next_use(&mut self, v: u32, i: u32) -> u32 {
-        let head = &mut self.head[v as usize];
+        let head = &mut self.values[v as usize].head;
         while *head != NO {
             let u = self.uses[*head as usize];
             if u.at > i {

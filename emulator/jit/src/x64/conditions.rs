@@ -34,11 +34,11 @@ impl Analysis {
         if let Some(c) = self.of_widened(unit, a, b, code) {
             return Some(c);
         }
-        if self.mode[a as usize] == Mode::Cond || self.mode[b as usize] == Mode::Cond {
+        if self.values[a as usize].mode == Mode::Cond || self.values[b as usize].mode == Mode::Cond {
             return None;
         }
         let mut c = Cond { kind, cc: code, ty: inst.ty, a, b };
-        if self.mode[a as usize] == Mode::Const && self.mode[b as usize] != Mode::Const {
+        if self.values[a as usize].mode == Mode::Const && self.values[b as usize].mode != Mode::Const {
             let swapped = match (kind, code) {
                 (CondKind::Add, _) | (_, cc::E | cc::NE) => Some(code),
                 (_, cc::B) => Some(cc::A),
@@ -71,8 +71,10 @@ impl Analysis {
         }
         let (a, b) = (self.val_or_no(def.args[0]), self.val_or_no(def.args[1]));
         match def.op {
-            Op::Sub if self.mode[a as usize] == Mode::Emit => Cond { kind: CondKind::Cmp, cc: code, ty: c.ty, a, b },
-            Op::And if self.total[c.a as usize] <= 1 && self.mode[a as usize] == Mode::Emit => {
+            Op::Sub if self.values[a as usize].mode == Mode::Emit => {
+                Cond { kind: CondKind::Cmp, cc: code, ty: c.ty, a, b }
+            }
+            Op::And if self.values[c.a as usize].total <= 1 && self.values[a as usize].mode == Mode::Emit => {
                 Cond { kind: CondKind::Test, cc: code, ty: c.ty, a, b }
             }
             _ => c,
@@ -159,7 +161,7 @@ impl Analysis {
             _ => return plain,
         };
         let a = self.arg(def, 0);
-        if def.ty == Ty::I128 || self.mode[a as usize] != Mode::Emit {
+        if def.ty == Ty::I128 || self.values[a as usize].mode != Mode::Emit {
             return plain;
         }
         if bit + 1 == def.ty.bits() {
@@ -167,7 +169,7 @@ impl Analysis {
             if let Some(sub) = unit.insts.get(a as usize)
                 && sub.op == Op::Sub
                 && sub.ty == def.ty
-                && self.mode[self.arg(sub, 0) as usize] == Mode::Emit
+                && self.values[self.arg(sub, 0) as usize].mode == Mode::Emit
             {
                 return Cond { kind: CondKind::Cmp, cc: cc::S, ty: def.ty, a: self.arg(sub, 0), b: self.arg(sub, 1) };
             }

@@ -45,7 +45,7 @@ impl Gen<'_> {
                 self.final_pair(self.an.val(inst.args[0]), taken, other);
                 break;
             }
-            if !self.is_folded(i) && (self.an.end[i] != 0 || has_effect(inst.op)) {
+            if !self.is_folded(i) && (self.an.values[i].end != 0 || has_effect(inst.op)) {
                 self.unlock();
                 self.emit(inst);
             }
@@ -224,7 +224,7 @@ impl Gen<'_> {
         let (c, a, b) = (self.arg(0), self.arg(1), self.arg(2));
         let size = if inst.ty == Ty::I64 { 8 } else { 4 };
         // 0 and 1: the condition itself.
-        if self.an.mode[c as usize] == Mode::Cond && self.constant(a) == Some(1) && self.constant(b) == Some(0) {
+        if self.an.values[c as usize].mode == Mode::Cond && self.constant(a) == Some(1) && self.constant(b) == Some(0) {
             let code = self.condition(c);
             let d = self.def_gpr_early();
             self.asm.setcc(code, d);

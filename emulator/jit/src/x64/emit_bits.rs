@@ -208,7 +208,7 @@ impl Gen<'_> {
     pub(super) fn emit_zext(&mut self, inst: &Inst) {
         let from = self.arg_ty(0);
         let v = self.arg(0);
-        if self.an.mode[v as usize] == Mode::Cond {
+        if self.an.values[v as usize].mode == Mode::Cond {
             let code = self.condition(v);
             let d = self.def_gpr_early();
             self.asm.setcc(code, d);

@@ -171,8 +171,8 @@ impl Gen<'_> {
         regs.extend(extra);
         self.store_conditions(list, busy);
         for &(slot, loc) in list.iter() {
-            match self.conv.pins.iter().find(|p| p.0.0 == slot) {
-                Some(&(_, r)) => regs.push((r, loc)),
+            match self.conv.register(slot) {
+                Some(r) => regs.push((r, loc)),
                 None if loc.as_recipe().is_none() => self.store_slot(slot, loc, busy),
                 None => {}
             }
@@ -183,14 +183,20 @@ impl Gen<'_> {
 
     /// Copies to spill slots what is at the home of a slot that is about to be overwritten.
     fn save_overwritten(&mut self, list: &mut [(u16, Loc)], extra: &mut Option<RegMove>) {
+        let from_home = |loc: Loc| match loc.as_recipe() {
+            Some(r) => r.a.parts().0 == Kind::Home || r.b.parts().0 == Kind::Home,
+            None => loc.parts().0 == Kind::Home,
+        };
+        if !list.iter().map(|m| m.1).chain(extra.map(|e| e.1)).any(from_home) {
+            return;
+        }
         let mut copies: Vec<(u32, Loc)> = Vec::new();
         for i in 0..list.len() + 1 {
             let loc = if i < list.len() { list[i].1 } else { extra.map_or(Loc::bit(0), |e| e.1) };
             let mut rescue = |g: &mut Self, loc: Loc| -> Loc {
                 let (Kind::Home, slot) = loc.parts() else { return loc };
-                let overwritten = list.iter().any(|&(s, l)| {
-                    u32::from(s) == slot && l != loc && !g.conv.pins.iter().any(|p| u32::from(p.0.0) == slot)
-                });
+                let overwritten =
+                    list.iter().any(|&(s, l)| u32::from(s) == slot && l != loc && g.conv.register(s).is_none());
                 if !overwritten {
                     return loc;
                 }

@@ -45,7 +45,8 @@ const GPR_ORDER: [Gpr; 14] = [0, 1, 2, 6, 10, 11, 9, 8, 7, 15, 14, 13, 12, 3];
 const CALLER_SAVED: u32 = 0b1111_1100_0111;
 
 /// Where a value is.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+#[repr(align(8))] // compared as one word
 pub(super) struct Place {
     pub(super) gpr: u8,
     pub(super) xmm: u8,
@@ -55,7 +56,7 @@ pub(super) struct Place {
 }
 
 impl Place {
-    const NOWHERE: Place = Place { gpr: NONE, xmm: NONE, spill: NOWHERE, home: NOWHERE };
+    pub(super) const NOWHERE: Place = Place { gpr: NONE, xmm: NONE, spill: NOWHERE, home: NOWHERE };
 
     pub(super) fn in_memory(self) -> bool {
         self.spill != NOWHERE || self.home != NOWHERE
@@ -80,6 +81,8 @@ pub(super) struct Buffers {
     pub(super) holder: Vec<u32>,
     pub(super) spill_owner: Vec<u32>,
     pub(super) dirty: Vec<u16>,
+    pub(super) is_dirty: Vec<bool>,
+    pub(super) seen: Vec<(u32, Place)>,
     pub(super) sides: Vec<Side>,
     pub(super) moves: Vec<(u16, Loc)>,
     pub(super) links: Vec<Link>,
@@ -112,8 +115,11 @@ pub(super) struct Gen<'a> {
     pub(super) cur: Vec<u32>,
     /// Slot → value its home memory holds, if some value relies on it.
     pub(super) holder: Vec<u32>,
-    /// Slots written so far.
+    /// Slots written so far that are not pinned, as a list and by slot.
     pub(super) dirty: Vec<u16>,
+    pub(super) is_dirty: Vec<bool>,
+    /// By slot: its value, and where that was, at the last point that can fault.
+    pub(super) seen: Vec<(u32, Place)>,
     /// Comparison that the flags are of (its condition code left out).
     pub(super) flags: Option<(CondKind, Ty, u32, u32)>,
     /// What the flags are of after the current instruction.
@@ -162,6 +168,8 @@ impl<'a> Gen<'a> {
             cur: b.cur,
             holder: b.holder,
             dirty: b.dirty,
+            is_dirty: b.is_dirty,
+            seen: b.seen,
             flags: None,
             result_flags: None,
             flags_of_locs: None,
@@ -192,6 +200,8 @@ impl<'a> Gen<'a> {
             holder: self.holder,
             spill_owner: self.spill_owner,
             dirty: self.dirty,
+            is_dirty: self.is_dirty,
+            seen: self.seen,
             sides: self.sides,
             moves: self.moves,
             links: self.links,
@@ -204,13 +214,15 @@ impl<'a> Gen<'a> {
     /// State at the unit's entry: pinned slots in their registers, the others at home.
     fn start(&mut self) {
         self.place.clear();
-        self.place.resize(self.an.rep.len(), Place::NOWHERE);
+        self.place.resize(self.an.values.len(), Place::NOWHERE);
         for v in [&mut self.cur, &mut self.holder] {
             v.clear();
             v.resize(self.guest.slots.len(), NO);
         }
         self.spill_owner.clear();
         self.dirty.clear();
+        self.is_dirty.clear();
+        self.is_dirty.resize(self.guest.slots.len(), false);
         self.sides.clear();
         self.moves.clear();
         self.links.clear();
@@ -231,6 +243,9 @@ impl<'a> Gen<'a> {
             self.place[v as usize] = Place { gpr: r, ..Place::NOWHERE };
             self.gpr[r as usize] = v;
         }
+        let place = |v: u32| if v == NO { Place::NOWHERE } else { self.place[v as usize] };
+        self.seen.clear();
+        self.seen.extend(self.cur.iter().map(|&v| (v, place(v))));
     }
 
     /// Starts the next instruction: nothing is locked.
@@ -272,23 +287,23 @@ impl<'a> Gen<'a> {
 
     /// Needed by this instruction or a later one.
     pub(super) fn live(&self, v: u32) -> bool {
-        self.an.end[v as usize] > self.pos
+        self.an.values[v as usize].end > self.pos
     }
 
     /// Needed after this instruction.
     pub(super) fn live_after(&self, v: u32) -> bool {
-        self.an.end[v as usize] > self.pos + 1
+        self.an.values[v as usize].end > self.pos + 1
     }
 
     /// Whether the current instruction's result is used.
     pub(super) fn wanted(&self) -> bool {
-        self.an.end[self.pos as usize] != 0
+        self.an.values[self.pos as usize].end != 0
     }
 
     /// Whether the current instruction's result is best in a vector register.
     pub(super) fn wants_xmm(&self) -> bool {
         let ty = result_ty(self.inst());
-        ty == Ty::I128 || matches!(ty, Ty::I32 | Ty::I64) && self.an.vector[self.pos as usize]
+        ty == Ty::I128 || matches!(ty, Ty::I32 | Ty::I64) && self.an.values[self.pos as usize].vector
     }
 
     pub(super) fn in_gpr(&self, v: u32) -> bool {
@@ -326,10 +341,10 @@ impl<'a> Gen<'a> {
             return p.gpr;
         }
         let wide = self.ty(v) == Ty::I128;
-        if self.an.mode[v as usize] == Mode::Cond {
+        if self.an.values[v as usize].mode == Mode::Cond {
             return self.use_condition(v);
         }
-        let r = self.alloc_gpr(if wide { NO_HINT } else { self.an.hint[v as usize] });
+        let r = self.alloc_gpr(if wide { NO_HINT } else { self.an.values[v as usize].hint });
         self.load_into(r, v);
         if !wide {
             self.own_gpr(r, v);
@@ -356,7 +371,7 @@ impl<'a> Gen<'a> {
 
     /// A scratch copy of the value that the instruction may overwrite, locked.
     pub(super) fn copy_gpr(&mut self, v: u32) -> Gpr {
-        if self.in_gpr(v) || self.an.mode[v as usize] == Mode::Cond {
+        if self.in_gpr(v) || self.an.values[v as usize].mode == Mode::Cond {
             let s = self.use_gpr(v);
             let r = self.temp_gpr();
             self.asm.mov_rr(8, r, s);
@@ -376,7 +391,7 @@ impl<'a> Gen<'a> {
             self.vacate(r, again || self.live_after(v));
             return;
         }
-        if self.an.mode[v as usize] == Mode::Cond {
+        if self.an.values[v as usize].mode == Mode::Cond {
             let s = self.use_gpr(v);
             self.fix_gpr(r);
             self.asm.mov_rr(8, r, s);
@@ -430,7 +445,7 @@ impl<'a> Gen<'a> {
             return;
         }
         let p = self.place[v as usize];
-        if keep && p.xmm == NONE && !p.in_memory() && self.an.mode[v as usize] == Mode::Emit {
+        if keep && p.xmm == NONE && !p.in_memory() && self.an.values[v as usize].mode == Mode::Emit {
             match self.free_gpr(0) {
                 Some(to) => {
                     self.asm.mov_rr(8, to, r);
@@ -450,7 +465,7 @@ impl<'a> Gen<'a> {
     /// A register for the result, which may be that of an operand that dies here unless in `avoid`.
     pub(super) fn def_gpr(&mut self, avoid: u32) -> Gpr {
         let v = self.pos;
-        let hint = self.an.hint[v as usize];
+        let hint = self.an.values[v as usize].hint;
         let fits = |g: &Self, r: Gpr| {
             let owner = g.gpr[r as usize];
             avoid & 1 << r == 0 && (owner == NO && g.locked_gpr & 1 << r == 0 || owner != NO && !g.live_after(owner))
@@ -478,7 +493,7 @@ impl<'a> Gen<'a> {
 
     /// A register for a result that is written before the operands have been read or the instruction can fault.
     pub(super) fn def_gpr_early(&mut self) -> Gpr {
-        let hint = self.an.hint[self.pos as usize];
+        let hint = self.an.values[self.pos as usize].hint;
         let r = self.alloc_gpr(hint);
         self.take_gpr(r, self.pos);
         r
@@ -556,7 +571,7 @@ impl<'a> Gen<'a> {
         assert!(best != NONE, "an instruction locks every register");
         let v = self.gpr[best as usize];
         let p = self.place[v as usize];
-        if p.xmm == NONE && !p.in_memory() && self.an.mode[v as usize] == Mode::Emit {
+        if p.xmm == NONE && !p.in_memory() && self.an.values[v as usize].mode == Mode::Emit {
             self.save(best, v);
         }
         best
@@ -680,7 +695,7 @@ impl<'a> Gen<'a> {
                 continue;
             }
             let p = self.place[v as usize];
-            if self.live_after(v) && !p.in_memory() && self.an.mode[v as usize] == Mode::Emit {
+            if self.live_after(v) && !p.in_memory() && self.an.values[v as usize].mode == Mode::Emit {
                 self.save(r, v);
             }
             self.drop_gpr(r);

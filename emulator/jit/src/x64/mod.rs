@@ -59,6 +59,8 @@ pub type Gpr = u8;
 pub struct Convention {
     /// Pinned slots, hottest first, and their registers.
     pub pins: Vec<(Slot, Gpr)>,
+    /// The register of each slot, or [`Convention::UNPINNED`].
+    by_slot: Vec<Gpr>,
 }
 
 /// Registers given to pinned slots, in order: callee-saved ones first, because they survive helper calls.
@@ -69,7 +71,21 @@ impl Convention {
     #[must_use]
     pub fn new(guest: &Guest) -> Convention {
         let wide = guest.pins.iter().filter(|s| guest.slots[s.0 as usize].ty == ir::Ty::I64);
-        Convention { pins: wide.copied().zip(PIN_REGISTERS).collect() }
+        let pins: Vec<(Slot, Gpr)> = wide.copied().zip(PIN_REGISTERS).collect();
+        let mut by_slot = vec![Convention::UNPINNED; guest.slots.len()];
+        for &(slot, r) in &pins {
+            by_slot[slot.0 as usize] = r;
+        }
+        Convention { pins, by_slot }
+    }
+
+    const UNPINNED: Gpr = 0xff;
+
+    /// The register of a slot, if it is pinned.
+    #[must_use]
+    pub fn register(&self, slot: u16) -> Option<Gpr> {
+        let r = self.by_slot[slot as usize];
+        (r != Convention::UNPINNED).then_some(r)
     }
 }
 

@@ -5,7 +5,7 @@ use ir::inst::{Op, Val};
 
 use super::Gpr;
 use super::analysis::{CondKind, Mode, NO};
-use super::generator::{Gen, NONE, NOWHERE, SCRATCH_XMM};
+use super::generator::{Gen, NONE, NOWHERE, Place, SCRATCH_XMM};
 use super::snapshot::Loc;
 
 impl Gen<'_> {
@@ -22,7 +22,7 @@ impl Gen<'_> {
     pub(super) fn placed_loc(&self, kind: CondKind, ty: Ty, a: u32, b: u32) -> Option<Loc> {
         let anywhere = |v: u32| {
             let p = self.place[v as usize];
-            self.an.mode[v as usize] == Mode::Const || p.gpr != NONE || p.xmm != NONE || p.in_memory()
+            self.an.values[v as usize].mode == Mode::Const || p.gpr != NONE || p.xmm != NONE || p.in_memory()
         };
         if !anywhere(a) || kind != CondKind::Bit && !anywhere(b) {
             return None;
@@ -39,7 +39,7 @@ impl Gen<'_> {
 
     fn simple_loc(&self, v: u32) -> Loc {
         let p = self.place[v as usize];
-        if self.an.mode[v as usize] == Mode::Const {
+        if self.an.values[v as usize].mode == Mode::Const {
             Loc::constant(self.unit.insts[v as usize].attr.0)
         } else if p.gpr != NONE {
             Loc::gpr(p.gpr)
@@ -71,16 +71,27 @@ impl Gen<'_> {
     /// The same for an instruction whose result register is allocated in between: it may be that of a value that the
     /// snapshot needs, because a faulting instruction does not write its result.
     pub(super) fn before_fault(&mut self) {
-        let at = self.asm.at();
-        let mut r = std::mem::take(&mut self.recorder);
-        r.point(at, self.pc);
-        for &(slot, _) in &self.conv.pins {
-            r.slot(slot.0, self.slot_loc(slot.0));
+        self.recorder.point(self.asm.at(), self.pc);
+        for i in 0..self.conv.pins.len() {
+            self.record_slot(self.conv.pins[i].0.0);
         }
-        for &slot in &self.dirty {
-            r.slot(slot, self.slot_loc(slot));
+        for i in 0..self.dirty.len() {
+            self.record_slot(self.dirty[i]);
         }
-        self.recorder = r;
+    }
+
+    /// Records where a slot is, if that may have changed since the last point. A comparison's operands may move.
+    fn record_slot(&mut self, slot: u16) {
+        let v = self.cur[slot as usize];
+        let place = if v == NO { Place::NOWHERE } else { self.place[v as usize] };
+        let now = (v, place);
+        let seen = &mut self.seen[slot as usize];
+        if *seen == now && (v == NO || self.an.values[v as usize].mode != Mode::Cond) {
+            return;
+        }
+        *seen = now;
+        let loc = self.slot_loc(slot);
+        self.recorder.slot(slot, loc);
     }
 
     /// The host instruction about to be emitted is the one of [`Gen::before_fault`].
@@ -90,7 +101,9 @@ impl Gen<'_> {
 
     /// Writes that take effect before the current instruction.
     pub(super) fn apply_put(&mut self, slot: u16, v: Val) {
-        if !self.dirty.contains(&slot) && !self.conv.pins.iter().any(|p| p.0.0 == slot) {
+        let is_dirty = &mut self.is_dirty[slot as usize];
+        if !*is_dirty && self.conv.register(slot).is_none() {
+            *is_dirty = true;
             self.dirty.push(slot);
         }
         self.cur[slot as usize] = self.an.val(v);
@@ -160,6 +173,6 @@ impl Gen<'_> {
 
     /// Whether an operation is one the emitters below handle only as a fold (never reached as code).
     pub(super) fn is_folded(&self, i: usize) -> bool {
-        self.an.mode[i] != Mode::Emit || self.unit.insts[i].op == Op::Get
+        self.an.values[i].mode != Mode::Emit || self.unit.insts[i].op == Op::Get
     }
 }

@@ -14,7 +14,7 @@ impl Gen<'_> {
             self.locked_xmm |= 1 << p.xmm;
             return p.xmm;
         }
-        if self.an.mode[v as usize] == Mode::Cond {
+        if self.an.values[v as usize].mode == Mode::Cond {
             let r = self.use_gpr(v);
             let x = self.temp_xmm();
             self.asm.mov_xr(4, x, r);
@@ -58,7 +58,7 @@ impl Gen<'_> {
 
     /// A scratch copy of the value that the instruction may overwrite, locked.
     pub(super) fn copy_xmm(&mut self, v: u32) -> Xmm {
-        if self.in_xmm(v) || self.an.mode[v as usize] == Mode::Cond {
+        if self.in_xmm(v) || self.an.values[v as usize].mode == Mode::Cond {
             let s = self.use_xmm(v);
             let x = self.temp_xmm();
             self.asm.mov_xx(x, s);
@@ -155,7 +155,7 @@ impl Gen<'_> {
     pub(super) fn save_xmm(&mut self, x: Xmm) {
         let v = self.xmm[x as usize];
         let p = self.place[v as usize];
-        if p.gpr != NONE || p.in_memory() || self.an.mode[v as usize] != Mode::Emit {
+        if p.gpr != NONE || p.in_memory() || self.an.values[v as usize].mode != Mode::Emit {
             return;
         }
         let size = self.ty(v).bytes().max(8);

@@ -41,7 +41,7 @@ struct Plain {
 }
 
 impl jit::Hooks for Plain {
-    fn fetch(&self, pc: u64, buf: &mut [u8; 16]) -> usize {
+    fn fetch(&self, pc: u64, buf: &mut [u8]) -> usize {
         self.process.space.fetch(pc, buf)
     }
 
