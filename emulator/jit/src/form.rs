@@ -7,7 +7,11 @@ use ir::{Builder, Guest};
 use crate::options::Hooks;
 
 /// Most guest instructions in a unit.
-pub(crate) const MAX_INSNS: u32 = 64;
+pub(crate) const MAX_INSNS: u32 = 96;
+
+/// Guest instructions after which a unit ends at the next conditional exit. What follows it is likely to be reached from
+/// elsewhere, too; a cut anywhere else could be in the middle of a loop, whose halves would meet at a boundary in each turn.
+const ENOUGH_INSNS: u32 = 64;
 
 /// IR instructions after which a unit takes no further guest instruction.
 const MAX_IR: usize = 1500;
@@ -33,7 +37,7 @@ pub(crate) enum Formed {
 
 /// Forms the unit at `key`: the straight line from there to the first unconditional exit, undecodable or unreadable
 /// bytes, the end of the page, the start of another unit (`is_entry`), a change of the floating-point mode (which the host's
-/// control register has to follow), or `limit` instructions.
+/// control register has to follow), a conditional exit when the unit is long enough, or `limit` instructions.
 ///
 /// An instruction that lies across two pages is alone in its unit, so that a fault in fetching its second half is its own.
 pub(crate) fn form(
@@ -48,6 +52,7 @@ pub(crate) fn form(
     let mut pc = key.pc;
     let mut insns = 0;
     loop {
+        let exits = builder.exits();
         let code = window.at(pc);
         let in_page = (PAGE - pc % PAGE).min(LOOK_AHEAD as u64) as usize;
         let visible = if insns == 0 { code.len() } else { code.len().min(in_page) };
@@ -75,7 +80,8 @@ pub(crate) fn form(
         insns += 1;
         pc = pc.wrapping_add(len.into());
         let mode_ends = builder.mode() != key.mode && (guest.fp_mode)(builder.mode()) != (guest.fp_mode)(key.mode);
-        let full = insns >= limit || builder.len() >= MAX_IR || len as usize >= in_page || mode_ends;
+        let enough = insns >= ENOUGH_INSNS && builder.exits() > exits;
+        let full = enough || insns >= limit || builder.len() >= MAX_IR || len as usize >= in_page || mode_ends;
         if builder.ended() || full || is_entry(UnitKey { pc, mode: builder.mode() }) {
             break;
         }

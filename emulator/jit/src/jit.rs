@@ -85,9 +85,6 @@ impl Jit {
         Stats::add(&self.stats.guest_insns, insns.into());
         Stats::add(&self.stats.guest_bytes, unit.guest_len.into());
         Stats::add(&self.stats.translate_ns, since.elapsed().as_nanos() as u64);
-        if self.options.trace_units {
-            eprintln!("{}", ir::print::print(unit, self.guest));
-        }
     }
 }
 

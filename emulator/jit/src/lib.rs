@@ -16,6 +16,7 @@ mod page_map;
 mod t1;
 mod thread;
 pub mod thread_state;
+mod trace;
 pub mod x64;
 
 #[cfg(test)]
@@ -29,3 +30,4 @@ pub use jit::{ForkGuard, Jit};
 pub use native::{MAX_FNS, NativeFn};
 pub use options::{Engine, Hooks, JitOptions, StatsReport};
 pub use thread::Thread;
+pub use trace::Trace;

@@ -3,6 +3,7 @@
 use std::sync::atomic::{AtomicU64, Ordering};
 
 use crate::native::NativeFn;
+use crate::trace::Trace;
 
 /// The embedder's side of translation. Called without any lock of the translator held.
 pub trait Hooks: Send + Sync {
@@ -28,10 +29,8 @@ pub enum Engine {
 pub struct JitOptions {
     /// Execution engine.
     pub engine: Engine,
-    /// Print each unit to stderr as it is formed.
-    pub trace_units: bool,
-    /// Print each unit's address to stderr as it is entered from the dispatcher.
-    pub trace_entry: bool,
+    /// What to print on stderr.
+    pub trace: Trace,
 }
 
 /// Counters, always on.

@@ -127,9 +127,7 @@ impl Thread {
     pub(crate) fn take_key(&mut self) -> UnitKey {
         let GuestState { pc, mode, .. } = self.block.guest;
         let plain = if self.plain_at.take() == Some(pc) { PLAIN } else { 0 };
-        if self.jit.options.trace_entry {
-            eprintln!("unit {pc:#x} mode {mode:#x}");
-        }
+        self.jit.options.trace.enter(UnitKey { pc, mode });
         UnitKey { pc, mode: mode | plain }
     }
 

@@ -8,7 +8,7 @@ use std::sync::{Arc, Once, RwLock};
 
 use ir::unit::{ExitKind, UnitKey};
 use ir::{Builder, Guest};
-use jit::{Engine, Event, Hooks, Jit, JitOptions, MemFault, NativeFn, Thread};
+use jit::{Engine, Event, Hooks, Jit, JitOptions, MemFault, NativeFn, Thread, Trace};
 
 /// Where the code is, as far as the guest knows.
 const CODE: u64 = 0x4000_0000;
@@ -231,7 +231,8 @@ fn translated_code_does_what_the_interpreter_does() {
     for guest in guests::ALL {
         let code = Arc::new(RwLock::new(Vec::new()));
         let [mut interp, mut t1] = [Engine::Interp, Engine::T1].map(|engine| {
-            let options = JitOptions { engine, trace_units: number("ENGINES_TRACE", 0) != 0, ..JitOptions::default() };
+            let trace = Trace { ir: number("ENGINES_TRACE", 0) != 0, ..Trace::default() };
+            let options = JitOptions { engine, trace };
             Thread::new(Jit::new(guest, Box::new(Code(code.clone())), options))
         });
         for round in 0..rounds {

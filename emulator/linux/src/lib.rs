@@ -24,6 +24,7 @@ pub mod task;
 pub mod thread;
 
 pub use errno::{Errno, SysResult};
+pub use jit::Trace;
 pub use options::Options;
 pub use process::Process;
 pub use start::start;

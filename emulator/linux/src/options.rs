@@ -34,6 +34,8 @@ pub struct Options {
     pub native_report: bool,
     /// Print translator statistics at exit (`--stats`).
     pub stats: bool,
+    /// What to print of the translation (`--trace`, `--trace-range`).
+    pub trace: jit::Trace,
     /// No crash report (`-q`).
     pub quiet: bool,
     /// Program path.
@@ -69,6 +71,13 @@ impl Options {
         }
         if let Some(choice) = &self.native_bypass {
             flags.push(format!("--native-bypass={}", choice.list()).into());
+        }
+        let items = self.trace.items();
+        if !items.is_empty() {
+            flags.push(format!("--trace={items}").into());
+        }
+        if self.trace.range != (0, 0) {
+            flags.push(format!("--trace-range={:#x}-{:#x}", self.trace.range.0, self.trace.range.1 - 1).into());
         }
         let switches = [
             (self.interp, "--interp"),

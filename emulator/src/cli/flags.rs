@@ -218,6 +218,33 @@ pub(crate) const FLAGS: &[Flag] = &[
         }),
     },
     Flag {
+        short: None,
+        long: "trace",
+        aliases: &[],
+        value: Value::Required("ITEMS"),
+        env: &["ISAMORPH_TRACE"],
+        group: Group::Report,
+        help: "print what is translated: guest, ir, host (code); exec: units entered from the dispatcher",
+        apply: Some(|options, items| {
+            let range = options.trace.range;
+            options.trace = linux::Trace { range, ..linux::Trace::parse(&items.to_string_lossy())? };
+            Ok(())
+        }),
+    },
+    Flag {
+        short: None,
+        long: "trace-range",
+        aliases: &["dfilter"],
+        value: Value::Required("FIRST-LAST"),
+        env: &["ISAMORPH_TRACE_RANGE"],
+        group: Group::Report,
+        help: "trace only units that start at these guest addresses; FIRST+LENGTH is understood, too",
+        apply: Some(|options, range| {
+            options.trace.range = parse_range(&range.to_string_lossy())?;
+            Ok(())
+        }),
+    },
+    Flag {
         short: Some('q'),
         long: "quiet",
         aliases: &[],
@@ -279,6 +306,20 @@ pub(crate) fn parse_size(text: &OsStr) -> Result<u64, String> {
     };
     let number: u64 = digits.parse().map_err(|_| bad())?;
     number.checked_shl(shift).filter(|size| size >> shift == number && *size > 0).ok_or_else(bad)
+}
+
+/// A range of addresses, `FIRST-LAST` or `FIRST+LENGTH`: the first and the one after the last.
+pub(crate) fn parse_range(text: &str) -> Result<(u64, u64), String> {
+    let number = |n: &str| match n.strip_prefix("0x") {
+        Some(hex) => u64::from_str_radix(hex, 16).ok(),
+        None => n.parse().ok(),
+    };
+    let range = if let Some((first, len)) = text.split_once('+') {
+        number(first).zip(number(len)).and_then(|(first, len)| Some((first, first.checked_add(len)?)))
+    } else {
+        text.split_once('-').and_then(|(first, last)| Some((number(first)?, number(last)?.checked_add(1)?)))
+    };
+    range.filter(|(first, end)| first < end).ok_or_else(|| format!("expected FIRST-LAST or FIRST+LENGTH, got `{text}`"))
 }
 
 /// Values of the environment variables of absent flags. A variable of a flag without value counts when it is neither empty

@@ -114,6 +114,20 @@ mod tests {
     }
 
     #[test]
+    fn traces_are_of_items_and_ranges() {
+        let options = run(&["--trace=host,ir", "--trace-range", "0x1000+0x20", "p"], &[]).unwrap();
+        assert_eq!((options.trace.items().as_str(), options.trace.range), ("ir,host", (0x1000, 0x1020)));
+        let options = run(&["-dfilter", "0x1000-4097", "--trace=guest", "p"], &[]).unwrap();
+        assert_eq!((options.trace.items().as_str(), options.trace.range), ("guest", (0x1000, 0x1002)));
+        assert_eq!(
+            options.inherited_flags().last().map(|f| f.to_string_lossy().into_owned()),
+            Some("--trace-range=0x1000-0x1001".into())
+        );
+        assert!(run(&["--trace=cows", "p"], &[]).unwrap_err().contains("no item `cows`"));
+        assert!(run(&["--trace-range=7", "p"], &[]).unwrap_err().contains("expected FIRST-LAST"));
+    }
+
+    #[test]
     fn options_end_at_the_program() {
         let options = run(&["-L", "/a", "--sysroot=/b", "-E", "A=1", "./p", "-L", "--help"], &[]).unwrap();
         assert_eq!(options.sysroots, ["/a", "/b"].map(std::path::PathBuf::from));

@@ -85,7 +85,7 @@ impl Builder<'_> {
 
     /// Ends the unit with a trap; the instruction's writes are not done.
     pub fn trap(&mut self, kind: Trap) {
-        self.tables.pending.clear();
+        self.unit.puts.truncate(self.pending);
         self.exit(Op::Exit, Val::NONE, self.trap_exit(kind));
     }
 

@@ -53,8 +53,6 @@ struct Tables {
     values: ValueTable,
     /// Value of each slot at this point; [`Val::NONE`] if not read or written yet.
     cur: Vec<Val>,
-    /// Register writes of the instruction that are not in the log yet.
-    pending: Vec<(Slot, Val)>,
     /// The constant 0 of each type, if there is one.
     zero: [Option<Val>; 6],
 }
@@ -82,6 +80,8 @@ pub struct Builder<'g> {
     open: bool,
     /// Length of the unit's instructions at the unconditional exit.
     ended: Option<usize>,
+    /// Register writes from here on in the unit's log are pending: they take effect when the instruction ends.
+    pending: usize,
     /// Whether to simplify.
     folds: bool,
 }
@@ -95,7 +95,6 @@ impl<'g> Builder<'g> {
         tables.values.clear();
         tables.cur.clear();
         tables.cur.resize(guest.slots.len(), Val::NONE);
-        tables.pending.clear();
         tables.zero = [None; 6];
         Builder {
             guest,
@@ -109,6 +108,7 @@ impl<'g> Builder<'g> {
             last: false,
             open: false,
             ended: None,
+            pending: 0,
             folds: true,
         }
     }
@@ -125,7 +125,6 @@ impl<'g> Builder<'g> {
         self.next = pc;
         self.insn_mode = self.mode;
         self.open = true;
-        self.tables.pending.clear();
         self.unit.bounds.push(Boundary { pos: self.unit.insts.len() as u32, pc });
     }
 
@@ -162,7 +161,7 @@ impl<'g> Builder<'g> {
         if self.ended.is_none() {
             if self.open {
                 // An instruction that could not be decoded: not part of the unit.
-                self.tables.pending.clear();
+                self.unit.puts.truncate(self.pending);
                 self.unit.bounds.pop();
                 self.pc = self.unit.bounds.last().map_or(pc, |b| b.pc);
             }
@@ -192,6 +191,12 @@ impl<'g> Builder<'g> {
     #[must_use]
     pub fn len(&self) -> usize {
         self.unit.insts.len()
+    }
+
+    /// Number of exits so far, conditional ones and the last.
+    #[must_use]
+    pub fn exits(&self) -> usize {
+        self.unit.exits.len()
     }
 
     /// Whether nothing was emitted yet.
@@ -273,16 +278,19 @@ impl<'g> Builder<'g> {
             return;
         }
         self.tables.cur[slot.0 as usize] = value;
-        match self.tables.pending.iter_mut().find(|(s, _)| *s == slot) {
-            Some(entry) => entry.1 = value,
-            None => self.tables.pending.push((slot, value)),
+        match self.unit.puts[self.pending..].iter_mut().find(|p| p.slot == slot) {
+            Some(put) => put.val = value,
+            None => self.unit.puts.push(Put { pos: 0, slot, val: value }),
         }
     }
 
-    /// Register writes so far enter the log.
+    /// Pending register writes take effect here.
     fn flush(&mut self) {
         let pos = self.unit.insts.len() as u32;
-        self.unit.puts.extend(self.tables.pending.drain(..).map(|(slot, val)| Put { pos, slot, val }));
+        for put in &mut self.unit.puts[self.pending..] {
+            put.pos = pos;
+        }
+        self.pending = self.unit.puts.len();
     }
 
     /// Names a value for printing (the spec's `let`).

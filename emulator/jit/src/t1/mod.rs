@@ -207,6 +207,7 @@ impl Runtime {
             match compiler.compile(&unit) {
                 Ok(_) => {
                     jit.count_unit(&unit, insns, since);
+                    jit.options.trace.unit(jit.guest, &*jit.hooks, &unit, Some(compiler.output()));
                     let guest_len = unit.guest_len;
                     unit.recycle();
                     return Ok(Source::Host { compiled: compiler.output(), guest_len });
@@ -214,6 +215,7 @@ impl Runtime {
                 Err(CompileError::TooManyLive) if insns > 1 => limit = insns / 2,
                 Err(_) => {
                     jit.count_unit(&unit, insns, since);
+                    jit.options.trace.unit(jit.guest, &*jit.hooks, &unit, None);
                     return Ok(Source::Interp(unit));
                 }
             }

@@ -125,6 +125,8 @@ pub(super) struct Analysis {
     uses: Vec<Use>,
     /// Slot → its entry value, or [`NO`].
     pub(super) entry: Vec<u32>,
+    /// Slots that are not pinned and have an entry value.
+    pub(super) gets: Vec<u16>,
     /// By position: one more than the last fault or exit before it; 0 if none.
     last_snap: Vec<u32>,
     /// By slot: position of the next put, in the backward sweep.
@@ -146,6 +148,8 @@ impl Analysis {
         for (k, (slot, _)) in conv.pins.iter().enumerate() {
             self.entry[slot.0 as usize] = (unit.insts.len() + k) as u32;
         }
+        self.gets.clear();
+        self.last_snap.clear();
         self.next_put.clear();
         self.next_put.resize(guest.slots.len(), u32::MAX);
         self.put_slots.clear();
@@ -185,14 +189,20 @@ impl Analysis {
     /// Finds what needs no code of its own.
     pub(super) fn prepare(&mut self, unit: &Unit, guest: &Guest, conv: &Convention) {
         self.reset(unit, guest, conv);
-        for inst in &unit.insts {
+        let mut last_snap = 0;
+        for (i, inst) in unit.insts.iter().enumerate() {
             for v in operands(unit, inst) {
                 self.values[v.index()].total += 1;
             }
             if is_memory(inst.op) {
                 self.values[inst.args[0].index()].address += 1;
             }
+            self.last_snap.push(last_snap);
+            if is_snapshot(inst.op) {
+                last_snap = i as u32 + 1;
+            }
         }
+        self.last_snap.push(last_snap);
         for p in &unit.puts {
             self.values[p.val.index()].total += 1;
         }
@@ -213,6 +223,7 @@ impl Analysis {
                 let first = *entry;
                 if first == NO {
                     *entry = i as u32;
+                    self.gets.push(inst.attr.index() as u16);
                     self.values[i].clean = inst.ty.bits().min(64) as u8;
                 } else {
                     self.alias(i, first);
@@ -369,7 +380,6 @@ impl Analysis {
     // ------------------------------------------------------------------ backward sweep
     /// Records uses, last positions and register preferences.
     pub(super) fn liveness(&mut self, unit: &Unit, guest: &Guest, conv: &Convention) {
-        self.snapshot_points(unit);
         self.final_values(unit, conv);
         let mut puts = unit.puts.as_slice();
         for i in (0..unit.insts.len()).rev() {
@@ -403,18 +413,6 @@ impl Analysis {
         // After the backward sweep this is the first put.
         let first = self.next_put[slot as usize];
         self.entry[slot as usize] == NO && first != u32::MAX && self.last_snap[first as usize] == 0
-    }
-
-    fn snapshot_points(&mut self, unit: &Unit) {
-        self.last_snap.clear();
-        let mut last = 0;
-        for (i, inst) in unit.insts.iter().enumerate() {
-            self.last_snap.push(last);
-            if is_snapshot(inst.op) {
-                last = i as u32 + 1;
-            }
-        }
-        self.last_snap.push(last);
     }
 
     /// What the final exit needs: pinned slots in their registers (a use), others anywhere.
@@ -507,7 +505,7 @@ impl Analysis {
         match inst.op {
             Op::Helper => {
                 for v in operands(unit, inst) {
-                    self.add_use(self.val(v), i);
+                    self.add_use(self.val(*v), i);
                 }
             }
             Op::Load | Op::Store | Op::Ll | Op::Sc | Op::Rmw | Op::Cas => {
@@ -530,8 +528,8 @@ impl Analysis {
                 self.pass_hint(i, self.arg(inst, 0));
             }
             _ => {
-                for (k, v) in operands(unit, inst).enumerate() {
-                    let v = self.val(v);
+                for (k, v) in operands(unit, inst).iter().enumerate() {
+                    let v = self.val(*v);
                     let first = self.values[v as usize].head == NO;
                     self.add_use(v, i);
                     if first || vector {
@@ -566,15 +564,20 @@ impl Analysis {
     }
 }
 
-/// Operands of an instruction.
-pub(super) fn operands<'a>(unit: &'a Unit, inst: &'a Inst) -> impl Iterator<Item = Val> + 'a {
-    let list: &[Val] = if inst.op == Op::Helper {
-        let from = inst.args[0].0 as usize;
-        &unit.helper_args[from..from + inst.args[1].0 as usize]
+/// Operands of an instruction. Absent ones come last.
+pub(super) fn operands<'a>(unit: &'a Unit, inst: &'a Inst) -> &'a [Val] {
+    let [a, b, c] = inst.args;
+    if inst.op == Op::Helper {
+        &unit.helper_args[a.0 as usize..][..b.0 as usize]
+    } else if a == Val::NONE {
+        &[]
+    } else if b == Val::NONE {
+        &inst.args[..1]
+    } else if c == Val::NONE {
+        &inst.args[..2]
     } else {
         &inst.args
-    };
-    list.iter().copied().filter(|v| *v != Val::NONE)
+    }
 }
 
 /// Type of an instruction's result.

@@ -20,36 +20,31 @@ impl Gen<'_> {
         if self.unit.exits.iter().any(|e| self.is_self(e)) {
             self.poll_entry();
         }
-        let (mut puts, mut bounds) = (self.unit.puts.as_slice(), self.unit.bounds.as_slice());
-        let n = self.unit.insts.len();
-        let mut i = 0;
-        while i < n && self.error.is_none() {
+        let unit = self.unit;
+        let (mut puts, mut bounds) = (unit.puts.iter().peekable(), unit.bounds.iter().peekable());
+        for (i, inst) in unit.insts.iter().enumerate() {
+            let value = &self.an.values[i];
+            if value.mode != Mode::Emit || inst.op == Op::Get || value.end == 0 && !has_effect(inst.op) {
+                continue;
+            }
             self.pos = i as u32;
-            while let [p, rest @ ..] = puts
-                && p.pos as usize <= i
-            {
+            while let Some(p) = puts.next_if(|p| p.pos as usize <= i) {
                 self.apply_put(p.slot.0, p.val);
-                puts = rest;
             }
-            while let [b, rest @ ..] = bounds
-                && b.pos as usize <= i
-            {
+            while let Some(b) = bounds.next_if(|b| b.pos as usize <= i) {
                 self.pc = b.pc;
-                bounds = rest;
+                self.marks.push((self.asm.at(), b.pc));
             }
-            let inst = &self.unit.insts[i];
-            if self.ends_in_pair(i, !puts.is_empty()) {
-                self.unlock();
-                let (taken, other) =
-                    (&self.unit.exits[inst.attr.index()], &self.unit.exits[self.unit.insts[i + 1].attr.index()]);
+            self.unlock();
+            if self.ends_in_pair(i, puts.peek().is_some()) {
+                let (taken, other) = (&unit.exits[inst.attr.index()], &unit.exits[unit.insts[i + 1].attr.index()]);
                 self.final_pair(self.an.val(inst.args[0]), taken, other);
                 break;
             }
-            if !self.is_folded(i) && (self.an.values[i].end != 0 || has_effect(inst.op)) {
-                self.unlock();
-                self.emit(inst);
+            self.emit(inst);
+            if self.error.is_some() {
+                break;
             }
-            i += 1;
         }
         if self.error.is_none() {
             self.emit_sides();

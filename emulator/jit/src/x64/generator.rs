@@ -89,6 +89,7 @@ pub(super) struct Buffers {
     pub(super) link_stubs: Vec<Label>,
     pub(super) polls: Vec<(Label, u64)>,
     pub(super) recorder: Recorder,
+    pub(super) marks: Vec<(u32, u64)>,
 }
 
 /// The emission of one unit.
@@ -139,6 +140,8 @@ pub(super) struct Gen<'a> {
     /// The mode word was changed by run-time values: exits leave it alone.
     pub(super) dynamic_mode: bool,
     pub(super) recorder: Recorder,
+    /// Where guest instructions start: offset, guest address.
+    pub(super) marks: Vec<(u32, u64)>,
     pub(super) error: Option<CompileError>,
 }
 
@@ -182,6 +185,7 @@ impl<'a> Gen<'a> {
             borrowed: false,
             dynamic_mode: false,
             recorder: b.recorder,
+            marks: b.marks,
             error: None,
         };
         g.asm.clear();
@@ -208,6 +212,7 @@ impl<'a> Gen<'a> {
             link_stubs: self.link_stubs,
             polls: self.polls,
             recorder: self.recorder,
+            marks: self.marks,
         }
     }
 
@@ -215,37 +220,42 @@ impl<'a> Gen<'a> {
     fn start(&mut self) {
         self.place.clear();
         self.place.resize(self.an.values.len(), Place::NOWHERE);
+        let slots = self.guest.slots.len();
         for v in [&mut self.cur, &mut self.holder] {
             v.clear();
-            v.resize(self.guest.slots.len(), NO);
+            v.resize(slots, NO);
         }
+        self.seen.clear();
+        self.seen.resize(slots, (NO, Place::NOWHERE));
         self.spill_owner.clear();
         self.dirty.clear();
         self.is_dirty.clear();
-        self.is_dirty.resize(self.guest.slots.len(), false);
+        self.is_dirty.resize(slots, false);
         self.sides.clear();
         self.moves.clear();
         self.links.clear();
         self.link_stubs.clear();
         self.polls.clear();
+        self.marks.clear();
         self.recorder.start(self.unit, self.guest, self.conv);
-        for slot in 0..self.guest.slots.len() {
-            let v = self.an.entry[slot];
-            if v != NO {
-                self.cur[slot] = v;
-                self.holder[slot] = v;
-                self.place[v as usize].home = slot as u16;
-            }
+        for i in 0..self.an.gets.len() {
+            let slot = self.an.gets[i];
+            let v = self.start_slot(slot, Place { home: slot, ..Place::NOWHERE });
+            self.holder[slot as usize] = v;
         }
         for &(slot, r) in &self.conv.pins {
-            let v = self.an.entry[slot.0 as usize];
-            self.holder[slot.0 as usize] = NO;
-            self.place[v as usize] = Place { gpr: r, ..Place::NOWHERE };
+            let v = self.start_slot(slot.0, Place { gpr: r, ..Place::NOWHERE });
             self.gpr[r as usize] = v;
         }
-        let place = |v: u32| if v == NO { Place::NOWHERE } else { self.place[v as usize] };
-        self.seen.clear();
-        self.seen.extend(self.cur.iter().map(|&v| (v, place(v))));
+    }
+
+    /// The slot's value at entry, which is in `place`.
+    fn start_slot(&mut self, slot: u16, place: Place) -> u32 {
+        let v = self.an.entry[slot as usize];
+        self.cur[slot as usize] = v;
+        self.place[v as usize] = place;
+        self.seen[slot as usize] = (v, place);
+        v
     }
 
     /// Starts the next instruction: nothing is locked.

@@ -156,6 +156,8 @@ pub struct Compiled {
     pub links: Vec<Link>,
     /// How to rebuild guest state at host instructions that can fault.
     pub faults: FaultTable,
+    /// Where the host code of guest instructions starts: offset, guest address. Without what comes after the main line.
+    pub marks: Vec<(u32, u64)>,
 }
 
 impl Compiled {
@@ -263,6 +265,7 @@ impl Compiler {
         std::mem::swap(&mut self.out.relocs, &mut b.asm.relocs);
         std::mem::swap(&mut self.out.links, &mut b.links);
         std::mem::swap(&mut self.out.faults, &mut b.recorder.table);
+        std::mem::swap(&mut self.out.marks, &mut b.marks);
         self.buffers = b;
         error.map_or(Ok(&self.out), Err)
     }

@@ -1,7 +1,7 @@
 //! Where slots are: locations for snapshots and exits, writes taking effect, and slots brought home.
 
 use ir::Ty;
-use ir::inst::{Op, Val};
+use ir::inst::Val;
 
 use super::Gpr;
 use super::analysis::{CondKind, Mode, NO};
@@ -81,15 +81,15 @@ impl Gen<'_> {
     }
 
     /// Records where a slot is, if that may have changed since the last point. A comparison's operands may move.
+    #[inline]
     fn record_slot(&mut self, slot: u16) {
         let v = self.cur[slot as usize];
         let place = if v == NO { Place::NOWHERE } else { self.place[v as usize] };
-        let now = (v, place);
         let seen = &mut self.seen[slot as usize];
-        if *seen == now && (v == NO || self.an.values[v as usize].mode != Mode::Cond) {
+        if *seen == (v, place) && (v == NO || self.an.values[v as usize].mode != Mode::Cond) {
             return;
         }
-        *seen = now;
+        *seen = (v, place);
         let loc = self.slot_loc(slot);
         self.recorder.slot(slot, loc);
     }
@@ -169,10 +169,5 @@ impl Gen<'_> {
                 self.holder[slot] = NO;
             }
         }
-    }
-
-    /// Whether an operation is one the emitters below handle only as a fold (never reached as code).
-    pub(super) fn is_folded(&self, i: usize) -> bool {
-        self.an.values[i].mode != Mode::Emit || self.unit.insts[i].op == Op::Get
     }
 }
