@@ -9,9 +9,9 @@ use ir::{GuestState, Ty};
 
 use super::analysis::{CondKind, NO};
 use super::asm::{Alu, Label, Mem, RAX, RCX, RDX, RSP, cc};
-use super::generator::{Gen, NONE, SCRATCH_XMM};
+use super::generator::{EXIT_COPIES, Gen, NONE, SCRATCH_XMM};
 use super::snapshot::{Kind, Loc, RecipeLoc};
-use super::{Gpr, Link, LinkKind, StubId};
+use super::{CompileError, Gpr, Link, LinkKind, StubId};
 use crate::thread_state::{JumpEntry, Leave, SPILLS, ThreadState, jump_tag};
 
 /// Why code outside the main line was branched to.
@@ -203,6 +203,10 @@ impl Gen<'_> {
                 if let Some(&(_, copy)) = copies.iter().find(|(s, _)| *s == slot) {
                     return copy;
                 }
+                if copies.len() == EXIT_COPIES {
+                    g.error = Some(CompileError::TooManyLive);
+                    return loc;
+                }
                 let copy = Loc::spill((SPILLS - 1 - copies.len()) as u16);
                 g.copy_memory(slot as u16, copy);
                 copies.push((slot, copy));
@@ -262,18 +266,21 @@ impl Gen<'_> {
         busy
     }
 
-    /// Runs `f` with a general register outside `busy`, making room if there is none.
-    fn with_temp(&mut self, busy: u32, f: impl FnOnce(&mut Self, Gpr)) {
+    /// Runs `f` with a general register outside `busy`, making room if there is none; `read` are registers that `f` reads.
+    fn with_temp(&mut self, busy: u32, read: u32, f: impl FnOnce(&mut Self, Gpr)) {
         if let Some(r) = (0..16).find(|&r| busy & 1 << r == 0) {
             return f(self, r);
         }
-        // `rax` and, within, `rcx` give way: no more than two are ever needed at once.
-        let (r, slot) = if self.borrowed { (RCX, 5) } else { (RAX, 4) };
-        let outer = std::mem::replace(&mut self.borrowed, true);
+        // No more than two are ever borrowed at once, and no more than one is read.
+        let Some(r) = [RAX, RCX, RDX].into_iter().find(|&r| (self.borrowed | read) & 1 << r == 0) else {
+            unreachable!("a move borrows every register");
+        };
+        let slot = 4 + self.borrowed.count_ones() as usize;
+        self.borrowed |= 1 << r;
         self.asm.store(8, Self::scratch(slot), r);
         f(self, r);
         self.asm.load(8, r, Self::scratch(slot));
-        self.borrowed = outer;
+        self.borrowed &= !(1 << r);
     }
 
     /// Loads a simple location into a general register.
@@ -310,7 +317,7 @@ impl Gen<'_> {
                 let from = if kind == Kind::Spill { Self::spill_mem(n as u16) } else { self.home_mem(n as u16) };
                 let narrow = kind == Kind::Home && self.guest.slots[n as usize].ty.bytes() < ty.bytes();
                 if narrow {
-                    self.with_temp(busy, |g, r| {
+                    self.with_temp(busy, 0, |g, r| {
                         g.load_loc(r, loc);
                         g.asm.store(8, to, r);
                     });
@@ -319,7 +326,7 @@ impl Gen<'_> {
                 self.asm.load_xmm(ty.bytes(), SCRATCH_XMM, from);
                 self.asm.store_xmm(ty.bytes(), to, SCRATCH_XMM);
             }
-            _ => self.with_temp(busy, |g, r| {
+            _ => self.with_temp(busy, 0, |g, r| {
                 g.load_loc(r, loc);
                 g.asm.store(ty.bytes(), to, r);
             }),
@@ -337,7 +344,7 @@ impl Gen<'_> {
         let signed = (bits as i64) << shift >> shift;
         match i32::try_from(signed) {
             Ok(k) => self.asm.store_imm(ty.bytes(), to, k),
-            Err(_) => self.with_temp(busy, |g, r| {
+            Err(_) => self.with_temp(busy, 0, |g, r| {
                 g.asm.mov_ri(r, bits);
                 g.asm.store(8, to, r);
             }),
@@ -391,7 +398,8 @@ impl Gen<'_> {
             }
             _ => None,
         };
-        self.with_temp(busy, |g, a| {
+        let read = if kind_b == Kind::Gpr { 1 << n } else { 0 };
+        self.with_temp(busy, read, |g, a| {
             let a = g.readable(r.a, a, r.kind == CondKind::Add);
             if r.kind == CondKind::Bit {
                 g.asm.bt_ri(if n < 32 { 4 } else { 8 }, a, n as u8);
@@ -450,7 +458,7 @@ impl Gen<'_> {
                 self.asm.store_imm(4, Self::scratch(0), bits as i32);
                 self.asm.store_imm(4, Self::scratch(0).offset(4), (bits >> 32) as i32);
             }
-            Kind::Home => self.with_temp(busy, |g, t| {
+            Kind::Home => self.with_temp(busy, 0, |g, t| {
                 g.load_loc(t, loc);
                 g.asm.store(8, Self::scratch(0), t);
             }),

@@ -38,6 +38,9 @@ pub(super) const NOWHERE: u16 = 0xffff;
 /// Scratch vector register, never allocated.
 pub(super) const SCRATCH_XMM: Xmm = 15;
 
+/// Last spill slots, kept for what exits must copy out of the way.
+pub(super) const EXIT_COPIES: usize = 32;
+
 /// Allocatable general registers, temporaries first.
 const GPR_ORDER: [Gpr; 14] = [0, 1, 2, 6, 10, 11, 9, 8, 7, 15, 14, 13, 12, 3];
 
@@ -135,8 +138,8 @@ pub(super) struct Gen<'a> {
     pub(super) polls: Vec<(Label, u64)>,
     /// Floating-point operations that cold code may have to do again.
     pub(super) redos: Vec<Redo>,
-    /// A register is borrowed for a move at an exit.
-    pub(super) borrowed: bool,
+    /// Registers borrowed for a move at an exit.
+    pub(super) borrowed: u32,
     /// The mode word was changed by run-time values: exits leave it alone.
     pub(super) dynamic_mode: bool,
     pub(super) recorder: Recorder,
@@ -182,7 +185,7 @@ impl<'a> Gen<'a> {
             link_stubs: b.link_stubs,
             polls: b.polls,
             redos: Vec::new(),
-            borrowed: false,
+            borrowed: 0,
             dynamic_mode: false,
             recorder: b.recorder,
             marks: b.marks,
@@ -660,8 +663,7 @@ impl<'a> Gen<'a> {
                 self.spill_owner.len() - 1
             }
         };
-        // The last slots are for the shuffles at exits.
-        if s + 32 >= SPILLS {
+        if s + EXIT_COPIES >= SPILLS {
             self.error = Some(CompileError::TooManyLive);
             return 0;
         }
