@@ -249,7 +249,6 @@ impl Analysis {
                 if inst.ty != Ty::I128
                     && self.values[a as usize].mode == Mode::Emit
                     && self.values[a as usize].clean <= from
-                    && self.in_gpr(unit, a)
                 {
                     self.alias(i, a);
                 }
@@ -275,11 +274,6 @@ impl Analysis {
         self.values[i].mode = Mode::Cond;
         self.values[i].cond_of = self.conds.len() as u32;
         self.conds.push(cond);
-    }
-
-    /// Whether a value's bits above its type can be trusted to be what `clean` says.
-    fn in_gpr(&self, unit: &Unit, v: u32) -> bool {
-        unit.insts.get(v as usize).is_none_or(|inst| !is_float(inst.op))
     }
 
     /// Type of operand `k` as its definition says.
@@ -308,6 +302,9 @@ impl Analysis {
             Op::Bfx => inst.attr.imm2() as u8,
             Op::Clz | Op::Ctz | Op::Popcnt => 8,
             _ if result_ty(inst) == Ty::I1 => 1,
+            // Results in vector registers: what is above them is what was there.
+            Op::Vget => 64,
+            op if is_float(op) => 64,
             _ => width,
         }
     }
