@@ -33,7 +33,7 @@ impl Jit {
             stats: Stats::default(),
             natives: native::Counters::default(),
             interp: interp::Cache::default(),
-            t1: (options.engine == Engine::T1).then(|| t1::Runtime::new(guest)),
+            t1: (options.engine == Engine::T1).then(|| t1::Runtime::new(guest, options)),
         })
     }
 

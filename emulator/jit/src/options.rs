@@ -31,6 +31,9 @@ pub struct JitOptions {
     pub engine: Engine,
     /// What to print on stderr.
     pub trace: Trace,
+    /// Raise underflow as the guest defines it from the start, not only from the guest's first look at its floating-point
+    /// flags: for comparing states.
+    pub exact_underflow: bool,
 }
 
 /// Counters, always on.

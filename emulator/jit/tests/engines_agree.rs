@@ -4,7 +4,7 @@
 //! operands. `ENGINES_ROUNDS` sets the number of rounds, `ENGINES_SEED` the seed, `ENGINES_SHOW` how many differences are shown;
 //! `ENGINES_TRACE=1` prints every unit.
 
-use std::sync::{Arc, Once, RwLock};
+use std::sync::{Arc, Mutex, MutexGuard, Once, PoisonError, RwLock};
 
 use ir::unit::{ExitKind, UnitKey};
 use ir::{Builder, Guest};
@@ -58,7 +58,10 @@ extern "C" fn on_fault(signal: i32, info: *mut libc::siginfo_t, context: *mut li
     }
 }
 
-fn prepare_process() {
+/// Sets up memory and the fault handler; one test at a time while the result lives.
+fn prepare_process() -> MutexGuard<'static, ()> {
+    static TURN: Mutex<()> = Mutex::new(());
+    let turn = TURN.lock().unwrap_or_else(PoisonError::into_inner);
     static ONCE: Once = Once::new();
     // SAFETY: fresh memory at an address nothing uses; a handler of the type its flags ask for, on a leaked stack.
     unsafe {
@@ -78,6 +81,7 @@ fn prepare_process() {
             }
         });
     }
+    turn
 }
 
 /// What an instruction may do in the middle of a sequence: nothing but fall through or trap, and nothing that depends on
@@ -146,6 +150,12 @@ fn random_value(random: &mut Random) -> u128 {
     u128::from(word()) << 64 | u128::from(word())
 }
 
+/// Everything is compared, hence exact.
+fn options(engine: Engine) -> JitOptions {
+    let trace = Trace { ir: number("ENGINES_TRACE", 0) != 0, ..Trace::default() };
+    JitOptions { engine, trace, exact_underflow: true }
+}
+
 struct Run {
     event: Event,
     slots: Vec<u128>,
@@ -168,7 +178,8 @@ fn run(thread: &mut Thread, guest: &'static Guest, slots: &[u128], memory: &[u8]
     }
     thread.state().pc = CODE;
     thread.jit().invalidate_all();
-    let event = thread.run();
+    // Dropping all translations interrupts.
+    let event = std::iter::repeat_with(|| thread.run()).find(|event| *event != Event::Interrupted).unwrap();
     let state = thread.state();
     let slots = (0..slots.len()).map(|i| state.get(guest, ir::guest::Slot(i as u16))).collect();
     Run { event, slots, pc: state.pc, mode: state.mode, fflags: state.fflags, memory: data().to_vec() }
@@ -224,15 +235,14 @@ fn number(variable: &str, default: u64) -> u64 {
 
 #[test]
 fn translated_code_does_what_the_interpreter_does() {
-    prepare_process();
+    let _turn = prepare_process();
     let rounds = number("ENGINES_ROUNDS", 3000);
     let mut random = Random(number("ENGINES_SEED", 0x1234_5678_9abc_def1));
     let mut failures = Vec::new();
     for guest in guests::ALL {
         let code = Arc::new(RwLock::new(Vec::new()));
         let [mut interp, mut t1] = [Engine::Interp, Engine::T1].map(|engine| {
-            let trace = Trace { ir: number("ENGINES_TRACE", 0) != 0, ..Trace::default() };
-            let options = JitOptions { engine, trace };
+            let options = options(engine);
             Thread::new(Jit::new(guest, Box::new(Code(code.clone())), options))
         });
         for round in 0..rounds {
@@ -254,7 +264,11 @@ fn translated_code_does_what_the_interpreter_does() {
 
 /// Compares the engines on instructions that once differed: words, and slots that are not zero.
 fn agree_on(guest: &'static Guest, words: &[u32], values: &[(&str, u128)]) {
-    prepare_process();
+    agree_with(options, guest, words, values);
+}
+
+fn agree_with(options: fn(Engine) -> JitOptions, guest: &'static Guest, words: &[u32], values: &[(&str, u128)]) {
+    let _turn = prepare_process();
     assert!(values.iter().all(|(name, _)| guest.slots.iter().any(|slot| slot.name == *name)));
     let code = words.iter().flat_map(|w| w.to_le_bytes()).chain([0; 16]).collect();
     let code = Arc::new(RwLock::new(code));
@@ -264,15 +278,32 @@ fn agree_on(guest: &'static Guest, words: &[u32], values: &[(&str, u128)]) {
         .map(|slot| values.iter().find(|(name, _)| *name == slot.name).map_or(0, |&(_, value)| value))
         .collect();
     let [expected, found] = [Engine::Interp, Engine::T1].map(|engine| {
-        let options = JitOptions { engine, trace_units: number("ENGINES_TRACE", 0) != 0, ..JitOptions::default() };
+        let options = options(engine);
         run(&mut Thread::new(Jit::new(guest, Box::new(Code(code.clone())), options)), guest, &slots, &[0; DATA_LEN])
     });
     let differ = differences(guest, &expected, &found);
     assert!(differ.is_empty(), "{}{}", disassembly(guest, &code.read().unwrap()), differ.join("\n"));
 }
 
+fn aarch64() -> &'static Guest {
+    guests::by_name("aarch64").unwrap()
+}
+
 #[test]
 fn a_flag_outlives_the_register_it_is_of() {
-    let guest = guests::ALL.iter().find(|g| g.name == "aarch64").unwrap();
-    agree_on(guest, &[0xfa1f_014b, 0x5ac0_09aa, 0xdac0_108e, 0x0b24_5d4c], &[("gpr[10]", 0x4000_04b0)]);
+    agree_on(aarch64(), &[0xfa1f_014b, 0x5ac0_09aa, 0xdac0_108e, 0x0b24_5d4c], &[("gpr[10]", 0x4000_04b0)]);
+}
+
+#[test]
+fn a_lane_in_a_wider_register_is_zero_above() {
+    // mov s0, v1.s[1]; usqadd v0.8b, v1.8b
+    agree_on(aarch64(), &[0x5e0c_0420, 0x2e20_3820], &[("vreg[1]", 0x87_0000_0020_0000_1148)]);
+}
+
+#[test]
+fn underflow_is_seen_before_rounding_once_the_guest_looks() {
+    // fmul d0, d1, d2; mrs x3, fpsr
+    let guest_asked = |engine| JitOptions { engine, ..JitOptions::default() };
+    let values = [("vreg[1]", 0x0010_0000_0000_0000), ("vreg[2]", 0x3fef_ffff_ffff_ffff)];
+    agree_with(guest_asked, aarch64(), &[0x1e62_0820, 0xd53b_4423], &values);
 }

@@ -127,7 +127,7 @@ impl jit::Hooks for Hooks {
 
 fn attach_translator(process: &'static Process) {
     let engine = if process.options.interp { jit::Engine::Interp } else { jit::Engine::T1 };
-    let options = jit::JitOptions { engine, trace: process.options.trace };
+    let options = jit::JitOptions { engine, trace: process.options.trace, ..Default::default() };
     let jit = jit::Jit::new(process.guest, Box::new(Hooks { process }), options);
     let stale = jit.clone();
     process.space.on_invalidate(Box::new(move |range| stale.invalidate(range.start, range.end - range.start)));

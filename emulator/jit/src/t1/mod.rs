@@ -24,6 +24,8 @@ use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::Instant;
 
 use ir::Guest;
+use ir::guest::Tininess;
+use ir::inst::Op;
 use ir::unit::{Unit, UnitKey};
 use rustc_hash::FxHashMap;
 use smallvec::SmallVec;
@@ -32,7 +34,7 @@ use crate::form::{self, Formed};
 use crate::interp::PLAIN;
 use crate::jit::Jit;
 use crate::native::NativeFn;
-use crate::options::Stats;
+use crate::options::{JitOptions, Stats};
 use crate::page_map::{PageMap, overlap};
 use crate::x64::stubs::{self, Stubs};
 use crate::x64::{CompileError, Compiled, Compiler, Convention, FaultTable, Features, Link};
@@ -81,7 +83,7 @@ pub(crate) enum Body {
 pub(crate) enum Miss {
     /// Nothing executable at this address.
     FetchFault(u64),
-    /// Code memory is full: all translations have to be dropped.
+    /// Code memory is full, or translations are of the wrong kind: all have to be dropped.
     Full,
 }
 
@@ -99,6 +101,8 @@ pub(crate) struct Runtime {
     natives: thunk::Natives,
     /// Threads that execute generated code.
     world: World,
+    /// See [`Runtime::must_become_exact`].
+    exact_underflow: AtomicBool,
 }
 
 /// What changes, under the one lock.
@@ -131,7 +135,7 @@ struct Incoming {
 }
 
 impl Runtime {
-    pub(crate) fn new(guest: &'static Guest) -> Runtime {
+    pub(crate) fn new(guest: &'static Guest, options: JitOptions) -> Runtime {
         let conv = Convention::new(guest);
         let mut memory = CodeMemory::new();
         let (code, stubs) = stubs::emit(guest, &conv, memory.base());
@@ -151,6 +155,7 @@ impl Runtime {
             writer: Mutex::new(writer),
             natives: thunk::Natives::default(),
             world: World::default(),
+            exact_underflow: AtomicBool::new(options.exact_underflow),
         }
     }
 
@@ -204,6 +209,10 @@ impl Runtime {
                 Formed::Unit { unit, insns } => (unit, insns),
                 Formed::FetchFault { addr } => return Err(Miss::FetchFault(addr)),
             };
+            if self.must_become_exact(jit.guest, &unit) {
+                return Err(Miss::Full);
+            }
+            compiler.exact_underflow = self.exact_underflow.load(Ordering::Acquire);
             match compiler.compile(&unit) {
                 Ok(_) => {
                     jit.count_unit(&unit, insns, since);
@@ -220,6 +229,15 @@ impl Runtime {
                 }
             }
         }
+    }
+
+    /// Whether the guest is about to look at its floating-point flags for the first time. The host detects underflow after
+    /// rounding; for guests that do it before, translations made so far leave out the flag of results that round up to
+    /// the smallest normal number. From now on they are made exactly.
+    fn must_become_exact(&self, guest: &Guest, unit: &Unit) -> bool {
+        guest.fp.tininess == Tininess::Before
+            && unit.insts.iter().any(|inst| matches!(inst.op, Op::Fflags | Op::Setfflags))
+            && !self.exact_underflow.swap(true, Ordering::AcqRel)
     }
 
     fn publish(

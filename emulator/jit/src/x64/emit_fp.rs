@@ -3,12 +3,15 @@
 //! Finite results and infinities are the same everywhere. What is not goes to cold code, which evaluates the operation by
 //! its definition: a NaN result (which NaN is the guest's policy), conversions out of range, minima of unordered operands.
 //! Cold code needs the operands intact, so results never share a register with them. The host raises the same sticky flags
-//! in MXCSR that the definition would, so doing an operation twice raises nothing new.
+//! in MXCSR that the definition would, so doing an operation twice raises nothing new. One exception: the host detects
+//! underflow after rounding. Where the guest does it before, cold code raises the flag for results that were rounded up to the
+//! smallest normal number, once the guest looks at its flags ([`super::Compiler`]).
 //!
 //! Rounding: `mxcsr_guest` has the mode of the unit; an operation that names another is left to the interpreter's
 //! definition, as is everything while subnormals are flushed.
 
 use ir::Ty;
+use ir::guest::Tininess;
 use ir::inst::{FCmp, Inst, Op, Round};
 
 use super::analysis::result_ty;
@@ -194,12 +197,40 @@ impl Gen<'_> {
         true
     }
 
-    /// A NaN result is made again.
+    /// A NaN result is made again, and one that may have underflowed by the guest's rule alone.
     fn check_scalar(&mut self, inst: &Inst, bits: u32, operands: &[Xmm], d: Xmm) {
-        self.unordered_compare(bits, false, d, d);
         let (label, back) = self.redo(inst, operands, false, Target::Xmm(d));
-        self.asm.jcc(PARITY, label);
+        if self.rounds_up_to_normal(inst) {
+            let least = self.magnitude_and_least_normal(bits, d);
+            self.unordered_compare(bits, false, SCRATCH_XMM, least);
+            self.asm.jcc(cc::E, label); // equal, or unordered
+        } else {
+            self.unordered_compare(bits, false, d, d);
+            self.asm.jcc(PARITY, label);
+        }
         self.asm.bind(back);
+    }
+
+    /// Whether the result may be tiny before rounding but not after, and the guest calls that underflow while the host does
+    /// not. Sums and roots are exact if tiny.
+    fn rounds_up_to_normal(&self, inst: &Inst) -> bool {
+        let inexact = match inst.op {
+            Op::Fmul | Op::Fdiv | Op::Fma => true,
+            Op::Fcvt => inst.ty == Ty::I32,
+            _ => false,
+        };
+        self.exact_underflow && self.guest.fp.tininess == Tininess::Before && inexact
+    }
+
+    /// The magnitudes of `d` in the scratch register, and the smallest normal number in the lanes of another.
+    fn magnitude_and_least_normal(&mut self, bits: u32, d: Xmm) -> Xmm {
+        let (sign, fraction) = if bits == 32 { (1 << 31, 23) } else { (1 << 63, 52) };
+        let every = |lane: u64| (0..128 / bits).fold(0u128, |all, _| all << (bits % 128) | u128::from(lane));
+        let least = self.temp_xmm();
+        self.asm.const_xmm(SCRATCH_XMM, every(sign - 1));
+        self.vex(0, 0x54, SCRATCH_XMM, SCRATCH_XMM, d); // vandps
+        self.asm.const_xmm(least, every(1 << fraction));
+        least
     }
 
     /// All lanes at once. The upper half of a 64-bit vector must not raise flags: it is cleared first.
@@ -228,9 +259,16 @@ impl Gen<'_> {
                 self.fused(false, bits, d, x[0], x[1]);
             }
         }
-        // Any lane unordered with itself?
-        self.vex(pp, 0xc2, SCRATCH_XMM, d, d);
-        self.asm.byte(3);
+        if self.rounds_up_to_normal(inst) {
+            // Any lane equal to the smallest normal number, or unordered?
+            let least = self.magnitude_and_least_normal(bits, d);
+            self.vex(pp, 0xc2, SCRATCH_XMM, SCRATCH_XMM, least);
+            self.asm.byte(8);
+        } else {
+            // Any lane unordered with itself?
+            self.vex(pp, 0xc2, SCRATCH_XMM, d, d);
+            self.asm.byte(3);
+        }
         let t = self.temp_gpr();
         self.vex(pp, 0x50, t, 0, SCRATCH_XMM); // vmovmskps
         self.asm.test_rr(4, t, t);

@@ -101,6 +101,8 @@ pub(super) struct Gen<'a> {
     pub(super) guest: &'a Guest,
     pub(super) conv: &'a Convention,
     pub(super) features: Features,
+    /// See [`super::Compiler`].
+    pub(super) exact_underflow: bool,
     pub(super) an: Analysis,
     pub(super) asm: Asm,
     /// Index of the instruction being emitted.
@@ -161,6 +163,7 @@ impl<'a> Gen<'a> {
             guest,
             conv,
             features,
+            exact_underflow: false,
             an: b.analysis,
             asm: b.asm,
             pos: 0,

@@ -234,6 +234,8 @@ pub struct Compiler {
     guest: &'static Guest,
     conv: Convention,
     features: Features,
+    /// Raise underflow by the guest's rule where it is not the host's.
+    pub(crate) exact_underflow: bool,
     buffers: generator::Buffers,
     out: Compiled,
 }
@@ -242,7 +244,14 @@ impl Compiler {
     /// For a guest, on a host.
     #[must_use]
     pub fn new(guest: &'static Guest, conv: Convention, features: Features) -> Compiler {
-        Compiler { guest, conv, features, buffers: generator::Buffers::default(), out: Compiled::default() }
+        Compiler {
+            guest,
+            conv,
+            features,
+            exact_underflow: false,
+            buffers: generator::Buffers::default(),
+            out: Compiled::default(),
+        }
     }
 
     /// The result of the last successful [`Compiler::compile`].
@@ -258,6 +267,7 @@ impl Compiler {
     pub fn compile(&mut self, unit: &Unit) -> Result<&Compiled, CompileError> {
         let buffers = std::mem::take(&mut self.buffers);
         let mut g = generator::Gen::new(unit, self.guest, &self.conv, self.features, buffers);
+        g.exact_underflow = self.exact_underflow;
         g.run();
         let error = g.error;
         let mut b = g.into_buffers();
