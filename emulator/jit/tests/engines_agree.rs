@@ -298,6 +298,9 @@ fn a_flag_outlives_the_register_it_is_of() {
 fn a_lane_in_a_wider_register_is_zero_above() {
     // mov s0, v1.s[1]; usqadd v0.8b, v1.8b
     agree_on(aarch64(), &[0x5e0c_0420, 0x2e20_3820], &[("vreg[1]", 0x87_0000_0020_0000_1148)]);
+    // fmulx s0, s1, v2.s[1] raises nothing for the signalling NaN in v2.s[2]
+    let values = [("vreg[1]", 0x3f80_0000), ("vreg[2]", 0x7f80_0001_3f80_0000_3f80_0000)];
+    agree_on(aarch64(), &[0x7fa2_9020], &values);
 }
 
 #[test]
