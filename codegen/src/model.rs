@@ -298,6 +298,8 @@ pub struct Sections {
     pub elf_class: u8,
     /// `elf.data = big`
     pub elf_big: bool,
+    /// `elf.flags`
+    pub elf_flags: u32,
     /// `process.entry_sp_align`
     pub entry_sp_align: u32,
     /// `process.hwcap`
@@ -326,10 +328,21 @@ pub struct Sections {
     pub fp_ret: Vec<u16>,
     /// `abi.return_address`
     pub return_address: Option<u16>,
-    /// `native_call.code`, `native_call.ret`
-    pub native_call: Option<(Vec<u8>, Vec<u8>)>,
+    /// `native_call`
+    pub native_call: Option<NativeCall>,
     /// `fp`
     pub fp: Fp,
+}
+
+/// The reserved native-call encoding.
+#[derive(Clone, Debug, Default)]
+pub struct NativeCall {
+    /// `code`
+    pub code: Vec<u8>,
+    /// `ret`
+    pub ret: Vec<u8>,
+    /// `name_from = end`: the word counts from its own end, not its start.
+    pub after: bool,
 }
 
 /// Floating-point policy, by the names of the property values.

@@ -4,9 +4,11 @@
 //! The table is made from `*.abi` in this folder. Every implementation keeps the contract of the translator's native
 //! calls: it may fault on guest memory at any access, and what it wrote by then the guest function would write again.
 
+mod guest_library;
 mod libc;
 mod thunks;
 
+pub use guest_library::{SONAME, guest_library};
 pub use thunks::Call;
 
 /// A function the host can do in the guest's place.
@@ -55,13 +57,4 @@ pub fn functions(guest: &str) -> impl Iterator<Item = &'static Function> {
 #[must_use]
 pub fn function(guest: &str, name: &str) -> Option<&'static Function> {
     functions(guest).find(|f| f.name == name)
-}
-
-/// Names of the native-call library of every guest, in symbol order.
-#[must_use]
-pub fn names() -> Vec<&'static str> {
-    let mut names: Vec<_> = FUNCTIONS.iter().map(|f| f.name).collect();
-    names.sort_unstable();
-    names.dedup();
-    names
 }

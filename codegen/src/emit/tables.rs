@@ -1,6 +1,6 @@
 //! The descriptor of a guest: `pub static GUEST: ir::Guest` and what it points to.
 
-use crate::model::{Model, Test};
+use crate::model::{Model, NativeCall, Test};
 use std::fmt::Write as _;
 
 /// Rust source of the descriptor.
@@ -20,7 +20,11 @@ pub(super) fn emit(model: &Model) -> String {
     fp(&mut out, model);
     out.push_str("helpers: &HELPERS,\n");
     let (machine, class, big) = (s.elf_machine, s.elf_class, s.elf_big);
-    let _ = writeln!(out, "elf: ir::guest::ElfDesc {{ machine: {machine}, class: {class}, big_endian: {big} }},");
+    let flags = s.elf_flags;
+    let _ = writeln!(
+        out,
+        "elf: ir::guest::ElfDesc {{ machine: {machine}, class: {class}, big_endian: {big}, flags: {flags:#x} }},"
+    );
     let _ = writeln!(
         out,
         "process: ir::guest::ProcessDesc {{ entry_sp_align: {}, hwcap: {:#x}, hwcap2: {:#x}, platform: {:?}, machine: {:?}, tls: {} }},",
@@ -48,7 +52,10 @@ pub(super) fn emit(model: &Model) -> String {
         slot(s.return_address)
     );
     let native = match &s.native_call {
-        Some((code, ret)) => format!("Some(ir::guest::NativeCallDesc {{ code: &{code:?}, ret: &{ret:?} }})"),
+        Some(NativeCall { code, ret, after }) => {
+            let origin = if *after { 4 } else { 0 };
+            format!("Some(ir::guest::NativeCallDesc {{ code: &{code:?}, ret: &{ret:?}, name_origin: {origin} }})")
+        }
         None => "None".to_owned(),
     };
     let _ = writeln!(out, "native_call: {native},\ntests: &TESTS,\n}};");

@@ -5,6 +5,7 @@ use super::lower::Lower;
 use super::{Env, Global, Item, eval, items};
 use crate::diag::{Diagnostic, did_you_mean};
 use crate::hir::{BuiltinEnum, EnumTy, Expr, ExprKind, Locals, Ty};
+use crate::model::NativeCall;
 use crate::syntax::ast::{self, BinOp, Prop, PropValue, Section, Span};
 
 /// The keys of each block. `true`: the block must exist and have the key.
@@ -20,7 +21,7 @@ const KEYS: &[(&str, &[(&str, bool)])] = &[
             ("data_endian", false),
         ],
     ),
-    ("elf", &[("machine", true), ("class", true), ("data", true), ("flags_mask", false)]),
+    ("elf", &[("machine", true), ("class", true), ("data", true), ("flags", false), ("flags_mask", false)]),
     (
         "process",
         &[
@@ -48,7 +49,7 @@ const KEYS: &[(&str, &[(&str, bool)])] = &[
             ("hidden_pointer", false),
         ],
     ),
-    ("native_call", &[("abi", false), ("code", true), ("ret", true)]),
+    ("native_call", &[("abi", false), ("code", true), ("ret", true), ("name_from", false)]),
     (
         "fp",
         &[
@@ -248,8 +249,9 @@ fn elf(g: &mut Global, s: &Section) {
     let machine = int(g, s, "machine", 0xffff) as u16;
     let class = int(g, s, "class", 64) as u8;
     let big = word(g, s, "data", &["little", "big"]) == "big";
+    let flags = int(g, s, "flags", u32::MAX.into()) as u32;
     let out = &mut g.model.sections;
-    (out.elf_machine, out.elf_class, out.elf_big) = (machine, class, big);
+    (out.elf_machine, out.elf_class, out.elf_big, out.elf_flags) = (machine, class, big, flags);
 }
 
 fn process(g: &mut Global, s: &Section) {
@@ -279,7 +281,8 @@ fn abi(g: &mut Global, s: &Section) {
 
 fn native_call(g: &mut Global, s: &Section) {
     let (code, ret) = (bytes(g, s, "code"), bytes(g, s, "ret"));
-    g.model.sections.native_call = Some((code, ret));
+    let after = word(g, s, "name_from", &["word", "end"]) == "end";
+    g.model.sections.native_call = Some(NativeCall { code, ret, after });
 }
 
 fn fp(g: &mut Global, s: &Section) {

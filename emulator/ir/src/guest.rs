@@ -135,6 +135,8 @@ pub struct ElfDesc {
     pub class: u8,
     /// Data encoding is big-endian.
     pub big_endian: bool,
+    /// `e_flags` of programs for this calling convention: loaders refuse libraries that differ.
+    pub flags: u32,
 }
 
 /// Process start (`process` section).
@@ -183,8 +185,10 @@ pub struct AbiDesc {
 /// The reserved native-call encoding (`native_call` section): what the writer of `libnative.so` emits.
 #[derive(Clone, Copy, Debug)]
 pub struct NativeCallDesc {
-    /// Bytes of the instruction; it is followed by a 32-bit word `name - .` in guest byte order.
+    /// Bytes of the instruction; it is followed by a 32-bit word in guest byte order that leads to the function's name.
     pub code: &'static [u8],
+    /// The word counts from so many bytes after its own address: 0, or 4 where addresses are relative to the next instruction.
+    pub name_origin: u8,
     /// Bytes of the return sequence that follows.
     pub ret: &'static [u8],
 }

@@ -100,7 +100,7 @@ pub(crate) static TOY: Guest = Guest {
     },
     fp_mode: |_| FpMode { round: Round::Even, flush_inputs: false, flush_results: false, default_nan: false },
     helpers: &[],
-    elf: ElfDesc { machine: 0, class: 64, big_endian: false },
+    elf: ElfDesc { machine: 0, class: 64, big_endian: false, flags: 0 },
     process: ProcessDesc { entry_sp_align: 16, hwcap: 0, hwcap2: 0, platform: "toy", machine: "toy", tls: Slot(5) },
     syscall: SyscallDesc { number: Slot(0), args: &[Slot(1), Slot(2)], ret: Slot(0) },
     abi: AbiDesc {

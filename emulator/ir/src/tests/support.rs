@@ -44,7 +44,7 @@ pub(super) static GUEST: Guest = Guest {
         HelperDesc { name: "sum", call: |_, args| args.iter().sum(), pure: true, state: false },
         HelperDesc { name: "poke", call: poke, pure: false, state: true },
     ],
-    elf: ElfDesc { machine: 0, class: 64, big_endian: false },
+    elf: ElfDesc { machine: 0, class: 64, big_endian: false, flags: 0 },
     process: ProcessDesc { entry_sp_align: 16, hwcap: 0, hwcap2: 0, platform: "test", machine: "test", tls: Slot(0) },
     syscall: SyscallDesc { number: Slot(0), args: &[], ret: Slot(0) },
     abi: AbiDesc { int_args: &[], fp_args: &[], int_ret: &[], fp_ret: &[], return_address: Slot(0) },

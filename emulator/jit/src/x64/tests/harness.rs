@@ -78,7 +78,7 @@ pub(super) static GUEST: Guest = Guest {
     },
     fp_mode: |_| FpMode { round: Round::Even, flush_inputs: false, flush_results: false, default_nan: true },
     helpers: &HELPERS,
-    elf: ElfDesc { machine: 0, class: 64, big_endian: false },
+    elf: ElfDesc { machine: 0, class: 64, big_endian: false, flags: 0 },
     process: ProcessDesc { entry_sp_align: 16, hwcap: 0, hwcap2: 0, platform: "", machine: "", tls: Slot(9) },
     syscall: SyscallDesc { number: Slot(0), args: &[], ret: Slot(0) },
     abi: AbiDesc { int_args: &[], fp_args: &[], int_ret: &[], fp_ret: &[], return_address: Slot(1) },
