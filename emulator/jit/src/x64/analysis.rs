@@ -90,7 +90,7 @@ pub(super) struct Value {
     cond_of: u32,
     /// First of its uses.
     head: u32,
-    /// Operands and puts that name the value, and those that are addresses.
+    /// Operands and puts that name the value, and those that are addresses or, of a 128-bit value, truncations.
     pub(super) total: u16,
     address: u16,
     pub(super) mode: Mode,
@@ -100,6 +100,14 @@ pub(super) struct Value {
     pub(super) hint: u8,
     /// Wanted in a vector register by its first user.
     pub(super) vector: bool,
+    /// Bits above this number are zero in a vector register.
+    vector_clean: u8,
+    /// Defined as what it is zero-extended to: 128 bits in a vector register.
+    pub(super) widened: bool,
+    /// Of a 128-bit value: bytes of the widest truncation.
+    truncated: u8,
+    /// Of a slot's entry value of which only a low part is wanted: its bytes; else 0.
+    pub(super) narrow: u8,
 }
 
 impl Value {
@@ -114,6 +122,10 @@ impl Value {
         clean: 64,
         hint: NO_HINT,
         vector: false,
+        vector_clean: 128,
+        widened: false,
+        truncated: 0,
+        narrow: 0,
     };
 }
 
@@ -191,11 +203,9 @@ impl Analysis {
         self.reset(unit, guest, conv);
         let mut last_snap = 0;
         for (i, inst) in unit.insts.iter().enumerate() {
-            for v in operands(unit, inst) {
-                self.values[v.index()].total += 1;
-            }
-            if is_memory(inst.op) {
-                self.values[inst.args[0].index()].address += 1;
+            self.count_operands(unit, inst);
+            if inst.op == Op::Get {
+                self.first_get(i, inst);
             }
             self.last_snap.push(last_snap);
             if is_snapshot(inst.op) {
@@ -204,10 +214,39 @@ impl Analysis {
         }
         self.last_snap.push(last_snap);
         for p in &unit.puts {
-            self.values[p.val.index()].total += 1;
+            let v = self.val(p.val) as usize;
+            self.values[v].total += 1;
         }
         for (i, inst) in unit.insts.iter().enumerate() {
             self.prepare_inst(unit, i, inst);
+        }
+    }
+
+    fn count_operands(&mut self, unit: &Unit, inst: &Inst) {
+        for v in operands(unit, inst) {
+            let v = self.val(*v) as usize;
+            self.values[v].total += 1;
+        }
+        if is_memory(inst.op) {
+            let base = self.arg(inst, 0) as usize;
+            self.values[base].address += 1;
+        } else if inst.op == Op::Trunc && self.operand_ty(unit, inst, 0) == Ty::I128 {
+            let whole = self.arg(inst, 0) as usize;
+            let whole = &mut self.values[whole];
+            whole.address += 1;
+            whole.truncated = whole.truncated.max(inst.ty.bytes() as u8);
+        }
+    }
+
+    /// All reads of a slot's entry value are one value.
+    fn first_get(&mut self, i: usize, inst: &Inst) {
+        let entry = &mut self.entry[inst.attr.index()];
+        if *entry == NO {
+            *entry = i as u32;
+            self.gets.push(inst.attr.index() as u16);
+        } else {
+            self.values[i].rep = *entry;
+            self.values[i].mode = Mode::Alias;
         }
     }
 
@@ -217,17 +256,16 @@ impl Analysis {
                 self.values[i].mode = Mode::Const;
                 let bits = unit.consts[inst.attr.index()] as u64;
                 self.values[i].clean = (64 - bits.leading_zeros()) as u8;
+                self.values[i].vector_clean = inst.ty.bits() as u8;
             }
+            Op::Get if self.values[i].mode == Mode::Alias => {}
             Op::Get => {
-                let entry = &mut self.entry[inst.attr.index()];
-                let first = *entry;
-                if first == NO {
-                    *entry = i as u32;
-                    self.gets.push(inst.attr.index() as u16);
-                    self.values[i].clean = inst.ty.bits().min(64) as u8;
-                } else {
-                    self.alias(i, first);
+                let value = &mut self.values[i];
+                if inst.ty == Ty::I128 && value.total == value.address && value.total != 0 {
+                    value.narrow = value.truncated.max(4);
                 }
+                value.vector_clean = if value.narrow == 0 { inst.ty.bits() as u8 } else { value.narrow * 8 };
+                value.clean = inst.ty.bits().min(64) as u8;
             }
             Op::Trunc if inst.ty == Ty::I1 => {
                 let a = self.arg(inst, 0);
@@ -246,7 +284,14 @@ impl Analysis {
             Op::Zext => {
                 let a = self.arg(inst, 0);
                 let from = self.operand_ty(unit, inst, 0).bits() as u8;
-                if inst.ty != Ty::I128
+                if inst.ty == Ty::I128
+                    && from >= 32
+                    && self.values[a as usize].vector_clean <= from
+                    && self.made_in_xmm(unit, a)
+                {
+                    self.alias(i, a);
+                    self.values[a as usize].widened = true;
+                } else if inst.ty != Ty::I128
                     && self.values[a as usize].mode == Mode::Emit
                     && self.values[a as usize].clean <= from
                 {
@@ -259,6 +304,7 @@ impl Analysis {
                     self.set_cond(i, cond);
                 }
                 self.values[i].clean = self.known_clean(unit, inst);
+                self.values[i].vector_clean = self.known_vector_clean(unit, inst);
             }
         }
     }
@@ -279,6 +325,34 @@ impl Analysis {
     /// Type of operand `k` as its definition says.
     pub(super) fn operand_ty(&self, unit: &Unit, inst: &Inst, k: usize) -> Ty {
         result_ty(&unit.insts[inst.args[k].index()])
+    }
+
+    /// Whether a value is 32 or 64 bits wide and its definition can leave it in a vector register.
+    fn made_in_xmm(&self, unit: &Unit, v: u32) -> bool {
+        unit.insts.get(v as usize).is_some_and(|def| match def.op {
+            Op::Load => !def.attr.as_mem().big_endian,
+            op => is_float(op) && def.ty.bits() == def.attr.lane(),
+        })
+    }
+
+    /// What the emitters of definitions in vector registers leave above: scalar arithmetic keeps the upper part of its first
+    /// source (of a fused operation: of the addend), everything else makes zeros or makes no promise.
+    fn known_vector_clean(&self, unit: &Unit, inst: &Inst) -> u8 {
+        let bits = result_ty(inst).bits() as u8;
+        let source = match inst.op {
+            Op::Load => return bits,
+            Op::Stof | Op::Utof if inst.ty.bits() == inst.attr.lane() => return bits,
+            Op::Fadd | Op::Fsub | Op::Fmul | Op::Fdiv | Op::Fsqrt | Op::Fround => 0,
+            Op::Fma => 2,
+            Op::Xor | Op::And | Op::Or if bits <= 64 => 0,
+            _ => return 128,
+        };
+        let above = self.values[self.arg(inst, source) as usize].vector_clean;
+        if inst.ty.bits() <= 64 && above <= bits && self.operand_ty(unit, inst, source) == result_ty(inst) {
+            bits
+        } else {
+            128
+        }
     }
 
     fn known_clean(&self, unit: &Unit, inst: &Inst) -> u8 {

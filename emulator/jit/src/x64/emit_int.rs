@@ -6,7 +6,7 @@ use ir::inst::{Inst, Op};
 use super::Gpr;
 use super::analysis::{CondKind, result_ty};
 use super::asm::{Alu, Mem, RAX, RDX, cc};
-use super::generator::{Gen, Operand};
+use super::generator::{Gen, Operand, SCRATCH_XMM};
 
 impl Gen<'_> {
     /// Emits an integer operation; false if it has no host code here.
@@ -18,6 +18,9 @@ impl Gen<'_> {
             return self.emit_bit(inst);
         }
         let exact = matches!(inst.ty, Ty::I32 | Ty::I64);
+        if exact && self.emit_logic_in_xmm(inst) {
+            return true;
+        }
         match inst.op {
             Op::Add => self.emit_add(inst),
             Op::Sub => self.emit_sub(inst),
@@ -174,6 +177,26 @@ impl Gen<'_> {
             }
             _ => self.emit_commutative(Alu::And, inst),
         }
+    }
+
+    /// Logic with a constant on a value that is in a vector register and is wanted in one: signs of floating-point numbers.
+    fn emit_logic_in_xmm(&mut self, inst: &Inst) -> bool {
+        let opcode = match inst.op {
+            Op::And => 0x54, // vandps
+            Op::Or => 0x56,
+            Op::Xor => 0x57,
+            _ => return false,
+        };
+        let a = self.arg(0);
+        let Some(k) = self.constant(self.arg(1)) else { return false };
+        if !self.features.avx || !self.wants_xmm() || !self.in_xmm(a) || self.in_gpr(a) {
+            return false;
+        }
+        let s = self.use_xmm(a);
+        let d = self.def_xmm(0);
+        self.asm.const_xmm(SCRATCH_XMM, k);
+        self.asm.vex_rr(1, 0, 4, opcode, d, s, SCRATCH_XMM);
+        true
     }
 
     fn emit_commutative(&mut self, op: Alu, inst: &Inst) {

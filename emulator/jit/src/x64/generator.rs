@@ -278,6 +278,7 @@ impl<'a> Gen<'a> {
     /// Type of a value (of the representative, at least as wide as the alias).
     pub(super) fn ty(&self, v: u32) -> Ty {
         match self.unit.insts.get(v as usize) {
+            Some(_) if self.an.values[v as usize].widened => Ty::I128,
             Some(inst) => result_ty(inst),
             None => Ty::I64,
         }
@@ -318,8 +319,8 @@ impl<'a> Gen<'a> {
 
     /// Whether the current instruction's result is best in a vector register.
     pub(super) fn wants_xmm(&self) -> bool {
-        let ty = result_ty(self.inst());
-        ty == Ty::I128 || matches!(ty, Ty::I32 | Ty::I64) && self.an.values[self.pos as usize].vector
+        let (ty, value) = (result_ty(self.inst()), &self.an.values[self.pos as usize]);
+        ty == Ty::I128 || value.widened || matches!(ty, Ty::I32 | Ty::I64) && value.vector
     }
 
     pub(super) fn in_gpr(&self, v: u32) -> bool {

@@ -39,7 +39,10 @@ impl Gen<'_> {
             debug_assert!(p.home != NOWHERE, "value {v} is nowhere at {}", self.pos);
             let slot_ty = self.guest.slots[p.home as usize].ty;
             let m = self.home_mem(p.home);
-            if slot_ty.bytes() >= 4 {
+            let narrow = self.an.values[v as usize].narrow;
+            if narrow != 0 {
+                self.asm.load_xmm(narrow.into(), x, m);
+            } else if slot_ty.bytes() >= 4 {
                 self.asm.load_xmm(slot_ty.bytes(), x, m);
             } else {
                 let r = self.temp_gpr();
