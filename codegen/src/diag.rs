@@ -1,5 +1,6 @@
 //! Diagnostics of specifications: collected, never fail-fast, rendered in the style of rustc.
 
+use crate::codes;
 use crate::syntax::ast::{FileId, Span};
 use annotate_snippets::{Annotation, AnnotationKind, Level, Renderer, Snippet};
 use std::path::{Path, PathBuf};
@@ -73,7 +74,7 @@ pub enum Severity {
 pub struct Diagnostic {
     /// How bad.
     pub severity: Severity,
-    /// Short code: `width`, `overlap`, `key` …
+    /// Its kind's name, as in `explanations.md`: `width`, `overlap`, `key` …; messages show the code of it.
     pub code: &'static str,
     /// What is wrong.
     pub message: String,
@@ -139,7 +140,7 @@ impl Diagnostic {
             Severity::Error => Level::ERROR,
             Severity::Warning => Level::WARNING,
         };
-        let title = level.primary_title(&self.message).id(self.code);
+        let title = level.primary_title(&self.message).id(codes::code(self.code));
         let mut group = title.element(self.snippet(self.primary.span.file, sources));
         let mut others: Vec<FileId> = self.secondary.iter().map(|l| l.span.file).collect();
         others.retain(|&f| f != self.primary.span.file);

@@ -3,6 +3,7 @@
 #![forbid(unsafe_code)]
 
 pub mod abi;
+pub mod codes;
 pub mod diag;
 pub mod emit;
 pub mod hir;
@@ -14,8 +15,9 @@ pub mod sema;
 pub mod syntax;
 pub mod text;
 
-use diag::{Diagnostics, SourceMap};
+use diag::{Diagnostic, Diagnostics, SourceMap};
 use model::Model;
+use pattern::Decoding;
 use std::path::Path;
 
 /// A specification that was read and checked.
@@ -36,4 +38,14 @@ pub fn compile(dir: &Path) -> anyhow::Result<Compiled> {
         false => sema::check(&spec, &sources, &mut diagnostics),
     };
     Ok(Compiled { models, diagnostics, sources })
+}
+
+/// Decoding and text of the `test` lines.
+pub fn check_tests(models: &[Model], diagnostics: &mut Diagnostics) {
+    for model in models {
+        let decoding = Decoding::of(model, &mut Diagnostics::default());
+        for (test, message) in text::check_tests(model, &decoding) {
+            diagnostics.push(Diagnostic::error("test", test.span, message));
+        }
+    }
 }

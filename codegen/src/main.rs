@@ -3,7 +3,7 @@
 
 use anyhow::{Context as _, Result, bail, ensure};
 use clap::{Parser, Subcommand};
-use codegen::diag::{Diagnostic, Diagnostics, SourceMap, did_you_mean};
+use codegen::diag::{Diagnostics, SourceMap, did_you_mean};
 use codegen::model::Model;
 use codegen::pattern::Decoding;
 use codegen::{emit, sema, syntax, text};
@@ -117,7 +117,7 @@ fn check(dir: &Path) -> Result<Option<Vec<Model>>> {
         models = sema::check(&spec, &sources, &mut diagnostics);
     }
     if !diagnostics.has_errors() {
-        check_tests(&models, &mut diagnostics);
+        codegen::check_tests(&models, &mut diagnostics);
     }
     print(&diagnostics, &sources);
     let failed = diagnostics.has_errors();
@@ -133,16 +133,6 @@ fn check(dir: &Path) -> Result<Option<Vec<Model>>> {
 
 fn count(models: &[Model], of: impl Fn(&codegen::model::Insn) -> usize) -> usize {
     models.first().map_or(0, |m| m.insns.iter().map(of).sum())
-}
-
-/// Decoding and text of the `test` lines.
-fn check_tests(models: &[Model], diagnostics: &mut Diagnostics) {
-    for model in models {
-        let decoding = Decoding::of(model, &mut Diagnostics::default());
-        for (test, message) in text::check_tests(model, &decoding) {
-            diagnostics.push(Diagnostic::error("test", test.span, message));
-        }
-    }
 }
 
 fn print(diagnostics: &Diagnostics, sources: &SourceMap) {
