@@ -292,6 +292,8 @@ pub struct Sections {
     pub pins: Vec<u16>,
     /// Stores are seen by fetches without the guest asking for it.
     pub coherent_icache: bool,
+    /// `memory.ignore_top_byte`
+    pub ignore_top_byte: bool,
     /// `elf.machine`
     pub elf_machine: u16,
     /// `elf.class`

@@ -16,6 +16,7 @@ pub(super) fn emit(model: &Model) -> String {
     let icache = if s.coherent_icache { "Coherent" } else { "Explicit" };
     let align = model.spaces.iter().map(|s| s.unit).min().unwrap_or(8) / 8;
     let _ = writeln!(out, "icache: ir::guest::Icache::{icache}, insn_align: {align},");
+    let _ = writeln!(out, "ignore_top_byte: {},", s.ignore_top_byte);
     out.push_str("translate, disassemble, identify, fp_mode,\n");
     fp(&mut out, model);
     out.push_str("helpers: &HELPERS,\n");

@@ -91,6 +91,7 @@ pub(super) fn lower(g: &mut Global) {
             "abi" => abi(g, section),
             "native_call" => native_call(g, section),
             "fp" => fp(g, section),
+            "memory" => memory(g, section),
             _ => {}
         }
     }
@@ -243,6 +244,17 @@ fn arch(g: &mut Global, s: &Section) {
     let icache = word(g, s, "icache", &["explicit", "coherent"]);
     let out = &mut g.model.sections;
     (out.sp, out.pins, out.coherent_icache) = (sp, pins, icache == "coherent");
+}
+
+fn memory(g: &mut Global, s: &Section) {
+    g.model.sections.ignore_top_byte = match value(s, "ignore_top_byte").map(|e| (&e.kind, e.span)) {
+        None => false,
+        Some((ast::ExprKind::Bool(yes), _)) => *yes,
+        Some((_, span)) => {
+            g.error("type", span, "this must be true or false");
+            false
+        }
+    };
 }
 
 fn elf(g: &mut Global, s: &Section) {

@@ -220,6 +220,8 @@ pub struct Guest {
     pub contexts: &'static [ContextDesc],
     /// Instruction-cache model.
     pub icache: Icache,
+    /// Bits 56 to 63 of addresses of data take no part in an access: see [`Guest::address`].
+    pub ignore_top_byte: bool,
     /// Smallest instruction size in bytes, and its alignment.
     pub insn_align: u32,
     /// Decode the instruction at the start of `code` (up to 16 bytes, guest memory order) at `pc` and emit it.
@@ -254,6 +256,13 @@ impl Guest {
     #[must_use]
     pub fn slot(&self, name: &str) -> Option<Slot> {
         self.slots.iter().position(|s| s.name == name).map(|i| Slot(i as u16))
+    }
+
+    /// The address that an access with a pointer goes to: its top byte, if that is ignored, replaced by copies of the bit
+    /// below.
+    #[must_use]
+    pub fn address(&self, pointer: u64) -> u64 {
+        if self.ignore_top_byte { ((pointer << 8) as i64 >> 8) as u64 } else { pointer }
     }
 
     /// Mode word at process start.

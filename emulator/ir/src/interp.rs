@@ -171,7 +171,7 @@ impl<E: Env> Machine<'_, E> {
     fn access(&mut self, inst: &Inst) -> Result<u128, E::Fault> {
         let (ty, mem) = (inst.ty, inst.attr.as_mem());
         let [addr, b, c] = self.operands(inst);
-        let addr = addr as u64;
+        let addr = self.guest.address(addr as u64);
         match inst.op {
             Op::Load => self.env.load(addr, ty, mem),
             Op::Store => self.env.store(addr, ty, b, mem).map(|()| 0),

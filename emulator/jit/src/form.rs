@@ -39,15 +39,21 @@ pub(crate) enum Formed {
 /// bytes, the end of the page, the start of another unit (`is_entry`), a change of the floating-point mode (which the host's
 /// control register has to follow), a conditional exit when the unit is long enough, or `limit` instructions.
 ///
+/// If `masks`, accesses of guests that ignore the top byte of pointers leave it out themselves ([`Builder::mask_pointers`]).
+///
 /// An instruction that lies across two pages is alone in its unit, so that a fault in fetching its second half is its own.
 pub(crate) fn form(
     guest: &'static Guest,
     hooks: &dyn Hooks,
     key: UnitKey,
     limit: u32,
+    masks: bool,
     is_entry: impl Fn(UnitKey) -> bool,
 ) -> Formed {
     let mut builder = Builder::new(guest, key);
+    if masks {
+        builder.mask_pointers();
+    }
     let mut window = Window::new(hooks);
     let mut pc = key.pc;
     let mut insns = 0;

@@ -96,7 +96,10 @@ impl Thread {
             let key = self.take_key();
             let code = match self.units.lookup(jit, key) {
                 Lookup::Found(code) => code,
-                Lookup::FetchFault(addr) => return Event::FetchFault { addr },
+                Lookup::FetchFault(addr) => match self.fetch_fault(addr) {
+                    Some(event) => return event,
+                    None => continue,
+                },
             };
             let event = match &*code {
                 Code::Native(function) => {
@@ -129,6 +132,16 @@ impl Thread {
         let plain = if self.plain_at.take() == Some(pc) { PLAIN } else { 0 };
         self.jit.options.trace.enter(UnitKey { pc, mode });
         UnitKey { pc, mode: mode | plain }
+    }
+
+    /// Nothing can be executed at `addr`, unless it was a pointer with a top byte that does not count.
+    pub(crate) fn fetch_fault(&mut self, addr: u64) -> Option<Event> {
+        let pc = self.guest().address(self.block.guest.pc);
+        if pc == self.block.guest.pc {
+            return Some(Event::FetchFault { addr });
+        }
+        self.block.guest.pc = pc;
+        None
     }
 
     /// Acts on the end of an interpreted unit.

@@ -88,6 +88,7 @@ pub(crate) static TOY: Guest = Guest {
     sp: Slot(6),
     contexts: &[],
     icache: Icache::Explicit,
+    ignore_top_byte: false,
     insn_align: 4,
     translate,
     disassemble: |_, _, code| (format!("{:?}", &code[..4]), 4),

@@ -310,3 +310,27 @@ fn underflow_is_seen_before_rounding_once_the_guest_looks() {
     let values = [("vreg[1]", 0x0010_0000_0000_0000), ("vreg[2]", 0x3fef_ffff_ffff_ffff)];
     agree_with(guest_asked, aarch64(), &[0x1e62_0820, 0xd53b_4423], &values);
 }
+
+#[test]
+fn the_top_byte_of_pointers_is_ignored() {
+    const TAG: u128 = 0x5a << 56;
+    let (p, other) = (TAG | u128::from(DATA + 256), 0xa5 << 56 | u128::from(DATA + 512));
+    let values = [("gpr[1]", p), ("gpr[2]", other), ("gpr[3]", 7), ("gpr[4]", TAG | u128::from(CODE + 36))];
+    let code = [
+        0xf840_8420, // ldr x0, [x1], #8
+        0xa9bf_0c40, // stp x0, x3, [x2, #-16]!
+        0x3dc0_0020, // ldr q0, [x1]
+        0xf823_0025, // ldadd x3, x5, [x1]
+        0x4c00_a041, // st1 {v1.16b, v2.16b}, [x2]
+        0xc85f_7c46, // ldxr x6, [x2]
+        0x9240_dc47, // and x7, x2, #0xffffffffffffff
+        0xc808_7ce3, // stxr w8, x3, [x7]: the same address, untagged
+        0xd61f_0080, // br x4, to the next but untagged
+        0xb940_0029, // ldr w9, [x1]
+    ];
+    agree_on(aarch64(), &code, &values);
+    // Where it is not mapped, the fault has no tag.
+    agree_on(aarch64(), &[0xf840_0020], &[("gpr[1]", TAG | 0x10_0000)]);
+    // A loop meets each of them once and then goes on without faults: ldr x0, [x1]; subs x3, x3, #1; b.ne .-8
+    agree_on(aarch64(), &[0xf940_0020, 0xf100_0463, 0x54ff_ffc1], &[("gpr[1]", p), ("gpr[3]", 100_000)]);
+}

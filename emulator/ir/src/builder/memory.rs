@@ -10,13 +10,20 @@ impl Builder<'_> {
     /// Load of `w` bits (8 to 128). Addresses are 64 bits; a narrower guest zero-extends.
     pub fn load(&mut self, w: u32, addr: Val, m: MemAttr) -> Val {
         let m = self.checked(addr, m);
+        let addr = self.address(addr);
         self.effect(Op::Load, Ty::holding(w), Attr::mem(m), one(addr))
     }
 
     /// Store of `w` bits.
     pub fn store(&mut self, w: u32, addr: Val, value: Val, m: MemAttr) {
         let m = self.checked(addr, m);
+        let addr = self.address(addr);
         self.effect(Op::Store, Ty::holding(w), Attr::mem(m), two(addr, value));
+    }
+
+    /// The address behind a pointer, if it has to be computed.
+    fn address(&mut self, pointer: Val) -> Val {
+        if self.masks { self.bfxs_t(Ty::I64, pointer, 0, 56) } else { pointer }
     }
 
     /// A demanded alignment becomes a trap before the access, so that no access carries one.
@@ -34,11 +41,13 @@ impl Builder<'_> {
 
     /// Load that sets the exclusive monitor.
     pub fn load_exclusive(&mut self, w: u32, addr: Val, order: Order) -> Val {
+        let addr = self.address(addr);
         self.effect(Op::Ll, Ty::holding(w), Attr::mem(MemAttr::ordered(order)), one(addr))
     }
 
     /// Store if the monitor still holds: 0 if stored.
     pub fn store_exclusive(&mut self, w: u32, addr: Val, value: Val, order: Order) -> Val {
+        let addr = self.address(addr);
         self.effect(Op::Sc, Ty::holding(w), Attr::mem(MemAttr::ordered(order)), two(addr, value))
     }
 
@@ -49,12 +58,14 @@ impl Builder<'_> {
 
     /// Atomic read-modify-write; the old value.
     pub fn atomic(&mut self, op: AtomicOp, w: u32, addr: Val, value: Val, order: Order) -> Val {
+        let addr = self.address(addr);
         let attr = Attr::mem(MemAttr::ordered(order)).with_kind(op as u8);
         self.effect(Op::Rmw, Ty::holding(w), attr, two(addr, value))
     }
 
     /// Atomic compare and swap; the old value.
     pub fn atomic_cas(&mut self, w: u32, addr: Val, expected: Val, new: Val, order: Order) -> Val {
+        let addr = self.address(addr);
         self.effect(Op::Cas, Ty::holding(w), Attr::mem(MemAttr::ordered(order)), [addr, expected, new])
     }
 

@@ -84,6 +84,8 @@ pub struct Builder<'g> {
     pending: usize,
     /// Whether to simplify.
     folds: bool,
+    /// Whether pointers are turned into addresses ([`Guest::address`]) by code of the unit.
+    masks: bool,
 }
 
 impl<'g> Builder<'g> {
@@ -110,6 +112,7 @@ impl<'g> Builder<'g> {
             ended: None,
             pending: 0,
             folds: true,
+            masks: false,
         }
     }
 
@@ -117,6 +120,12 @@ impl<'g> Builder<'g> {
     #[must_use]
     pub fn without_folds(guest: &'g Guest, key: UnitKey) -> Builder<'g> {
         Builder { folds: false, ..Builder::new(guest, key) }
+    }
+
+    /// From here on pointers that may have a top byte to be ignored are turned into addresses before they are used; without
+    /// this, they are used as they are.
+    pub fn mask_pointers(&mut self) {
+        self.masks = self.guest.ignore_top_byte;
     }
 
     /// Starts the guest instruction at `pc`.

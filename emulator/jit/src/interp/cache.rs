@@ -160,7 +160,7 @@ fn make(jit: &Jit, key: UnitKey) -> Result<Code, u64> {
     }
     let key = UnitKey { mode: key.mode & !PLAIN, ..key };
     let since = Instant::now();
-    match form::form(jit.guest, &*jit.hooks, key, form::MAX_INSNS, |_| false) {
+    match form::form(jit.guest, &*jit.hooks, key, form::MAX_INSNS, false, |_| false) {
         Formed::FetchFault { addr } => Err(addr),
         Formed::Unit { unit, insns } => {
             jit.count_unit(&unit, insns, since);

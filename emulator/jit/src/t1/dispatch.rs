@@ -31,8 +31,8 @@ pub(crate) struct Engine {
 pub(super) enum Fault {
     /// As the host reported it.
     Known(MemFault),
-    /// The host did not say the address: the interpreter has to find it.
-    Unknown,
+    /// The host did not say the address: the interpreter has to find it. The unit is named by its key.
+    Unknown(UnitKey),
 }
 
 impl Engine {
@@ -87,7 +87,7 @@ impl Thread {
         let key = self.take_key();
         let translation = match self.obtain(runtime, key) {
             Ok(translation) => translation,
-            Err(Miss::FetchFault(addr)) => return Some(Event::FetchFault { addr }),
+            Err(Miss::FetchFault(addr)) => return self.fetch_fault(addr),
             Err(Miss::Full) => {
                 self.step_out(runtime);
                 runtime.flush(&self.jit);
@@ -131,11 +131,11 @@ impl Thread {
             enter(state, translation.host);
         }
         float::collect_flags(&mut self.block);
-        self.left()
+        self.left(runtime)
     }
 
     /// Why generated code left.
-    fn left(&mut self) -> Option<Event> {
+    fn left(&mut self, runtime: &Runtime) -> Option<Event> {
         let operand = self.block.exit_operand;
         let code = operand as u32;
         let trap = |trap| Some(Event::Trap(trap));
@@ -152,7 +152,13 @@ impl Thread {
             // Poll, redispatch, dispatcher: look at the state, unless the fault handler made it leave.
             _ => match self.t1.as_mut()?.fault.take()? {
                 Fault::Known(fault) => Some(Event::Fault(fault)),
-                Fault::Unknown => self.interpret_one(),
+                Fault::Unknown(unit) => {
+                    let event = self.interpret_one();
+                    if self.guest().ignore_top_byte && !matches!(event, Some(Event::Fault(_))) {
+                        runtime.mask_pointers(&self.jit, unit);
+                    }
+                    event
+                }
             },
         }
     }
@@ -161,8 +167,8 @@ impl Thread {
     fn interpret_one(&mut self) -> Option<Event> {
         let state = &self.block.guest;
         let key = UnitKey { pc: state.pc, mode: state.mode };
-        match form::form(self.jit.guest, &*self.jit.hooks, key, 1, |_| false) {
-            Formed::FetchFault { addr } => Some(Event::FetchFault { addr }),
+        match form::form(self.jit.guest, &*self.jit.hooks, key, 1, false, |_| false) {
+            Formed::FetchFault { addr } => self.fetch_fault(addr),
             Formed::Unit { unit, .. } => {
                 let next = interp::execute(self.guest(), &unit, &mut self.block.guest);
                 self.follow(next)

@@ -62,7 +62,7 @@ pub(crate) fn handle(
     }
     let Some(t1) = &mut thread.t1 else { return false };
     t1.fault = Some(if info.si_code == SI_KERNEL {
-        Fault::Unknown
+        Fault::Unknown(unit.key)
     } else {
         let write = context.uc_mcontext.gregs[libc::REG_ERR as usize] & 2 != 0;
         Fault::Known(MemFault { addr, write: Some(write), signal, code: info.si_code })

@@ -27,7 +27,7 @@ use ir::Guest;
 use ir::guest::Tininess;
 use ir::inst::Op;
 use ir::unit::{Unit, UnitKey};
-use rustc_hash::FxHashMap;
+use rustc_hash::{FxHashMap, FxHashSet};
 use smallvec::SmallVec;
 
 use crate::form::{self, Formed};
@@ -103,6 +103,8 @@ pub(crate) struct Runtime {
     world: World,
     /// See [`Runtime::must_become_exact`].
     exact_underflow: AtomicBool,
+    /// Whether [`Writer::masked`] has any.
+    masks: AtomicBool,
 }
 
 /// What changes, under the one lock.
@@ -115,6 +117,8 @@ struct Writer {
     incoming: FxHashMap<u64, SmallVec<[Incoming; 2]>>,
     /// Everything published since the last flush.
     all: Vec<Ref>,
+    /// Units that have met pointers with a top byte to be ignored, and leave it out from then on.
+    masked: FxHashSet<UnitKey>,
 }
 
 /// A translation, compared by identity.
@@ -142,8 +146,14 @@ impl Runtime {
         let at = memory.publish(&code, |_, _| {});
         assert_eq!(at, Ok(memory.base()), "the stubs come first");
         let (code, stubs_len) = (memory.range(), memory.used());
-        let writer =
-            Writer { memory, stubs_len, pages: PageMap::default(), incoming: FxHashMap::default(), all: Vec::new() };
+        let writer = Writer {
+            memory,
+            stubs_len,
+            pages: PageMap::default(),
+            incoming: FxHashMap::default(),
+            all: Vec::new(),
+            masked: FxHashSet::default(),
+        };
         Runtime {
             conv,
             features: Features::host(),
@@ -156,6 +166,7 @@ impl Runtime {
             natives: thunk::Natives::default(),
             world: World::default(),
             exact_underflow: AtomicBool::new(options.exact_underflow),
+            masks: AtomicBool::new(false),
         }
     }
 
@@ -189,7 +200,7 @@ impl Runtime {
         }
     }
 
-    /// Forms and compiles. Takes no lock.
+    /// Forms and compiles, with no lock held.
     fn make<'c>(&self, jit: &Jit, compiler: &'c mut Compiler, key: UnitKey) -> Result<Source<'c>, Miss> {
         if key.mode & PLAIN == 0
             && let Some(function) = jit.hooks.intercept(key.pc)
@@ -201,11 +212,12 @@ impl Runtime {
             return Ok(Source::Native(function));
         }
         let since = Instant::now();
+        let masks = self.masks.load(Ordering::Acquire) && self.lock().masked.contains(&key);
         let mut limit = form::MAX_INSNS;
         loop {
             let plain = UnitKey { mode: key.mode & !PLAIN, ..key };
             let known = |next| self.by_key.find(next).is_some();
-            let (unit, insns) = match form::form(jit.guest, &*jit.hooks, plain, limit, known) {
+            let (unit, insns) = match form::form(jit.guest, &*jit.hooks, plain, limit, masks, known) {
                 Formed::Unit { unit, insns } => (unit, insns),
                 Formed::FetchFault { addr } => return Err(Miss::FetchFault(addr)),
             };
@@ -229,6 +241,14 @@ impl Runtime {
                 }
             }
         }
+    }
+
+    /// The unit `key` has used a pointer whose top byte does not count, which the host does not accept as an address: from
+    /// now on it computes the addresses. Units that never do pay nothing.
+    fn mask_pointers(&self, jit: &Jit, key: UnitKey) {
+        self.lock().masked.insert(key);
+        self.masks.store(true, Ordering::Release);
+        self.invalidate(jit, key.pc, 1);
     }
 
     /// Whether the guest is about to look at its floating-point flags for the first time. The host detects underflow after

@@ -66,6 +66,7 @@ pub(super) static GUEST: Guest = Guest {
     sp: Slot(5),
     contexts: &[],
     icache: Icache::Explicit,
+    ignore_top_byte: false,
     insn_align: 4,
     translate: |_, _, _| Step::Truncated,
     disassemble: |_, _, _| (String::new(), 4),
