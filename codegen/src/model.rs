@@ -290,6 +290,8 @@ pub struct Sections {
     pub sp: Option<u16>,
     /// Slots worth pinning.
     pub pins: Vec<u16>,
+    /// Slots of the condition flags.
+    pub flags: Vec<u16>,
     /// Stores are seen by fetches without the guest asking for it.
     pub coherent_icache: bool,
     /// `memory.ignore_top_byte`

@@ -11,7 +11,8 @@ pub(super) fn emit(model: &Model) -> String {
     helpers(&mut out, model);
     tests(&mut out, model);
     let _ = writeln!(out, "/// The guest `{}`.\npub static GUEST: ir::Guest = ir::Guest {{", model.name);
-    let _ = writeln!(out, "name: {:?}, slots: &SLOTS, pins: {}, sp: {},", model.name, slot_list(&s.pins), slot(s.sp));
+    let (pins, flags) = (slot_list(&s.pins), slot_list(&s.flags));
+    let _ = writeln!(out, "name: {:?}, slots: &SLOTS, pins: {pins}, flags: {flags}, sp: {},", model.name, slot(s.sp));
     contexts(&mut out, model);
     let icache = if s.coherent_icache { "Coherent" } else { "Explicit" };
     let align = model.spaces.iter().map(|s| s.unit).min().unwrap_or(8) / 8;

@@ -16,6 +16,7 @@ const KEYS: &[(&str, &[(&str, bool)])] = &[
             ("pc", true),
             ("sp", true),
             ("pins", false),
+            ("flags", false),
             ("icache", true),
             ("code_endian", false),
             ("data_endian", false),
@@ -240,10 +241,10 @@ fn arch(g: &mut Global, s: &Section) {
         word(g, s, key, &["little"]);
     }
     let sp = slot(g, s, "sp");
-    let pins = slot_list(g, s, "pins");
+    let (pins, flags) = (slot_list(g, s, "pins"), slot_list(g, s, "flags"));
     let icache = word(g, s, "icache", &["explicit", "coherent"]);
     let out = &mut g.model.sections;
-    (out.sp, out.pins, out.coherent_icache) = (sp, pins, icache == "coherent");
+    (out.sp, out.pins, out.flags, out.coherent_icache) = (sp, pins, flags, icache == "coherent");
 }
 
 fn memory(g: &mut Global, s: &Section) {

@@ -214,6 +214,8 @@ pub struct Guest {
     pub slots: &'static [SlotDesc],
     /// Slots worth pinning to host registers at unit boundaries, hottest first.
     pub pins: &'static [Slot],
+    /// One-bit slots that comparisons write, all together as a rule: the condition flags.
+    pub flags: &'static [Slot],
     /// Stack pointer.
     pub sp: Slot,
     /// Mode word fields.

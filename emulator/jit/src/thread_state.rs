@@ -87,6 +87,20 @@ pub struct Entries {
     /// Calls `extern fn` number `id` with `count` arguments from `scratch`; result in `scratch[0]`. Guest registers are in
     /// memory if the helper's description says so.
     pub helper: unsafe extern "sysv64" fn(*mut ThreadState, id: u64, count: u64),
+    /// Brings deferred flags home. Guest registers are *not* in memory.
+    pub settle: unsafe extern "sysv64" fn(*mut ThreadState),
+}
+
+/// Condition flags that are not at home: what they are of. See `x64/deferred.rs`.
+#[repr(C)]
+#[derive(Clone, Copy, Default, Debug)]
+pub struct Deferred {
+    /// The comparison's operands.
+    pub a: u64,
+    /// The second one.
+    pub b: u64,
+    /// Which comparison, and which flag is which of its conditions; 0 when the flags are at home.
+    pub what: u32,
 }
 
 /// Everything generated code reads and writes besides guest memory.
@@ -120,6 +134,8 @@ pub struct ThreadState {
     pub mxcsr_temp: u32,
     /// Zero.
     pub pad: u32,
+    /// Condition flags left as a comparison. In force only while generated code runs.
+    pub deferred: Deferred,
     /// Rust functions.
     pub entries: Entries,
     /// The guest, for helpers.
@@ -151,6 +167,7 @@ impl ThreadState {
             mxcsr_host: 0x1f80,
             mxcsr_temp: 0,
             pad: 0,
+            deferred: Deferred::default(),
             entries,
             guest_desc: guest,
             owner: std::ptr::null_mut(),

@@ -298,6 +298,9 @@ fn a_flag_outlives_the_register_it_is_of() {
 fn a_lane_in_a_wider_register_is_zero_above() {
     // mov s0, v1.s[1]; usqadd v0.8b, v1.8b
     agree_on(aarch64(), &[0x5e0c_0420, 0x2e20_3820], &[("vreg[1]", 0x87_0000_0020_0000_1148)]);
+    // fnmul s0, s1, s2; usqadd v0.8b, v1.8b: also when the operands' registers are read as a whole
+    let values = [("vreg[1]", 0x87_0000_0020_4000_0000), ("vreg[2]", 0x40_3f80_0000)];
+    agree_on(aarch64(), &[0x6e61_1c21, 0x1e22_8820, 0x2e20_3820], &values);
     // fmulx s0, s1, v2.s[1] raises nothing for the signalling NaN in v2.s[2]
     let values = [("vreg[1]", 0x3f80_0000), ("vreg[2]", 0x7f80_0001_3f80_0000_3f80_0000)];
     agree_on(aarch64(), &[0x7fa2_9020], &values);
@@ -309,6 +312,12 @@ fn underflow_is_seen_before_rounding_once_the_guest_looks() {
     let guest_asked = |engine| JitOptions { engine, ..JitOptions::default() };
     let values = [("vreg[1]", 0x0010_0000_0000_0000), ("vreg[2]", 0x3fef_ffff_ffff_ffff)];
     agree_with(guest_asked, aarch64(), &[0x1e62_0820, 0xd53b_4423], &values);
+}
+
+#[test]
+fn other_one_bit_registers_go_home_when_the_flags_are_deferred() {
+    // subs x23, x9, #33; msr fpsr, x0
+    agree_on(aarch64(), &[0xf100_8537, 0xd51b_4420], &[("gpr[0]", 1 << 27)]);
 }
 
 #[test]

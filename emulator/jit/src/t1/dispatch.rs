@@ -15,7 +15,7 @@ use crate::interp::{self, Next};
 use crate::jit::Jit;
 use crate::thread::Thread;
 use crate::thread_state::{Leave, ThreadState};
-use crate::x64::Compiler;
+use crate::x64::{Compiler, deferred};
 
 /// What a thread needs to run generated code.
 pub(crate) struct Engine {
@@ -130,6 +130,7 @@ impl Thread {
             let enter: unsafe extern "sysv64" fn(*mut ThreadState, u64) = std::mem::transmute(runtime.stubs.enter);
             enter(state, translation.host);
         }
+        deferred::settle(&runtime.conv, &mut self.block);
         float::collect_flags(&mut self.block);
         self.left(runtime)
     }

@@ -9,9 +9,9 @@ use super::{Body, Runtime, Translation, float, thunk};
 use crate::jit::Jit;
 use crate::thread::Thread;
 use crate::thread_state::{Entries, ThreadState};
-use crate::x64::generic;
+use crate::x64::{deferred, generic};
 
-pub(crate) const ENTRIES: Entries = Entries { link, lookup, generic: generic::evaluate, helper: thunk::helper };
+pub(crate) const ENTRIES: Entries = Entries { link, lookup, generic: generic::evaluate, helper: thunk::helper, settle };
 
 /// See [`Entries::link`]. Where it cannot continue in host code it returns 0, and the dispatcher takes up from the state.
 unsafe extern "sysv64" fn link(state: *mut ThreadState, site: u64) -> u64 {
@@ -41,6 +41,13 @@ unsafe extern "sysv64" fn lookup(state: *mut ThreadState) -> u64 {
         t1.shared.jump().remove(pc, target.key.mode);
     }
     target.host
+}
+
+/// See [`Entries::settle`].
+unsafe extern "sysv64" fn settle(state: *mut ThreadState) {
+    // SAFETY: as above.
+    let (thread, runtime) = unsafe { owner(state) };
+    deferred::settle(&runtime.conv, &mut thread.block);
 }
 
 /// The host code for `pc` in the state's mode, if generated code may go on there directly.

@@ -101,7 +101,7 @@ pub(super) struct Value {
     /// Wanted in a vector register by its first user.
     pub(super) vector: bool,
     /// Bits above this number are zero in a vector register.
-    vector_clean: u8,
+    pub(super) vector_clean: u8,
     /// Defined as what it is zero-extended to: 128 bits in a vector register.
     pub(super) widened: bool,
     /// Of a 128-bit value: bytes of the widest truncation.
@@ -145,6 +145,8 @@ pub(super) struct Analysis {
     next_put: Vec<u32>,
     /// Slots put anywhere.
     pub(super) put_slots: Vec<u16>,
+    /// The homes of the condition flags are read, or written one by one: deferred ones have to come home first.
+    pub(super) needs_settled: bool,
 }
 
 impl Analysis {
@@ -165,6 +167,7 @@ impl Analysis {
         self.next_put.clear();
         self.next_put.resize(guest.slots.len(), u32::MAX);
         self.put_slots.clear();
+        self.needs_settled = false;
     }
 
     /// Representative of an operand.
@@ -182,6 +185,11 @@ impl Analysis {
     /// The condition behind a value, if it is a deferred comparison.
     pub(super) fn cond(&self, v: u32) -> Option<Cond> {
         (self.values[v as usize].mode == Mode::Cond).then(|| self.conds[self.values[v as usize].cond_of as usize])
+    }
+
+    /// Replaces the condition behind a value by one that says the same.
+    pub(super) fn set_condition(&mut self, v: u32, cond: Cond) {
+        self.conds[self.values[v as usize].cond_of as usize] = cond;
     }
 
     /// Bits of a constant value.
@@ -206,6 +214,7 @@ impl Analysis {
             self.count_operands(unit, inst);
             if inst.op == Op::Get {
                 self.first_get(i, inst);
+                self.needs_settled |= conv.flag(inst.attr.index() as u16).is_some();
             }
             self.last_snap.push(last_snap);
             if is_snapshot(inst.op) {
@@ -213,6 +222,7 @@ impl Analysis {
             }
         }
         self.last_snap.push(last_snap);
+        self.needs_settled |= !conv.flags.is_empty() && writes_some_flags(unit, guest, conv);
         for p in &unit.puts {
             let v = self.val(p.val) as usize;
             self.values[v].total += 1;
@@ -220,6 +230,7 @@ impl Analysis {
         for (i, inst) in unit.insts.iter().enumerate() {
             self.prepare_inst(unit, i, inst);
         }
+        self.unify_flags(unit, conv);
     }
 
     fn count_operands(&mut self, unit: &Unit, inst: &Inst) {
@@ -633,6 +644,24 @@ impl Analysis {
         }
         u32::MAX
     }
+}
+
+/// Whether, at an exit or a helper that sees the state, some but not all of the condition flags have been written, or a
+/// helper sees them at all.
+fn writes_some_flags(unit: &Unit, guest: &Guest, conv: &Convention) -> bool {
+    let all = (1u32 << conv.flags.len()) - 1;
+    let mut written = 0;
+    let mut puts = unit.puts.iter().peekable();
+    unit.insts.iter().enumerate().any(|(i, inst)| {
+        while let Some(p) = puts.next_if(|p| p.pos as usize <= i) {
+            written |= conv.flag(p.slot.0).map_or(0, |flag| 1 << flag);
+        }
+        match inst.op {
+            Op::ExitIf | Op::Exit | Op::ExitInd => written != 0 && written != all,
+            Op::Helper => guest.helpers.get(inst.attr.index()).is_some_and(|h| h.state),
+            _ => false,
+        }
+    })
 }
 
 /// Operands of an instruction. Absent ones come last.

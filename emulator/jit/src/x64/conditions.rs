@@ -1,10 +1,14 @@
 //! Which one-bit values are comparisons that their users can make themselves, and how the host would make them.
 
+use ir::guest::Slot;
 use ir::inst::{Inst, Op, Val};
 use ir::{Ty, Unit};
+use smallvec::SmallVec;
 
+use super::Convention;
 use super::analysis::{Analysis, Cond, CondKind, Mode, NO};
 use super::asm::cc;
+use super::deferred::MAX_FLAGS;
 
 impl Analysis {
     /// The flag-setting form of a comparison of machine-sized operands, if it is one.
@@ -201,6 +205,60 @@ impl Analysis {
             other
         } else {
             c
+        }
+    }
+
+    // ------------------------------------------------------------------ flags
+    /// Makes flags that are written together conditions of one comparison, where simplification has turned some into
+    /// comparisons of simpler operands: an exit can then leave all of them as one.
+    pub(super) fn unify_flags(&mut self, unit: &Unit, conv: &Convention) {
+        if conv.flags.is_empty() {
+            return;
+        }
+        for together in unit.puts.chunk_by(|a, b| a.pos == b.pos) {
+            let written = |flag: &Slot| together.iter().find(|p| p.slot == *flag).map(|p| self.val(p.val));
+            let flags: SmallVec<[Option<u32>; MAX_FLAGS]> = conv.flags.iter().map(written).collect();
+            let with_order = |c: &Cond| c.kind == CondKind::Cmp && matches!(c.cc & !1, cc::O | cc::B | cc::BE);
+            let Some(model) = flags.iter().flatten().filter_map(|v| self.cond(*v)).find(with_order) else { continue };
+            for &v in flags.iter().flatten() {
+                if let Some(c) = self.cond(v)
+                    && let Some(code) = self.as_condition_of(unit, &model, &c)
+                {
+                    self.set_condition(v, Cond { cc: code, ..model });
+                }
+            }
+        }
+    }
+
+    /// The condition code with which the comparison `model`, of a value and a constant, gives `c`.
+    fn as_condition_of(&self, unit: &Unit, model: &Cond, c: &Cond) -> Option<u8> {
+        if c.kind != CondKind::Cmp || c.ty != model.ty {
+            return None;
+        }
+        let (k, other) = (self.constant(unit, model.b)?, self.constant(unit, c.b)?);
+        let (x, plus) = self.sum(unit, model.a);
+        let (y, other_plus) = self.sum(unit, c.a);
+        let same = |a: u128, b: u128| (a ^ b) & c.ty.mask() == 0;
+        if x != y {
+            return None;
+        }
+        match c.cc & !1 {
+            cc::E if same(other.wrapping_sub(other_plus), k.wrapping_sub(plus)) => Some(c.cc),
+            // Not zero is at least one.
+            cc::E if same(other, 0) && same(plus, other_plus) && same(k, 1) => Some(cc::B | c.cc & 1),
+            cc::L | cc::S if same(other, 0) && same(other_plus, plus.wrapping_sub(k)) => Some(cc::S | c.cc & 1),
+            _ => None,
+        }
+    }
+
+    /// A value as a sum: the value and the constant.
+    fn sum(&self, unit: &Unit, v: u32) -> (u32, u128) {
+        match unit.insts.get(v as usize) {
+            Some(def) if def.op == Op::Add => match self.constant(unit, self.arg(def, 1)) {
+                Some(k) => (self.arg(def, 0), k),
+                None => (v, 0),
+            },
+            _ => (v, 0),
         }
     }
 }

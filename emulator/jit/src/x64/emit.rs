@@ -20,6 +20,9 @@ impl Gen<'_> {
         if self.unit.exits.iter().any(|e| self.is_self(e)) {
             self.poll_entry();
         }
+        if self.an.needs_settled {
+            self.settle_entry();
+        }
         let unit = self.unit;
         let (mut puts, mut bounds) = (unit.puts.iter().peekable(), unit.bounds.iter().peekable());
         for (i, inst) in unit.insts.iter().enumerate() {

@@ -189,7 +189,9 @@ impl Gen<'_> {
         };
         let a = self.arg(0);
         let Some(k) = self.constant(self.arg(1)) else { return false };
-        if !self.features.avx || !self.wants_xmm() || !self.in_xmm(a) || self.in_gpr(a) {
+        // Made in a general register, the result would be zero above its type: it must be here, too.
+        let clean = inst.ty == Ty::I64 || inst.op == Op::And || self.an.values[a as usize].vector_clean <= 32;
+        if !self.features.avx || !clean || !self.wants_xmm() || !self.in_xmm(a) || self.in_gpr(a) {
             return false;
         }
         let s = self.use_xmm(a);

@@ -9,10 +9,11 @@ use ir::{GuestState, Ty};
 
 use super::analysis::{CondKind, NO};
 use super::asm::{Alu, Label, Mem, RAX, RCX, RDX, RSP, cc};
+use super::deferred::deferral;
 use super::generator::{EXIT_COPIES, Gen, NONE, SCRATCH_XMM};
 use super::snapshot::{Kind, Loc, RecipeLoc};
 use super::{CompileError, Gpr, Link, LinkKind, StubId};
-use crate::thread_state::{JumpEntry, Leave, SPILLS, ThreadState, jump_tag};
+use crate::thread_state::{Deferred, JumpEntry, Leave, SPILLS, ThreadState, jump_tag};
 
 /// Why code outside the main line was branched to.
 #[derive(Clone, Copy, Debug)]
@@ -42,6 +43,7 @@ type RegMove = (Gpr, Loc);
 const LANDING: [u8; 5] = [0x48, 0x8d, 0x64, 0x24, 0x08];
 
 const FIELD_PC: usize = offset_of!(ThreadState, guest) + offset_of!(GuestState, pc);
+const FIELD_WHAT: usize = offset_of!(ThreadState, deferred) + offset_of!(Deferred, what);
 const FIELD_MODE: usize = offset_of!(ThreadState, guest) + offset_of!(GuestState, mode);
 
 /// Multiplier from a guest address to a byte offset in the jump cache, as a shift.
@@ -159,6 +161,15 @@ impl Gen<'_> {
         self.polls.push((label, self.unit.key.pc));
     }
 
+    /// At the entry of a unit that wants the condition flags at home.
+    pub(super) fn settle_entry(&mut self) {
+        self.asm.alu_mi(Alu::Cmp, 4, Self::field(FIELD_WHAT), 0);
+        let (label, back) = (self.asm.label(), self.asm.label());
+        self.asm.jcc(cc::NE, label);
+        self.asm.bind(back);
+        self.settle = Some((label, back));
+    }
+
     // ------------------------------------------------------------------ the shuffle
     /// Moves everything in the range to the boundary, and `extra` besides.
     fn move_to_boundary(&mut self, (from, to): (u32, u32), extra: Option<RegMove>) {
@@ -169,16 +180,38 @@ impl Gen<'_> {
         let busy = self.busy_registers(list, extra);
         let mut regs: Vec<RegMove> = Vec::with_capacity(10);
         regs.extend(extra);
-        self.store_conditions(list, busy);
+        let deferred = self.defer_flags(list, busy);
+        self.store_conditions(list, busy, deferred);
         for &(slot, loc) in list.iter() {
             match self.conv.register(slot) {
                 Some(r) => regs.push((r, loc)),
+                None if deferred && self.conv.flag(slot).is_some() => {}
                 None if loc.as_recipe().is_none() => self.store_slot(slot, loc, busy),
                 None => {}
             }
         }
         self.move_registers(&mut regs);
         self.moves = moves;
+    }
+
+    /// Stores the condition flags among the moves as the comparison they are of, if they are of one; says whether. If not,
+    /// they are going home, and nothing may be deferred any more.
+    fn defer_flags(&mut self, list: &[(u16, Loc)], busy: u32) -> bool {
+        const A: usize = offset_of!(ThreadState, deferred) + offset_of!(Deferred, a);
+        const B: usize = offset_of!(ThreadState, deferred) + offset_of!(Deferred, b);
+        let what = Self::field(FIELD_WHAT);
+        let Some(deferral) = deferral(self.conv, &self.unit.consts, list) else {
+            if !self.an.needs_settled && list.iter().any(|m| self.conv.flag(m.0).is_some()) {
+                self.asm.store_imm(4, what, 0);
+            }
+            return false;
+        };
+        if let Some((a, b)) = deferral.operands {
+            self.store_loc(Ty::I64, Self::field(A), a, busy);
+            self.store_loc(Ty::I64, Self::field(B), b, busy);
+        }
+        self.asm.store_imm(4, what, deferral.what as i32);
+        true
     }
 
     /// Copies to spill slots what is at the home of a slot that is about to be overwritten.
@@ -306,8 +339,11 @@ impl Gen<'_> {
 
     /// Stores a simple location at the home of a slot.
     fn store_slot(&mut self, slot: u16, loc: Loc, busy: u32) {
-        let ty = self.guest.slots[slot as usize].ty;
-        let to = self.home_mem(slot);
+        self.store_loc(self.guest.slots[slot as usize].ty, self.home_mem(slot), loc, busy);
+    }
+
+    /// Stores a simple location, as wide as `ty`.
+    fn store_loc(&mut self, ty: Ty, to: Mem, loc: Loc, busy: u32) {
         let (kind, n) = loc.parts();
         match kind {
             Kind::Gpr => self.asm.store(ty.bytes(), to, n as Gpr),
@@ -352,8 +388,14 @@ impl Gen<'_> {
     }
 
     /// Makes comparisons from locations and stores the results at their slots' homes, those of one comparison together.
-    fn store_conditions(&mut self, list: &[(u16, Loc)], busy: u32) {
+    /// Not the condition flags, if these are `deferred`.
+    fn store_conditions(&mut self, list: &[(u16, Loc)], busy: u32, deferred: bool) {
         let mut done = 0u64;
+        for (i, (slot, _)) in list.iter().enumerate().take(64) {
+            if deferred && self.conv.flag(*slot).is_some() {
+                done |= 1 << i;
+            }
+        }
         // What the flags are of already comes first.
         if let Some(key) = self.flags_of_locs {
             self.store_conditions_of(list, key, busy, &mut done);
@@ -371,6 +413,7 @@ impl Gen<'_> {
         for (i, &(slot, loc)) in list.iter().enumerate() {
             if let Some(r) = loc.as_recipe()
                 && r.key() == key
+                && (i >= 64 || *done & 1 << i == 0)
             {
                 let to = self.home_mem(slot);
                 let code = self.compare_locs(r, busy);
@@ -683,6 +726,11 @@ impl Gen<'_> {
 
     /// Poll exits and link requests, after everything else.
     pub(super) fn emit_cold(&mut self) {
+        if let Some((label, back)) = self.settle.take() {
+            self.asm.bind(label);
+            self.asm.call_stub(StubId::Settle);
+            self.asm.jmp(back);
+        }
         for (label, target) in std::mem::take(&mut self.polls) {
             self.asm.bind(label);
             self.asm.mov_ri(RAX, target);

@@ -138,6 +138,8 @@ pub(super) struct Gen<'a> {
     pub(super) link_stubs: Vec<Label>,
     /// Cold poll exits: label and guest address to continue at.
     pub(super) polls: Vec<(Label, u64)>,
+    /// Cold code that brings deferred flags home at the entry: label, and where to go on.
+    pub(super) settle: Option<(Label, Label)>,
     /// Floating-point operations that cold code may have to do again.
     pub(super) redos: Vec<Redo>,
     /// Registers borrowed for a move at an exit.
@@ -187,6 +189,7 @@ impl<'a> Gen<'a> {
             links: b.links,
             link_stubs: b.link_stubs,
             polls: b.polls,
+            settle: None,
             redos: Vec::new(),
             borrowed: 0,
             dynamic_mode: false,
@@ -612,6 +615,7 @@ impl<'a> Gen<'a> {
         let fits = |slot: u16| {
             let holder = self.holder[slot as usize];
             self.cur[slot as usize] == v
+                && (self.an.needs_settled || self.conv.flag(slot).is_none())
                 && self.holds_whole(slot, ty)
                 && (holder == NO || holder == v || !self.live(holder) || self.has_copy(holder))
         };

@@ -29,6 +29,7 @@
 mod analysis;
 mod asm;
 mod conditions;
+pub(crate) mod deferred;
 mod emit;
 mod emit_bits;
 mod emit_fp;
@@ -61,6 +62,10 @@ pub struct Convention {
     pub pins: Vec<(Slot, Gpr)>,
     /// The register of each slot, or [`Convention::UNPINNED`].
     by_slot: Vec<Gpr>,
+    /// Condition flags that exits may defer; none if the guest has more than can be.
+    pub flags: Vec<Slot>,
+    /// Their offsets in the state.
+    flag_offsets: Vec<u16>,
 }
 
 /// Registers given to pinned slots, in order: callee-saved ones first, because they survive helper calls.
@@ -76,10 +81,17 @@ impl Convention {
         for &(slot, r) in &pins {
             by_slot[slot.0 as usize] = r;
         }
-        Convention { pins, by_slot }
+        let flags = if guest.flags.len() <= deferred::MAX_FLAGS { guest.flags.to_vec() } else { Vec::new() };
+        let flag_offsets = flags.iter().map(|f| guest.slots[f.0 as usize].offset).collect();
+        Convention { pins, by_slot, flags, flag_offsets }
     }
 
     const UNPINNED: Gpr = 0xff;
+
+    /// Position of a slot among the deferrable flags.
+    pub(crate) fn flag(&self, slot: u16) -> Option<usize> {
+        self.flags.iter().position(|f| f.0 == slot)
+    }
 
     /// The register of a slot, if it is pinned.
     #[must_use]
@@ -109,6 +121,8 @@ pub enum StubId {
     GenericSaving,
     /// Call of `entries.helper`.
     Helper,
+    /// Call of `entries.settle` that preserves every register.
+    Settle,
 }
 
 /// A 4-byte field at `at` that is to hold the distance from its end to the stub.

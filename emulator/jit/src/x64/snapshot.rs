@@ -162,6 +162,7 @@ impl FaultTable {
         thread: &mut ThreadState,
     ) -> Option<u64> {
         let point = self.points[self.points.binary_search_by_key(&offset, |p| p.at).ok()?];
+        super::deferred::settle(conv, thread);
         let mut locs: Vec<(u16, Loc)> = conv.pins.iter().map(|&(slot, r)| (slot.0, Loc::gpr(r))).collect();
         let mut stream = &self.changes[..point.end as usize];
         while !stream.is_empty() {

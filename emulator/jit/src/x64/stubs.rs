@@ -14,6 +14,11 @@ use super::exit::jump_shift;
 use super::{Convention, Gpr, StubId};
 use crate::thread_state::{ANCHOR, Leave, ThreadState, disp, slot_disp};
 
+/// `disp(offset_of!(ThreadState, …))`.
+macro_rules! field {
+    ($($name:tt)+) => { disp(offset_of!(ThreadState, $($name)+)) };
+}
+
 /// Host addresses of the stubs.
 #[derive(Clone, Copy, Debug, Default)]
 pub struct Stubs {
@@ -41,6 +46,8 @@ pub struct Stubs {
     pub generic_saving: u64,
     /// Calls `entries.helper(thread, rsi, rdx)`; caller-saved registers are lost.
     pub helper: u64,
+    /// Calls `entries.settle(thread)` and returns; preserves all registers but `rsi`, `rdx` and flags.
+    pub settle: u64,
     /// End of the stubs: a host address in `enter..end` is in a stub.
     pub end: u64,
 }
@@ -58,6 +65,7 @@ impl Stubs {
             StubId::Generic => self.generic,
             StubId::GenericSaving => self.generic_saving,
             StubId::Helper => self.helper,
+            StubId::Settle => self.settle,
         }
     }
 }
@@ -74,7 +82,8 @@ pub fn emit(guest: &Guest, conv: &Convention, base: u64) -> (Vec<u8>, Stubs) {
     let poll = e.poll(leave);
     let return_miss = e.return_miss(poll, indirect_miss);
     let generic = e.generic();
-    let generic_saving = e.generic_saving();
+    let generic_saving = e.call_saving(field!(entries.generic));
+    let settle = e.call_saving(field!(entries.settle));
     let helper = e.helper();
     let end = e.here();
     let code = e.asm.finalize().expect("all labels of the stubs are defined");
@@ -89,14 +98,10 @@ pub fn emit(guest: &Guest, conv: &Convention, base: u64) -> (Vec<u8>, Stubs) {
         generic,
         generic_saving,
         helper,
+        settle,
         end,
     };
     (code, stubs)
-}
-
-/// `disp(offset_of!(ThreadState, …))`.
-macro_rules! field {
-    ($($name:tt)+) => { disp(offset_of!(ThreadState, $($name)+)) };
 }
 
 const PC: i32 = field!(guest) + offset_of!(GuestState, pc) as i32;
@@ -303,8 +308,9 @@ impl Emitter<'_> {
         at
     }
 
+    /// Calls a Rust function on the thread, `rsi` and `rdx`, preserving all registers but these two.
     #[allow(clippy::useless_conversion)] // of the macro
-    fn generic_saving(&mut self) -> u64 {
+    fn call_saving(&mut self, function: i32) -> u64 {
         /// Room for the vector registers, and for alignment after the pushes.
         const VECTORS: i32 = 16 * 16 + 8;
         let at = self.start();
@@ -319,7 +325,7 @@ impl Emitter<'_> {
         dynasm!(self.asm
             ; .arch x64
             ; lea rdi, [rbp - ANCHOR as i32]
-            ; call QWORD [rbp + field!(entries.generic)]
+            ; call QWORD [rbp + function]
         );
         for x in 0..16u8 {
             dynasm!(self.asm ; .arch x64 ; movups Rx(x), [rsp + 16 * i32::from(x)]);

@@ -9,9 +9,9 @@ use ir::inst::{Attr, Inst, Op, Round, Val};
 use ir::unit::{Boundary, Exit, ExitKind, Put, Unit, UnitKey};
 use ir::{GuestState, Ty};
 
-use crate::thread_state::{Entries, JumpEntry, SPILLS, ThreadState};
+use crate::thread_state::{Deferred, Entries, JumpEntry, SPILLS, ThreadState};
 use crate::x64::stubs::{self, Stubs};
-use crate::x64::{Compiled, Compiler, Convention, Features, HostRegs};
+use crate::x64::{Compiled, Compiler, Convention, Features, HostRegs, deferred};
 
 /// 14 words (8 pinned), 4 flags, 2 half words, 2 vectors, 2 bytes.
 pub(super) const WORDS: u16 = 14;
@@ -59,10 +59,11 @@ static HELPERS: [HelperDesc; 2] = [
     HelperDesc { name: "add_to_slot", call: add_to_slot, pure: false, state: true },
 ];
 
-pub(super) static GUEST: Guest = Guest {
+pub(in crate::x64) static GUEST: Guest = Guest {
     name: "test",
     slots: &SLOT_TABLE,
     pins: &PINS,
+    flags: &[Slot(FLAGS), Slot(FLAGS + 1), Slot(FLAGS + 2), Slot(FLAGS + 3)],
     sp: Slot(5),
     contexts: &[],
     icache: Icache::Explicit,
@@ -191,6 +192,11 @@ unsafe extern "sysv64" fn link(thread: *mut ThreadState, site: u64) -> u64 {
     0
 }
 
+unsafe extern "sysv64" fn settle(thread: *mut ThreadState) {
+    // SAFETY: called from generated code, which waits for the end.
+    deferred::settle(&Convention::new(&GUEST), unsafe { &mut *thread });
+}
+
 unsafe extern "sysv64" fn lookup(_: *mut ThreadState) -> u64 {
     0
 }
@@ -283,11 +289,13 @@ impl Machine {
             mxcsr_host: 0x1f80,
             mxcsr_temp: 0,
             pad: 0,
+            deferred: Deferred::default(),
             entries: Entries {
                 link,
                 lookup,
                 generic: crate::x64::generic::evaluate,
                 helper: crate::x64::generic::call_helper,
+                settle,
             },
             guest_desc: &raw const GUEST,
             owner: ptr::null_mut(),
@@ -321,5 +329,6 @@ impl Machine {
             enter(&raw mut *self.thread, base);
         }
         RUNNING.set(ptr::null());
+        deferred::settle(&running.conv, &mut self.thread);
     }
 }

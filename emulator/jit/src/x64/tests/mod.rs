@@ -1,6 +1,6 @@
 //! Units compiled and run, against the interpreter's definition of them.
 
-mod harness;
+pub(super) mod harness;
 mod random;
 mod shapes;
 mod speed;

@@ -7,8 +7,8 @@ use ir::unit::{ExitKind, Unit};
 use ir::{GuestState, Ty};
 
 use super::harness::{FLAGS, GUEST, HALVES, MEMORY, Machine, PC, SLOTS, VECTORS, Writer};
-use crate::x64::Features;
 use crate::x64::analysis::result_ty;
+use crate::x64::{Convention, Features, deferred};
 
 /// Slot that holds the address of memory, and one that holds an address no access to which succeeds.
 const POINTER: u16 = 11;
@@ -495,6 +495,33 @@ impl Maker {
         let v = self.value(GUEST.slots[slot as usize].ty);
         self.w.put(slot, v);
     }
+
+    /// All condition flags from one comparison, or from a test with zero.
+    fn compare(&mut self) {
+        let ty = if self.r.chance(2) { Ty::I32 } else { Ty::I64 };
+        let (a, b) = (self.value(ty), self.value(ty));
+        let zero = self.w.konst(ty, 0);
+        let flags = if self.r.chance(2) {
+            let difference = self.w.op(Op::Sub, ty, Attr(0), &[a, b]);
+            let no = self.w.konst(Ty::I1, 0);
+            [
+                (Op::Lts, difference, zero, None),
+                (Op::Eq, a, b, None),
+                (Op::Leu, b, a, None),
+                (Op::Ovsub, a, b, Some(no)),
+            ]
+            .map(|(op, x, y, c)| self.w.op(op, ty, Attr(0), &[&[x, y][..], c.as_slice()].concat()))
+        } else {
+            let both = self.w.op(Op::And, ty, Attr(0), &[a, b]);
+            let (n, z) =
+                (self.w.op(Op::Lts, ty, Attr(0), &[both, zero]), self.w.op(Op::Eq, ty, Attr(0), &[both, zero]));
+            let (no, yes) = (self.w.konst(Ty::I1, 0), self.w.konst(Ty::I1, 1));
+            [n, z, yes, no]
+        };
+        for (i, flag) in flags.into_iter().enumerate() {
+            self.w.put(FLAGS + i as u16, flag);
+        }
+    }
 }
 
 pub(super) fn make(seed: u64) -> Unit {
@@ -503,7 +530,11 @@ pub(super) fn make(seed: u64) -> Unit {
     for _ in 0..steps {
         m.step();
         if m.r.chance(3) {
-            m.put();
+            if m.r.chance(3) {
+                m.compare();
+            } else {
+                m.put();
+            }
             m.pc += 4;
             m.w.boundary(m.pc);
         }
@@ -748,6 +779,9 @@ fn check(m: &mut Machine, seed: u64) {
         m.thread.mxcsr_guest = 0x1f80;
         let mut reference = Reference { state, memory, base: m.memory as u64, fault: false };
         reference.run(&unit);
+        if round % 2 == 1 {
+            deferred::hide(&Convention::new(&GUEST), &mut m.thread);
+        }
         m.run(&compiled);
         let describe = || {
             let lines: Vec<String> = unit.insts.iter().enumerate().map(|(i, x)| format!("{i}: {x:?}")).collect();

@@ -1,0 +1,133 @@
+//! Condition flags left behind as the comparison they are of.
+//!
+//! Where a unit ends, the guest's flags ([`ir::Guest::flags`]) have to be somewhere. Setting and storing each costs two host
+//! operations a flag, and next to nobody looks: the next unit compares again. So if all of them are of one comparison (or
+//! constant), the exit stores its operands and, in one word, which condition gives which flag: the flags are *deferred*.
+//! That is an alternative to their homes in `GuestState`, in force while [`Deferred::what`] is not 0. Whoever reads the
+//! homes settles it first: Rust code when generated code has left, a fault before it takes the state apart, and units that
+//! read flags at their start, which look for it there ([`super::analysis::Analysis::needs_settled`]). A unit that writes all
+//! flags ignores it and leaves its own.
+
+use ir::Ty;
+
+use super::Convention;
+use super::analysis::CondKind;
+use super::snapshot::{Kind, Loc, holds};
+use crate::thread_state::{Deferred, ThreadState};
+
+/// Most flags that can be deferred.
+pub(super) const MAX_FLAGS: usize = 4;
+
+// `Deferred::what`, from bit 0: for each flag five bits, a condition code or one of the constants; the kind of the
+// comparison (2 bits), the type of its operands (3 bits), and a bit that is always set.
+const CONSTANT: u32 = 16;
+const FLAG_BITS: u32 = 5;
+const KIND_AT: u32 = FLAG_BITS * MAX_FLAGS as u32;
+const TYPE_AT: u32 = KIND_AT + 2;
+const IN_FORCE: u32 = 1 << (TYPE_AT + 3);
+
+/// What an exit stores for all flags together.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Deferral {
+    /// [`Deferred::what`].
+    pub(super) what: u32,
+    /// The comparison's operands, unless every flag is constant.
+    pub(super) operands: Option<(Loc, Loc)>,
+}
+
+/// The flags among `moves` as a deferral, if every flag is there and they are of one comparison.
+pub(super) fn deferral(conv: &Convention, consts: &[u128], moves: &[(u16, Loc)]) -> Option<Deferral> {
+    if conv.flags.is_empty() {
+        return None;
+    }
+    let (mut what, mut comparison) = (IN_FORCE, None);
+    for (i, flag) in conv.flags.iter().enumerate() {
+        let &(_, loc) = moves.iter().find(|(slot, _)| *slot == flag.0)?;
+        let code = match loc.as_recipe() {
+            Some(r) if r.kind != CondKind::Bit && comparison.is_none_or(|c| c == r.key()) => {
+                comparison = Some(r.key());
+                u32::from(r.cc)
+            }
+            Some(_) => return None,
+            None => match loc.parts() {
+                (Kind::Const, n) => CONSTANT | (consts[n as usize] & 1) as u32,
+                _ => return None,
+            },
+        };
+        what |= code << (FLAG_BITS * i as u32);
+    }
+    let comparison = comparison.and_then(Loc::as_recipe);
+    if let Some(r) = comparison {
+        what |= (r.kind as u32) << KIND_AT | (r.ty as u32) << TYPE_AT;
+    }
+    Some(Deferral { what, operands: comparison.map(|r| (r.a, r.b)) })
+}
+
+/// Brings deferred flags home. Does nothing if there are none.
+#[inline]
+pub(crate) fn settle(conv: &Convention, thread: &mut ThreadState) {
+    if thread.deferred.what != 0 {
+        settle_now(conv, thread);
+    }
+}
+
+#[cold]
+fn settle_now(conv: &Convention, thread: &mut ThreadState) {
+    const KINDS: [CondKind; 4] = [CondKind::Cmp, CondKind::Test, CondKind::Add, CondKind::Bit];
+    const TYPES: [Ty; 8] = [Ty::I1, Ty::I8, Ty::I16, Ty::I32, Ty::I64, Ty::I128, Ty::I128, Ty::I128];
+    let Deferred { what, a, b } = std::mem::take(&mut thread.deferred);
+    let kind = KINDS[(what >> KIND_AT & 3) as usize];
+    let ty = TYPES[(what >> TYPE_AT & 7) as usize];
+    for (i, flag) in conv.flag_offsets.iter().enumerate() {
+        let code = what >> (FLAG_BITS * i as u32) & 31;
+        let value = if code & CONSTANT != 0 { code & 1 != 0 } else { holds(kind, code as u8, ty, a, b) };
+        thread.guest.slots[*flag as usize] = value.into();
+    }
+}
+
+/// Defers the flags as they are, as constants, and spoils their homes.
+#[cfg(test)]
+pub(super) fn hide(conv: &Convention, thread: &mut ThreadState) {
+    thread.deferred.what = IN_FORCE;
+    for (i, flag) in conv.flag_offsets.iter().enumerate() {
+        let home = &mut thread.guest.slots[*flag as usize];
+        thread.deferred.what |= (CONSTANT | u32::from(*home)) << (FLAG_BITS * i as u32);
+        *home ^= 1;
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::x64::asm::cc;
+    use crate::x64::tests::harness::GUEST;
+
+    #[test]
+    fn flags_of_a_comparison_and_constants_come_home() {
+        let conv = Convention::new(&GUEST);
+        let mut thread = ThreadState::new(&GUEST, crate::t1::ENTRIES);
+        let compared = |code| Loc::recipe(CondKind::Cmp, code, Ty::I32, Loc::gpr(1), Loc::gpr(2));
+        let locs = [compared(cc::S), compared(cc::E), compared(cc::AE), Loc::constant(0)];
+        let moves: Vec<(u16, Loc)> = conv.flags.iter().map(|f| f.0).zip(locs).collect();
+        let deferral = deferral(&conv, &[1], &moves).expect("they are of one comparison");
+        assert_eq!(deferral.operands, Some((Loc::gpr(1), Loc::gpr(2))));
+        // 3 - 7, of 32 bits: what is above does not count.
+        thread.deferred = Deferred { what: deferral.what, a: 3, b: 7 | 1 << 40 };
+        settle(&conv, &mut thread);
+        let flags: Vec<u128> = conv.flags.iter().map(|f| thread.guest.get(&GUEST, *f)).collect();
+        assert_eq!(flags, [1, 0, 0, 1]);
+        assert_eq!(thread.deferred.what, 0);
+    }
+
+    #[test]
+    fn flags_of_two_comparisons_or_elsewhere_are_not_deferred() {
+        let conv = Convention::new(&GUEST);
+        let compared = |kind| Loc::recipe(kind, cc::E, Ty::I64, Loc::gpr(1), Loc::gpr(2));
+        let all = |locs: [Loc; 4]| conv.flags.iter().map(|f| f.0).zip(locs).collect::<Vec<_>>();
+        let same = compared(CondKind::Cmp);
+        assert!(deferral(&conv, &[], &all([same; 4])).is_some());
+        assert!(deferral(&conv, &[], &all([same; 4])[1..]).is_none());
+        assert!(deferral(&conv, &[], &all([same, same, same, compared(CondKind::Test)])).is_none());
+        assert!(deferral(&conv, &[], &all([same, same, same, Loc::gpr(3)])).is_none());
+    }
+}
