@@ -314,6 +314,8 @@ pub struct Sections {
     pub platform: String,
     /// `process.machine`
     pub machine: String,
+    /// `process.ifunc`: `none`, `hwcap`, `hwcap_block`, or empty
+    pub ifunc: String,
     /// `process.tls`
     pub tls: Option<u16>,
     /// `syscall.number`

@@ -199,16 +199,48 @@ pub fn emit(libraries: &[Library]) -> String {
 }
 
 fn row(library_index: usize, library: &Library, f: &Function) -> String {
-    let bytes = f.args.iter().position(|a| a.kind == ArgKind::Size);
+    let bytes = match f.args.iter().position(|a| a.kind == ArgKind::Size) {
+        Some(k) => format!("Argument({k})"),
+        None if f.result == "size" => "Result".to_owned(),
+        None => "Unknown".to_owned(),
+    };
     format!(
-        "    Function {{ name: {:?}, group: {:?}, library: &LIBRARIES[{library_index}], guests: &{:?}, args: {}, bytes: {bytes:?}, call: {}::{} }},\n",
+        "    Function {{ name: {:?}, group: {:?}, library: &LIBRARIES[{library_index}], guests: &{:?}, args: {}, bytes: Bytes::{bytes}, repeatable: {}, call: {}::{} }},\n",
         f.name,
         f.group,
         f.guests,
         f.args.len(),
+        repeatable(f),
         library.name,
         f.name,
     )
+}
+
+/// Whether a call may be made twice, as a function of its arguments: it reads nothing that it writes.
+fn repeatable(f: &Function) -> String {
+    let mut tests = Vec::new();
+    for (k, a) in f.args.iter().enumerate() {
+        let ArgKind::Memory { written: true, read, extent: written, .. } = &a.kind else { continue };
+        for (j, b) in f.args.iter().enumerate().filter(|(j, _)| *j != k) {
+            let ArgKind::Memory { extent: from, .. } = &b.kind else { continue };
+            match written
+                .as_ref()
+                .filter(|n| from.as_ref() == Some(n))
+                .and_then(|n| f.args.iter().position(|a| a.name == *n))
+            {
+                Some(n) => tests.push(format!("disjoint(a[{k}], a[{j}], a[{n}])")),
+                None => tests.push("false".to_owned()),
+            }
+        }
+        if *read {
+            tests.push("false".to_owned());
+        }
+    }
+    match &tests[..] {
+        [] => "|_| true".to_owned(),
+        tests if tests.iter().any(|t| t == "false") => "|_| false".to_owned(),
+        tests => format!("|a| {}", tests.join(" && ")),
+    }
 }
 
 #[cfg(test)]

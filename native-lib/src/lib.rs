@@ -24,10 +24,23 @@ pub struct Function {
     pub guests: &'static [&'static str],
     /// Number of integer and pointer arguments.
     pub args: u8,
-    /// Argument that holds a byte count, for the report.
-    pub bytes: Option<u8>,
+    /// How many bytes a call is about, for the report.
+    pub bytes: Bytes,
+    /// Whether a call with these arguments may be made twice in a row.
+    pub repeatable: fn(&[u64; 6]) -> bool,
     /// Host code.
     pub call: Call,
+}
+
+/// How many bytes a call is about.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Bytes {
+    /// Not known without doing the work again.
+    Unknown,
+    /// The value of the argument with this index.
+    Argument(u8),
+    /// The result.
+    Result,
 }
 
 /// Where a function's symbol is looked for.
@@ -35,10 +48,28 @@ pub struct Function {
 pub struct Library {
     /// Name on the command line and in the report.
     pub name: &'static str,
-    /// `DT_SONAME`s of the shared library.
+    /// `DT_SONAME`s of the shared library; `*` stands for any part.
     pub sonames: &'static [&'static str],
     /// Also found in the main program's own symbols (static linking).
     pub in_program: bool,
+}
+
+impl Library {
+    /// Whether a shared library of this `DT_SONAME` is it.
+    #[must_use]
+    pub fn has_soname(&self, soname: &str) -> bool {
+        self.sonames.iter().any(|pattern| match pattern.split_once('*') {
+            Some((start, end)) => {
+                soname.len() >= start.len() + end.len() && soname.starts_with(start) && soname.ends_with(end)
+            }
+            None => *pattern == soname,
+        })
+    }
+}
+
+/// Whether two ranges of `n` bytes have no byte in common.
+fn disjoint(a: u64, b: u64, n: u64) -> bool {
+    a.wrapping_sub(b) >= n && b.wrapping_sub(a) >= n
 }
 
 include!(concat!(env!("OUT_DIR"), "/functions.rs"));

@@ -1,26 +1,54 @@
 //! `mem*` and `str*`, done by the host's C library or, where its results may differ from the guest's, around it.
 //!
-//! Restarting: the translator drops a faulting call and runs the guest's function from its start, so a partial write must
-//! not change what that run does. Copies between disjoint ranges and fills write the same bytes again. Overlapping moves
-//! and appending do not, so they first touch every page they will write.
+//! Faulting: the translator drops a faulting call and runs the guest's function from its start. The guest must then find memory
+//! as that function would have left it, so nothing is written unless all can be: ranges that reach into another page are
+//! probed first. A range in one page is written as a whole or not at all.
 //!
 //! The host library's comparisons return the byte difference, as a test checks.
 
+use std::arch::asm;
 use std::ffi::{c_char, c_int, c_void};
-use std::sync::atomic::{AtomicU8, Ordering};
 
 const PAGE: u64 = 4096;
 
-/// Writes every page of `len` bytes at `address` without changing it.
+/// Whether a range reaches from one page into another.
+fn crosses(address: u64, len: u64) -> bool {
+    len > PAGE || (address & (PAGE - 1)) + len > PAGE
+}
+
+/// An address on each page of a range, up to the end of the address space.
+fn pages(address: u64, len: u64) -> impl Iterator<Item = u64> {
+    let last = address.saturating_add(len - 1);
+    let next = |at: &u64| (at & !(PAGE - 1)).checked_add(PAGE);
+    std::iter::successors(Some(address), next).take_while(move |at| *at <= last)
+}
+
+/// Faults if a range cannot be read.
 ///
 /// # Safety
 /// A fault must be survivable.
-unsafe fn touch(address: u64, len: u64) {
-    let mut at = address;
-    while at < address.wrapping_add(len) {
-        // SAFETY: the caller survives a fault; an atomic OR with 0 changes nothing another thread could miss.
-        unsafe { (*(at as *const AtomicU8)).fetch_or(0, Ordering::Relaxed) };
-        at = (at & !(PAGE - 1)) + PAGE;
+#[inline]
+unsafe fn probe_read(address: u64, len: u64) {
+    if crosses(address, len) {
+        for at in pages(address, len) {
+            // SAFETY: the caller survives a fault.
+            unsafe { (at as *const u8).read_volatile() };
+        }
+    }
+}
+
+/// Faults if a range cannot be written; changes nothing.
+///
+/// # Safety
+/// A fault must be survivable.
+#[inline]
+unsafe fn probe_write(address: u64, len: u64) {
+    if crosses(address, len) {
+        for at in pages(address, len) {
+            // SAFETY: the caller survives a fault; an atomic OR with 0 changes nothing another thread could miss. In
+            // assembly, because compilers drop a write that changes nothing.
+            unsafe { asm!("lock or byte ptr [{}], 0", in(reg) at, options(nostack)) };
+        }
     }
 }
 
@@ -50,17 +78,15 @@ host! {
 
     /// Moves.
     fn memmove(dst, src, n) {
-        if dst.wrapping_sub(src) < n || src.wrapping_sub(dst) < n {
-            touch(dst, n);
-        }
-        libc::memmove(dst as *mut c_void, src as *const c_void, n as usize);
-        dst
+        probe_read(src, n);
+        probe_write(dst, n);
+        libc::memmove(dst as *mut c_void, src as *const c_void, n as usize) as u64
     }
 
     /// Fills.
     fn memset(dst, c, n) {
-        libc::memset(dst as *mut c_void, c as c_int, n as usize);
-        dst
+        probe_write(dst, n);
+        libc::memset(dst as *mut c_void, c as c_int, n as usize) as u64
     }
 
     /// Compares; byte difference.
@@ -83,21 +109,24 @@ host! {
 
     /// Copies a string.
     fn strcpy(dst, src) {
-        libc::strcpy(dst as *mut c_char, src as *const c_char);
-        dst
+        let n = libc::strlen(src as *const c_char) as u64 + 1;
+        probe_write(dst, n);
+        libc::memcpy(dst as *mut c_void, src as *const c_void, n as usize) as u64
     }
 
     /// Copies at most `n` bytes, padding with zeros.
     fn strncpy(dst, src, n) {
-        libc::strncpy(dst as *mut c_char, src as *const c_char, n as usize);
-        dst
+        // Faults before anything is written, if the source does.
+        std::hint::black_box(libc::strnlen(src as *const c_char, n as usize));
+        probe_write(dst, n);
+        libc::strncpy(dst as *mut c_char, src as *const c_char, n as usize) as u64
     }
 
     /// Appends.
     fn strcat(dst, src) {
         let end = dst + libc::strlen(dst as *const c_char) as u64;
         let n = libc::strlen(src as *const c_char) as u64 + 1;
-        touch(end, n);
+        probe_write(end, n);
         libc::memcpy(end as *mut c_void, src as *const c_void, n as usize);
         dst
     }
@@ -140,6 +169,20 @@ mod tests {
         // SAFETY: both ranges lie in the buffer.
         unsafe { memcpy(base + 10, base, 80, 0, 0, 0) };
         assert_eq!(buffer[10..90], (0..80).collect::<Vec<u8>>()[..]);
+    }
+
+    #[test]
+    fn pages_of_a_range() {
+        assert!(
+            !crosses(PAGE - 1, 1)
+                && crosses(PAGE - 1, 2)
+                && !crosses(0, PAGE)
+                && crosses(1, PAGE)
+                && crosses(5, u64::MAX)
+        );
+        assert_eq!(pages(PAGE - 1, 2).collect::<Vec<_>>(), [PAGE - 1, PAGE]);
+        assert_eq!(pages(7, 2 * PAGE).collect::<Vec<_>>(), [7, PAGE, 2 * PAGE]);
+        assert_eq!(pages(u64::MAX - 1, 50).collect::<Vec<_>>(), [u64::MAX - 1]);
     }
 
     #[test]

@@ -29,13 +29,18 @@ pub(super) fn emit(model: &Model) -> String {
     );
     let _ = writeln!(
         out,
-        "process: ir::guest::ProcessDesc {{ entry_sp_align: {}, hwcap: {:#x}, hwcap2: {:#x}, platform: {:?}, machine: {:?}, tls: {} }},",
+        "process: ir::guest::ProcessDesc {{ entry_sp_align: {}, hwcap: {:#x}, hwcap2: {:#x}, platform: {:?}, machine: {:?}, tls: {}, ifunc: ir::guest::IfuncArgs::{} }},",
         s.entry_sp_align,
         s.hwcap,
         s.hwcap2,
         s.platform,
         s.machine,
-        slot(s.tls)
+        slot(s.tls),
+        match s.ifunc.as_str() {
+            "hwcap" => "Hwcap",
+            "hwcap_block" => "HwcapBlock",
+            _ => "None",
+        }
     );
     let _ = writeln!(
         out,

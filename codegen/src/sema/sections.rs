@@ -30,6 +30,7 @@ const KEYS: &[(&str, &[(&str, bool)])] = &[
             ("hwcap", true),
             ("hwcap2", false),
             ("platform", true),
+            ("ifunc", false),
             ("machine", true),
             ("tls", true),
         ],
@@ -272,6 +273,7 @@ fn process(g: &mut Global, s: &Section) {
     let (hwcap, hwcap2) = (int(g, s, "hwcap", u64::MAX.into()), int(g, s, "hwcap2", u64::MAX.into()));
     let (platform, machine) = (text(g, s, "platform"), text(g, s, "machine"));
     let tls = slot(g, s, "tls");
+    g.model.sections.ifunc = word(g, s, "ifunc", &["none", "hwcap", "hwcap_block"]);
     let out = &mut g.model.sections;
     (out.entry_sp_align, out.hwcap, out.hwcap2) = (align, hwcap, hwcap2);
     (out.platform, out.machine, out.tls) = (platform, machine, tls);

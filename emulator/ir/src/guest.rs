@@ -154,6 +154,19 @@ pub struct ProcessDesc {
     pub machine: &'static str,
     /// Thread pointer register.
     pub tls: Slot,
+    /// What loaders pass to the resolvers of IFUNC symbols.
+    pub ifunc: IfuncArgs,
+}
+
+/// Arguments of the resolver of an IFUNC symbol.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum IfuncArgs {
+    /// Nothing.
+    None,
+    /// `AT_HWCAP`.
+    Hwcap,
+    /// `AT_HWCAP` with bit 62 set, and the address of a block: its size in bytes, `AT_HWCAP`, `AT_HWCAP2`; 64 bits each.
+    HwcapBlock,
 }
 
 /// System-call convention (`syscall` section).

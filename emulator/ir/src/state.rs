@@ -9,6 +9,7 @@ pub const SLOT_BYTES: usize = 2048;
 /// Registers and the little else that instructions can observe. Generated code addresses it relative to its start, so
 /// it comes first in the translator's per-thread block and its layout is fixed.
 #[repr(C, align(64))]
+#[derive(Clone)]
 pub struct GuestState {
     /// Slots, at the offsets of [`crate::guest::SlotDesc`].
     pub slots: [u8; SLOT_BYTES],

@@ -9,7 +9,7 @@ use ir::unit::Trap;
 
 use crate::fault::tests::{Pages, install_handler};
 use crate::toy::*;
-use crate::{Engine, Event, Hooks, Jit, JitOptions, NativeFn, Thread};
+use crate::{Bytes, Engine, Event, Hooks, Jit, JitOptions, NativeFn, Thread};
 
 const ENGINES: [Engine; 2] = [Engine::Interp, Engine::T1];
 
@@ -305,11 +305,14 @@ fn a_forked_child_goes_on_alone() {
         });
         let mut thread = start(&jit);
         for _ in 0..20 {
+            // The embedder's own lock must not be held by the other thread either.
+            let still = code.still();
             let guard = jit.fork_prepare();
             // SAFETY: the child uses only the translator, whose locks the guard holds, and memory, and leaves by `_exit`.
             let child = unsafe { libc::fork() };
             if child == 0 {
                 guard.in_child();
+                drop(still);
                 thread.state().pc = BASE;
                 set(&mut thread, 0, 0);
                 let fine = thread.run() == Event::Syscall;
@@ -317,7 +320,7 @@ fn a_forked_child_goes_on_alone() {
                 // SAFETY: ends the child.
                 unsafe { libc::_exit(i32::from(!fine)) };
             }
-            drop(guard);
+            drop((guard, still));
             let mut status = -1;
             // SAFETY: waits for our child.
             unsafe { libc::waitpid(child, &mut status, 0) };
@@ -333,24 +336,30 @@ unsafe extern "sysv64" fn peek_plus(addr: u64, n: u64, _: u64, _: u64, _: u64, _
     unsafe { (addr as *const u64).read_volatile() + n }
 }
 
+/// A function of two arguments, the second of which is its bytes.
+fn native_fn(call: unsafe extern "sysv64" fn(u64, u64, u64, u64, u64, u64) -> u64) -> NativeFn {
+    NativeFn { id: 9, args: 2, returns: true, bytes: Bytes::Argument(1), repeatable: |_| true, call }
+}
+
 #[test]
 fn a_native_function_replaces_a_guest_function_until_it_faults() {
     for engine in ENGINES {
         let pages = Pages::new(1);
         crate::guarded::write_u64(pages.addr(), 40).unwrap();
         let code = Code::new(&[call(3), SYSCALL, BAD, addi(2, 2, 1), load(0, 0, 0), RET]);
-        code.intercept(3, NativeFn { id: 9, args: 2, returns: true, call: peek_plus });
+        code.intercept(3, native_fn(peek_plus));
         let jit = jit(engine, code);
         let mut thread = start(&jit);
         set(&mut thread, 0, pages.addr());
         set(&mut thread, 1, 2);
         assert_eq!(thread.run(), Event::Syscall);
-        assert_eq!((get(&mut thread, 0), get(&mut thread, 2), jit.native_calls(9)), (42, 0, (1, 0)));
+        let counted = |jit: &Jit| (jit.native_calls(9).calls, jit.native_calls(9).bytes, jit.native_calls(9).faulted);
+        assert_eq!((get(&mut thread, 0), get(&mut thread, 2), counted(&jit)), (42, 0, (1, 2, 0)));
         // Now it faults: the guest's own code runs, and faults where it would have.
         thread.state().pc = BASE;
         set(&mut thread, 0, pages.addr() + 4096);
         let Event::Fault(fault) = thread.run() else { panic!() };
         assert_eq!((fault.addr, thread.state().pc), (pages.addr() + 4096, BASE + 16));
-        assert_eq!((get(&mut thread, 2), jit.native_calls(9)), (1, (1, 1)));
+        assert_eq!((get(&mut thread, 2), counted(&jit)), (1, (1, 2, 1)));
     }
 }

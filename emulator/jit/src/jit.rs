@@ -7,7 +7,7 @@ use ir::Guest;
 use ir::unit::Unit;
 
 use crate::interp;
-use crate::native;
+use crate::native_counters::{Counters, NativeCounts};
 use crate::options::{Engine, Hooks, JitOptions, Stats, StatsReport};
 use crate::t1;
 
@@ -17,7 +17,7 @@ pub struct Jit {
     pub(crate) hooks: Box<dyn Hooks>,
     pub(crate) options: JitOptions,
     pub(crate) stats: Stats,
-    pub(crate) natives: native::Counters,
+    pub(crate) natives: Counters,
     pub(crate) interp: interp::Cache,
     /// Present with [`Engine::T1`].
     pub(crate) t1: Option<t1::Runtime>,
@@ -31,7 +31,7 @@ impl Jit {
             hooks,
             options,
             stats: Stats::default(),
-            natives: native::Counters::default(),
+            natives: Counters::default(),
             interp: interp::Cache::default(),
             t1: (options.engine == Engine::T1).then(|| t1::Runtime::new(guest, options)),
         })
@@ -67,9 +67,9 @@ impl Jit {
         self.stats.report()
     }
 
-    /// Of the native function numbered `id`: calls completed, and calls that faulted and ran translated instead.
+    /// Of the native function numbered `id`.
     #[must_use]
-    pub fn native_calls(&self, id: u32) -> (u64, u64) {
+    pub fn native_calls(&self, id: u32) -> NativeCounts {
         self.natives.read(id)
     }
 
@@ -77,7 +77,8 @@ impl Jit {
     /// until the guard is dropped, in the parent and in the child ([`ForkGuard::in_child`]).
     #[must_use]
     pub fn fork_prepare(&self) -> ForkGuard<'_> {
-        ForkGuard { t1: self.t1.as_ref().map(t1::Runtime::freeze), _interp: self.interp.freeze() }
+        let t1 = self.t1.as_ref().map(t1::Runtime::freeze);
+        ForkGuard { natives: &self.natives, t1, _interp: self.interp.freeze() }
     }
 
     pub(crate) fn count_unit(&self, unit: &Unit, insns: u32, since: Instant) {
@@ -90,6 +91,7 @@ impl Jit {
 
 /// Holds the translator still across `fork`.
 pub struct ForkGuard<'a> {
+    natives: &'a Counters,
     t1: Option<t1::Frozen<'a>>,
     _interp: interp::Frozen<'a>,
 }
@@ -97,6 +99,7 @@ pub struct ForkGuard<'a> {
 impl ForkGuard<'_> {
     /// In the child: forgets the parent's other threads and releases.
     pub fn in_child(mut self) {
+        self.natives.reset();
         if let Some(t1) = &mut self.t1 {
             t1.in_child();
         }

@@ -5,7 +5,8 @@
 //! the guest's return-address register.
 //!
 //! # Contract of a [`NativeFn`]
-//! * It runs on the host stack with the default floating-point environment, on the guest thread, and must not unwind.
+//! * It runs on the host stack, on the guest thread, and must not unwind. The floating-point environment is the guest's: it
+//!   does not compute with floats.
 //! * It may read and write guest memory directly. When such an access faults, its frames are abandoned: so while it touches
 //!   guest memory it must hold no lock and own nothing that needs dropping. Guest registers have not changed by then; the
 //!   guest function runs translated instead, and faults where and how it would have.
@@ -13,12 +14,25 @@
 //!   writes again (idempotence).
 //! * It should return within about 100 µs: signals wait for it.
 
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::AtomicU64;
 
 use ir::{Guest, GuestState};
 
+use crate::native_counters::Block;
+
 /// Most integer arguments of a native function.
 pub(crate) const MAX_ARGS: usize = 6;
+
+/// How many bytes a call is about, for the counters.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Bytes {
+    /// Not known without doing the work again.
+    Unknown,
+    /// The value of the argument with this index.
+    Argument(u8),
+    /// The result.
+    Result,
+}
 
 /// A host function that replaces a guest function.
 #[derive(Clone, Copy, Debug)]
@@ -29,65 +43,44 @@ pub struct NativeFn {
     pub args: u8,
     /// Whether there is a result, in the guest's first integer result register.
     pub returns: bool,
-    /// The function. It gets zeros for arguments beyond `args`.
+    /// What is counted as its bytes.
+    pub bytes: Bytes,
+    /// Whether a call with these arguments may be made twice in a row, to measure it.
+    pub repeatable: fn(&[u64; 6]) -> bool,
+    /// The function. Its arguments beyond `args` are undefined.
     pub call: unsafe extern "sysv64" fn(u64, u64, u64, u64, u64, u64) -> u64,
 }
 
 /// Native functions that can be told apart in the counters.
-pub const MAX_FNS: usize = 512;
+pub const MAX_FNS: usize = 256;
 
-/// Calls per function number.
-pub(crate) struct Counters {
-    calls: Box<[AtomicU64]>,
-    fallbacks: Box<[AtomicU64]>,
-}
-
-impl Default for Counters {
-    fn default() -> Counters {
-        let zeros = || (0..MAX_FNS).map(|_| AtomicU64::new(0)).collect();
-        Counters { calls: zeros(), fallbacks: zeros() }
+/// The arguments of a call, from the guest's calling convention.
+pub(crate) fn arguments(function: &NativeFn, guest: &Guest, state: &GuestState) -> [u64; MAX_ARGS] {
+    let mut args = [0; MAX_ARGS];
+    for (arg, slot) in args.iter_mut().zip(guest.abi.int_args).take(function.args.into()) {
+        *arg = state.get(guest, *slot) as u64;
     }
-}
-
-impl Counters {
-    fn count(&self, id: u32, fault: bool) {
-        let row = if fault { &self.fallbacks } else { &self.calls };
-        if let Some(counter) = row.get(id as usize) {
-            counter.fetch_add(1, Ordering::Relaxed);
-        }
-    }
-
-    /// (completed calls, calls that faulted and ran translated).
-    pub(crate) fn read(&self, id: u32) -> (u64, u64) {
-        let read = |row: &[AtomicU64]| row.get(id as usize).map_or(0, |n| n.load(Ordering::Relaxed));
-        (read(&self.calls), read(&self.fallbacks))
-    }
-}
-
-/// Calls a function; `None` if it faulted. `frame` is where the fault handler finds the frame to return to.
-pub(crate) fn invoke(function: &NativeFn, args: &[u64; MAX_ARGS], frame: &AtomicU64, n: &Counters) -> Option<u64> {
-    // SAFETY: the function keeps the contract above; `frame` outlives the call.
-    let outcome = unsafe { arch::call(function.call, args, frame.as_ptr()) };
-    n.count(function.id, outcome.faulted != 0);
-    (outcome.faulted == 0).then_some(outcome.result)
+    args
 }
 
 /// Calls `function` for the guest function at `state.pc` and returns from it. False if it faulted: nothing of `state` has
-/// changed then.
+/// changed then. `frame` is where the fault handler finds the frame to return to.
 pub(crate) fn call(
     function: &NativeFn,
     guest: &Guest,
     state: &mut GuestState,
     frame: &AtomicU64,
-    n: &Counters,
+    counters: &Block,
 ) -> bool {
-    let mut args = [0u64; MAX_ARGS];
-    for (arg, slot) in args.iter_mut().zip(guest.abi.int_args).take(function.args.into()) {
-        *arg = state.get(guest, *slot) as u64;
+    let args = arguments(function, guest, state);
+    // SAFETY: the function keeps the contract above; `frame` outlives the call.
+    let outcome = unsafe { arch::call(function.call, &args, frame.as_ptr()) };
+    if outcome.faulted != 0 {
+        return false;
     }
-    let Some(result) = invoke(function, &args, frame, n) else { return false };
+    counters.count(function, &args, outcome.result);
     if let (true, Some(slot)) = (function.returns, guest.abi.int_ret.first()) {
-        state.set(guest, *slot, u128::from(result));
+        state.set(guest, *slot, u128::from(outcome.result));
     }
     state.pc = state.get(guest, guest.abi.return_address) as u64;
     true
@@ -174,6 +167,8 @@ pub(crate) use arch::abandon;
 
 #[cfg(test)]
 mod tests {
+    use std::sync::atomic::Ordering;
+
     use super::*;
 
     unsafe extern "sysv64" fn weigh(a: u64, b: u64, c: u64, d: u64, e: u64, f: u64) -> u64 {

@@ -34,6 +34,8 @@ pub struct JitOptions {
     /// Raise underflow as the guest defines it from the start, not only from the guest's first look at its floating-point
     /// flags: for comparing states.
     pub exact_underflow: bool,
+    /// Measure some native calls, as host code and translated.
+    pub measure_natives: bool,
 }
 
 /// Counters, always on.

@@ -12,6 +12,7 @@ use crate::event::Event;
 use crate::interp::{self, Code, Lookup, Next, PLAIN};
 use crate::jit::Jit;
 use crate::native::{self, NativeFn};
+use crate::native_counters::Block;
 use crate::t1;
 use crate::thread_state::ThreadState;
 
@@ -25,6 +26,10 @@ pub struct Thread {
     native_frame: AtomicU64,
     /// The native function at this address faulted: the guest's own code is executed once.
     plain_at: Option<u64>,
+    /// Counters of native calls, of `jit`.
+    counters: *const Block,
+    /// A native call is being measured.
+    pub(crate) measuring: bool,
 }
 
 thread_local! {
@@ -48,8 +53,11 @@ impl Thread {
             units: interp::ThreadCache::default(),
             native_frame: AtomicU64::new(0),
             plain_at: None,
+            counters: jit.natives.block(),
+            measuring: false,
         });
         thread.block.owner = (&raw mut *thread).cast();
+        thread.block.native_counts = thread.counters.cast();
         thread.t1 = jit.t1.as_ref().map(|runtime| t1::Engine::new(&jit, runtime, &mut thread.block));
         thread
     }
@@ -161,29 +169,22 @@ impl Thread {
     }
 
     /// Calls the host function at `state.pc` and returns from it, or arranges for the guest's own code to run.
-    pub(crate) fn call_native(&mut self, function: &NativeFn) {
-        let frame = &self.native_frame;
-        if !native::call(function, self.jit.guest, &mut self.block.guest, frame, &self.jit.natives) {
+    pub(crate) fn call_native(&mut self, function: &NativeFn) -> bool {
+        // SAFETY: valid as long as the translator, which the thread keeps.
+        let counters = unsafe { &*self.counters };
+        let done = native::call(function, self.jit.guest, &mut self.block.guest, &self.native_frame, counters);
+        if !done {
+            self.jit.natives.count_fault(function.id);
             self.plain_at = Some(self.block.guest.pc);
         }
-    }
-
-    /// Where the frame of a native call under way is kept.
-    pub(crate) fn native_frame(&self) -> &AtomicU64 {
-        &self.native_frame
-    }
-
-    /// The next execution at `pc` is of the guest's own code.
-    pub(crate) fn run_plain_at(&mut self, pc: u64) {
-        self.plain_at = Some(pc);
+        done
     }
 
     /// Calls `function` for the guest function that was entered just now, whose reserved instruction is at `state.pc`, and
     /// returns from it. False if it faulted: the guest state has not changed then.
     pub fn call_host(&mut self, function: &NativeFn) -> bool {
         let outer = CURRENT.replace(self);
-        let frame = &self.native_frame;
-        let done = native::call(function, self.jit.guest, &mut self.block.guest, frame, &self.jit.natives);
+        let done = self.call_native(function);
         CURRENT.set(outer);
         done
     }
@@ -193,13 +194,29 @@ impl Thread {
         self.plain_at = Some(self.block.guest.pc);
     }
 
+    /// Takes [`Thread::run_plain`] back.
+    pub(crate) fn run_native(&mut self) {
+        self.plain_at = None;
+    }
+
+    /// An [`Event::Interrupted`] was not handled: it is to come again.
+    pub(crate) fn interrupt_again(&self) {
+        self.block.poll.store(1, Ordering::SeqCst);
+    }
+
     /// Makes the native call under way, if any, return as faulted. Async-signal-safe.
-    pub(crate) fn abandon_native(&self, context: &mut libc::ucontext_t) -> bool {
+    pub(crate) fn abandon_native(&mut self, context: &mut libc::ucontext_t) -> bool {
         let frame = self.native_frame.load(Ordering::Relaxed);
         if frame != 0 {
             native::abandon(frame, context);
+            return true;
         }
-        frame != 0
+        let under_way = std::mem::take(&mut self.block.native_under_way);
+        let (Some(id), Some(runtime)) = (under_way.checked_sub(1), &self.jit.t1) else { return false };
+        self.jit.natives.count_fault(id);
+        self.plain_at = Some(self.block.guest.pc);
+        t1::leave_native(&mut self.block, runtime, context);
+        true
     }
 }
 
@@ -208,6 +225,8 @@ impl Drop for Thread {
         if let (Some(t1), Some(runtime)) = (&self.t1, &self.jit.t1) {
             t1.detach(runtime);
         }
+        // SAFETY: valid as long as the translator.
+        unsafe { (*self.counters).release() };
     }
 }
 

@@ -132,10 +132,14 @@ pub struct ThreadState {
     pub mxcsr_host: u32,
     /// Scratch word for `stmxcsr`.
     pub mxcsr_temp: u32,
-    /// Zero.
-    pub pad: u32,
     /// Condition flags left as a comparison. In force only while generated code runs.
     pub deferred: Deferred,
+    /// Native function that a thunk is calling: its number plus 1, or 0. The guest state is complete in memory then.
+    pub native_under_way: u32,
+    /// Native function at `pc` whose call is to be measured: its number plus 1, or 0.
+    pub native_sample: u32,
+    /// Counters of native calls, by number: [`crate::native_counters::Block`].
+    pub native_counts: *const u8,
     /// Rust functions.
     pub entries: Entries,
     /// The guest, for helpers.
@@ -166,8 +170,10 @@ impl ThreadState {
             mxcsr_guest: 0x1f80,
             mxcsr_host: 0x1f80,
             mxcsr_temp: 0,
-            pad: 0,
             deferred: Deferred::default(),
+            native_under_way: 0,
+            native_sample: 0,
+            native_counts: std::ptr::null(),
             entries,
             guest_desc: guest,
             owner: std::ptr::null_mut(),

@@ -103,7 +103,15 @@ pub(crate) static TOY: Guest = Guest {
     fp_mode: |_| FpMode { round: Round::Even, flush_inputs: false, flush_results: false, default_nan: false },
     helpers: &[],
     elf: ElfDesc { machine: 0, class: 64, big_endian: false, flags: 0 },
-    process: ProcessDesc { entry_sp_align: 16, hwcap: 0, hwcap2: 0, platform: "toy", machine: "toy", tls: Slot(5) },
+    process: ProcessDesc {
+        entry_sp_align: 16,
+        hwcap: 0,
+        hwcap2: 0,
+        platform: "toy",
+        machine: "toy",
+        tls: Slot(5),
+        ifunc: ir::guest::IfuncArgs::None,
+    },
     syscall: SyscallDesc { number: Slot(0), args: &[Slot(1), Slot(2)], ret: Slot(0) },
     abi: AbiDesc {
         int_args: &[Slot(0), Slot(1), Slot(2)],
@@ -196,6 +204,11 @@ pub(crate) const BASE: u64 = 0x10_0000;
 impl Code {
     pub(crate) fn new(code: &[[u8; 4]]) -> &'static Code {
         Box::leak(Box::new(Code { bytes: Mutex::new(code.concat()), natives: Mutex::default() }))
+    }
+
+    /// While the result lives, no thread is inside of it.
+    pub(crate) fn still(&self) -> impl Sized + '_ {
+        (self.bytes.lock().unwrap(), self.natives.lock().unwrap())
     }
 
     pub(crate) fn set(&self, index: usize, insn: [u8; 4]) {

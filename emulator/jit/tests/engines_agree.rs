@@ -153,7 +153,7 @@ fn random_value(random: &mut Random) -> u128 {
 /// Everything is compared, hence exact.
 fn options(engine: Engine) -> JitOptions {
     let trace = Trace { ir: number("ENGINES_TRACE", 0) != 0, ..Trace::default() };
-    JitOptions { engine, trace, exact_underflow: true }
+    JitOptions { engine, trace, exact_underflow: true, ..JitOptions::default() }
 }
 
 struct Run {

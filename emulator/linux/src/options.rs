@@ -3,7 +3,7 @@
 use std::ffi::OsString;
 use std::path::PathBuf;
 
-use crate::bypass::Choice;
+use crate::bypass::{Choice, ReportFormat};
 
 /// Options of a run; the fields mirror the flags of `isamorph --help`.
 #[derive(Clone, Debug, Default)]
@@ -30,8 +30,10 @@ pub struct Options {
     pub interp: bool,
     /// Known library functions to replace (`--native-bypass`).
     pub native_bypass: Option<Choice>,
+    /// Guest library of native calls to preload (`--native-bypass libnative.so`), by its absolute path.
+    pub native_library: Option<PathBuf>,
     /// Print what the bypass did at exit (`--native-report`).
-    pub native_report: bool,
+    pub native_report: Option<ReportFormat>,
     /// Print translator statistics at exit (`--stats`).
     pub stats: bool,
     /// What to print of the translation (`--trace`, `--trace-range`).
@@ -46,7 +48,7 @@ pub struct Options {
 
 impl Options {
     /// The flags that a guest's `execve` passes on to the next instance: all but those already applied to the guest's
-    /// environment and arguments.
+    /// environment (a preloaded library among them) and arguments.
     #[must_use]
     pub fn inherited_flags(&self) -> Vec<OsString> {
         let mut flags: Vec<OsString> = Vec::new();
@@ -79,12 +81,10 @@ impl Options {
         if self.trace.range != (0, 0) {
             flags.push(format!("--trace-range={:#x}-{:#x}", self.trace.range.0, self.trace.range.1 - 1).into());
         }
-        let switches = [
-            (self.interp, "--interp"),
-            (self.native_report, "--native-report"),
-            (self.stats, "--stats"),
-            (self.quiet, "-q"),
-        ];
+        if let Some(format) = self.native_report {
+            flags.push(format!("--native-report={}", format.name()).into());
+        }
+        let switches = [(self.interp, "--interp"), (self.stats, "--stats"), (self.quiet, "-q")];
         flags.extend(switches.into_iter().filter(|(on, _)| *on).map(|(_, flag)| flag.into()));
         flags
     }

@@ -54,10 +54,11 @@ impl ThreadCtx {
     /// The reserved instruction. A name the host does not know leaves it what it is otherwise: an illegal instruction.
     fn native_call(&mut self, name: u64) {
         let pc = self.jit.state().pc;
-        let Some(function) = crate::bypass::by_name(self.process, name) else {
-            return self.raise_fault(&Info::fault(libc::SIGILL, code::ILL_ILLOPC, pc));
+        let illegal = Info::fault(libc::SIGILL, code::ILL_ILLOPC, pc);
+        let Some((function, chosen)) = crate::bypass::by_name(self.process, name) else {
+            return self.raise_fault(&illegal);
         };
-        if self.jit.call_host(&crate::bypass::native_fn(function)) {
+        if chosen && self.jit.call_host(&crate::bypass::native_fn(function)) {
             return;
         }
         match crate::bypass::translated(self.process, function) {
@@ -65,7 +66,8 @@ impl ThreadCtx {
                 self.jit.state().pc = own;
                 self.jit.run_plain();
             }
-            None => self.raise_fault(&Info::fault(libc::SIGSEGV, code::SEGV_MAPERR, 0)),
+            // There is nothing to run: a program without a C library calls with addresses that cannot be accessed.
+            None => self.raise_fault(&illegal),
         }
     }
 

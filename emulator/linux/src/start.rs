@@ -30,11 +30,17 @@ fn try_start(options: Options) -> Result<std::convert::Infallible, LoadError> {
     let argv = [argv0].into_iter().chain(options.args.iter().cloned()).collect();
     let root = options.sysroots.iter().find(|root| loader::is_below(root, &options.program));
     let program = loader::identify(&options.program, argv, root.map(PathBuf::as_path))?;
-    let environment = environment(&options);
+    let mut environment = environment(&options);
     if program.is_host() {
+        bypass::unload_foreign(&mut environment, program.machine());
         return Err(run_on_host(&program, &environment));
     }
     let guest = program.require_guest()?;
+    bypass::unload_foreign(&mut environment, program.machine());
+    if let Some(library) = &options.native_library {
+        bypass::misfit(library, guest).map_or(Ok(()), |why| Err(LoadError::Library(why)))?;
+        bypass::preload(&mut environment, library);
+    }
     let undescribed = |what: &str| LoadError::Malformed {
         path: program.path.clone(),
         what: format!(
@@ -127,7 +133,9 @@ impl jit::Hooks for Hooks {
 
 fn attach_translator(process: &'static Process) {
     let engine = if process.options.interp { jit::Engine::Interp } else { jit::Engine::T1 };
-    let options = jit::JitOptions { engine, trace: process.options.trace, ..Default::default() };
+    let measure_natives = process.options.native_report.is_some();
+    let trace = process.options.trace;
+    let options = jit::JitOptions { engine, trace, measure_natives, ..Default::default() };
     let jit = jit::Jit::new(process.guest, Box::new(Hooks { process }), options);
     let stale = jit.clone();
     process.space.on_invalidate(Box::new(move |range| stale.invalidate(range.start, range.end - range.start)));

@@ -47,7 +47,7 @@ pub(crate) struct Flag {
     pub(crate) group: Group,
     /// One line of help.
     pub(crate) help: &'static str,
-    /// Effect. `None`: `--help` and `--version`, which the parser answers itself.
+    /// Effect. `None`: `--help`, `--version` and `--libnative`, which the parser answers itself.
     pub(crate) apply: Option<Apply>,
 }
 
@@ -141,12 +141,20 @@ pub(crate) const FLAGS: &[Flag] = &[
     Flag {
         short: None,
         long: "native-bypass",
-        aliases: &[],
+        aliases: &["native-bypass"],
         value: Value::Optional("LIST"),
         env: &["ISAMORPH_NATIVE_BYPASS", "QEMU_NATIVE_BYPASS"],
         group: Group::Engine,
-        help: "run known library functions as host code: groups or names, `-` excludes",
+        help: "run known library functions as host code: groups or names, `-` excludes, `list` prints them; or preload the \
+               guest library named next (see --libnative)",
         apply: Some(|options, list| {
+            if list.as_encoded_bytes().ends_with(b".so") {
+                options.native_library = linux::bypass::native_library(list)?;
+                let what = || format!("{}: no native-call library", list.display());
+                options.native_library.is_some().then_some(()).ok_or_else(what)?;
+                options.native_bypass.get_or_insert(linux::bypass::Choice::parse("")?);
+                return Ok(());
+            }
             options.native_bypass = Some(linux::bypass::Choice::parse(&list.to_string_lossy())?);
             Ok(())
         }),
@@ -195,12 +203,12 @@ pub(crate) const FLAGS: &[Flag] = &[
         short: None,
         long: "native-report",
         aliases: &[],
-        value: Value::None,
+        value: Value::Optional("json"),
         env: &["ISAMORPH_NATIVE_REPORT"],
         group: Group::Report,
-        help: "print what the native bypass did, at exit",
-        apply: Some(|options, _| {
-            options.native_report = true;
+        help: "print what the native bypass did and what it saved, at exit",
+        apply: Some(|options, format| {
+            options.native_report = Some(linux::bypass::ReportFormat::parse(&format.to_string_lossy())?);
             Ok(())
         }),
     },
@@ -271,6 +279,16 @@ pub(crate) const FLAGS: &[Flag] = &[
             }
             Ok(())
         }),
+    },
+    Flag {
+        short: None,
+        long: "libnative",
+        aliases: &[],
+        value: Value::Required("ARCH"),
+        env: &[],
+        group: Group::Other,
+        help: "write the guest library of native calls to the file named next, or ./libnative.so; `-`: stdout",
+        apply: None,
     },
     Flag {
         short: Some('h'),

@@ -7,10 +7,25 @@ mod parse;
 pub(crate) use parse::{Command, parse};
 
 use std::io::Write;
+use std::path::Path;
 
 /// Writes `text` to stdout; a closed pipe is no error.
-pub(crate) fn print(text: &str) -> i32 {
+pub(crate) fn print(text: &[u8]) -> i32 {
     let mut out = std::io::stdout().lock();
-    let _ = out.write_all(text.as_bytes()).and_then(|()| out.flush());
+    let _ = out.write_all(text).and_then(|()| out.flush());
     0
+}
+
+/// Writes a file, or stdout if it is `-`.
+pub(crate) fn write(file: &Path, bytes: &[u8]) -> i32 {
+    if file == Path::new("-") {
+        return print(bytes);
+    }
+    match std::fs::write(file, bytes) {
+        Ok(()) => 0,
+        Err(error) => {
+            eprintln!("isamorph: {}: {error}", file.display());
+            125
+        }
+    }
 }

@@ -2,6 +2,7 @@
 
 use std::ffi::{OsStr, OsString};
 use std::os::unix::ffi::{OsStrExt, OsStringExt};
+use std::path::PathBuf;
 
 use linux::Options;
 
@@ -15,6 +16,8 @@ pub(crate) enum Command {
     Run(Box<Options>),
     /// Print a text on stdout.
     Print(String),
+    /// Write a file; `-` is stdout.
+    Write(PathBuf, Vec<u8>),
 }
 
 /// Parses `argv`, the program's own name first, and reads the environment for absent flags.
@@ -46,10 +49,24 @@ fn parse_with(argv: Vec<OsString>, lookup: impl Fn(&str) -> Option<OsString>) ->
             (_, Some(value)) => value,
         };
         let Some(apply) = flag.apply else {
-            return Ok(Command::Print(if flag.long == "help" { help::help() } else { help::version() }));
+            return match flag.long {
+                "help" => Ok(Command::Print(help::help())),
+                "version" => Ok(Command::Print(help::version())),
+                _ => write_library(&value, args.collect()),
+            };
         };
-        if flag.long == "native-bypass" && value == "list" {
-            return Ok(Command::Print(linux::bypass::describe()));
+        let mut value = value;
+        if flag.long == "native-bypass" {
+            if value == "list" {
+                return Ok(Command::Print(linux::bypass::describe()));
+            }
+            if value.is_empty()
+                && let Some(next) = args.peek()
+                && let Some(library) = linux::bypass::native_library(next)?
+            {
+                value = library.into();
+                args.next();
+            }
         }
         apply(&mut options, &value).map_err(|why| format!("--{}: {why}", flag.long))?;
         seen[index] = true;
@@ -60,6 +77,16 @@ fn parse_with(argv: Vec<OsString>, lookup: impl Fn(&str) -> Option<OsString>) ->
     options.program = program.ok_or("no program given")?.into();
     options.args = args.collect();
     Ok(Command::Run(Box::new(options)))
+}
+
+/// `--libnative ARCH [FILE]`.
+fn write_library(guest: &OsStr, rest: Vec<OsString>) -> Result<Command, String> {
+    let bytes = linux::bypass::guest_library(&guest.to_string_lossy()).map_err(|why| format!("--libnative: {why}"))?;
+    match &rest[..] {
+        [] => Ok(Command::Write("libnative.so".into(), bytes)),
+        [file] => Ok(Command::Write(file.into(), bytes)),
+        _ => Err("--libnative takes one file".into()),
+    }
 }
 
 fn apply_environment(
@@ -110,6 +137,7 @@ mod tests {
         match parse_with(argv, lookup)? {
             Command::Run(options) => Ok(*options),
             Command::Print(text) => Err(text),
+            Command::Write(file, bytes) => Err(format!("{}: {} bytes", file.display(), bytes.len())),
         }
     }
 
@@ -158,11 +186,54 @@ mod tests {
     /// What `execve` passes on is understood, and means the same.
     #[test]
     fn inherited_flags_round_trip() {
-        let args = ["-L", "/a", "-L", "/b", "-s", "64K", "--strace=read", "--interp", "--stats", "-q", "p"];
+        let args = [
+            "-L",
+            "/a",
+            "-L",
+            "/b",
+            "-s",
+            "64K",
+            "--strace=read",
+            "--interp",
+            "--native-report=json",
+            "--stats",
+            "-q",
+            "p",
+        ];
         let first = run(&args, &[]).unwrap();
         let flags = first.inherited_flags();
         let again: Vec<&str> = flags.iter().filter_map(|flag| flag.to_str()).chain(["--", "p"]).collect();
         assert_eq!(format!("{:?}", run(&again, &[]).unwrap()), format!("{first:?}"));
+    }
+
+    /// The library's SONAME tells it from a program, and its name whether it was meant to be one.
+    #[test]
+    fn the_classic_form_of_the_bypass() {
+        let directory = std::env::temp_dir().join(format!("isamorph-cli-{}", std::process::id()));
+        std::fs::create_dir_all(&directory).unwrap();
+        let library = directory.join("by-another-name.so");
+        std::fs::write(&library, linux::bypass::guest_library("riscv64").unwrap()).unwrap();
+        let library = library.canonicalize().unwrap();
+        let path = library.to_str().unwrap();
+        for args in [&["--native-bypass", path, "p"][..], &["-native-bypass", path, "p"]] {
+            let options = run(args, &[]).unwrap();
+            assert_eq!((options.program.to_str(), options.native_library.as_deref()), (Some("p"), Some(&*library)));
+            assert!(options.native_bypass.is_some());
+        }
+        let options = run(&["p"], &[("QEMU_NATIVE_BYPASS", path)]).unwrap();
+        assert_eq!(options.native_library.as_deref(), Some(&*library));
+        assert_eq!(run(&["--native-bypass", "p"], &[]).unwrap().native_library, None);
+        assert!(
+            run(&["--native-bypass", "./libnative.so", "p"], &[]).unwrap_err().contains("./libnative.so: No such file")
+        );
+        std::fs::remove_dir_all(&directory).unwrap();
+    }
+
+    #[test]
+    fn the_library_is_written_where_it_is_asked_for() {
+        assert!(run(&["--libnative=aarch64"], &[]).unwrap_err().starts_with("libnative.so: "));
+        assert!(run(&["--libnative", "riscv64", "x.so"], &[]).unwrap_err().starts_with("x.so: "));
+        assert!(run(&["--libnative=vax"], &[]).unwrap_err().contains("no guest `vax`; there are"));
     }
 
     #[test]

@@ -80,7 +80,7 @@ impl Thread {
     }
 
     /// Executes from `state.pc` until generated code leaves.
-    fn dispatch(&mut self, runtime: &Runtime) -> Option<Event> {
+    pub(super) fn dispatch(&mut self, runtime: &Runtime) -> Option<Event> {
         if let Some(event) = self.interrupted() {
             return Some(event);
         }
@@ -150,6 +150,11 @@ impl Thread {
             k if k == Leave::DivideByZero as u32 => trap(Trap::DivideByZero),
             k if k == Leave::Trap as u32 => trap(Trap::Trap(code)),
             k if k == Leave::Alignment as u32 => trap(Trap::Alignment),
+            _ if self.block.native_sample != 0 => {
+                self.block.native_sample = 0;
+                self.measure_native(runtime);
+                None
+            }
             // Poll, redispatch, dispatcher: look at the state, unless the fault handler made it leave.
             _ => match self.t1.as_mut()?.fault.take()? {
                 Fault::Known(fault) => Some(Event::Fault(fault)),

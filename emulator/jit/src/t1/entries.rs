@@ -5,13 +5,14 @@ use std::sync::atomic::Ordering;
 
 use ir::unit::UnitKey;
 
-use super::{Body, Runtime, Translation, float, thunk};
+use super::{Body, Runtime, Translation, float};
 use crate::jit::Jit;
 use crate::thread::Thread;
 use crate::thread_state::{Entries, ThreadState};
 use crate::x64::{deferred, generic};
 
-pub(crate) const ENTRIES: Entries = Entries { link, lookup, generic: generic::evaluate, helper: thunk::helper, settle };
+pub(crate) const ENTRIES: Entries =
+    Entries { link, lookup, generic: generic::evaluate, helper: generic::call_helper, settle };
 
 /// See [`Entries::link`]. Where it cannot continue in host code it returns 0, and the dispatcher takes up from the state.
 unsafe extern "sysv64" fn link(state: *mut ThreadState, site: u64) -> u64 {

@@ -5,7 +5,7 @@ use super::{Body, Runtime};
 use crate::event::MemFault;
 use crate::fault::SI_KERNEL;
 use crate::thread::Thread;
-use crate::thread_state::{ANCHOR, Leave};
+use crate::thread_state::{ANCHOR, Leave, ThreadState};
 use crate::x64::HostRegs;
 
 /// Registers of a signal context in the order of their encodings.
@@ -67,12 +67,27 @@ pub(crate) fn handle(
         let write = context.uc_mcontext.gregs[libc::REG_ERR as usize] & 2 != 0;
         Fault::Known(MemFault { addr, write: Some(write), signal, code: info.si_code })
     });
-    thread.block.exit_kind = Leave::Dispatcher as u32;
-    let state = &raw const thread.block as u64;
+    leave(&mut thread.block, runtime, context);
+    true
+}
+
+/// Makes generated code leave; the guest state is complete in memory.
+fn leave(block: &mut ThreadState, runtime: &Runtime, context: &mut libc::ucontext_t) {
+    block.exit_kind = Leave::Dispatcher as u32;
+    let state = std::ptr::from_mut(block) as u64;
     let gregs = &mut context.uc_mcontext.gregs;
     gregs[libc::REG_RBP as usize] = (state + ANCHOR as u64) as i64;
     gregs[libc::REG_RIP as usize] = runtime.stubs.leave_memory as i64;
-    true
+}
+
+/// Makes a thunk's call of a native function, which faulted, leave generated code.
+pub(crate) fn leave_native(block: &mut ThreadState, runtime: &Runtime, context: &mut libc::ucontext_t) {
+    /// What string instructions that were to run backwards leave set.
+    const DIRECTION: i64 = 1 << 10;
+    let gregs = &mut context.uc_mcontext.gregs;
+    gregs[libc::REG_RSP as usize] = block.jit_sp as i64;
+    gregs[libc::REG_EFL as usize] &= !DIRECTION;
+    leave(block, runtime, context);
 }
 
 /// Register values at the fault.

@@ -15,8 +15,8 @@ mod fault;
 mod float;
 mod jump_cache;
 mod return_stack;
+mod sample;
 mod table;
-mod thunk;
 mod world;
 
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
@@ -44,7 +44,7 @@ use table::{AddressTable, KeyTable};
 
 pub(crate) use dispatch::Engine;
 pub(crate) use entries::ENTRIES;
-pub(crate) use fault::handle as handle_fault;
+pub(crate) use fault::{handle as handle_fault, leave_native};
 use world::World;
 
 /// A unit, ready to be executed.
@@ -98,7 +98,6 @@ pub(crate) struct Runtime {
     /// Counts invalidations: a unit formed under an older count may be stale.
     generation: AtomicU64,
     writer: Mutex<Writer>,
-    natives: thunk::Natives,
     /// Threads that execute generated code.
     world: World,
     /// See [`Runtime::must_become_exact`].
@@ -163,7 +162,6 @@ impl Runtime {
             by_address: AddressTable::default(),
             generation: AtomicU64::new(0),
             writer: Mutex::new(writer),
-            natives: thunk::Natives::default(),
             world: World::default(),
             exact_underflow: AtomicBool::new(options.exact_underflow),
             masks: AtomicBool::new(false),
@@ -205,8 +203,7 @@ impl Runtime {
         if key.mode & PLAIN == 0
             && let Some(function) = jit.hooks.intercept(key.pc)
         {
-            let thunk = self.natives.unit(jit.guest, key, &function);
-            if thunk.is_some_and(|unit| compiler.compile(&unit).is_ok()) {
+            if compiler.compile_thunk(key, &function, jit.options.measure_natives) {
                 return Ok(Source::Host { compiled: compiler.output(), guest_len: NATIVE_LEN });
             }
             return Ok(Source::Native(function));

@@ -44,6 +44,7 @@ mod snapshot;
 pub mod stubs;
 #[cfg(test)]
 mod tests;
+mod thunk;
 mod vector_registers;
 
 use ir::guest::{Guest, Slot};

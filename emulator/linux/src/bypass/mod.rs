@@ -9,11 +9,16 @@
 //! where, how and with the registers it would have.
 
 mod choice;
+mod elf_file;
+mod library;
 mod report;
 mod resolver;
 mod symbols;
 
 pub use choice::{Choice, describe};
+pub use library::native_library;
+pub(crate) use library::{misfit, preload, unload_foreign};
+pub use report::ReportFormat;
 
 use std::collections::{HashMap, HashSet};
 use std::ops::Range;
@@ -39,6 +44,8 @@ struct Found {
     files: HashSet<(PathBuf, u64)>,
     functions: HashMap<u64, &'static Function>,
     resolvers: HashMap<u64, &'static Function>,
+    /// Where the guest's own functions are, by number, as far as that was asked.
+    translated: HashMap<u32, u64>,
 }
 
 impl Bypass {
@@ -78,42 +85,62 @@ pub(crate) fn intercept(process: &'static Process, pc: u64) -> Option<jit::Nativ
     None
 }
 
-/// Reads a file's symbols, once for each place it is mapped at.
+/// Reads a file's symbols, once for each place it is mapped at. Not under the lock: two threads may do it at once.
 fn read_symbols(process: &Process, file: &MappedFile) {
-    let mut found = process.bypass.found();
-    if !found.files.insert((file.path.clone(), file.base)) {
+    let id = (file.path.clone(), file.base);
+    if process.bypass.found().files.contains(&id) {
         return;
     }
     let guest = process.guest.name;
     let wanted = |name: &str| native_lib::function(guest, name).filter(|f| process.bypass.choice.includes(f));
-    let is_program = file.path == process.exe;
-    for symbol in symbols::read(file, is_program, &wanted) {
+    let symbols = symbols::read(file, file.path == process.exe, &wanted);
+    let mut found = process.bypass.found();
+    if !found.files.insert(id) {
+        return;
+    }
+    for symbol in symbols {
         let map = if symbol.resolver { &mut found.resolvers } else { &mut found.functions };
         map.insert(symbol.addr, symbol.function);
     }
 }
 
-/// The function that the guest names through the reserved instruction, if the bypass is on and knows it.
-pub(crate) fn by_name(process: &Process, name: u64) -> Option<&'static Function> {
+/// The function that the guest names through the reserved instruction, if the bypass is on and knows it; and whether it is
+/// chosen.
+pub(crate) fn by_name(process: &Process, name: u64) -> Option<(&'static Function, bool)> {
+    if !process.bypass.choice.any() {
+        return None;
+    }
     let name = crate::guest_memory::read_cstr(name).ok()?;
     let function = native_lib::function(process.guest.name, std::str::from_utf8(&name).ok()?)?;
-    process.bypass.choice.includes(function).then_some(function)
+    Some((function, process.bypass.choice.includes(function)))
 }
 
-/// Where the guest's own version of a function is, for a call that faulted.
-pub(crate) fn translated(process: &Process, function: &Function) -> Option<u64> {
-    let files: Vec<_> = process.space.map().iter().filter_map(|(_, vma)| vma.file.clone()).collect();
-    for file in files {
-        read_symbols(process, &file);
+/// Where the guest's own version of a function is, for a call that faulted or was not chosen.
+pub(crate) fn translated(process: &'static Process, function: &'static Function) -> Option<u64> {
+    if let Some(addr) = process.bypass.found().translated.get(&number(function)) {
+        return Some(*addr);
     }
-    let found = process.bypass.found();
-    let own = found.functions.iter().filter(|(_, f)| f.name == function.name);
-    own.map(|(addr, _)| *addr).min()
+    let files: Vec<_> = process.space.map().iter().filter_map(|(_, vma)| vma.file.clone()).collect();
+    let wanted = |name: &str| (name == function.name).then_some(function);
+    let own = |file: &Arc<MappedFile>| {
+        let symbols = symbols::read(file, file.path == process.exe, &wanted);
+        symbols.into_iter().find(|symbol| !symbol.is_call)
+    };
+    let symbol = files.iter().find_map(own)?;
+    let addr = if symbol.resolver { resolver::run(process, symbol.addr)? } else { symbol.addr };
+    process.bypass.found().translated.insert(number(function), addr);
+    Some(addr)
 }
 
 /// The function as the translator calls it.
 pub(crate) fn native_fn(function: &'static Function) -> jit::NativeFn {
-    jit::NativeFn { id: number(function), args: function.args, returns: true, call: function.call }
+    let bytes = match function.bytes {
+        native_lib::Bytes::Unknown => jit::Bytes::Unknown,
+        native_lib::Bytes::Argument(k) => jit::Bytes::Argument(k),
+        native_lib::Bytes::Result => jit::Bytes::Result,
+    };
+    let Function { args, repeatable, call, .. } = *function;
+    jit::NativeFn { id: number(function), args, returns: true, bytes, repeatable, call }
 }
 
 /// Number of a function in the translator's counters: its row in the table.
@@ -121,9 +148,20 @@ fn number(function: &'static Function) -> u32 {
     native_lib::FUNCTIONS.iter().position(|f| std::ptr::eq(f, function)).unwrap_or_default() as u32
 }
 
+/// Writes the native-call library of a guest: its bytes.
+///
+/// # Errors
+/// If there is no such guest, or its specification reserves no instruction for it.
+pub fn guest_library(guest: &str) -> Result<Vec<u8>, String> {
+    let names = || guests::ALL.iter().map(|guest| guest.name).collect::<Vec<_>>().join(", ");
+    let guest = guests::by_name(guest).ok_or_else(|| format!("no guest `{guest}`; there are {}", names()))?;
+    native_lib::guest_library(guest)
+        .ok_or_else(|| format!("isa-specs/{} reserves no instruction for native calls", guest.name))
+}
+
 /// Prints the report, if asked for.
 pub(crate) fn at_end(process: &Process) {
-    if process.options.native_report {
-        report::print(process);
+    if let Some(format) = process.options.native_report {
+        report::print(process, format);
     }
 }

@@ -6,12 +6,15 @@
 
 use std::sync::Arc;
 
+use ir::guest::IfuncArgs;
 use jit::{Engine, Event, Jit, JitOptions};
 
 use crate::Process;
 
 /// Bytes of stack a resolver gets.
 const STACK: usize = 64 * 1024;
+/// In the first argument: the second is the address of a block.
+const HAS_BLOCK: u64 = 1 << 62;
 /// Where it returns to: nothing can be mapped there.
 const RETURN: u64 = 0xffff_f000_0000_0000;
 
@@ -26,8 +29,18 @@ pub(super) fn run(process: &'static Process, pc: u64) -> Option<u64> {
     let state = thread.state();
     state.set(guest, guest.sp, u128::from(top - 64));
     state.set(guest, guest.abi.return_address, u128::from(RETURN));
-    // The kernel's and the loader's convention: the first argument is AT_HWCAP.
-    state.set(guest, *guest.abi.int_args.first()?, u128::from(guest.process.hwcap));
+    let (hwcap, hwcap2) = (guest.process.hwcap, guest.process.hwcap2);
+    let block = [size_of::<[u64; 3]>() as u64, hwcap, hwcap2];
+    let args = match guest.process.ifunc {
+        IfuncArgs::None => [None, None],
+        IfuncArgs::Hwcap => [Some(hwcap), None],
+        IfuncArgs::HwcapBlock => [Some(hwcap | HAS_BLOCK), Some(block.as_ptr() as u64)],
+    };
+    for (arg, slot) in args.iter().zip(guest.abi.int_args) {
+        if let Some(value) = arg {
+            state.set(guest, *slot, u128::from(*value));
+        }
+    }
     state.pc = pc;
     match thread.run() {
         Event::FetchFault { addr: RETURN } => Some(thread.state().get(guest, *guest.abi.int_ret.first()?) as u64),

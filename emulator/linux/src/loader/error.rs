@@ -55,6 +55,9 @@ pub enum LoadError {
         /// Directories tried.
         looked: String,
     },
+    /// The library to preload does not fit the program: why.
+    #[error("{0}")]
+    Library(String),
     /// The trace that was asked for cannot be made: why.
     #[error("{0}")]
     Trace(String),
@@ -80,7 +83,7 @@ impl LoadError {
     pub fn exit_code(&self) -> i32 {
         match self {
             LoadError::NotFound { .. } | LoadError::NoInterpreter { .. } => 127,
-            LoadError::Trace(_) => 125,
+            LoadError::Trace(_) | LoadError::Library(_) => 125,
             _ => 126,
         }
     }
@@ -91,7 +94,9 @@ impl LoadError {
         match self {
             LoadError::NotFound { .. } | LoadError::NoInterpreter { .. } => libc::ENOENT,
             LoadError::Io { source, .. } => source.raw_os_error().unwrap_or(libc::EACCES),
-            LoadError::Malformed { .. } | LoadError::Foreign { .. } | LoadError::Trace(_) => libc::ENOEXEC,
+            LoadError::Malformed { .. } | LoadError::Foreign { .. } | LoadError::Trace(_) | LoadError::Library(_) => {
+                libc::ENOEXEC
+            }
             LoadError::Map { .. } => libc::ENOMEM,
         }
     }

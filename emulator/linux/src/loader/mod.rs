@@ -40,6 +40,11 @@ impl Program {
         guests::for_elf(self.elf.machine, self.elf.class, self.elf.big_endian)
     }
 
+    /// Machine, class and byte order, as [`guests::for_elf`] takes them.
+    pub(crate) fn machine(&self) -> (u16, u8, bool) {
+        (self.elf.machine, self.elf.class, self.elf.big_endian)
+    }
+
     /// Whether it is built for the host, like this very program.
     #[must_use]
     pub fn is_host(&self) -> bool {

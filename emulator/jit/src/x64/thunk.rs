@@ -1,0 +1,194 @@
+//! The unit that calls a native function in place of guest code.
+//!
+//! ```text
+//! pinned registers → home, pc → home    # the guest state is complete: a fault needs nothing but a way out
+//! argument registers → rdi rsi rdx …    # from registers where they still are, else from home
+//! host stack; call                      # `native_under_way` says which function, for the fault handler
+//! return stack; count
+//! result → its register; pinned registers that the call lost ← home
+//! return to the address in the guest's return-address register
+//! ```
+//!
+//! The floating-point environment stays the guest's: native functions do not compute with floats.
+
+use std::mem::offset_of;
+
+use ir::guest::Slot;
+use ir::unit::UnitKey;
+use ir::{Guest, GuestState, Ty};
+
+use super::asm::{Alu, Asm, Mem, RAX, RCX, RDX, RSP, cc};
+use super::{Compiled, Compiler, Convention, Gpr, StubId};
+use crate::native::{Bytes, MAX_ARGS, NativeFn};
+use crate::native_counters::{ROW, Row, SAMPLE_EVERY};
+use crate::thread_state::{Leave, ThreadState, disp, jump_tag, slot_disp};
+
+/// Argument registers of the host's convention.
+const HOST_ARGS: [Gpr; MAX_ARGS] = [7, 6, 2, 1, 8, 9];
+
+/// The order in which they are filled: those that never hold a pinned slot first.
+const FILL: [usize; MAX_ARGS] = [1, 2, 3, 4, 5, 0];
+
+/// Pinned registers that a call loses: `rdi`, `r8`, `r9`.
+const LOST: [Gpr; 3] = [7, 8, 9];
+
+/// A field of the thread's block.
+macro_rules! field {
+    ($($name:tt)+) => { Mem::state(disp(offset_of!(ThreadState, $($name)+))) };
+}
+
+/// The emission of one thunk.
+struct Thunk<'a> {
+    asm: Asm,
+    guest: &'a Guest,
+    conv: &'a Convention,
+    function: &'a NativeFn,
+    args: &'a [Slot],
+}
+
+impl Compiler {
+    /// Makes the unit that calls `function` at `key`, to be found in [`Compiler::output`]. With `sampled`, every
+    /// [`SAMPLE_EVERY`]th call leaves for Rust instead. False if the guest's calling convention does not allow it.
+    pub fn compile_thunk(&mut self, key: UnitKey, function: &NativeFn, sampled: bool) -> bool {
+        let guest = self.guest;
+        let Some(args) = guest.abi.int_args.get(..function.args.into()) else { return false };
+        let Some(result) = guest.abi.int_ret.first() else { return false };
+        let wide = |slot: &Slot| guest.slots[slot.0 as usize].ty == Ty::I64;
+        if args.len() > MAX_ARGS || !args.iter().chain([result, &guest.abi.return_address]).all(wide) {
+            return false;
+        }
+        let mut thunk = Thunk { asm: Asm::default(), guest, conv: &self.conv, function, args };
+        thunk.store_state(key.pc);
+        if sampled {
+            thunk.leave_for_sample();
+        }
+        thunk.call();
+        thunk.count();
+        thunk.take_result(*result);
+        thunk.return_to_guest(key.mode);
+        thunk.asm.finish();
+        let Asm { code, relocs, .. } = thunk.asm;
+        self.out = Compiled { code, relocs, ..Compiled::default() };
+        true
+    }
+}
+
+impl Thunk<'_> {
+    fn home(&self, slot: Slot) -> Mem {
+        Mem::state(slot_disp(self.guest.slots[slot.0 as usize].offset))
+    }
+
+    fn pinned(&self, slot: Slot) -> Option<Gpr> {
+        self.conv.pins.iter().find(|pin| pin.0 == slot).map(|pin| pin.1)
+    }
+
+    /// Everything a fault handler or the dispatcher has to find in memory.
+    fn store_state(&mut self, pc: u64) {
+        for &(slot, r) in &self.conv.pins {
+            let home = self.home(slot);
+            self.asm.store(8, home, r);
+        }
+        self.asm.mov_ri(RAX, pc);
+        self.asm.store(8, Mem::state(disp(offset_of!(ThreadState, guest) + offset_of!(GuestState, pc))), RAX);
+    }
+
+    /// The function's row of counters, with its address in `rcx`.
+    fn row(&mut self) -> Mem {
+        self.asm.load(8, RCX, field!(native_counts));
+        Mem::base(RCX, (self.function.id as usize * size_of::<Row>()) as i32)
+    }
+
+    /// Now and then the dispatcher makes the call, to measure it.
+    fn leave_for_sample(&mut self) {
+        let calls = self.row().offset(ROW.calls);
+        self.asm.load(4, RAX, calls);
+        self.asm.test_ri(4, RAX, SAMPLE_EVERY - 1);
+        let go_on = self.asm.label();
+        self.asm.jcc(cc::NE, go_on);
+        self.asm.store_imm(4, field!(native_sample), self.function.id as i32 + 1);
+        self.asm.mov_ri(RAX, Leave::Redispatch as u64);
+        self.asm.jmp_stub(StubId::Leave);
+        self.asm.bind(go_on);
+    }
+
+    fn call(&mut self) {
+        let args = self.args;
+        let mut filled = 0_u32;
+        for k in FILL.into_iter().filter(|&k| k < args.len()) {
+            let to = HOST_ARGS[k];
+            match self.pinned(args[k]) {
+                Some(from) if filled & 1 << from == 0 => {
+                    if from != to {
+                        self.asm.mov_rr(8, to, from);
+                    }
+                }
+                _ => {
+                    let home = self.home(args[k]);
+                    self.asm.load(8, to, home);
+                }
+            }
+            filled |= 1 << to;
+        }
+        self.asm.store(8, field!(jit_sp), RSP);
+        self.asm.load(8, RSP, field!(host_sp));
+        self.asm.store_imm(4, field!(native_under_way), self.function.id as i32 + 1);
+        self.asm.mov_ri(RAX, self.function.call as usize as u64);
+        self.asm.op_rr(4, 0xff, 2, RAX); // call rax
+        self.asm.load(8, RSP, field!(jit_sp));
+        self.asm.store_imm(4, field!(native_under_way), 0);
+    }
+
+    /// Counts the call and its bytes; `rax` is kept.
+    fn count(&mut self) {
+        let row = self.row();
+        self.asm.alu_mi(Alu::Add, 8, row.offset(ROW.calls), 1);
+        match self.function.bytes {
+            Bytes::Unknown => {}
+            Bytes::Result => self.asm.alu_mr(Alu::Add, 8, row.offset(ROW.bytes), RAX),
+            Bytes::Argument(k) => {
+                let home = self.home(self.args[usize::from(k)]);
+                self.asm.load(8, RDX, home);
+                self.asm.alu_mr(Alu::Add, 8, row.offset(ROW.bytes), RDX);
+            }
+        }
+    }
+
+    fn take_result(&mut self, result: Slot) {
+        let result = self.function.returns.then_some(result);
+        if let Some(slot) = result {
+            match self.pinned(slot) {
+                Some(r) => self.asm.mov_rr(8, r, RAX),
+                None => {
+                    let home = self.home(slot);
+                    self.asm.store(8, home, RAX);
+                }
+            }
+        }
+        for &(slot, r) in &self.conv.pins {
+            if LOST.contains(&r) && Some(slot) != result {
+                let home = self.home(slot);
+                self.asm.load(8, r, home);
+            }
+        }
+    }
+
+    fn return_to_guest(&mut self, mode: u32) {
+        let slot = self.guest.abi.return_address;
+        match self.pinned(slot) {
+            Some(r) => self.asm.mov_rr(8, RAX, r),
+            None => {
+                let home = self.home(slot);
+                self.asm.load(8, RAX, home);
+            }
+        }
+        let fold = jump_tag(0, mode);
+        let tag = if fold == 0 { RAX } else { RDX };
+        if fold != 0 {
+            self.asm.mov_ri(RDX, fold);
+            self.asm.alu_rr(Alu::Xor, 8, RDX, RAX);
+        }
+        self.asm.alu_mr(Alu::Cmp, 8, Mem::base(RSP, 8), tag);
+        self.asm.jcc_stub(cc::NE, StubId::ReturnMiss);
+        self.asm.byte(0xc3);
+    }
+}
