@@ -1,6 +1,6 @@
 //! Measuring native calls: what they cost as host code, and what the guest's own code would have cost.
 
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use ir::GuestState;
 
@@ -11,6 +11,14 @@ use crate::thread::Thread;
 
 /// Where a measured guest function returns to: nothing can be mapped there.
 const RETURN: u64 = 0xffff_f000_0000_0000;
+
+/// Of the calling thread: what others do meanwhile does not count.
+fn processor_time() -> Duration {
+    let mut time = libc::timespec { tv_sec: 0, tv_nsec: 0 };
+    // SAFETY: writes the local variable.
+    unsafe { libc::clock_gettime(libc::CLOCK_THREAD_CPUTIME_ID, &mut time) };
+    Duration::new(time.tv_sec as u64, time.tv_nsec as u32)
+}
 
 impl Thread {
     /// Makes the native call at `state.pc`, and the same call in guest code: with the same arguments, before and after it in
@@ -27,9 +35,11 @@ impl Thread {
         let entry = self.block.guest.clone();
         let translated_first = self.jit.natives.measured(function.id) % 2 == 0;
         let before = if translated_first { self.measure_guest_code(runtime, &entry) } else { None };
-        let start = Instant::now();
+        let start = processor_time();
         let done = self.call_native(&function);
-        let took = start.elapsed();
+        let end = processor_time();
+        // Less what reading the clock takes.
+        let took = (end - start).saturating_sub(processor_time() - end);
         let translated = match before {
             None if done => self.measure_guest_code(runtime, &entry),
             before => before,
@@ -67,13 +77,13 @@ impl Thread {
     }
 
     fn measure_to_return(&mut self, runtime: &Runtime) -> Option<Duration> {
-        let start = Instant::now();
+        let start = processor_time();
         let event = loop {
             if let Some(event) = self.dispatch(runtime) {
                 break event;
             }
         };
-        let took = start.elapsed();
+        let took = processor_time() - start;
         if event == Event::Interrupted {
             self.interrupt_again();
         }

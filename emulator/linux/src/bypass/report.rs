@@ -44,7 +44,7 @@ impl ReportFormat {
 
 /// How the saved time is known, in the report's own words.
 const METHOD: &str = "Saved time is an estimate: every 512th call of a function that can be made twice is made both as host code and \
-                      in the guest's own code, translated, and the difference of the two times stands for the others.";
+                      in the guest's own code, translated, and the difference of the two processor times stands for the others.";
 
 /// A function that was called.
 struct Row {
