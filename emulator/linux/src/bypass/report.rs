@@ -44,7 +44,8 @@ impl ReportFormat {
 
 /// How the saved time is known, in the report's own words.
 const METHOD: &str = "Saved time is an estimate: every 512th call of a function that can be made twice is made both as host code and \
-                      in the guest's own code, translated, and the difference of the two processor times stands for the others.";
+                      in the guest's own code, translated, and the difference of the two processor times stands for the others. \
+                      Calls that are measured find processor caches cold, the guest's code more so: take it for an upper bound.";
 
 /// A function that was called.
 struct Row {
