@@ -67,3 +67,11 @@ fn overlaps_are_settled() {
         assert!(!report.contains("assumed"), "{report}");
     }
 }
+
+#[test]
+fn reports() {
+    for name in ["riscv64", "aarch64"] {
+        let model = model(name);
+        insta::assert_snapshot!(format!("report_{name}"), Decoding::of(&model, &mut Diagnostics::default()).report());
+    }
+}

@@ -1,7 +1,7 @@
 //! The decoder of a checked model: entries, their order, tables.
 
 use super::words::Random;
-use super::{Analysis, Entry, Guards, Relation, Table, analyse, ones};
+use super::{Analysis, Entry, Guards, Relation, Table, analyse, holes, ones};
 use crate::diag::{Diagnostic, Diagnostics};
 use crate::hir::{Block, Domain, Expr, ExprKind, Locals, StaticFn, StmtKind, VarId};
 use crate::model::{Enc, Insn, Model};
@@ -39,6 +39,11 @@ impl<'a> Decoding<'a> {
         Decoding { model, entries, sources, analysis, tables }
     }
 
+    /// What was analysed.
+    pub fn model(&self) -> &'a Model {
+        self.model
+    }
+
     /// The number of the encoding that a word of `space` has under a mode, by trying all: the definition of decoding.
     pub fn linear(&self, space: usize, word: u128, mode: u32) -> Option<usize> {
         let mut order: Vec<usize> = (0..self.entries.len()).filter(|&i| self.entries[i].space == space).collect();
@@ -58,6 +63,12 @@ impl<'a> Decoding<'a> {
             && (self.entries[entry].guard_bits.is_none() || guards.eval(entry, word, Some(mode)) != Some(false))
     }
 
+    /// The guard of an encoding that fails for a word.
+    pub(super) fn failing_guard(&self, entry: usize, word: u128, mode: u32) -> Option<Span> {
+        let guards = ModelGuards { model: self.model, sources: &self.sources };
+        guards.failing(entry, word, Some(mode)).err()
+    }
+
     /// The decode report.
     pub fn report(&self) -> String {
         let mut text = format!("guest {}\n", self.model.name);
@@ -66,8 +77,11 @@ impl<'a> Decoding<'a> {
             let (mean, most) = self.tables[index].load();
             let _ = writeln!(text, "space {}: {} bits, {count} encodings", space.name, space.unit);
             let _ = writeln!(text, "  allocated: {:.1} % of words", 100.0 * self.allocated(index));
-            let buckets = self.tables[index].buckets.len();
-            let _ = writeln!(text, "  table: {buckets} buckets, {mean:.2} candidates on average, {most} at most");
+            let (buckets, bytes) = (self.tables[index].buckets.len(), self.tables[index].bytes());
+            let _ = writeln!(
+                text,
+                "  table: {buckets} buckets, {bytes} bytes, {mean:.2} candidates on average, {most} at most"
+            );
             for (relation, title) in [
                 (Relation::Nested, "more specific wins"),
                 (Relation::Overrides, "overrides"),
@@ -76,6 +90,7 @@ impl<'a> Decoding<'a> {
             ] {
                 self.pairs(&mut text, index, relation, title);
             }
+            self.holes(&mut text, index);
         }
         text
     }
@@ -90,6 +105,26 @@ impl<'a> Decoding<'a> {
         if !lines.is_empty() {
             let _ = writeln!(text, "  {title}: {}", lines.len());
             text.extend(lines);
+        }
+    }
+
+    /// Ranges of words that no encoding has.
+    fn holes(&self, text: &mut String, space: usize) {
+        let desc = &self.model.spaces[space];
+        let mut taken: Vec<(u128, u128)> =
+            self.entries.iter().filter(|e| e.space == space).map(|e| (e.mask, e.value)).collect();
+        let fixed = match desc.select {
+            Some(s) if s.negated => {
+                taken.push((ones(s.bits), s.value)); // words of other spaces are no holes
+                (0, 0)
+            }
+            Some(s) => (ones(s.bits), s.value),
+            None => (0, 0),
+        };
+        let holes = holes::find(&taken, fixed, desc.unit);
+        let _ = writeln!(text, "  holes of 1/256 or more of the space: {}", holes.len());
+        for hole in &holes {
+            let _ = writeln!(text, "    {} {:.2} %", hole.pattern(desc.unit), 100.0 * hole.share());
         }
     }
 
@@ -162,6 +197,11 @@ impl Guards for ModelGuards<'_> {
 impl ModelGuards<'_> {
     /// Whether all guards hold; `None` if that is not known and none is known to fail.
     fn eval(&self, entry: usize, word: u128, mode: Option<u32>) -> Option<bool> {
+        self.failing(entry, word, mode).unwrap_or(Some(false))
+    }
+
+    /// The same, with the guard that is known to fail as the error.
+    fn failing(&self, entry: usize, word: u128, mode: Option<u32>) -> Result<Option<bool>, Span> {
         let (insn, enc) = self.sources[entry];
         let mut env = Env { mode, ..Env::default() };
         for (field, flat) in enc.fields.iter().zip(&enc.flat.fields) {
@@ -175,12 +215,12 @@ impl ModelGuards<'_> {
         let mut result = Some(true);
         for guard in insn.guards.iter().chain(&enc.guards) {
             match eval(self.model, &insn.locals, &env, guard).and_then(|v| v.bool()) {
-                Some(false) => return Some(false),
+                Some(false) => return Err(guard.span),
                 Some(true) => {}
                 None => result = None,
             }
         }
-        result
+        Ok(result)
     }
 }
 

@@ -1,10 +1,13 @@
 //! Bit patterns: from the notation to fixed bits and fields, overlaps between encodings, and decoder tables.
 
+mod count;
 mod decoding;
 mod flat;
+mod holes;
 mod overlap;
 mod space;
 mod table;
+mod why;
 mod words;
 
 pub use decoding::Decoding;
@@ -12,6 +15,7 @@ pub use flat::{Constraint, Flat, FlatField, Piece, flatten};
 pub use overlap::{Analysis, Entry, Guards, Pair, Relation, analyse};
 pub use space::{Select, Space, spaces};
 pub use table::{Run, Table};
+pub use why::Rejection;
 
 /// `n` ones.
 pub(crate) fn ones(n: u32) -> u128 {

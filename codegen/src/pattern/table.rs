@@ -48,11 +48,20 @@ impl Table {
         Table { runs, buckets, lists }
     }
 
+    /// The number of a word's bucket.
+    pub fn bucket(&self, word: u32) -> u32 {
+        self.runs.iter().fold(0, |b, r| b | word >> r.shift & r.mask)
+    }
+
     /// The list of a word's bucket.
     pub fn candidates(&self, word: u32) -> impl Iterator<Item = u16> {
-        let bucket = self.runs.iter().fold(0, |b, r| b | word >> r.shift & r.mask);
-        let start = self.buckets[bucket as usize] as usize;
+        let start = self.buckets[self.bucket(word) as usize] as usize;
         self.lists[start..].iter().copied().take_while(|&n| n != u16::MAX)
+    }
+
+    /// Size of the generated table.
+    pub fn bytes(&self) -> usize {
+        size_of::<u16>() * (self.buckets.len() + self.lists.len())
     }
 
     /// Mean and greatest number of encodings in a bucket.

@@ -1,0 +1,126 @@
+//! `isa check`, and the reading of specifications for the other commands.
+
+use anyhow::{Context as _, Result};
+use codegen::codes;
+use codegen::diag::{Diagnostic, Severity, SourceMap};
+use codegen::model::{Insn, Model};
+use codegen::{Compiled, check_tests, compile};
+use std::fmt::Write as _;
+use std::io::IsTerminal as _;
+use std::path::{Path, PathBuf};
+
+/// A specification without errors.
+pub(crate) struct Loaded {
+    /// Its first guest.
+    pub(crate) model: Model,
+    /// Its files.
+    pub(crate) sources: SourceMap,
+}
+
+/// Whether the specification, or all of them, have no errors.
+pub(crate) fn run(specs: &Path, arch: Option<&str>, json: bool) -> Result<bool> {
+    let folders = match arch {
+        Some(arch) => vec![specs.join(arch)],
+        None => spec_folders(specs)?,
+    };
+    let mut ok = true;
+    for dir in folders {
+        let compiled = checked(&dir)?;
+        if json {
+            for diagnostic in compiled.diagnostics.iter() {
+                println!("{}", json_line(diagnostic, &compiled.sources));
+            }
+        } else {
+            report(&dir, &compiled);
+        }
+        ok &= !compiled.diagnostics.has_errors();
+    }
+    Ok(ok)
+}
+
+/// The folders with `.isa` files in them.
+pub(crate) fn spec_folders(specs: &Path) -> Result<Vec<PathBuf>> {
+    let mut folders = Vec::new();
+    for entry in std::fs::read_dir(specs).with_context(|| format!("cannot read {}", specs.display()))? {
+        let path = entry?.path();
+        let is_spec = |p: &PathBuf| p.extension().is_some_and(|e| e == "isa");
+        if path.is_dir() && std::fs::read_dir(&path)?.filter_map(|e| Some(e.ok()?.path())).any(|p| is_spec(&p)) {
+            folders.push(path);
+        }
+    }
+    folders.sort();
+    Ok(folders)
+}
+
+/// Read and check a specification, its `test` lines included.
+fn checked(dir: &Path) -> Result<Compiled> {
+    let mut compiled = compile(dir)?;
+    if !compiled.diagnostics.has_errors() {
+        check_tests(&compiled.models, &mut compiled.diagnostics);
+    }
+    Ok(compiled)
+}
+
+/// The first guest of a specification without errors; prints what is wrong with it.
+pub(crate) fn load(dir: &Path) -> Result<Loaded> {
+    let compiled = checked(dir)?;
+    if !compiled.diagnostics.is_empty() {
+        report(dir, &compiled);
+    }
+    anyhow::ensure!(!compiled.diagnostics.has_errors(), "the specification has errors");
+    let model = compiled.models.into_iter().next().context("the specification has no `instance`")?;
+    Ok(Loaded { model, sources: compiled.sources })
+}
+
+/// Messages and totals, on standard error.
+fn report(dir: &Path, compiled: &Compiled) {
+    let name = dir.file_name().unwrap_or_default().to_string_lossy().into_owned();
+    let Compiled { models, diagnostics, sources } = compiled;
+    eprint!("{}", diagnostics.render(sources, std::io::stderr().is_terminal()));
+    if diagnostics.has_errors() {
+        eprintln!("{name}: {} messages", diagnostics.len());
+        if let Some(first) = diagnostics.iter().next() {
+            eprintln!("`isa explain {}` tells more about such a message", codes::code(first.code));
+        }
+        return;
+    }
+    let sum = |of: fn(&Insn) -> usize| models.first().map_or(0, |m| m.insns.iter().map(of).sum::<usize>());
+    let (insns, encodings, tests) = (sum(|_| 1), sum(|i| i.encs.len()), sum(|i| i.tests.len()));
+    eprintln!("{name}: {insns} instructions, {encodings} encodings, {tests} tests");
+}
+
+/// `{"level":"error","code":"E033","kind":"overlap","message":…,"file":…,"line":…,"start":…,"end":…,"notes":[…]}`
+fn json_line(d: &Diagnostic, sources: &SourceMap) -> String {
+    let level = if d.severity == Severity::Error { "error" } else { "warning" };
+    let span = d.primary.span;
+    let file = sources.file(span.file).path.display().to_string();
+    let notes: Vec<String> = d.notes.iter().map(|n| quoted(n)).collect();
+    format!(
+        "{{\"level\":{},\"code\":{},\"kind\":{},\"message\":{},\"file\":{},\"line\":{},\"start\":{},\"end\":{},\"notes\":[{}]}}",
+        quoted(level),
+        quoted(codes::code(d.code)),
+        quoted(d.code),
+        quoted(&d.message),
+        quoted(&file),
+        sources.line(span),
+        span.start,
+        span.end,
+        notes.join(",")
+    )
+}
+
+/// A JSON string.
+fn quoted(text: &str) -> String {
+    let mut out = String::from("\"");
+    for c in text.chars() {
+        match c {
+            '"' | '\\' => out.extend(['\\', c]),
+            '\n' => out.push_str("\\n"),
+            c if (c as u32) < 0x20 => {
+                let _ = write!(out, "\\u{:04x}", c as u32);
+            }
+            c => out.push(c),
+        }
+    }
+    out + "\""
+}

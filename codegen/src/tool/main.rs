@@ -1,0 +1,160 @@
+//! The `isa` tool: checks specifications, shows what becomes of them and starts new ones.
+#![allow(clippy::print_stdout)] // its output is what it is run for
+
+mod check;
+mod completions;
+mod coverage;
+mod disasm;
+mod doc;
+mod elf;
+mod explain;
+mod html;
+mod new_arch;
+
+use anyhow::{Result, bail};
+use clap::{CommandFactory as _, Parser, Subcommand};
+use codegen::diag::{Diagnostics, did_you_mean};
+use codegen::emit;
+use codegen::pattern::Decoding;
+use std::path::PathBuf;
+use std::process::ExitCode;
+
+/// Checks instruction-set specifications, shows what becomes of them and starts new ones.
+#[derive(Parser)]
+#[command(name = "isa")]
+struct Args {
+    /// Folder of the specifications.
+    #[arg(long, global = true, default_value_os_t = default_specs())]
+    specs: PathBuf,
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(Subcommand)]
+enum Command {
+    /// Check one specification, or all.
+    Check {
+        /// Folder name: `riscv64`.
+        arch: Option<String>,
+        /// Print the messages as JSON, one a line.
+        #[arg(long)]
+        json: bool,
+    },
+    /// Disassemble words or a file.
+    Disasm {
+        /// Folder name.
+        arch: String,
+        /// Words, written as in the manual (most significant digit first), or a file: the executable segments of an ELF
+        /// file, or bytes.
+        #[arg(required = true)]
+        code: Vec<String>,
+        /// Address of the first word or byte.
+        #[arg(long, default_value = "0", value_parser = address)]
+        pc: u64,
+        /// Show which encodings were tried for each word, and why each was rejected.
+        #[arg(long)]
+        why: bool,
+    },
+    /// Show the Rust code generated for an instruction.
+    Expand {
+        /// Folder name.
+        arch: String,
+        /// Name of the `insn`.
+        insn: String,
+    },
+    /// List instructions without tests.
+    Coverage {
+        /// Folder name; all if it is left out.
+        arch: Option<String>,
+        /// Write a page with every instruction and its tests.
+        #[arg(long, value_name = "FILE")]
+        html: Option<PathBuf>,
+    },
+    /// The decode report: sizes of tables, overlapping encodings, holes.
+    Report {
+        /// Folder name.
+        arch: String,
+    },
+    /// Start a specification: a folder that passes `isa check`, shaped after an existing one.
+    NewArch {
+        /// Name of the folder and of the guest.
+        name: String,
+        /// Existing folder whose word size, byte order and instruction lengths to start from.
+        #[arg(long, value_name = "ARCH")]
+        like: String,
+    },
+    /// Write a manual: every instruction with its encodings, text, operation and tests.
+    Doc {
+        /// Folder name.
+        arch: String,
+        /// Folder for the page `ARCH.html`.
+        #[arg(short, long, default_value = "target/doc-isa")]
+        out: PathBuf,
+    },
+    /// Explain a message by its code: `E033`. Without a code, list all.
+    Explain {
+        /// Code or name.
+        code: Option<String>,
+    },
+    /// Print a completion script: `eval "$(isa completions bash)"`.
+    Completions {
+        /// Shell.
+        #[arg(value_enum)]
+        shell: completions::Shell,
+    },
+}
+
+fn default_specs() -> PathBuf {
+    ["isa-specs", "../isa-specs"].iter().map(PathBuf::from).find(|p| p.is_dir()).unwrap_or_else(|| "isa-specs".into())
+}
+
+fn address(text: &str) -> Result<u64, String> {
+    let digits = text.strip_prefix("0x");
+    digits.map_or_else(|| text.parse(), |hex| u64::from_str_radix(hex, 16)).map_err(|e| e.to_string())
+}
+
+fn main() -> ExitCode {
+    match run(&Args::parse()) {
+        Ok(true) => ExitCode::SUCCESS,
+        Ok(false) => ExitCode::FAILURE,
+        Err(error) => {
+            eprintln!("isa: {error:#}");
+            ExitCode::FAILURE
+        }
+    }
+}
+
+/// Whether all was well.
+fn run(args: &Args) -> Result<bool> {
+    let specs = &args.specs;
+    match &args.command {
+        Command::Check { arch, json } => check::run(specs, arch.as_deref(), *json),
+        Command::Disasm { arch, code, pc, why } => disasm::run(&specs.join(arch), code, *pc, *why),
+        Command::Expand { arch, insn } => expand(&specs.join(arch), insn),
+        Command::Coverage { arch, html } => coverage::run(specs, arch.as_deref(), html.as_deref()),
+        Command::Report { arch } => {
+            let model = check::load(&specs.join(arch))?.model;
+            print!("{}", Decoding::of(&model, &mut Diagnostics::default()).report());
+            Ok(true)
+        }
+        Command::NewArch { name, like } => new_arch::run(specs, name, like),
+        Command::Doc { arch, out } => doc::run(&specs.join(arch), out),
+        Command::Explain { code } => explain::run(code.as_deref()),
+        Command::Completions { shell } => {
+            print!("{}", completions::script(&Args::command(), *shell, specs));
+            Ok(true)
+        }
+    }
+}
+
+fn expand(dir: &std::path::Path, insn: &str) -> Result<bool> {
+    let model = check::load(dir)?.model;
+    let Some(code) = emit::expand(&model, insn) else {
+        match did_you_mean(insn, model.insns.iter().map(|i| i.name.as_str())) {
+            Some(near) => bail!("there is no instruction `{insn}`; did you mean `{near}`?"),
+            None => bail!("there is no instruction `{insn}`"),
+        }
+    };
+    println!("{code}");
+    Ok(true)
+}

@@ -1,0 +1,126 @@
+//! The `isa` tool as its users see it.
+
+use std::path::{Path, PathBuf};
+use std::process::{Command, Output};
+
+fn specs() -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).join("../isa-specs")
+}
+
+fn isa(specs: &Path, arguments: &[&str]) -> Output {
+    Command::new(env!("CARGO_BIN_EXE_isa")).arg("--specs").arg(specs).args(arguments).output().unwrap()
+}
+
+/// Standard output of a run that must succeed.
+fn succeeds(arguments: &[&str]) -> String {
+    let output = isa(&specs(), arguments);
+    assert!(output.status.success(), "{arguments:?}: {}", String::from_utf8_lossy(&output.stderr));
+    String::from_utf8(output.stdout).unwrap()
+}
+
+/// An empty folder of this name.
+fn scratch(name: &str) -> PathBuf {
+    let folder = Path::new(env!("CARGO_TARGET_TMPDIR")).join(name);
+    let _ = std::fs::remove_dir_all(&folder);
+    std::fs::create_dir_all(&folder).unwrap();
+    folder
+}
+
+/// A folder of specifications with a copy of one guest's.
+fn copy_of(guest: &str, name: &str) -> PathBuf {
+    let folder = scratch(name);
+    std::fs::create_dir(folder.join(guest)).unwrap();
+    for file in std::fs::read_dir(specs().join(guest)).unwrap().map(|e| e.unwrap().path()) {
+        std::fs::copy(&file, folder.join(guest).join(file.file_name().unwrap())).unwrap();
+    }
+    folder
+}
+
+#[test]
+fn a_message_is_explained_by_its_code_or_name() {
+    let text = succeeds(&["explain", "e033"]);
+    assert!(text.starts_with("E033 overlap: ") && text.contains("overrides"), "{text}");
+    assert_eq!(text, succeeds(&["explain", "overlap"]));
+    assert!(succeeds(&["explain"]).lines().count() > 30);
+    assert!(!isa(&specs(), &["explain", "E999"]).status.success());
+}
+
+#[test]
+fn messages_come_as_json_too() {
+    let folder = copy_of("riscv64", "json");
+    let file = folder.join("riscv64/m.isa");
+    let text = std::fs::read_to_string(&file).unwrap();
+    std::fs::write(&file, text + "insn wrong { enc 0; exec { } }\n").unwrap();
+    let output = isa(&folder, &["check", "--json"]);
+    assert!(!output.status.success());
+    let text = String::from_utf8(output.stdout).unwrap();
+    assert_eq!(text.lines().count(), 1, "{text}");
+    assert!(
+        text.starts_with("{\"level\":\"error\",\"code\":\"E022\",\"kind\":\"width\",\"message\":\"pattern is 1 bits")
+    );
+    assert!(text.contains("m.isa\",\"line\":") && text.trim_end().ends_with("]}"), "{text}");
+}
+
+#[test]
+fn words_and_files_are_disassembled() {
+    assert_eq!(succeeds(&["disasm", "riscv64", "00730293"]), "0x0: addi t0, t1, 7    // addi\n");
+    let file = scratch("disasm").join("code");
+    std::fs::write(&file, [0x93, 0x02, 0x73, 0x00, 0x01]).unwrap();
+    let text = succeeds(&["disasm", "riscv64", file.to_str().unwrap(), "--pc", "0x1000"]);
+    assert_eq!(text, "0x1000: addi t0, t1, 7    // addi\n0x1004: 01    // incomplete\n");
+    let program = Path::new(env!("CARGO_MANIFEST_DIR")).join("../tests/prebuilt/wordfreq-aarch64");
+    let text = succeeds(&["disasm", "aarch64", program.to_str().unwrap()]);
+    assert!(text.contains(": ret    // ") && text.contains(": svc #0"), "{}", &text[..1000]);
+}
+
+#[test]
+fn the_way_through_the_decoder_is_shown() {
+    let text = succeeds(&["disasm", "aarch64", "8b020020", "0b02c020", "--why"]);
+    assert!(text.contains("in space a64, bucket "), "{text}");
+    assert!(text.contains("addsub_shifted (dp_reg.isa:") && text.contains("): taken"), "{text}");
+    assert!(text.contains("no: "), "{text}");
+}
+
+#[test]
+fn a_new_guest_passes_the_check() {
+    for like in ["riscv64", "aarch64"] {
+        let folder = copy_of(like, &format!("new_like_{like}"));
+        let output = isa(&folder, &["new-arch", "vax", "--like", like]);
+        assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+        assert!(String::from_utf8_lossy(&output.stdout).contains("cargo isa check vax"));
+        let output = isa(&folder, &["check", "vax"]);
+        let messages = String::from_utf8_lossy(&output.stderr);
+        assert_eq!(messages, "vax: 1 instructions, 1 encodings, 1 tests\n");
+        assert!(!isa(&folder, &["new-arch", "vax", "--like", like]).status.success(), "it exists");
+    }
+}
+
+#[test]
+fn the_manual_has_every_instruction() {
+    let folder = scratch("doc");
+    succeeds(&["doc", "riscv64", "-o", folder.to_str().unwrap()]);
+    let page = std::fs::read_to_string(folder.join("riscv64.html")).unwrap();
+    assert!(page.matches("<section").count() > 60, "{}", page.len());
+    let addi = page.split("<section id=\"addi\">").nth(1).unwrap().split("</section>").next().unwrap();
+    insta::assert_snapshot!("manual_addi", addi);
+}
+
+#[test]
+fn coverage_is_a_list_and_a_page() {
+    let file = scratch("coverage").join("page.html");
+    let text = succeeds(&["coverage", "--html", file.to_str().unwrap()]);
+    assert!(text.contains("riscv64: ") && text.contains("aarch64: "), "{text}");
+    assert!(std::fs::read_to_string(file).unwrap().contains("<b>addi</b>"));
+}
+
+#[test]
+fn completions_name_commands_options_and_guests() {
+    for shell in ["bash", "fish", "zsh"] {
+        let text = succeeds(&["completions", shell]);
+        for word in ["disasm", "why", "riscv64", "new-arch"] {
+            assert!(text.contains(word), "{shell}: no {word}");
+        }
+    }
+    let script = succeeds(&["completions", "bash"]);
+    assert!(Command::new("bash").args(["-n", "-c", &script]).status().unwrap().success());
+}

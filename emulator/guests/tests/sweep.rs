@@ -1,0 +1,84 @@
+//! All words of every encoding space through the generated decoder: each instruction gets exactly as many as its patterns,
+//! guards and precedence say.
+
+use codegen::diag::Diagnostics;
+use codegen::model::Model;
+use codegen::pattern::Decoding;
+use std::collections::{BTreeMap, HashMap};
+use std::path::{Path, PathBuf};
+
+/// The checked models of all guests.
+fn models() -> Vec<Model> {
+    let specs = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../isa-specs");
+    let mut folders: Vec<_> = std::fs::read_dir(specs).unwrap().map(|e| e.unwrap().path()).collect();
+    folders.sort();
+    let is_guest = |folder: &&PathBuf| folder.join("arch.isa").is_file();
+    let compiled = folders.iter().filter(is_guest).map(|folder| codegen::compile(folder).unwrap());
+    // The guests of one folder have the same encodings, or nearly: one of them is enough.
+    compiled.filter_map(|c| c.models.into_iter().next()).collect()
+}
+
+/// Names of instructions, told apart by the address of their text, with the number of words found.
+type Hits = HashMap<*const u8, (&'static str, u64)>;
+
+/// Words `first`, `first + step` … of the space with instructions of `bytes` bytes.
+fn sweep(guest: &ir::Guest, bytes: usize, selected: impl Fn(u128) -> bool, first: u64, step: usize) -> Hits {
+    let mut hits = Hits::new();
+    let (mut last, mut count) = ("", 0);
+    for word in (first..1 << (8 * bytes)).step_by(step).filter(|&w| selected(w.into())) {
+        let code = (word as u32).to_le_bytes();
+        let Some(name) = (guest.identify)(0, &code[..bytes]) else { continue };
+        // Neighbours are often the same instruction.
+        if name.as_ptr() != last.as_ptr() {
+            if count > 0 {
+                hits.entry(last.as_ptr()).or_insert((last, 0)).1 += count;
+            }
+            (last, count) = (name, 0);
+        }
+        count += 1;
+    }
+    if count > 0 {
+        hits.entry(last.as_ptr()).or_insert((last, 0)).1 += count;
+    }
+    hits
+}
+
+/// Words by instruction, over all spaces: found and predicted.
+fn compare(guest: &ir::Guest, model: &Model) -> BTreeMap<String, (u64, Option<u64>)> {
+    let decoding = Decoding::of(model, &mut Diagnostics::default());
+    let threads = std::thread::available_parallelism().map_or(1, usize::from);
+    let mut result: BTreeMap<String, (u64, Option<u64>)> = BTreeMap::new();
+    for space in &model.spaces {
+        let selected = |word| space.select.is_none_or(|s| s.holds(word));
+        let bytes = space.unit as usize / 8;
+        let parts: Vec<Vec<(&str, u64)>> = std::thread::scope(|scope| {
+            let part = |i| move || sweep(guest, bytes, selected, i as u64, threads).into_values().collect();
+            let running: Vec<_> = (0..threads).map(|i| scope.spawn(part(i))).collect();
+            running.into_iter().map(|t| t.join().unwrap()).collect()
+        });
+        for (name, count) in parts.into_iter().flatten() {
+            result.entry(name.to_owned()).or_insert((0, Some(0))).0 += count;
+        }
+    }
+    for (number, entry) in decoding.entries.iter().enumerate() {
+        let total = &mut result.entry(entry.insn.clone()).or_insert((0, Some(0))).1;
+        *total = total.zip(decoding.count(number, 0)).map(|(a, b)| a + b);
+    }
+    result
+}
+
+#[test]
+fn every_word_is_what_the_patterns_say() {
+    for model in models() {
+        let guest = guests::by_name(&model.name).unwrap();
+        let start = std::time::Instant::now();
+        let counts = compare(guest, &model);
+        let total: u64 = counts.values().map(|c| c.0).sum();
+        println!("{}: {total} words are instructions, swept in {:.1?}", model.name, start.elapsed());
+        let unknown: Vec<&String> = counts.iter().filter(|(_, c)| c.1.is_none()).map(|c| c.0).collect();
+        assert!(unknown.is_empty(), "{}: no prediction for {unknown:?}", model.name);
+        let wrong: Vec<_> = counts.iter().filter(|(_, c)| Some(c.0) != c.1).collect();
+        assert!(wrong.is_empty(), "{}: found and predicted: {wrong:#?}", model.name);
+        assert!(total > 1 << 24, "{}: {total}", model.name);
+    }
+}
