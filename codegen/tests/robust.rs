@@ -1,7 +1,7 @@
 //! No text makes the parser and the checker panic: real specifications with tokens changed and lines removed.
 
-use codegen::diag::Diagnostics;
-use codegen::{sema, syntax};
+use codegen::diag::{Diagnostics, SourceMap};
+use codegen::{check_tests, codes, emit, sema, syntax};
 use std::path::{Path, PathBuf};
 
 /// A fixed sequence of random numbers.
@@ -93,6 +93,16 @@ fn mutate(text: &str, random: &mut Random) -> String {
     tokens.concat()
 }
 
+/// Size of the messages. Each has a known kind and a place in the text.
+fn located(diagnostics: &Diagnostics, sources: &SourceMap) -> usize {
+    for d in diagnostics.iter() {
+        assert!(codes::find(d.code).is_some(), "{} has no code", d.code);
+        let (span, length) = (d.primary.span, sources.file(d.primary.span.file).text.len());
+        assert!(span.start <= span.end && span.end as usize <= length, "{span:?}: {}", d.message);
+    }
+    diagnostics.render(sources, false).len()
+}
+
 #[test]
 fn changed_specs_give_messages_not_panics() {
     let mut random = Random(1);
@@ -101,7 +111,7 @@ fn changed_specs_give_messages_not_panics() {
         for _ in 0..60 {
             let text = mutate(&text, &mut random);
             let (_, diagnostics, sources) = syntax::parse_text(&path.display().to_string(), &text);
-            messages += diagnostics.render(&sources, false).len();
+            messages += located(&diagnostics, &sources);
         }
     }
     assert!(messages > 1000, "the changes must be noticed");
@@ -120,8 +130,12 @@ fn changed_guests_give_messages_not_panics() {
         for _ in 0..8 {
             let text = mutate(text, &mut random);
             let (spec, mut diagnostics, sources) = syntax::parse_text("guest.isa", &text);
-            sema::check(&spec, &sources, &mut diagnostics);
-            messages += diagnostics.render(&sources, false).len();
+            let models = sema::check(&spec, &sources, &mut diagnostics);
+            messages += located(&diagnostics, &sources);
+            if !diagnostics.has_errors() {
+                check_tests(&models, &mut diagnostics);
+                models.iter().for_each(|m| drop(emit::emit(m)));
+            }
         }
     }
     assert!(messages > 100, "the changes must be noticed");
