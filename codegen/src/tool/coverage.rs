@@ -1,6 +1,6 @@
 //! `isa coverage`: which instructions have tests.
 
-use super::{check, html};
+use super::{check, html, print};
 use anyhow::{Context as _, Result};
 use codegen::model::{Insn, Model};
 use std::fmt::Write as _;
@@ -12,17 +12,17 @@ pub(crate) fn run(specs: &Path, arch: Option<&str>, page: Option<&Path>) -> Resu
         Some(arch) => vec![specs.join(arch)],
         None => check::spec_folders(specs)?,
     };
-    let mut body = String::new();
+    let (mut text, mut body) = (String::new(), String::new());
     for dir in folders {
         let model = check::load(&dir)?.model;
-        list(&model);
+        list(&mut text, &model);
         table(&mut body, &model);
     }
     if let Some(path) = page {
         std::fs::write(path, html::page("Tests of instructions", &body))
             .with_context(|| format!("cannot write {}", path.display()))?;
     }
-    Ok(true)
+    print(&text)
 }
 
 /// Tests that execute.
@@ -30,11 +30,11 @@ fn running(insn: &Insn) -> usize {
     insn.tests.iter().filter(|t| t.runs).count()
 }
 
-fn list(model: &Model) {
+fn list(out: &mut String, model: &Model) {
     for insn in model.insns.iter().filter(|i| i.tests.is_empty()) {
-        println!("{}: {} has no test", insn.at, insn.name);
+        let _ = writeln!(out, "{}: {} has no test", insn.at, insn.name);
     }
-    println!("{}", summary(model));
+    let _ = writeln!(out, "{}", summary(model));
 }
 
 fn summary(model: &Model) -> String {

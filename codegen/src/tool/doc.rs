@@ -34,8 +34,9 @@ fn manual(model: &Model, sources: &SourceMap) -> String {
 
 /// The instruction as it is written, without encodings and tests, which are shown as tables.
 fn operation(insn: &Insn, sources: &SourceMap) -> String {
-    let mut text = sources.text(insn.span).to_owned();
     let start = insn.span.start;
+    let source = sources.file(insn.span.file).text.get(start as usize..).unwrap_or_default();
+    let mut text = source[..end_of_braces(source)].to_owned();
     let mut cut: Vec<(u32, u32)> = insn.encs.iter().map(|e| (e.span.start, e.span.end)).collect();
     cut.extend(insn.tests.iter().map(|t| (t.span.start, t.span.end)));
     cut.sort_unstable();
@@ -47,6 +48,27 @@ fn operation(insn: &Insn, sources: &SourceMap) -> String {
     }
     let lines = text.lines().filter(|l| !matches!(l.trim(), "" | ";" | "enc" | "test"));
     lines.collect::<Vec<_>>().join("\n")
+}
+
+/// Where the first pair of braces ends, strings and comments aside.
+fn end_of_braces(text: &str) -> usize {
+    let (mut depth, mut string, mut previous) = (0, false, ' ');
+    let mut comment = false;
+    for (at, c) in text.char_indices() {
+        match c {
+            '\n' => comment = false,
+            _ if comment => {}
+            '"' if previous != '\\' => string = !string,
+            _ if string => {}
+            '/' if previous == '/' => comment = true,
+            '{' => depth += 1,
+            '}' if depth == 1 => return at + 1,
+            '}' => depth -= 1,
+            _ => {}
+        }
+        previous = c;
+    }
+    text.len()
 }
 
 /// What is in some adjacent bits, highest first.

@@ -16,6 +16,7 @@ use clap::{CommandFactory as _, Parser, Subcommand};
 use codegen::diag::{Diagnostics, did_you_mean};
 use codegen::emit;
 use codegen::pattern::Decoding;
+use std::io::{ErrorKind, Write as _};
 use std::path::PathBuf;
 use std::process::ExitCode;
 
@@ -134,16 +135,12 @@ fn run(args: &Args) -> Result<bool> {
         Command::Coverage { arch, html } => coverage::run(specs, arch.as_deref(), html.as_deref()),
         Command::Report { arch } => {
             let model = check::load(&specs.join(arch))?.model;
-            print!("{}", Decoding::of(&model, &mut Diagnostics::default()).report());
-            Ok(true)
+            print(&Decoding::of(&model, &mut Diagnostics::default()).report())
         }
         Command::NewArch { name, like } => new_arch::run(specs, name, like),
         Command::Doc { arch, out } => doc::run(&specs.join(arch), out),
         Command::Explain { code } => explain::run(code.as_deref()),
-        Command::Completions { shell } => {
-            print!("{}", completions::script(&Args::command(), *shell, specs));
-            Ok(true)
-        }
+        Command::Completions { shell } => print(&completions::script(&Args::command(), *shell, specs)),
     }
 }
 
@@ -155,6 +152,13 @@ fn expand(dir: &std::path::Path, insn: &str) -> Result<bool> {
             None => bail!("there is no instruction `{insn}`"),
         }
     };
-    println!("{code}");
-    Ok(true)
+    print(&format!("{code}\n"))
+}
+
+/// Prints on standard output. A reader that has seen enough is no failure.
+fn print(text: &str) -> Result<bool> {
+    match std::io::stdout().lock().write_all(text.as_bytes()) {
+        Err(e) if e.kind() != ErrorKind::BrokenPipe => Err(e.into()),
+        _ => Ok(true),
+    }
 }
