@@ -178,7 +178,7 @@ fn differences(name: &str, triple: &str, attributes: &str) -> BTreeMap<String, (
         assert!(!words.is_empty(), "no word of {}", entry.label);
         all.extend(words.into_iter().map(|word| (word, len)));
     }
-    println!("{name}: {} words", all.len());
+    eprintln!("{name}: {} words", all.len());
     assert!(all.len() > 500 * decoding.entries.len(), "only {} words", all.len());
     for (&(word, len), theirs) in all.iter().zip(llvm(tool, triple, attributes, &all)) {
         let code = &word.to_le_bytes()[..len as usize];

@@ -74,7 +74,7 @@ fn every_word_is_what_the_patterns_say() {
         let start = std::time::Instant::now();
         let counts = compare(guest, &model);
         let total: u64 = counts.values().map(|c| c.0).sum();
-        println!("{}: {total} words are instructions, swept in {:.1?}", model.name, start.elapsed());
+        eprintln!("{}: {total} words are instructions, swept in {:.1?}", model.name, start.elapsed());
         let unknown: Vec<&String> = counts.iter().filter(|(_, c)| c.1.is_none()).map(|c| c.0).collect();
         assert!(unknown.is_empty(), "{}: no prediction for {unknown:?}", model.name);
         let wrong: Vec<_> = counts.iter().filter(|(_, c)| Some(c.0) != c.1).collect();
