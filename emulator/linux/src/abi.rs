@@ -53,6 +53,12 @@ impl Abi {
         self.sets.iter().copied().find(|set| set.name == name)
     }
 
+    /// The guest's value of the constant `name` of the set called `set`.
+    #[must_use]
+    pub fn value(&self, set: &str, name: &str) -> Option<u64> {
+        self.set(set)?.entries.iter().find(|constant| constant.name == name).map(|constant| constant.value)
+    }
+
     /// The structure called `name`.
     #[must_use]
     pub fn structure(&self, name: &str) -> Option<&'static Struct> {

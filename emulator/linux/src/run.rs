@@ -6,17 +6,6 @@ use crate::errno::Errno;
 use crate::signal::Info;
 use crate::thread::ThreadCtx;
 
-/// `si_code` values of faults, as in `asm-generic/siginfo.h`.
-mod code {
-    pub(super) const ILL_ILLOPC: i32 = 1;
-    pub(super) const FPE_INTDIV: i32 = 1;
-    pub(super) const FPE_INTOVF: i32 = 2;
-    pub(super) const SEGV_MAPERR: i32 = 1;
-    pub(super) const SEGV_ACCERR: i32 = 2;
-    pub(super) const BUS_ADRALN: i32 = 1;
-    pub(super) const TRAP_BRKPT: i32 = 1;
-}
-
 impl ThreadCtx {
     /// Runs guest code until the thread ends; returns its exit code.
     pub(crate) fn run(&mut self) -> i32 {
@@ -44,8 +33,8 @@ impl ThreadCtx {
             }
             jit::Event::FetchFault { addr } => {
                 let mapped = self.process.space.map().find(addr).is_some();
-                let code = if mapped { code::SEGV_ACCERR } else { code::SEGV_MAPERR };
-                self.raise_fault(&Info::fault(libc::SIGSEGV, code, addr));
+                let code = if mapped { "SEGV_ACCERR" } else { "SEGV_MAPERR" };
+                self.raise_fault(&self.fault(libc::SIGSEGV, code, addr));
             }
             jit::Event::NativeCall { name } => self.native_call(name),
         }
@@ -54,7 +43,7 @@ impl ThreadCtx {
     /// The reserved instruction. A name the host does not know leaves it what it is otherwise: an illegal instruction.
     fn native_call(&mut self, name: u64) {
         let pc = self.jit.state().pc;
-        let illegal = Info::fault(libc::SIGILL, code::ILL_ILLOPC, pc);
+        let illegal = self.fault(libc::SIGILL, "ILL_ILLOPC", pc);
         let Some((function, chosen)) = crate::bypass::by_name(self.process, name) else {
             return self.raise_fault(&illegal);
         };
@@ -97,15 +86,22 @@ impl ThreadCtx {
         }
     }
 
+    /// A fault signal with the code called `code`.
+    fn fault(&self, signal: i32, code: &str, addr: u64) -> Info {
+        let sets = ["sigill_code", "sigfpe_code", "sigsegv_code", "sigbus_code", "sigtrap_code"];
+        let value = sets.into_iter().find_map(|set| self.process.abi.value(set, code));
+        Info::fault(signal, value.unwrap_or_else(|| unreachable!("{code} is described")) as i32, addr)
+    }
+
     /// The signal a trap raises.
     fn trap_info(&mut self, trap: Trap) -> Info {
         let pc = self.jit.state().pc;
         match trap {
-            Trap::Undefined => Info::fault(libc::SIGILL, code::ILL_ILLOPC, pc),
-            Trap::Breakpoint(_) | Trap::Trap(_) => Info::fault(libc::SIGTRAP, code::TRAP_BRKPT, pc),
-            Trap::IntegerOverflow => Info::fault(libc::SIGFPE, code::FPE_INTOVF, pc),
-            Trap::DivideByZero => Info::fault(libc::SIGFPE, code::FPE_INTDIV, pc),
-            Trap::Alignment => Info::fault(libc::SIGBUS, code::BUS_ADRALN, pc),
+            Trap::Undefined => self.fault(libc::SIGILL, "ILL_ILLOPC", pc),
+            Trap::Breakpoint(_) | Trap::Trap(_) => self.fault(libc::SIGTRAP, "TRAP_BRKPT", pc),
+            Trap::IntegerOverflow => self.fault(libc::SIGFPE, "FPE_INTOVF", pc),
+            Trap::DivideByZero => self.fault(libc::SIGFPE, "FPE_INTDIV", pc),
+            Trap::Alignment => self.fault(libc::SIGBUS, "BUS_ADRALN", pc),
         }
     }
 
@@ -116,7 +112,7 @@ impl ThreadCtx {
             return Info::fault(libc::SIGBUS, fault.code, fault.addr);
         }
         let mapped = self.process.space.map().find(fault.addr).is_some();
-        let code = if mapped { code::SEGV_ACCERR } else { code::SEGV_MAPERR };
-        Info::fault(libc::SIGSEGV, code, fault.addr)
+        let code = if mapped { "SEGV_ACCERR" } else { "SEGV_MAPERR" };
+        self.fault(libc::SIGSEGV, code, fault.addr)
     }
 }
