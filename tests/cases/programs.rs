@@ -49,7 +49,7 @@ macro_rules! guest_programs {
     )*};
 }
 
-guest_programs!(hello, lifetimes, memory, process, segv, signals, strings, syscalls, threads, timer);
+guest_programs!(hello, lifetimes, memory, process, segv, signals, strings, syscalls, threads, timer, users);
 
 #[test]
 fn arguments_environment_and_status_pass_through() {

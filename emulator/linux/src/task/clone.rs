@@ -1,7 +1,7 @@
 //! `clone` and `clone3`: a guest thread is a host thread; a guest process is a host process.
 
-use std::sync::Arc;
 use std::sync::mpsc;
+use std::sync::{Arc, Once};
 
 use crate::errno::{Errno, SysResult};
 use crate::guest_memory::{read_u64, write_u32};
@@ -130,6 +130,7 @@ fn new_thread(ctx: &mut ThreadCtx, request: &Request) -> SysResult {
     // The thread must not take signals before it has a queue and a stack for them.
     let mask = host::block_all();
     let spawned = std::thread::Builder::new().stack_size(HOST_STACK).spawn(move || {
+        LIBC_STARTED.call_once(|| restore_libc_signals(&child.actions));
         let tid = own_tid();
         if request.has(libc::CLONE_CHILD_SETTID) {
             let _ = write_u32(request.child_tid, tid);
@@ -149,6 +150,20 @@ fn new_thread(ctx: &mut ThreadCtx, request: &Request) -> SysResult {
     };
     restore_mask(mask);
     result
+}
+
+/// The host's libc has created its first thread.
+static LIBC_STARTED: Once = Once::new();
+
+/// Signals that libc uses between the threads of a process: for cancelling, and for changing the user of all of them.
+const LIBC_SIGNALS: [i32; 2] = [32, 33];
+
+/// Creating its first thread, the host's libc handles signals that the guest's libc uses as well, and has set up just before:
+/// the guest's dispositions are put back. The emulator neither cancels threads nor changes users by the host's libc.
+fn restore_libc_signals(actions: &crate::signal::Actions) {
+    for signal in LIBC_SIGNALS {
+        host::set_disposition(signal, &actions.get(signal));
+    }
 }
 
 fn restore_mask(mask: SigSet) {
