@@ -134,7 +134,7 @@ fn handler(pair: &Pair<'_>, name: &str, call: &Syscall) -> TokenStream {
 /// signal masks are not the host's business alone.
 fn needs_work(ty: &Ty) -> bool {
     match ty {
-        Ty::Terminated(kind) => *kind == Terminated::Path,
+        Ty::Terminated(kind) => matches!(kind, Terminated::Path | Terminated::Link),
         Ty::Bytes(kind, _) => *kind == Bytes::Sigmask,
         Ty::Ptr(_, to) => needs_work(to),
         Ty::Select { cases, default, .. } => needs_work(default) || cases.iter().any(|(_, ty)| needs_work(ty)),

@@ -88,6 +88,8 @@ pub enum Terminated {
     Cstr,
     /// Path looked up under the sysroot.
     Path,
+    /// The same, meaning a symbolic link itself and not what it leads to.
+    Link,
     /// NULL-terminated array of strings.
     Strings,
     /// The same, of which a trace prints the count.
@@ -96,9 +98,10 @@ pub enum Terminated {
 
 impl Terminated {
     /// Name in the language and in generated code.
-    pub const ALL: [(&'static str, &'static str, Terminated); 4] = [
+    pub const ALL: [(&'static str, &'static str, Terminated); 5] = [
         ("cstr", "Cstr", Terminated::Cstr),
         ("path", "Path", Terminated::Path),
+        ("link", "Link", Terminated::Link),
         ("strings", "Strings", Terminated::Strings),
         ("environment", "Environment", Terminated::Environment),
     ];

@@ -200,6 +200,8 @@ pub enum Terminated {
     Cstr,
     /// Path looked up under the sysroot.
     Path,
+    /// The same, meaning a symbolic link itself and not what it leads to.
+    Link,
     /// NULL-terminated array of strings.
     Strings,
     /// The same, of which a trace prints the count.

@@ -8,6 +8,7 @@ mod stack;
 mod sysroot;
 
 pub use error::LoadError;
+pub(crate) use sysroot::follow_links;
 
 use std::ffi::OsString;
 use std::fs::File;

@@ -14,7 +14,28 @@ pub(super) fn resolve(path: &Path, sysroot: Option<&Path>) -> PathBuf {
 pub(super) fn below(root: &Path, path: &Path) -> Option<PathBuf> {
     let relative = path.strip_prefix("/").ok()?;
     let inside = root.join(relative);
-    inside.symlink_metadata().is_ok().then_some(inside)
+    let found = inside.symlink_metadata().ok()?;
+    Some(if found.is_symlink() { follow_links(root, &inside) } else { inside })
+}
+
+/// Most links followed; the kernel's number.
+const MAX_LINKS: usize = 40;
+
+/// What the symbolic link `path` below `root` leads to. An absolute link is the guest's: it leads on below `root` if there is
+/// something there. A chain of relative links alone stays as it is: the host follows it to the same end, and the name is kept.
+pub(crate) fn follow_links(root: &Path, path: &Path) -> PathBuf {
+    let (mut at, mut absolute) = (path.to_owned(), false);
+    for _ in 0..MAX_LINKS {
+        let Ok(target) = std::fs::read_link(&at) else { return if absolute { at } else { path.to_owned() } };
+        at = match target.strip_prefix("/").map(|relative| root.join(relative)) {
+            Ok(inside) => {
+                absolute = true;
+                if inside.symlink_metadata().is_ok() { inside } else { target }
+            }
+            Err(_) => at.parent().unwrap_or(root).join(target),
+        };
+    }
+    path.to_owned()
 }
 
 /// Finds the loader `program` names: in the roots asked for, next to the program, in `/`, and where distributions keep foreign

@@ -2,7 +2,7 @@
 
 use super::mask::TemporaryMask;
 use super::{path, to_host};
-use crate::abi::{Bytes, Call, Dir, Format, Int, Len, Struct, Terminated, Ty};
+use crate::abi::{Bytes, Call, Dir, Format, Int, Len, Set, Struct, Terminated, Ty};
 use crate::errno::{Errno, SysResult};
 use crate::guest_memory;
 use crate::thread::ThreadCtx;
@@ -36,9 +36,10 @@ pub(super) fn call(ctx: &mut ThreadCtx, call: &'static Call, number: u32, args: 
                 buffers.push(structs(args[i], what, count, bounded, *dir)?);
                 host[i] = address(&buffers);
             }
-            Ty::Ptr(_, Ty::Terminated(Terminated::Path)) => {
+            Ty::Ptr(_, Ty::Terminated(kind @ (Terminated::Path | Terminated::Link))) => {
                 let wanted = guest_memory::read_cstr(args[i])?;
-                if let Some(found) = path::redirect(ctx.process, directory(call, i, &args), &wanted) {
+                let follow = *kind == Terminated::Path && !means_link(call, &args);
+                if let Some(found) = path::redirect(ctx.process, directory(call, i, &args), &wanted, follow) {
                     buffers.push(Buffer::Path(found));
                     host[i] = address(&buffers);
                 }
@@ -67,6 +68,14 @@ fn directory(call: &Call, path: usize, args: &[u64; 6]) -> Option<u64> {
         Ty::Int(Int { format: Format::FdAt, .. }) => Some(args[before]),
         _ => None,
     }
+}
+
+/// Whether a flag says that a path which ends in a symbolic link means the link.
+fn means_link(call: &Call, args: &[u64; 6]) -> bool {
+    let set = |set: &Set, value: u64| {
+        set.flags && set.entries.iter().any(|c| c.name == "AT_SYMLINK_NOFOLLOW" && value & c.mask == c.value)
+    };
+    call.args.iter().zip(args).any(|(arg, &value)| matches!(arg.ty, Ty::Set(flags) if set(flags, value)))
 }
 
 /// The result in the guest's terms.

@@ -13,6 +13,7 @@ use super::proc_files::{self, ProcFile};
 use crate::abi::Set;
 use crate::errno::{Errno, SysResult};
 use crate::guest_memory;
+use crate::loader::follow_links;
 use crate::process::Process;
 use crate::thread::ThreadCtx;
 
@@ -20,10 +21,11 @@ use crate::thread::ThreadCtx;
 const KERNEL_TREES: [&str; 3] = ["/proc", "/dev", "/sys"];
 
 /// The host path (NUL-terminated) of what the guest calls `path`, relative to the directory `dirfd`; `None` if it is the same.
-pub(super) fn redirect(process: &Process, dirfd: Option<u64>, path: &[u8]) -> Option<Box<[u8]>> {
+/// Without `follow`, a symbolic link at its end is what is meant.
+pub(super) fn redirect(process: &Process, dirfd: Option<u64>, path: &[u8], follow: bool) -> Option<Box<[u8]>> {
     let found = match special(dirfd, path) {
-        Some(ProcFile::Exe) => process.exe.clone(),
-        _ => below_sysroot(process.sysroot.as_deref()?, Path::new(OsStr::from_bytes(path)))?,
+        Some(ProcFile::Exe) if follow => process.exe.clone(),
+        _ => below_sysroot(process.sysroot.as_deref()?, Path::new(OsStr::from_bytes(path)), follow)?,
     };
     let mut bytes = found.into_os_string().into_vec();
     bytes.push(0);
@@ -33,7 +35,7 @@ pub(super) fn redirect(process: &Process, dirfd: Option<u64>, path: &[u8]) -> Op
 /// The host path that a guest's `execve` or similar means by `path`, relative to `dirfd` (`AT_FDCWD` for the working directory).
 #[must_use]
 pub(crate) fn to_host(process: &Process, dirfd: i32, path: &[u8]) -> PathBuf {
-    let found = redirect(process, Some(dirfd as u64), path);
+    let found = redirect(process, Some(dirfd as u64), path, true);
     let bytes = found.as_deref().and_then(|p| p.strip_suffix(&[0])).unwrap_or(path);
     let host = PathBuf::from(OsStr::from_bytes(bytes));
     match directory(dirfd) {
@@ -43,16 +45,17 @@ pub(crate) fn to_host(process: &Process, dirfd: i32, path: &[u8]) -> PathBuf {
 }
 
 /// `path` below `root` if it exists there; a directory that the host has too only if there is something in it.
-fn below_sysroot(root: &Path, path: &Path) -> Option<PathBuf> {
+fn below_sysroot(root: &Path, path: &Path, follow: bool) -> Option<PathBuf> {
     let relative = path.strip_prefix("/").ok()?;
     if relative.as_os_str().is_empty() || KERNEL_TREES.iter().any(|tree| path.starts_with(tree)) {
         return None;
     }
     let inside = root.join(relative);
     let found = inside.symlink_metadata().ok()?;
-    let directory = found.is_dir() || found.is_symlink() && inside.is_dir();
-    let hides_nothing = directory && inside.read_dir().is_ok_and(|mut entries| entries.next().is_none());
-    (!hides_nothing || !path.is_dir()).then_some(inside)
+    let end = if found.is_symlink() { follow_links(root, &inside) } else { inside.clone() };
+    let directory = found.is_dir() || found.is_symlink() && end.is_dir();
+    let hides_nothing = directory && end.read_dir().is_ok_and(|mut entries| entries.next().is_none());
+    (!hides_nothing || !path.is_dir()).then_some(if follow { end } else { inside })
 }
 
 /// Directory of a descriptor.
@@ -91,8 +94,9 @@ pub fn openat(ctx: &mut ThreadCtx, args: [u64; 6]) -> SysResult {
     let path = guest_memory::read_cstr(addr)?;
     let mut host = args;
     host[2] = open_flags(ctx.process).map_or(flags, |set| set.to_host(flags));
+    let follow = host[2] as i32 & libc::O_NOFOLLOW == 0;
     let redirected = match special(Some(dirfd), &path) {
-        None | Some(ProcFile::Exe) => redirect(ctx.process, Some(dirfd), &path),
+        None | Some(ProcFile::Exe) => redirect(ctx.process, Some(dirfd), &path, follow),
         Some(file) => return proc_files::open(ctx.process, file, host[2] as i32),
     };
     if let Some(found) = &redirected {
@@ -124,7 +128,8 @@ pub fn openat2(ctx: &mut ThreadCtx, args: [u64; 6]) -> SysResult {
         return proc_files::open(ctx.process, file, flags as i32);
     }
     let how = [open_flags(ctx.process).map_or(flags, |set| set.to_host(flags)), mode, resolve];
-    let redirected = if resolve == 0 { redirect(ctx.process, Some(dirfd), &path) } else { None };
+    let follow = how[0] as i32 & libc::O_NOFOLLOW == 0;
+    let redirected = if resolve == 0 { redirect(ctx.process, Some(dirfd), &path, follow) } else { None };
     let name = redirected.as_ref().map_or(addr, |found| found.as_ptr() as u64);
     // SAFETY: a guest address or a string, and the structure; both outlive the call.
     unsafe { ctx.blocking(libc::SYS_openat2, [dirfd, name, how.as_ptr() as u64, size, 0, 0]) }
@@ -142,7 +147,7 @@ pub fn readlinkat(ctx: &mut ThreadCtx, args: [u64; 6]) -> SysResult {
         return Ok(target.len() as u64);
     }
     let mut host = args;
-    let redirected = redirect(ctx.process, Some(dirfd), &path);
+    let redirected = redirect(ctx.process, Some(dirfd), &path, false);
     if let Some(found) = &redirected {
         host[1] = found.as_ptr() as u64;
     }
@@ -190,7 +195,7 @@ mod tests {
         std::fs::create_dir_all(root.join("etc")).unwrap();
         std::fs::write(root.join("etc/passwd"), "").unwrap();
         std::fs::create_dir_all(root.join("only-here")).unwrap();
-        let below = |path: &str| below_sysroot(&root, Path::new(path));
+        let below = |path: &str| below_sysroot(&root, Path::new(path), true);
         assert_eq!(below("/etc/passwd"), Some(root.join("etc/passwd")));
         std::fs::create_dir_all(root.join("tmp")).unwrap();
         assert_eq!(below("/etc"), Some(root.join("etc")));
@@ -200,6 +205,16 @@ mod tests {
         assert_eq!(below("relative"), None);
         assert_eq!(below("/"), None);
         assert_eq!(below("/proc/self/exe"), None);
+        // Links that distributions make are absolute: they lead on inside the sysroot, unless the link itself is meant.
+        let link = |to: &str, name: &str| std::os::unix::fs::symlink(to, root.join(name)).unwrap();
+        link("/etc/alternatives", "only-here/first");
+        link("/etc/passwd", "etc/alternatives");
+        link("passwd", "etc/relative");
+        link("/etc/loop", "etc/loop");
+        assert_eq!(below("/only-here/first"), Some(root.join("etc/passwd")));
+        assert_eq!(below_sysroot(&root, Path::new("/etc/alternatives"), false), Some(root.join("etc/alternatives")));
+        assert_eq!(below("/etc/relative"), Some(root.join("etc/relative")));
+        assert_eq!(below("/etc/loop"), Some(root.join("etc/loop")));
         std::fs::remove_dir_all(&root).unwrap();
     }
 }
