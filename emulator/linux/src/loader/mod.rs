@@ -86,13 +86,12 @@ fn open(path: &Path) -> Result<File, LoadError> {
         Some(libc::ENOENT | libc::ENOTDIR) => LoadError::NotFound { path: path.to_owned() },
         _ => LoadError::Io { path: path.to_owned(), source },
     };
-    let file = File::open(path).map_err(fail)?;
-    let metadata = file.metadata().map_err(fail)?;
-    let denied = || fail(std::io::Error::from_raw_os_error(libc::EACCES));
+    // Not opened before it is known to be a file: opening a FIFO waits, opening a device has effects.
+    let metadata = path.metadata().map_err(fail)?;
     if !metadata.is_file() || metadata.mode() & 0o111 == 0 {
-        return Err(denied());
+        return Err(fail(std::io::Error::from_raw_os_error(libc::EACCES)));
     }
-    Ok(file)
+    File::open(path).map_err(fail)
 }
 
 /// Whether an absolute path names something below `root`.
