@@ -24,7 +24,8 @@ pub struct Jit {
 }
 
 impl Jit {
-    /// A translator with nothing translated.
+    /// A translator with nothing translated. Where there is no memory for generated code it interprets; see
+    /// [`Jit::engine`].
     pub fn new(guest: &'static Guest, hooks: Box<dyn Hooks>, options: JitOptions) -> Arc<Jit> {
         Arc::new(Jit {
             guest,
@@ -33,8 +34,14 @@ impl Jit {
             stats: Stats::default(),
             natives: Counters::default(),
             interp: interp::Cache::default(),
-            t1: (options.engine == Engine::T1).then(|| t1::Runtime::new(guest, options)),
+            t1: (options.engine == Engine::T1).then(|| t1::Runtime::new(guest, options)).flatten(),
         })
+    }
+
+    /// What executes guest code.
+    #[must_use]
+    pub fn engine(&self) -> Engine {
+        if self.t1.is_some() { Engine::T1 } else { Engine::Interp }
     }
 
     /// The guest processor.

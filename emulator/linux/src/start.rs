@@ -63,7 +63,7 @@ fn try_start(options: Options) -> Result<std::convert::Infallible, LoadError> {
     let io_error = |source| LoadError::Io { path: PathBuf::from("(signal stack)"), source };
     let stack = HostStack::install().map_err(io_error)?;
     host::install();
-    attach_translator(process);
+    attach_translator(process, &program)?;
     let start = loader::load(process, &program, interpreter.as_ref(), &environment)?;
     map_sigreturn(process, &program)?;
     inherit_dispositions(process);
@@ -131,15 +131,20 @@ impl jit::Hooks for Hooks {
     }
 }
 
-fn attach_translator(process: &'static Process) {
+fn attach_translator(process: &'static Process, program: &Program) -> Result<(), LoadError> {
     let engine = if process.options.interp { jit::Engine::Interp } else { jit::Engine::T1 };
     let measure_natives = process.options.native_report.is_some();
     let trace = process.options.trace;
     let options = jit::JitOptions { engine, trace, measure_natives, ..Default::default() };
     let jit = jit::Jit::new(process.guest, Box::new(Hooks { process }), options);
+    if jit.engine() != engine {
+        let what = "no memory for generated code; is there a limit on the address space (ulimit -v)?".into();
+        return Err(LoadError::Map { path: program.path.clone(), what });
+    }
     let stale = jit.clone();
     process.space.on_invalidate(Box::new(move |range| stale.invalidate(range.start, range.end - range.start)));
     process.set_jit(jit);
+    Ok(())
 }
 
 /// Maps the page that handlers without a restorer return to.

@@ -5,11 +5,10 @@
 
 use std::sync::atomic::{AtomicI32, Ordering};
 
-/// Bytes reserved. Pages are committed as they are written.
-const RESERVED: usize = 256 << 20;
-
-/// Bytes used before all code is dropped to start again.
-const CAP: usize = 128 << 20;
+/// Bytes reserved: as many as the host's limits allow. Pages are committed as they are written.
+const MOST: usize = 128 << 20;
+/// With fewer, code would be dropped all the time.
+const FEWEST: usize = 4 << 20;
 
 /// Alignment of units.
 const ALIGN: usize = 16;
@@ -17,6 +16,8 @@ const ALIGN: usize = 16;
 /// The mapping. Writing needs `&mut`: whoever owns it is the one writer.
 pub(crate) struct CodeMemory {
     base: u64,
+    /// Bytes reserved: when they are used, all code is dropped to start again.
+    size: usize,
     used: usize,
 }
 
@@ -25,21 +26,10 @@ pub(crate) struct CodeMemory {
 pub(crate) struct Full;
 
 impl CodeMemory {
-    /// Reserves the memory.
-    ///
-    /// # Panics
-    /// If the host refuses: there is nothing to run guest code with then.
-    pub(crate) fn new() -> CodeMemory {
-        let protection = libc::PROT_READ | libc::PROT_WRITE | libc::PROT_EXEC;
-        let flags = libc::MAP_PRIVATE | libc::MAP_ANONYMOUS | libc::MAP_NORESERVE;
-        // SAFETY: a fresh mapping; huge pages would commit 2 MiB for the first unit.
-        let base = unsafe {
-            let base = libc::mmap(std::ptr::null_mut(), RESERVED, protection, flags, -1, 0);
-            assert_ne!(base, libc::MAP_FAILED, "no memory for generated code: {}", std::io::Error::last_os_error());
-            libc::madvise(base, RESERVED, libc::MADV_NOHUGEPAGE);
-            base as u64
-        };
-        CodeMemory { base, used: 0 }
+    /// Reserves the memory. `None` if the host refuses.
+    pub(crate) fn new() -> Option<CodeMemory> {
+        let mut sizes = std::iter::successors(Some(MOST), |size| Some(size / 2)).take_while(|&size| size >= FEWEST);
+        sizes.find_map(|size| Some(CodeMemory { base: reserve(size)?, size, used: 0 }))
     }
 
     /// First address.
@@ -49,13 +39,13 @@ impl CodeMemory {
 
     /// First address and length of the reservation.
     pub(crate) fn range(&self) -> std::ops::Range<u64> {
-        self.base..self.base + RESERVED as u64
+        self.base..self.base + self.size as u64
     }
 
     /// Copies code to a free, aligned place, after `adjust` has seen the copy and its address; returns the address.
     pub(crate) fn publish(&mut self, code: &[u8], adjust: impl FnOnce(&mut [u8], u64)) -> Result<u64, Full> {
         let at = self.used.next_multiple_of(ALIGN);
-        if at + code.len() > CAP {
+        if at + code.len() > self.size {
             return Err(Full);
         }
         let address = self.base + at as u64;
@@ -94,6 +84,21 @@ impl CodeMemory {
     }
 }
 
+/// A fresh mapping of `size` bytes.
+fn reserve(size: usize) -> Option<u64> {
+    let protection = libc::PROT_READ | libc::PROT_WRITE | libc::PROT_EXEC;
+    let flags = libc::MAP_PRIVATE | libc::MAP_ANONYMOUS | libc::MAP_NORESERVE;
+    // SAFETY: a fresh mapping; huge pages would commit 2 MiB for the first unit.
+    unsafe {
+        let base = libc::mmap(std::ptr::null_mut(), size, protection, flags, -1, 0);
+        if base == libc::MAP_FAILED {
+            return None;
+        }
+        libc::madvise(base, size, libc::MADV_NOHUGEPAGE);
+        Some(base as u64)
+    }
+}
+
 /// A field that is not 4-byte aligned.
 #[repr(C, packed)]
 struct UnalignedField(#[allow(dead_code)] i32); // read by the processor only
@@ -104,7 +109,7 @@ mod tests {
 
     #[test]
     fn code_is_published_aligned_and_patched_in_place() {
-        let mut memory = CodeMemory::new();
+        let mut memory = CodeMemory::new().unwrap();
         let first = memory.publish(&[0xc3; 5], |_, _| {}).unwrap();
         // jmp rel32 to itself, patched to the first.
         let second = memory.publish(&[0x90, 0x90, 0x90, 0xe9, 0, 0, 0, 0], |copy, at| copy[0] = at as u8).unwrap();
@@ -114,6 +119,6 @@ mod tests {
         let code = unsafe { std::slice::from_raw_parts(second as *const u8, 8) };
         assert_eq!(code[0], second as u8);
         assert_eq!(i32::from_le_bytes(code[4..].try_into().unwrap()), -24);
-        assert_eq!(memory.publish(&vec![0; CAP], |_, _| {}), Err(Full));
+        assert_eq!(memory.publish(&vec![0; MOST], |_, _| {}), Err(Full));
     }
 }

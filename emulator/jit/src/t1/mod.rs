@@ -138,9 +138,10 @@ struct Incoming {
 }
 
 impl Runtime {
-    pub(crate) fn new(guest: &'static Guest, options: JitOptions) -> Runtime {
+    /// `None` if there is no memory for generated code.
+    pub(crate) fn new(guest: &'static Guest, options: JitOptions) -> Option<Runtime> {
         let conv = Convention::new(guest);
-        let mut memory = CodeMemory::new();
+        let mut memory = CodeMemory::new()?;
         let (code, stubs) = stubs::emit(guest, &conv, memory.base());
         let at = memory.publish(&code, |_, _| {});
         assert_eq!(at, Ok(memory.base()), "the stubs come first");
@@ -153,7 +154,7 @@ impl Runtime {
             all: Vec::new(),
             masked: FxHashSet::default(),
         };
-        Runtime {
+        Some(Runtime {
             conv,
             features: Features::host(),
             stubs,
@@ -165,7 +166,7 @@ impl Runtime {
             world: World::default(),
             exact_underflow: AtomicBool::new(options.exact_underflow),
             masks: AtomicBool::new(false),
-        }
+        })
     }
 
     fn lock(&self) -> MutexGuard<'_, Writer> {
