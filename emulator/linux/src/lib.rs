@@ -18,6 +18,7 @@ mod run;
 pub mod signal;
 pub mod special;
 mod start;
+mod stdio;
 pub mod strace;
 pub mod syscall;
 pub mod task;

@@ -11,7 +11,7 @@ use crate::process::Process;
 use crate::signal::host::{self, HostStack};
 use crate::signal::{Action, Frame, FrameLayout, SIGNALS};
 use crate::thread::ThreadCtx;
-use crate::{Options, bypass, crash, guest_memory, strace};
+use crate::{Options, bypass, crash, guest_memory, stdio, strace};
 
 /// Runs the program the options name. Returns only if it could not be started, with a status for the shell, after saying why.
 pub fn start(options: Options) -> i32 {
@@ -69,6 +69,7 @@ fn try_start(options: Options) -> Result<std::convert::Infallible, LoadError> {
     inherit_dispositions(process);
     name_thread(&program);
     drop((interpreter, program));
+    stdio::close_again();
 
     let mut main = ThreadCtx::new(process, process.actions.clone());
     main.signals.mask = host::current_mask();
@@ -113,6 +114,7 @@ fn run_on_host(program: &Program, environment: &[OsString]) -> LoadError {
             command.env(std::ffi::OsStr::from_bytes(name), std::ffi::OsStr::from_bytes(value));
         }
     }
+    stdio::close_again();
     LoadError::Io { path: program.path.clone(), source: command.exec() }
 }
 
