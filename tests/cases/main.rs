@@ -6,3 +6,4 @@ mod debian;
 mod layers;
 mod programs;
 mod strace;
+mod surroundings;
