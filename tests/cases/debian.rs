@@ -1,6 +1,8 @@
-//! Programs of the Debian arm64 distribution, dynamically linked, against the host's own on the same input.
+//! Programs of the Debian distribution, dynamically linked, against the host's own on the same input: arm64 broadly, riscv64
+//! (of a release that may be later than the host's) where it could be fetched.
 
 use std::path::PathBuf;
+use std::process::Command;
 use tests::run::{emulate, finish, finish_with};
 
 fn guest_program(path: &str) -> PathBuf {
@@ -9,15 +11,32 @@ fn guest_program(path: &str) -> PathBuf {
     tree.join(path)
 }
 
-/// Runs `path` of the guest's tree; what it prints on standard output, having succeeded silently.
-fn run(path: &str, arguments: &[&str], input: &str) -> String {
-    let tree = tests::sysroot("aarch64");
-    let mut command = emulate(["-L".as_ref(), tree.as_os_str(), guest_program(path).as_os_str()]);
-    command.args(arguments).env("LC_ALL", "C").current_dir(tests::root());
+/// A command that runs `path` of the tree of `guest`; `None`, after saying so, if there is no such tree.
+fn in_tree(guest: &str, path: &str) -> Option<Command> {
+    let tree = tests::sysroot(guest);
+    if guest != "aarch64" && !tree.join(".complete").exists() {
+        eprintln!("skipped: no {guest} programs in {}", tree.display());
+        return None;
+    }
+    let mut command = emulate(["-L".as_ref(), tree.as_os_str(), tree.join(path).as_os_str()]);
+    command.env("LC_ALL", "C").current_dir(tests::root());
+    Some(command)
+}
+
+/// What `path` of the tree of `guest` prints on standard output, having succeeded silently.
+fn printed(guest: &str, path: &str, arguments: &[&str], input: &str) -> Option<String> {
+    let mut command = in_tree(guest, path)?;
+    command.args(arguments);
     let output = finish_with(command, input.as_bytes());
     let errors = String::from_utf8_lossy(&output.stderr);
     assert!(output.status.success() && errors.is_empty(), "{path} {arguments:?}: {}\n{errors}", output.status);
-    String::from_utf8_lossy(&output.stdout).into_owned()
+    Some(String::from_utf8_lossy(&output.stdout).into_owned())
+}
+
+/// Runs `path` of the guest's tree; what it prints on standard output, having succeeded silently.
+fn run(path: &str, arguments: &[&str], input: &str) -> String {
+    let _ = guest_program(path);
+    printed("aarch64", path, arguments, input).expect("fetched")
 }
 
 fn native(program: &str, arguments: &[&str], input: &str) -> String {
@@ -126,4 +145,94 @@ fn programs_run_with_native_bypass() {
     command.env("LC_ALL", "C");
     let output = finish_with(command, numbers().as_bytes());
     assert_eq!(String::from_utf8_lossy(&output.stdout), native("sort", &[], &numbers()));
+}
+
+/// Numbers of several words: carries through long runs of flags.
+#[test]
+fn openssl_computes_with_large_numbers() {
+    let openssl = |arguments: &[&str], input: &str| run("usr/bin/openssl", arguments, input);
+    // The prime of the second group of RFC 2409: 2^1024 - 2^960 - 1 + 2^64 * ([2^894 pi] + 129093).
+    let prime = "FFFFFFFFFFFFFFFFC90FDAA22168C234C4C6628B80DC1CD129024E088A67CC74020BBEA63B139B22514A08798E3404DDEF9519B3CD3A431B\
+                 302B0A6DF25F14374FE1356D6D51C245E485B576625E7EC6F44C42E9A637ED6B0BFF5CB6F406B7EDEE386BFB5A899FA5AE9F24117C4B1FE6\
+                 49286651ECE65381FFFFFFFFFFFFFFFF";
+    assert!(openssl(&["prime", "-hex", prime], "").ends_with("is prime\n"));
+    assert!(openssl(&["prime", "-hex", &prime.replace("C90F", "C91F")], "").ends_with("is not prime\n"));
+    let digest = |name: &str| openssl(&["dgst", "-r", name], "abc");
+    assert!(digest("-sha512").starts_with("ddaf35a193617abacc417349ae204131"), "{}", digest("-sha512"));
+    assert!(digest("-sha3-256").starts_with("3a985da74fe225b2045c172d6bd390bd"), "{}", digest("-sha3-256"));
+    let key = ["-K", "000102030405060708090a0b0c0d0e0f", "-iv", "00000000000000000000000000000000", "-a", "-A"];
+    let cipher = openssl(&[&["enc", "-aes-128-ctr"][..], &key].concat(), "sixteen letters!");
+    assert_eq!(openssl(&[&["enc", "-d", "-aes-128-ctr"][..], &key].concat(), &cipher), "sixteen letters!");
+}
+
+/// What Python starts, waits for and talks to: threads, processes, sockets, signals, shared memory.
+#[test]
+fn python_uses_the_system() {
+    let script = r#"
+import threading, multiprocessing, subprocess, asyncio, socket, mmap, signal, os, sys, ctypes, select, time
+total = 0; lock = threading.Lock()
+def add():
+    global total
+    for i in range(500):
+        with lock: total += i
+workers = [threading.Thread(target=add) for _ in range(4)]
+[t.start() for t in workers]; [t.join() for t in workers]; print(total)
+with multiprocessing.get_context("fork").Pool(2) as pool: print(pool.map(abs, [-1, 2, -3]))
+print(subprocess.run(["sh", "-c", "cat; exit 3"], input=b"piped", capture_output=True))
+print(subprocess.run(["sh", "-c", "kill -9 $$"]).returncode)
+async def serve(reader, writer): writer.write((await reader.readline()).upper()); writer.close()
+async def main():
+    server = await asyncio.start_server(serve, "127.0.0.1", 0)
+    reader, writer = await asyncio.open_connection(*server.sockets[0].getsockname())
+    writer.write(b"hello\n"); print(await reader.read())
+asyncio.run(main())
+left, right = socket.socketpair(); read, write = os.pipe()
+socket.send_fds(left, [b"fd"], [write]); os.write(socket.recv_fds(right, 9, 1)[1][0], b"passed"); print(os.read(read, 9))
+shared = mmap.mmap(-1, 4096)
+child = os.fork()
+if child == 0: shared[:5] = b"child"; os._exit(7)
+print(os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]), shared[:5])
+seen = []; signal.signal(signal.SIGALRM, lambda *_: seen.append("alarm")); signal.setitimer(signal.ITIMER_REAL, 0.01)
+signal.pause(); print(seen)
+libc = ctypes.CDLL(None); numbers = (ctypes.c_int * 4)(4, 1, 3, 2)
+compare = ctypes.CFUNCTYPE(ctypes.c_int, ctypes.POINTER(ctypes.c_int), ctypes.POINTER(ctypes.c_int))
+libc.qsort(numbers, 4, 4, compare(lambda a, b: a[0] - b[0])); print(list(numbers))
+poll = select.epoll(); poll.register(read, select.EPOLLIN); print(poll.poll(0.01)); os.write(write, b"x"); print(len(poll.poll(1)))
+print(os.path.samefile(os.path.realpath("/proc/self/exe"), "/proc/self/exe"), os.lstat("/proc/self/exe").st_mode >> 12 == 10)
+"#;
+    let expected = native("python3", &["-c", script], "");
+    assert!(expected.ends_with("True True\n"), "{expected}");
+    assert_eq!(run("usr/bin/python3", &["-c", script], ""), expected);
+    if let Some(printed) = printed("riscv64", "usr/bin/python3", &["-c", script], "") {
+        assert_eq!(printed, expected);
+    }
+}
+
+#[test]
+fn riscv64_programs_run() {
+    let same = |path: &str, arguments: &[&str], input: &str| {
+        let program = path.rsplit('/').next().unwrap();
+        if let Some(printed) = printed("riscv64", path, arguments, input) {
+            assert_eq!(printed, native(program, arguments, input), "{path} {arguments:?}");
+        }
+    };
+    same(
+        "usr/bin/bash",
+        &["-c", "for i in {1..5}; do echo $((i ** 3)); done | sort -rn; x=$(seq 99 | wc -l); echo $x ${x/9/y}"],
+        "",
+    );
+    same("usr/bin/ls", &["-la", "tests"], "");
+    same("usr/bin/sort", &["-n", "-u"], &numbers());
+    same("usr/bin/sha256sum", &["Cargo.lock"], "");
+    same("usr/bin/sed", &["-E", r"s/([0-9])([0-9])/\2\1/g; 3d; $!N; P; D"], &numbers());
+    same("usr/bin/grep", &["-rn", "--include=*.toml", "workspace", "emulator"], "");
+    same(
+        "usr/bin/perl",
+        &["-e", r#"$h{$_ % 10}++ for 1..1000; print map {"$_:$h{$_} "} sort keys %h; printf "%.10f\n", sqrt 2"#],
+        "",
+    );
+    let script = "with recursive n(i) as (select 1 union all select i+1 from n where i<500) select count(*), sum(i), round(avg(i*1.5),3) from n";
+    if let Some(printed) = printed("riscv64", "usr/bin/sqlite3", &[":memory:", script], "") {
+        assert_eq!(printed, "500|125250|375.75\n");
+    }
 }
