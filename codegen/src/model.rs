@@ -1,8 +1,8 @@
 //! The checked model of one guest: one `instance` of a specification. Emitters read this and nothing else.
 
-use crate::hir::{Block, ConstId, Expr, InsnId, Locals, RegId, Stmt, Template, Ty, VarId};
-use crate::pattern::{Flat, Piece, Space};
-use crate::syntax::ast::Span;
+use crate::hir::{Block, ConstId, ContextId, Expr, InsnId, Locals, RegId, Stmt, Template, Ty, VarId};
+use crate::pattern::{self, Flat, Piece, Space};
+use crate::syntax::ast::{Ident, Span};
 
 /// One guest.
 #[derive(Clone, Debug, Default)]
@@ -29,6 +29,8 @@ pub struct Model {
     pub externs: Vec<Extern>,
     /// Encoding spaces in source order; the first is that of encodings without one.
     pub spaces: Vec<Space>,
+    /// By space: contexts and their values after an instruction that does not assign them.
+    pub after: Vec<Vec<(ContextId, Expr)>>,
     /// Instructions, by `InsnId`.
     pub insns: Vec<Insn>,
     /// What the property blocks say.
@@ -238,6 +240,8 @@ pub struct Enc {
     pub binds: Vec<(VarId, Expr)>,
     /// Its own `when`.
     pub guards: Vec<Expr>,
+    /// The condition under which the instruction happens; 1 bit.
+    pub predicate: Option<Expr>,
     /// Where.
     pub span: Span,
 }
@@ -292,6 +296,12 @@ pub struct Sections {
     pub pins: Vec<u16>,
     /// Slots of the condition flags.
     pub flags: Vec<u16>,
+    /// `arch.address`: 32 or 64 bits.
+    pub address_bits: u32,
+    /// `arch.code_endian = big`
+    pub big_code: bool,
+    /// `arch.data_endian = big`
+    pub big_data: bool,
     /// Stores are seen by fetches without the guest asking for it.
     pub coherent_icache: bool,
     /// `memory.ignore_top_byte`
@@ -381,6 +391,41 @@ impl Model {
     /// A register.
     pub fn reg(&self, id: RegId) -> &Reg {
         &self.regs[id.0 as usize]
+    }
+
+    /// The mode word at process start, but in which a space is active.
+    pub fn mode_of(&self, space: &Space) -> u32 {
+        let reset = self.contexts.iter().fold(0, |mode, c| mode | c.reset << c.lo);
+        let (mask, value) = self.active_bits(space);
+        reset & !mask | value
+    }
+
+    /// Bits of the mode word, and the value they have where a space is active.
+    pub fn active_bits(&self, space: &Space) -> (u32, u32) {
+        let one = |(mask, value): (u32, u32), (name, wanted): &(Ident, u32)| {
+            let context = self.contexts.iter().find(|c| *c.name == *name.name);
+            context.map_or((mask, value), |c| {
+                let field = ((1_u64 << c.width) - 1) as u32;
+                (mask | field << c.lo, value | (wanted & field) << c.lo)
+            })
+        };
+        space.active.iter().fold((0, 0), one)
+    }
+
+    /// The space of the instruction at the start of `code`, in memory order; `None` if there is none for its first unit.
+    pub fn space_of(&self, first: u32, mode: u32) -> Option<usize> {
+        let unit = self.smallest_unit();
+        let is_active = |s: &Space| {
+            let (mask, value) = self.active_bits(s);
+            mode & mask == value
+        };
+        let selects = |s: &Space| s.select.is_none_or(|select| select.holds(u128::from(first) & pattern::ones(unit)));
+        self.spaces.iter().position(|s| is_active(s) && selects(s))
+    }
+
+    /// Bits of the smallest unit of all spaces.
+    pub fn smallest_unit(&self) -> u32 {
+        self.spaces.iter().map(|s| s.unit).min().unwrap_or(8)
     }
 
     /// An instruction.

@@ -19,15 +19,11 @@ pub struct Line {
 
 /// Disassemble the instruction at the start of `code`, in memory order; `None` if bytes are missing.
 pub fn disassemble(model: &Model, decoding: &Decoding<'_>, pc: u64, mode: u32, code: &[u8]) -> Option<Line> {
-    let unit = model.spaces.iter().map(|s| s.unit).min()? / 8;
-    let read = |bytes: u32| -> Option<u32> {
-        let code = code.get(..bytes as usize)?;
-        Some(code.iter().rev().fold(0, |word, byte| word << 8 | u32::from(*byte)))
-    };
-    let first = read(unit)?;
-    let selected = model.spaces.iter().position(|s| s.select.is_none_or(|s| s.holds(first.into())));
-    let len = selected.map_or(unit, |s| model.spaces[s].unit / 8);
-    let word = read(len)?;
+    let unit = model.smallest_unit() / 8;
+    let first = code.get(..unit as usize)?.iter().rev().fold(0, |word, byte| word << 8 | u32::from(*byte));
+    let selected = model.space_of(first, mode);
+    let len = selected.map_or(unit, |s| model.spaces[s].bytes());
+    let word = selected.map_or(Some(first), |s| model.spaces[s].word(code, false))?;
     let found = selected.and_then(|space| decoding.decode(space, word, mode));
     Some(match found {
         Some(number) => {

@@ -43,3 +43,8 @@ fn vectors() {
 fn contexts() {
     insta::assert_snapshot!(generate("contexts"));
 }
+
+#[test]
+fn spaces() {
+    insta::assert_snapshot!(generate("spaces"));
+}

@@ -63,10 +63,12 @@ cases! {
     a_guard_that_looks_at_the_address: "insn a { enc 00000000 x:8; let t = pc + x; when t != 0; exec { } }\n";
     constraints_that_exclude_everything: "insn a { enc 000000000000000 x:1!={0,1}; exec { } }\n";
     // ---- spaces
-    an_unknown_key_of_a_space: "space t { unit = 32; selekt = low_bits(2) == 3; }\n";
-    a_space_without_unit: "space t { select = low_bits(2) == 3; }\n";
+    an_unknown_key_of_a_space: "space t { unit = 32; selekt = first & 3 == 3; }\n";
+    a_space_without_unit: "space t { select = first & 3 == 3; }\n";
     byte_wise_spaces: "space m0 { unit = 8; active = map == 0; }\ninsn a { enc(m0) 0x0f; exec { } }\n";
-    predicated_spaces: "space t { unit = 32; predicate = holds(cond); }\n";
+    a_space_of_an_unknown_context: "space t { unit = 32; active = thum == 1; }\ncontext thumb: 1 = 0;\n";
+    a_predicate_of_what_an_encoding_lacks: "space t { unit = 32; predicate = c; }\ninsn a { enc(t) 0x0000000 x:4; exec { } }\n";
+    instructions_too_long: "space t { unit = 16; units = 3; }\n";
     operands: "operand ea: bits(64) { | when mod == 3 => 0; }\ninsn a { enc 0000000000000000 @ea; exec { } }\n";
     computed_widths: "insn a { enc 00000000 imm:s(isz()); exec { } }\n";
 }

@@ -104,26 +104,26 @@ fn decoder(out: &mut String, model: &Model, decoding: &Decoding<'_>) {
         numbers(out, &format!("BUCKETS_{index}"), &table.buckets);
         numbers(out, &format!("LISTS_{index}"), &table.lists);
     }
-    let unit = model.spaces.iter().map(|s| s.unit).min().unwrap_or(32) / 8;
+    let unit = model.smallest_unit() / 8;
     out.push_str("static DECODER: ir::decode::Decoder = ir::decode::Decoder { spaces: &[\n");
     for (index, (space, table)) in model.spaces.iter().zip(&decoding.tables).enumerate() {
         let select = match space.select {
             Some(s) => format!(
-                "Some(ir::decode::Select {{ mask: {:#x}, value: {:#x}, negated: {} }})",
-                crate::pattern::ones(s.bits),
-                s.value,
-                s.negated
+                "Some(ir::decode::Select {{ shift: {}, mask: {:#x}, low: {:#x}, high: {:#x}, negated: {} }})",
+                s.shift, s.mask, s.low, s.high, s.negated
             ),
             None => "None".to_owned(),
         };
+        let (mask, value) = model.active_bits(space);
         let _ = writeln!(
             out,
-            "ir::decode::Space {{ bytes: {}, select: {select}, runs: &[{}], buckets: &BUCKETS_{index}, lists: &LISTS_{index} }},",
+            "ir::decode::Space {{ unit: {}, units: {}, active: ({mask:#x}, {value:#x}), select: {select}, runs: &[{}], buckets: &BUCKETS_{index}, lists: &LISTS_{index} }},",
             space.unit / 8,
+            space.units,
             runs(table),
         );
     }
-    let _ = writeln!(out, "], patterns: &PATTERNS, unit: {unit}, big_endian: false }};");
+    let _ = writeln!(out, "], patterns: &PATTERNS, unit: {unit}, big_endian: {} }};", model.sections.big_code);
 }
 
 fn runs(table: &Table) -> String {

@@ -196,7 +196,7 @@ fn instruction(model: &Model, table: &NeedsTable, insn: &Insn, number: &mut usiz
             document(&mut body.out, insn);
         }
         body.out.open(&format!("fn enc_{number}(ir: &mut Builder<'_>, at: &At<'_>, word: u32) -> Flow {{"));
-        fields(&mut body, table, enc);
+        fields(&mut body, model, table, enc);
         if shared {
             let args: Vec<String> = insn.params.iter().map(|&p| body.name(p)).collect();
             let all = [vec!["ir".to_string(), "at".to_string()], args].concat();
@@ -223,9 +223,11 @@ fn document(out: &mut Writer, insn: &Insn) {
     out.line(&format!("/// {doc} ({})", insn.at));
 }
 
-/// `let`s of the fields and `with` names.
-fn fields(body: &mut Body, table: &NeedsTable, enc: &Enc) {
-    let needs = enc.binds.iter().map(|(_, e)| table.expr(e));
+/// `let`s of the fields and `with` names, contexts that advance, and the condition.
+fn fields(body: &mut Body, model: &Model, table: &NeedsTable, enc: &Enc) {
+    let after = model.after.get(enc.flat.space).map_or(&[][..], |a| a);
+    let exprs = enc.binds.iter().map(|(_, e)| e).chain(after.iter().map(|(_, e)| e)).chain(&enc.predicate);
+    let needs = exprs.map(|e| table.expr(e));
     body.preamble(needs.fold(Needs::default(), Needs::with));
     for f in &enc.fields {
         let line = format!("let {} = {};", body.name(f.var), stat::field(f));
@@ -234,6 +236,15 @@ fn fields(body: &mut Body, table: &NeedsTable, enc: &Enc) {
     for (v, e) in &enc.binds {
         let line = format!("let {} = {};", body.name(*v), body.stat.expr(e));
         body.out.line(&line);
+    }
+    for (id, value) in after {
+        let c = &model.contexts[id.0 as usize];
+        let line = format!("ir.advance_mode({}, {}, {});", c.lo, c.width, body.stat.u32(value));
+        body.out.line(&line);
+    }
+    if let Some(predicate) = &enc.predicate {
+        let cond = body.value(predicate);
+        body.out.line(&format!("ir.predicate({cond});"));
     }
 }
 

@@ -187,7 +187,9 @@ impl<'m> Static<'m> {
             StaticFn::Abs => "abs",
             StaticFn::Min => "min",
             StaticFn::Max => "max",
-            StaticFn::CodeWord => return format!("rt::code_word(at, {})", self.expr(&args[0])),
+            StaticFn::CodeWord => {
+                return format!("rt::code_word(at, {}, {})", self.expr(&args[0]), self.model.sections.big_code);
+            }
         };
         format!("rt::{name}({})", self.list(args))
     }

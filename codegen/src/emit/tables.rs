@@ -15,8 +15,12 @@ pub(super) fn emit(model: &Model) -> String {
     let _ = writeln!(out, "name: {:?}, slots: &SLOTS, pins: {pins}, flags: {flags}, sp: {},", model.name, slot(s.sp));
     contexts(&mut out, model);
     let icache = if s.coherent_icache { "Coherent" } else { "Explicit" };
-    let align = model.spaces.iter().map(|s| s.unit).min().unwrap_or(8) / 8;
-    let _ = writeln!(out, "icache: ir::guest::Icache::{icache}, insn_align: {align},");
+    let align = model.smallest_unit() / 8;
+    let (bits, big) = (s.address_bits, s.big_data);
+    let _ = writeln!(
+        out,
+        "address_bits: {bits}, big_endian: {big}, icache: ir::guest::Icache::{icache}, insn_align: {align},"
+    );
     let _ = writeln!(out, "ignore_top_byte: {},", s.ignore_top_byte);
     out.push_str("translate, disassemble, identify, fp_mode,\n");
     fp(&mut out, model);

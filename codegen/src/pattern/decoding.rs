@@ -75,7 +75,7 @@ impl<'a> Decoding<'a> {
         for (index, space) in self.model.spaces.iter().enumerate() {
             let count = self.entries.iter().filter(|e| e.space == index).count();
             let (mean, most) = self.tables[index].load();
-            let _ = writeln!(text, "space {}: {} bits, {count} encodings", space.name, space.unit);
+            let _ = writeln!(text, "space {}: {} bits, {count} encodings", space.name, space.width());
             let _ = writeln!(text, "  allocated: {:.1} % of words", 100.0 * self.allocated(index));
             let (buckets, bytes) = (self.tables[index].buckets.len(), self.tables[index].bytes());
             let _ = writeln!(
@@ -113,19 +113,20 @@ impl<'a> Decoding<'a> {
         let desc = &self.model.spaces[space];
         let mut taken: Vec<(u128, u128)> =
             self.entries.iter().filter(|e| e.space == space).map(|e| (e.mask, e.value)).collect();
-        let fixed = match desc.select {
-            Some(s) if s.negated => {
-                taken.push((ones(s.bits), s.value)); // words of other spaces are no holes
-                (0, 0)
-            }
-            Some(s) => (ones(s.bits), s.value),
-            None => (0, 0),
-        };
-        let holes = holes::find(&taken, fixed, desc.unit);
+        let fixed = desc.fixed().unwrap_or_else(|| {
+            taken.extend(desc.excluded()); // words of other spaces are no holes
+            (0, 0)
+        });
+        let holes = holes::find(&taken, fixed, desc.width());
         let _ = writeln!(text, "  holes of 1/256 or more of the space: {}", holes.len());
         for hole in &holes {
-            let _ = writeln!(text, "    {} {:.2} %", hole.pattern(desc.unit), 100.0 * hole.share());
+            let _ = writeln!(text, "    {} {:.2} %", hole.pattern(desc.width()), 100.0 * hole.share());
         }
+    }
+
+    /// A mode word in which a space is active.
+    pub fn mode_of(&self, space: usize) -> u32 {
+        self.model.mode_of(&self.model.spaces[space])
     }
 
     /// The fraction of a space's words that match an encoding: exact for 16 bits, else by sampling.
@@ -133,15 +134,17 @@ impl<'a> Decoding<'a> {
         let desc = &self.model.spaces[space];
         let (mut random, mut total, mut hits) = (Random(1), 0_u32, 0_u32);
         for sample in 0..1_u128 << 16 {
-            let word = if desc.unit == 16 { sample } else { u128::from(random.next()) & ones(desc.unit) };
+            let mut word = if desc.width() == 16 { sample } else { u128::from(random.next()) & ones(desc.width()) };
             // Choose among the words that the space selects.
-            let word = match desc.select {
-                Some(s) if !s.negated => word & !ones(s.bits) | s.value,
-                _ => word,
-            };
-            if desc.select.is_none_or(|s| s.holds(word)) {
+            for _ in 0..64 {
+                if desc.width() == 16 || desc.selects(word) {
+                    break;
+                }
+                word = u128::from(random.next()) & ones(desc.width());
+            }
+            if desc.selects(word) {
                 total += 1;
-                hits += u32::from(self.decode(space, word as u32, 0).is_some());
+                hits += u32::from(self.decode(space, word as u32, self.mode_of(space)).is_some());
             }
         }
         f64::from(hits) / f64::from(total.max(1))
@@ -179,7 +182,7 @@ fn table(model: &Model, entries: &[Entry], analysis: &Analysis, space: usize) ->
     let patterns: Vec<(u32, u32)> =
         numbers.iter().map(|&i| (entries[i].mask as u32, entries[i].value as u32)).collect();
     let numbers: Vec<u16> = numbers.iter().map(|&i| i as u16).collect();
-    Table::build(&patterns, &numbers, model.spaces[space].unit)
+    Table::build(&patterns, &numbers, model.spaces[space].width())
 }
 
 /// Evaluates the guards of a model's encodings.

@@ -118,7 +118,7 @@ pub fn flatten(spec: &Spec, spaces: &[Space], enc: &Enc, diagnostics: &mut Diagn
         return None;
     }
     let width: u32 = items.iter().map(|i| i.width).sum();
-    if width != spaces[space].unit {
+    if width != spaces[space].width() {
         flattener.wrong_width(&items, width, &spaces[space], enc.bits.span);
         return None;
     }
@@ -291,7 +291,7 @@ impl Flattener<'_> {
 
     fn wrong_width(&mut self, items: &[Item], width: u32, space: &Space, span: Span) {
         let sum: Vec<String> = items.iter().map(|i| i.width.to_string()).collect();
-        let message = format!("pattern is {width} bits, space `{}` needs {}", space.name, space.unit);
+        let message = format!("pattern is {width} bits, space `{}` needs {}", space.name, space.width());
         let d = Diagnostic::error("width", span, message).label(format!("{} = {width}", sum.join(" + ")));
         self.diagnostics.push(d);
     }

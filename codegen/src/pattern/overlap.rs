@@ -127,9 +127,8 @@ impl Analyser<'_> {
             return false;
         }
         let space = &self.spaces[entry.space];
-        let free = space.select.map_or(0, |s| ones(s.bits)) & !entry.mask;
-        let selected = |word| space.select.is_none_or(|s| s.holds(word));
-        if !subsets(free).any(|w| selected(w | entry.value)) {
+        let free = space.select_bits() & !entry.mask;
+        if !subsets(free).any(|w| space.selects(w | entry.value)) {
             let message = format!("`{}` matches no word of space `{}`: see its `select`", entry.insn, space.name);
             let d = Diagnostic::error("unreachable", entry.span, message).also(space.span, "the space");
             self.diagnostics.push(d);
@@ -199,7 +198,7 @@ impl Analyser<'_> {
 
     fn crossing(&mut self, a: usize, b: usize, witness: u128) {
         let (first, second) = (&self.entries[a], &self.entries[b]);
-        let digits = self.spaces[first.space].unit as usize / 4;
+        let digits = self.spaces[first.space].width() as usize / 4;
         let both = format!("both match 0x{witness:0digits$x}");
         let message = format!("encodings of `{}` and `{}` cross: {both}", first.insn, second.insn);
         let d = Diagnostic::error("overlap", second.span, message)
@@ -240,7 +239,7 @@ impl Analyser<'_> {
             return;
         }
         let entry = &self.entries[index];
-        let free = ones(self.spaces[entry.space].unit) & !entry.mask;
+        let free = ones(self.spaces[entry.space].width()) & !entry.mask;
         let taken =
             |word: u128| others.iter().any(|&o| self.entries[o].matches(word) && self.holds(o, word) == Some(true));
         let reached = |word: u128| entry.matches(word) && self.holds(index, word) != Some(false) && !taken(word);

@@ -3,6 +3,7 @@
 use super::claims::{ClaimKind, Cond, Owner};
 use super::items::first_line;
 use super::lower::Lower;
+use super::space;
 use super::{Env, Global, Item, eval};
 use crate::diag::Diagnostic;
 use crate::hir::{Block, Domain, EnumTy, Expr, ExprKind, InsnId, Stmt, StmtKind, Ty, VarId};
@@ -17,7 +18,6 @@ const MAX_ENUMERATED: u32 = 8;
 
 /// Encodings and the names they bind.
 pub(super) fn declare(g: &mut Global) {
-    g.model.spaces = pattern::spaces(g.spec, g.diags);
     let mut seen: HashMap<Rc<str>, ast::Span> = HashMap::new();
     for (i, source) in g.spec.insns.iter().enumerate() {
         if let Some(first) = seen.insert(source.name.name.clone(), source.name.span) {
@@ -36,12 +36,16 @@ fn declare_one(g: &mut Global, id: InsnId, source: &ast::Insn) -> Insn {
     for (index, enc) in source.encs.iter().enumerate() {
         let Some(flat) = pattern::flatten(l.g.spec, &l.g.model.spaces.clone(), enc, l.g.diags) else { continue };
         let fields = flat.fields.iter().map(|f| field(&mut l, &flat, f)).collect();
-        encs.push(Enc { index, fields, flat, binds: Vec::new(), guards: Vec::new(), span: enc.span });
+        encs.push(Enc { index, fields, flat, binds: Vec::new(), guards: Vec::new(), predicate: None, span: enc.span });
     }
     let first_claim = l.g.claims.len();
     for enc in &mut encs {
         for b in &source.encs[enc.index].with {
             let bind = bind_with(&mut l, b);
+            enc.binds.push(bind);
+        }
+        for b in space::defaults(&l, enc) {
+            let bind = bind_with(&mut l, &b);
             enc.binds.push(bind);
         }
     }
@@ -233,6 +237,7 @@ fn encoding_guards(l: &mut Lower, source: &ast::Insn, encs: &mut [Enc]) {
             }
             enc.guards.push(guard);
         }
+        enc.predicate = space::predicate(l, enc);
     }
     l.scope = scope;
 }

@@ -16,6 +16,7 @@ pub(super) fn declare(g: &mut Global) {
     enums(g);
     configs(g);
     consts(g);
+    g.model.sections.address_bits = super::sections::address_bits(g);
     state(g);
     views(g);
     functions(g);

@@ -14,6 +14,7 @@ mod lower;
 mod ops;
 mod place;
 mod sections;
+mod space;
 mod stmt;
 mod template;
 mod test_lines;
@@ -54,6 +55,7 @@ pub fn check(spec: &Spec, sources: &SourceMap, diags: &mut Diagnostics) -> Vec<M
 fn check_instance(spec: &Spec, instance: &Instance, sources: &SourceMap, diags: &mut Diagnostics) -> Model {
     let mut global = Global::new(spec, instance, sources, diags);
     items::declare(&mut global);
+    space::declare(&mut global);
     insn::declare(&mut global);
     let declared = spec.sections.iter().filter(|s| &*s.kind.name == "space").count();
     if global.model.spaces.len() != declared {
@@ -61,6 +63,7 @@ fn check_instance(spec: &Spec, instance: &Instance, sources: &SourceMap, diags: 
     }
     items::lower_bodies(&mut global);
     insn::lower_bodies(&mut global);
+    space::lower_after(&mut global);
     sections::lower(&mut global);
     test_lines::lower(&mut global);
     claims::check_calls(&mut global);

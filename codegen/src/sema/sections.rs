@@ -18,6 +18,7 @@ const KEYS: &[(&str, &[(&str, bool)])] = &[
             ("pins", false),
             ("flags", false),
             ("icache", true),
+            ("address", false),
             ("code_endian", false),
             ("data_endian", false),
         ],
@@ -69,6 +70,20 @@ const KEYS: &[(&str, &[(&str, bool)])] = &[
 ];
 /// Blocks every guest needs.
 const REQUIRED: &[&str] = &["arch", "elf", "process", "syscall", "abi", "fp"];
+
+/// Bits of an address, which bodies depend on: `arch { address = 32; }`.
+pub(super) fn address_bits(g: &mut Global) -> u32 {
+    let sections: Vec<&Section> = g.spec.sections.iter().collect();
+    let Some(e) = sections.into_iter().filter(|s| &*s.kind.name == "arch").find_map(|s| value(s, "address")) else {
+        return 64;
+    };
+    let bits = items::constant(g, e, "the width of addresses");
+    if bits != 32 && bits != 64 {
+        g.error("range", e.span, format!("addresses of {bits} bits; they have 32 or 64"));
+        return 64;
+    }
+    bits as u32
+}
 
 /// All blocks.
 pub(super) fn lower(g: &mut Global) {
@@ -138,6 +153,21 @@ fn value<'s>(section: &'s Section, key: &str) -> Option<&'s ast::Expr> {
     }
 }
 
+/// The same, after the choices that the instance's configs make: `if be == 1 { big } else { little }`.
+fn chosen<'s>(g: &mut Global, section: &'s Section, key: &str) -> Option<&'s ast::Expr> {
+    let mut e = value(section, key)?;
+    while let ast::ExprKind::If { cond, then, els } = &e.kind {
+        let cond = Lower::new(g, Owner::Nothing).bool(cond);
+        let holds = eval(&g.model, &Locals::default(), &Env::default(), &cond).and_then(|v| v.bool());
+        let Some(holds) = holds else {
+            g.error("constant", e.span, "the condition must be a constant");
+            return None;
+        };
+        e = if holds { then.tail.as_deref()? } else { els.as_ref()?.tail.as_deref()? };
+    }
+    Some(e)
+}
+
 fn int(g: &mut Global, section: &Section, key: &str, max: u128) -> u64 {
     let Some(e) = value(section, key) else { return 0 };
     let v = items::constant(g, e, key);
@@ -149,7 +179,7 @@ fn int(g: &mut Global, section: &Section, key: &str, max: u128) -> u64 {
 
 /// One of some words.
 fn word(g: &mut Global, section: &Section, key: &str, words: &[&str]) -> String {
-    let Some(e) = value(section, key) else { return String::new() };
+    let Some(e) = chosen(g, section, key) else { return String::new() };
     if let ast::ExprKind::Name(n) = &e.kind
         && words.contains(&&*n.name)
     {
@@ -160,7 +190,7 @@ fn word(g: &mut Global, section: &Section, key: &str, words: &[&str]) -> String 
 }
 
 fn text(g: &mut Global, section: &Section, key: &str) -> String {
-    let Some(e) = value(section, key) else { return String::new() };
+    let Some(e) = chosen(g, section, key) else { return String::new() };
     if let ast::ExprKind::Str(t) = &e.kind
         && let Some(text) = t.plain()
     {
@@ -238,14 +268,13 @@ fn bytes(g: &mut Global, section: &Section, key: &str) -> Vec<u8> {
 // ---------------------------------------------------------------- blocks
 
 fn arch(g: &mut Global, s: &Section) {
-    for key in ["code_endian", "data_endian"] {
-        word(g, s, key, &["little"]);
-    }
+    let [big_code, big_data] = ["code_endian", "data_endian"].map(|key| word(g, s, key, &["little", "big"]) == "big");
     let sp = slot(g, s, "sp");
     let (pins, flags) = (slot_list(g, s, "pins"), slot_list(g, s, "flags"));
     let icache = word(g, s, "icache", &["explicit", "coherent"]);
     let out = &mut g.model.sections;
     (out.sp, out.pins, out.flags, out.coherent_icache) = (sp, pins, flags, icache == "coherent");
+    (out.big_code, out.big_data) = (big_code, big_data);
 }
 
 fn memory(g: &mut Global, s: &Section) {

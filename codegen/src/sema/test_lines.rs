@@ -21,10 +21,17 @@ pub(super) fn lower(g: &mut Global) {
 
 fn test(g: &mut Global, insn: usize, t: &ast::Test, names: &HashMap<String, String>) -> Option<Test> {
     let at = g.sources.at(t.span);
+    let (space, code) = code(g, insn, t)?;
+    let mut before = bindings(g, &t.input, names);
+    for (context, value) in g.model.spaces[space].active.iter().rev() {
+        if !before.iter().any(|b| b.0 == *context.name) {
+            before.insert(0, (context.to_string(), u128::from(*value)));
+        }
+    }
     Some(Test {
-        code: code(g, insn, t)?,
+        code,
         text: t.text.clone(),
-        before: bindings(g, &t.input, names),
+        before,
         after: bindings(g, &t.output, names),
         runs: t.runs,
         at,
@@ -32,25 +39,31 @@ fn test(g: &mut Global, insn: usize, t: &ast::Test, names: &HashMap<String, Stri
     })
 }
 
-/// The number's bytes in memory order: units are little-endian.
-fn code(g: &mut Global, insn: usize, t: &ast::Test) -> Option<Vec<u8>> {
+/// The space and the number's bytes in memory order.
+fn code(g: &mut Global, insn: usize, t: &ast::Test) -> Option<(usize, Vec<u8>)> {
     let digits: Option<Vec<u8>> = t.code.chars().map(|c| c.to_digit(16).map(|d| d as u8)).collect();
     let Some(digits) = digits.filter(|d| d.len() % 2 == 0 && !d.is_empty()) else {
         g.error("test", t.code_span, "the encoding must be an even number of hexadecimal digits");
         return None;
     };
     let mut bytes: Vec<u8> = digits.chunks(2).map(|d| d[0] << 4 | d[1]).collect();
-    bytes.reverse();
-    let widths: Vec<u32> = g.model.insns[insn].encs.iter().map(|e| e.flat.width).collect();
-    if !widths.contains(&(bytes.len() as u32 * 8)) {
-        g.error(
-            "test",
-            t.code_span,
-            format!("{} bits, but no encoding of this instruction has as many", bytes.len() * 8),
-        );
+    let fits = |space: usize| {
+        let space = &g.model.spaces[space];
+        space.bytes() as usize == bytes.len() && t.space.as_ref().is_none_or(|s| *s.name == *space.name)
+    };
+    let spaces = g.model.insns[insn].encs.iter().map(|e| e.flat.space);
+    let Some(space) = spaces.filter(|&s| fits(s)).min() else {
+        let message = match &t.space {
+            Some(s) => format!("this instruction has no encoding of {} bits in `{s}`", bytes.len() * 8),
+            None => format!("{} bits, but no encoding of this instruction has as many", bytes.len() * 8),
+        };
+        g.error("test", t.code_span, message);
         return None;
+    };
+    if !g.model.sections.big_code {
+        bytes.chunks_mut(g.model.spaces[space].unit as usize / 8).for_each(<[u8]>::reverse);
     }
-    Some(bytes)
+    Some((space, bytes))
 }
 
 fn bindings(g: &mut Global, list: &[Binding], names: &HashMap<String, String>) -> Vec<(String, u128)> {

@@ -137,11 +137,12 @@ pub fn max(a: i128, b: i128) -> i128 {
     a.max(b)
 }
 
-/// The 32-bit little-endian word of the code at `addr`, signed; 0 where it was not fetched.
-pub fn code_word(at: &At<'_>, addr: i128) -> i128 {
+/// The 32-bit word of the code at `addr`, signed; 0 where it was not fetched.
+pub fn code_word(at: &At<'_>, addr: i128, big_endian: bool) -> i128 {
     let start = usize::try_from(addr - i128::from(at.pc)).ok();
     let bytes = start.and_then(|s| at.code.get(s..s + 4));
-    bytes.map_or(0, |b| i32::from_le_bytes([b[0], b[1], b[2], b[3]]).into())
+    let word = bytes.map_or([0; 4], |b| [b[0], b[1], b[2], b[3]]);
+    if big_endian { i32::from_be_bytes(word).into() } else { i32::from_le_bytes(word).into() }
 }
 
 // ---------------------------------------------------------------- operands of the builder

@@ -46,7 +46,7 @@ fn integer_functions_are_total() {
 #[test]
 fn code_beyond_what_was_fetched_reads_as_zero() {
     let at = rt::At { pc: 0x1000, pc_next: 0x1004, code: &[0, 0, 0, 0, 0xfe, 0xff, 0xff, 0xff] };
-    assert_eq!(rt::code_word(&at, 0x1004), -2);
-    assert_eq!(rt::code_word(&at, 0x1005), 0);
-    assert_eq!(rt::code_word(&at, 0xfff), 0);
+    assert_eq!(rt::code_word(&at, 0x1004, false), -2);
+    assert_eq!(rt::code_word(&at, 0x1005, false), 0);
+    assert_eq!(rt::code_word(&at, 0xfff, false), 0);
 }

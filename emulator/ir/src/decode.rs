@@ -24,21 +24,29 @@ pub struct Run {
     pub mask: u32,
 }
 
-/// Which words are of a space, by the low bits of their first unit.
+/// Which words are of a space, by bits of their first unit: `unit >> shift & mask` is from `low` to `high`.
 #[derive(Clone, Copy, Debug)]
 pub struct Select {
-    /// Bits looked at.
+    /// Right shift.
+    pub shift: u32,
+    /// Bits looked at after the shift.
     pub mask: u32,
-    /// Their value.
-    pub value: u32,
-    /// The value must differ.
+    /// Smallest value.
+    pub low: u32,
+    /// Largest value.
+    pub high: u32,
+    /// The value is outside of these.
     pub negated: bool,
 }
 
 /// Encodings of one length.
 pub struct Space {
-    /// Bytes of an instruction: 2 or 4.
-    pub bytes: u32,
+    /// Bytes of a unit, which is in the byte order of code.
+    pub unit: u32,
+    /// Units of an instruction, the first of which has the highest bits of the word.
+    pub units: u32,
+    /// Bits of the mode word, and the value they have where instructions are of this space.
+    pub active: (u32, u32),
     /// Which words belong here; `None` is all.
     pub select: Option<Select>,
     /// How the bucket number is put together.
@@ -88,28 +96,33 @@ impl Decoder {
     /// Decode the instruction at the start of `code`, which is in guest memory order.
     #[must_use]
     pub fn decode(&self, code: &[u8], mode: u32) -> Decoded {
-        let Some(first) = self.read(code, self.unit) else { return Decoded::Truncated };
-        let Some(space) = self.spaces.iter().find(|s| s.select.is_none_or(|s| s.holds(first))) else {
+        let Some(first) = self.read(code, self.unit, 1) else { return Decoded::Truncated };
+        let Some(space) = self.spaces.iter().find(|s| s.takes(first, mode)) else {
             return Decoded::Unallocated { word: first, len: self.unit };
         };
-        let len = space.bytes;
-        let Some(word) = self.read(code, len) else { return Decoded::Truncated };
+        let len = space.unit * space.units;
+        let Some(word) = self.read(code, space.unit, space.units) else { return Decoded::Truncated };
         match space.candidates(word).find(|&enc| self.patterns[enc as usize].matches(word, mode)) {
             Some(enc) => Decoded::Insn { enc, word, len },
             None => Decoded::Unallocated { word, len },
         }
     }
 
-    fn read(&self, code: &[u8], bytes: u32) -> Option<u32> {
-        let code = code.get(..bytes as usize)?;
+    /// The word of some units.
+    fn read(&self, code: &[u8], bytes: u32, units: u32) -> Option<u32> {
+        let code = code.get(..(bytes * units) as usize)?;
         let step = |word: u32, byte: &u8| word << 8 | u32::from(*byte);
-        Some(if self.big_endian { code.iter().fold(0, step) } else { code.iter().rev().fold(0, step) })
+        let unit = |word, unit: &[u8]| match self.big_endian {
+            true => unit.iter().fold(word, step),
+            false => unit.iter().rev().fold(word, step),
+        };
+        Some(code.chunks(bytes as usize).fold(0, unit))
     }
 }
 
 impl Select {
     fn holds(self, first: u32) -> bool {
-        (first & self.mask == self.value) != self.negated
+        (self.low..=self.high).contains(&(first >> self.shift & self.mask)) != self.negated
     }
 }
 
@@ -120,6 +133,11 @@ impl Pattern {
 }
 
 impl Space {
+    /// Whether the instruction with this first unit is of the space under a mode.
+    fn takes(&self, first: u32, mode: u32) -> bool {
+        mode & self.active.0 == self.active.1 && self.select.is_none_or(|s| s.holds(first))
+    }
+
     /// The patterns in the bucket of a word.
     fn candidates(&self, word: u32) -> impl Iterator<Item = u16> {
         let bucket = self.runs.iter().fold(0, |bucket, run| bucket | word >> run.shift & run.mask);
@@ -136,24 +154,38 @@ mod tests {
     static DECODER: Decoder = Decoder {
         spaces: &[
             Space {
-                bytes: 4,
-                select: Some(Select { mask: 3, value: 3, negated: false }),
+                unit: 4,
+                units: 1,
+                active: (0x100, 0),
+                select: Some(Select { shift: 0, mask: 3, low: 3, high: 3, negated: false }),
                 runs: &[Run { shift: 4, mask: 0b01 }, Run { shift: 30, mask: 0b10 }],
                 buckets: &[0, 0, 3, 5],
                 lists: &[0, 1, u16::MAX, 1, u16::MAX, u16::MAX],
             },
             Space {
-                bytes: 2,
-                select: Some(Select { mask: 3, value: 3, negated: true }),
+                unit: 2,
+                units: 1,
+                active: (0x100, 0),
+                select: Some(Select { shift: 0, mask: 3, low: 3, high: 3, negated: true }),
                 runs: &[],
                 buckets: &[0],
                 lists: &[2, u16::MAX],
+            },
+            Space {
+                unit: 2,
+                units: 2,
+                active: (0x100, 0x100),
+                select: Some(Select { shift: 11, mask: 0xffff, low: 0, high: 28, negated: true }),
+                runs: &[],
+                buckets: &[0],
+                lists: &[3, u16::MAX],
             },
         ],
         patterns: &[
             Pattern { mask: 0xff, value: 0x13, guard: Some(|word, mode| word >> 8 == mode) },
             Pattern { mask: 0xf, value: 0x3, guard: None },
             Pattern { mask: 0xffff, value: 0x1, guard: None },
+            Pattern { mask: 0xffff_0000, value: 0xf000_0000, guard: None },
         ],
         unit: 2,
         big_endian: false,
@@ -169,5 +201,14 @@ mod tests {
         assert_eq!(DECODER.decode(&[0x13, 0, 0x10, 0x80], 0), Decoded::Unallocated { word: 0x8010_0013, len: 4 });
         assert_eq!(DECODER.decode(&[0x13, 5], 5), Decoded::Truncated);
         assert_eq!(DECODER.decode(&[1], 0), Decoded::Truncated);
+    }
+
+    #[test]
+    fn the_mode_chooses_spaces_and_the_first_unit_lengths() {
+        let code = [0x00, 0xf0, 0x34, 0x12];
+        assert_eq!(DECODER.decode(&code, 0x100), Decoded::Insn { enc: 3, word: 0xf000_1234, len: 4 });
+        assert_eq!(DECODER.decode(&code[..2], 0x100), Decoded::Truncated);
+        assert_eq!(DECODER.decode(&[0x00, 0xe0, 0, 0], 0x100), Decoded::Unallocated { word: 0xe000, len: 2 });
+        assert_eq!(DECODER.decode(&code, 0), Decoded::Unallocated { word: 0xf000, len: 2 });
     }
 }

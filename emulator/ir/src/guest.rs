@@ -233,6 +233,10 @@ pub struct Guest {
     pub sp: Slot,
     /// Mode word fields.
     pub contexts: &'static [ContextDesc],
+    /// Bits of an address: 32 or 64. Addresses of the code wrap there, those of data are zero-extended.
+    pub address_bits: u32,
+    /// Bytes of data in memory are most significant first.
+    pub big_endian: bool,
     /// Instruction-cache model.
     pub icache: Icache,
     /// Bits 56 to 63 of addresses of data take no part in an access: see [`Guest::address`].
@@ -278,6 +282,12 @@ impl Guest {
     #[must_use]
     pub fn address(&self, pointer: u64) -> u64 {
         if self.ignore_top_byte { ((pointer << 8) as i64 >> 8) as u64 } else { pointer }
+    }
+
+    /// The address of code that `addr` is to the guest, which sees its low bits only.
+    #[must_use]
+    pub const fn code_address(&self, addr: u64) -> u64 {
+        if self.address_bits < 64 { addr & ((1 << self.address_bits) - 1) } else { addr }
     }
 
     /// Mode word at process start.

@@ -98,7 +98,7 @@ impl<E: Env> Machine<'_, E> {
                 Ok(Next::Value(value)) => self.values.push(value),
                 Ok(Next::Exit(operand)) => return self.leave(inst, operand),
                 Err(fault) => {
-                    self.state.pc = self.pc_at(pos as u32);
+                    (self.state.pc, self.state.mode) = self.place_of(pos as u32);
                     return Outcome::Fault(fault);
                 }
             }
@@ -114,17 +114,18 @@ impl<E: Env> Machine<'_, E> {
         }
     }
 
-    /// Address of the guest instruction that IR instruction `pos` belongs to.
-    fn pc_at(&self, pos: u32) -> u64 {
+    /// Address and mode of the guest instruction that IR instruction `pos` belongs to.
+    fn place_of(&self, pos: u32) -> (u64, u32) {
         let after = self.unit.bounds.partition_point(|b| b.pos <= pos);
-        if after == 0 { self.unit.key.pc } else { self.unit.bounds[after - 1].pc }
+        let bound = after.checked_sub(1).map(|i| self.unit.bounds[i]);
+        bound.map_or((self.unit.key.pc, self.unit.key.mode), |b| (b.pc, b.mode))
     }
 
     fn leave(&mut self, inst: &Inst, operand: u64) -> Outcome<E::Fault> {
         let exit = &self.unit.exits[inst.attr.index()];
         let to_operand = inst.op == Op::ExitInd && !matches!(exit.kind, ExitKind::NativeCall | ExitKind::Flush { .. });
         self.state.pc = if to_operand { operand } else { exit.target };
-        if exit.kind != ExitKind::Redispatch {
+        if exit.kind != ExitKind::Redispatch && !exit.mode_in_state {
             self.state.mode = exit.mode;
         }
         Outcome::Exit { exit: ExitId(inst.attr.0), operand }

@@ -76,9 +76,11 @@ impl Parser<'_> {
         if line.is_empty() || line.starts_with('#') {
             return Ok(());
         }
-        if let Some(pc) = line.strip_suffix(':') {
+        if let Some(place) = line.strip_suffix(':') {
+            let (pc, mode) = place.split_once(" mode ").map_or((place, None), |(pc, mode)| (pc, Some(mode)));
             self.pc = number(pc)? as u64;
-            self.unit.bounds.push(Boundary { pos, pc: self.pc });
+            let mode = mode.map_or(Ok(self.unit.key.mode), |m| number(m).map(|m| m as u32))?;
+            self.unit.bounds.push(Boundary { pos, pc: self.pc, mode });
             return Ok(());
         }
         let mut words = Words::of(line);
@@ -209,7 +211,8 @@ impl Parser<'_> {
     }
 
     fn exit(&self, words: &mut Words<'_>) -> Parsed<Exit> {
-        let mut exit = Exit { kind: ExitKind::Jump, target: 0, mode: 0, ret: 0, pc: self.pc };
+        let mut exit =
+            Exit { kind: ExitKind::Jump, target: 0, mode: 0, mode_in_state: false, ret: 0, ret_mode: 0, pc: self.pc };
         let word = words.next()?;
         exit.kind = match word {
             "jump" => ExitKind::Jump,
@@ -230,8 +233,15 @@ impl Parser<'_> {
         if words.take("ret") {
             exit.ret = words.number()?;
         }
+        let ret_mode = words.take("ret_mode").then(|| words.small()).transpose()?;
         words.skip("mode")?;
-        exit.mode = words.small()?;
+        exit.mode_in_state = words.take("state");
+        if !exit.mode_in_state {
+            exit.mode = words.small()?;
+        }
+        if matches!(exit.kind, ExitKind::Call | ExitKind::IndirectCall) {
+            exit.ret_mode = ret_mode.unwrap_or(exit.mode);
+        }
         Ok(exit)
     }
 }

@@ -32,7 +32,8 @@ pub fn print(unit: &Unit, guest: &Guest) -> String {
             let _ = writeln!(out, "  put {} = {}", guest.slots[put.slot.0 as usize].name, printer.value(put.val));
         }
         while let Some(bound) = bounds.next_if(|bound| bound.pos as usize <= pos) {
-            let _ = writeln!(out, "{:#x}:", bound.pc);
+            let mode = if bound.mode == unit.key.mode { String::new() } else { format!(" mode {:#x}", bound.mode) };
+            let _ = writeln!(out, "{:#x}{mode}:", bound.pc);
         }
         if let Some(inst) = unit.insts.get(pos) {
             let _ = writeln!(out, "  {}", printer.inst(Val(pos as u32), inst));
@@ -157,12 +158,13 @@ fn kind(inst: &Inst) -> &'static str {
 
 /// `jump 0x1000 mode 0x0`, and so on.
 fn exit(exit: &Exit) -> String {
-    let Exit { target, mode, ret, .. } = *exit;
+    let Exit { target, mode, ret, ret_mode, .. } = *exit;
+    let ret_to = if ret_mode == mode { String::new() } else { format!(" ret_mode {ret_mode:#x}") };
     let what = match exit.kind {
         ExitKind::Jump => format!("jump {target:#x}"),
-        ExitKind::Call => format!("call {target:#x} ret {ret:#x}"),
+        ExitKind::Call => format!("call {target:#x} ret {ret:#x}{ret_to}"),
         ExitKind::Indirect => "indirect".into(),
-        ExitKind::IndirectCall => format!("indirect_call ret {ret:#x}"),
+        ExitKind::IndirectCall => format!("indirect_call ret {ret:#x}{ret_to}"),
         ExitKind::Return => "return".into(),
         ExitKind::Syscall => format!("syscall {target:#x}"),
         ExitKind::Trap(trap) => format!("trap {} {target:#x}", trap_name(trap)),
@@ -170,7 +172,7 @@ fn exit(exit: &Exit) -> String {
         ExitKind::Flush { len } => format!("flush {len} {target:#x}"),
         ExitKind::Redispatch => format!("redispatch {target:#x}"),
     };
-    format!("{what} mode {mode:#x}")
+    if exit.mode_in_state { format!("{what} mode state") } else { format!("{what} mode {mode:#x}") }
 }
 
 fn trap_name(trap: Trap) -> String {

@@ -33,6 +33,8 @@ pub struct Boundary {
     pub pos: u32,
     /// Guest address.
     pub pc: u64,
+    /// Mode word in force: that of the unit's key, or what instructions before it made of it.
+    pub mode: u32,
 }
 
 /// Index into [`Unit::exits`].
@@ -92,10 +94,14 @@ pub struct Exit {
     pub kind: ExitKind,
     /// Where to, or the address of the instruction (traps).
     pub target: u64,
-    /// Mode at the target.
+    /// Mode at the target, if it is known when translating.
     pub mode: u32,
+    /// The mode at the target is known only when running: it is in the state.
+    pub mode_in_state: bool,
     /// Return address of calls, else 0.
     pub ret: u64,
+    /// Mode at the return address, else 0.
+    pub ret_mode: u32,
     /// Guest address of the instruction that exits.
     pub pc: u64,
 }

@@ -88,6 +88,8 @@ pub(crate) static TOY: Guest = Guest {
     flags: &[],
     sp: Slot(6),
     contexts: &[],
+    address_bits: 64,
+    big_endian: false,
     icache: Icache::Explicit,
     ignore_top_byte: false,
     insn_align: 4,

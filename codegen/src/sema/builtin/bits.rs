@@ -97,35 +97,35 @@ impl Lower<'_, '_> {
         let span = args.span;
         Some(match name {
             "load" => {
-                let (w, addr) = (self.width_arg(args, "width")?, self.bits_arg(args, "addr", 64)?);
+                let (w, addr) = (self.width_arg(args, "width")?, self.address_arg(args, "addr")?);
                 let align = self.align(args);
                 let order = self.order(args)?;
                 self.op(Op::Load, Ty::Bits(w), vec![addr, order, align], span)
             }
             "store" => {
-                let (addr, value) = (self.bits_arg(args, "addr", 64)?, self.value(args, "value")?);
+                let (addr, value) = (self.address_arg(args, "addr")?, self.value(args, "value")?);
                 let align = self.align(args);
                 let order = self.order(args)?;
                 self.op(Op::Store, Ty::Unit, vec![addr, value, order, align], span)
             }
             "load_exclusive" => {
-                let (w, addr) = (self.width_arg(args, "width")?, self.bits_arg(args, "addr", 64)?);
+                let (w, addr) = (self.width_arg(args, "width")?, self.address_arg(args, "addr")?);
                 let order = self.order(args)?;
                 self.op(Op::LoadExclusive, Ty::Bits(w), vec![addr, order], span)
             }
             "store_exclusive" => {
-                let (addr, value) = (self.bits_arg(args, "addr", 64)?, self.value(args, "value")?);
+                let (addr, value) = (self.address_arg(args, "addr")?, self.value(args, "value")?);
                 let order = self.order(args)?;
                 self.op(Op::StoreExclusive, ty::bits(1, span), vec![addr, value, order], span)
             }
             "atomic" => {
                 let op = self.enum_arg(args, "op", BuiltinEnum::AtomicOp, None)?;
-                let (addr, value) = (self.bits_arg(args, "addr", 64)?, self.value(args, "value")?);
+                let (addr, value) = (self.address_arg(args, "addr")?, self.value(args, "value")?);
                 let order = self.order(args)?;
                 self.op(Op::Atomic, value.ty.clone(), vec![op, addr, value, order], span)
             }
             "atomic_cas" => {
-                let addr = self.bits_arg(args, "addr", 64)?;
+                let addr = self.address_arg(args, "addr")?;
                 let expected = self.value(args, "expected")?;
                 let ty = expected.ty.clone();
                 let new = self.typed(args, "new", &ty)?;

@@ -65,7 +65,7 @@ impl Lower<'_, '_> {
                 (Op::Branch, vec![cond, self.target(args, "target")?])
             }
             "jump_indirect" => {
-                let target = self.bits_arg(args, "target", 64)?;
+                let target = self.address_arg(args, "target")?;
                 (Op::JumpIndirect, vec![target, self.enum_arg(args, "hint", BuiltinEnum::Hint, Some(0))?])
             }
             "call" => (Op::Call, vec![self.target(args, "target")?, self.int_arg(args, "returns_to")?]),
@@ -75,7 +75,7 @@ impl Lower<'_, '_> {
                 (Op::TrapIf, vec![cond, self.enum_arg(args, "kind", trap, None)?, self.code_arg(args)])
             }
             "native_call" => (Op::NativeCall, vec![self.int_arg(args, "name")?]),
-            _ => (Op::IcacheFlush, vec![self.bits_arg(args, "addr", 64)?, self.int_arg(args, "len")?]),
+            _ => (Op::IcacheFlush, vec![self.address_arg(args, "addr")?, self.int_arg(args, "len")?]),
         };
         Some(self.op(op, Ty::Unit, operands, span))
     }

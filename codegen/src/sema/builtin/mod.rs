@@ -266,6 +266,12 @@ impl Lower<'_, '_> {
         Some(Rc::new(w))
     }
 
+    /// An address: as wide as the guest's addresses are.
+    pub(super) fn address_arg(&mut self, args: &mut Args, name: &str) -> Option<Expr> {
+        let bits = self.g.model.sections.address_bits;
+        self.bits_arg(args, name, bits)
+    }
+
     pub(super) fn bits_arg(&mut self, args: &mut Args, name: &str, n: u32) -> Option<Expr> {
         let ty = ty::bits(n, args.span);
         self.typed(args, name, &ty)

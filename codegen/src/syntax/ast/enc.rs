@@ -267,7 +267,9 @@ pub struct Alias {
 /// `test "hex" "text" { in } => { out };`
 #[derive(Clone, Debug)]
 pub struct Test {
-    /// Encoding, as one number per unit, most significant digit first.
+    /// Space of the encoding; the first of its length where not given.
+    pub space: Option<Ident>,
+    /// Encoding: the word, most significant digit first.
     pub code: String,
     /// Place of the encoding.
     pub code_span: Span,

@@ -9,7 +9,7 @@ use crate::unit::{Exit, ExitKind, Trap};
 impl Builder<'_> {
     /// Appends an exit; an unconditional one ends the unit. Does nothing after the end.
     fn exit(&mut self, op: Op, operand: Val, exit: Exit) {
-        if self.ended.is_some() {
+        if self.ended.is_some() || self.skips() {
             return;
         }
         let attr = Attr(self.unit.exits.len() as u32);
@@ -23,14 +23,20 @@ impl Builder<'_> {
 
     /// An exit of this instruction, in the mode that it set.
     fn exit_to(&self, kind: ExitKind, target: u64, ret: u64) -> Exit {
-        // A mode known only at run time: the dispatcher finds it in the state.
-        let kind = if self.mode_in_state { ExitKind::Redispatch } else { kind };
-        Exit { kind, target, mode: self.mode, ret, pc: self.pc }
+        let (target, ret) = (self.guest.code_address(target), self.guest.code_address(ret));
+        // A mode known only at run time: indirect exits find it in the state, unless the host's floating-point environment
+        // has to follow. For others the dispatcher looks.
+        let indirect = matches!(kind, ExitKind::Indirect | ExitKind::IndirectCall | ExitKind::Return);
+        let redispatch = self.mode_in_state && (self.fp_in_state || !indirect);
+        let kind = if redispatch { ExitKind::Redispatch } else { kind };
+        let ret_mode = if matches!(kind, ExitKind::Call | ExitKind::IndirectCall) { self.fall_mode } else { 0 };
+        Exit { kind, target, mode: self.mode, mode_in_state: self.mode_in_state, ret, ret_mode, pc: self.pc }
     }
 
     /// Ends the unit; the instruction's writes are done.
     fn leave(&mut self, kind: ExitKind, target: u64, ret: u64) {
-        if self.ended.is_none() {
+        if self.ended.is_none() && !self.skips() {
+            self.commit();
             self.flush();
             self.exit(Op::Exit, Val::NONE, self.exit_to(kind, target, ret));
         }
@@ -38,7 +44,8 @@ impl Builder<'_> {
 
     /// The same with an operand.
     fn leave_with(&mut self, operand: Val, kind: ExitKind, target: u64, ret: u64) {
-        if self.ended.is_none() {
+        if self.ended.is_none() && !self.skips() {
+            self.commit();
             self.flush();
             self.exit(Op::ExitInd, operand, self.exit_to(kind, target, ret));
         }
@@ -46,6 +53,9 @@ impl Builder<'_> {
 
     /// Ends the unit with a jump.
     pub fn jump(&mut self, target: u64) {
+        if self.jump_on_predicate(self.exit_to(ExitKind::Jump, target, 0)) {
+            return;
+        }
         self.leave(ExitKind::Jump, target, 0);
     }
 
@@ -54,16 +64,18 @@ impl Builder<'_> {
         match self.as_const(cond).filter(|_| self.folds) {
             Some(0) => {}
             Some(_) => self.jump(target),
-            None if self.ended.is_some() => {}
+            None if self.ended.is_some() || self.skips() => {}
             None => {
+                self.commit();
                 self.flush();
                 self.exit(Op::ExitIf, cond, self.exit_to(ExitKind::Jump, target, 0));
             }
         }
     }
 
-    /// Ends the unit with a jump to a run-time address (64 bits).
+    /// Ends the unit with a jump to a run-time address.
     pub fn jump_indirect(&mut self, target: Val, hint: Hint) {
+        let target = self.widened(target);
         match (self.as_const(target).filter(|_| self.folds), hint) {
             (Some(target), Hint::Call) => self.call(target as u64, self.next),
             (Some(target), Hint::Plain) => self.jump(target as u64),
@@ -80,11 +92,21 @@ impl Builder<'_> {
 
     // ---- traps: state before the instruction
     fn trap_exit(&self, kind: Trap) -> Exit {
-        Exit { kind: ExitKind::Trap(kind), target: self.pc, mode: self.insn_mode, ret: 0, pc: self.pc }
+        let mode = self.insn_mode;
+        Exit {
+            kind: ExitKind::Trap(kind),
+            target: self.pc,
+            mode,
+            mode_in_state: false,
+            ret: 0,
+            ret_mode: 0,
+            pc: self.pc,
+        }
     }
 
     /// Ends the unit with a trap; the instruction's writes are not done.
     pub fn trap(&mut self, kind: Trap) {
+        self.commit();
         self.unit.puts.truncate(self.pending);
         self.exit(Op::Exit, Val::NONE, self.trap_exit(kind));
     }
@@ -111,7 +133,7 @@ impl Builder<'_> {
 
     /// The reserved instruction: `name` is the guest address of the function's name.
     pub fn native_call(&mut self, name: u64) {
-        let name = self.k(Ty::I64, name.into());
+        let name = self.k(Ty::I64, self.guest.code_address(name).into());
         self.leave_with(name, ExitKind::NativeCall, self.pc, 0);
     }
 
@@ -127,6 +149,7 @@ impl Builder<'_> {
 
     /// Translations of the `len` bytes at `addr` are stale (`len` 0: all). Ends the unit.
     pub fn icache_flush(&mut self, addr: Val, len: u32) {
+        let addr = self.widened(addr);
         self.leave_with(addr, ExitKind::Flush { len }, self.next, 0);
     }
 
@@ -141,7 +164,8 @@ impl Builder<'_> {
     /// is the last instruction of its unit.
     pub fn helper(&mut self, id: u32, w: u32, args: &[Val]) -> Option<Val> {
         let touches_state = self.guest.helpers.get(id as usize).is_some_and(|h| h.state);
-        if touches_state && self.ended.is_none() {
+        self.commit();
+        if touches_state && self.ended.is_none() && !self.skips() {
             self.flush();
         }
         let first = self.unit.helper_args.len() as u32;
@@ -151,7 +175,7 @@ impl Builder<'_> {
         operands[0] = Val(first);
         operands[1] = Val(args.len() as u32);
         let result = self.effect(Op::Helper, ty, Attr(id), operands);
-        if touches_state {
+        if touches_state && !self.skips() {
             self.tables.cur.fill(Val::NONE);
             self.last = true;
         }

@@ -135,6 +135,11 @@ impl Builder<'_> {
     /// Appends an operation with an effect.
     pub(super) fn effect(&mut self, op: Op, ty: Ty, attr: Attr, args: [Val; 3]) -> Val {
         debug_assert_ne!(op.desc().effect, Effect::Pure);
+        if self.skips() {
+            let result = Inst { op, ty, attr, args }.result_ty();
+            return self.k(result.unwrap_or(Ty::I1), 0); // never used: the body does not happen
+        }
+        self.commit();
         self.push(Inst { op, ty, attr, args })
     }
 

@@ -7,8 +7,9 @@ use crate::ty::Ty;
 use crate::unit::Trap;
 
 impl Builder<'_> {
-    /// Load of `w` bits (8 to 128). Addresses are 64 bits; a narrower guest zero-extends.
+    /// Load of `w` bits (8 to 128). Addresses are 64 bits; those of a narrower guest are zero-extended here.
     pub fn load(&mut self, w: u32, addr: Val, m: MemAttr) -> Val {
+        let addr = self.widened(addr);
         let m = self.checked(addr, m);
         let addr = self.address(addr);
         self.effect(Op::Load, Ty::holding(w), Attr::mem(m), one(addr))
@@ -16,18 +17,31 @@ impl Builder<'_> {
 
     /// Store of `w` bits.
     pub fn store(&mut self, w: u32, addr: Val, value: Val, m: MemAttr) {
+        let addr = self.widened(addr);
         let m = self.checked(addr, m);
         let addr = self.address(addr);
         self.effect(Op::Store, Ty::holding(w), Attr::mem(m), two(addr, value));
     }
 
-    /// The address behind a pointer, if it has to be computed.
+    /// A pointer of a narrow guest as a wide one.
+    pub(super) fn widened(&mut self, pointer: Val) -> Val {
+        if self.ty(pointer) == Ty::I32 { self.zext(32, 64, pointer) } else { pointer }
+    }
+
+    /// The address behind a pointer.
     fn address(&mut self, pointer: Val) -> Val {
+        let pointer = self.widened(pointer);
         if self.masks { self.bfxs_t(Ty::I64, pointer, 0, 56) } else { pointer }
     }
 
-    /// A demanded alignment becomes a trap before the access, so that no access carries one.
+    /// Attributes of an access that is not plain, in the guest's byte order.
+    fn special(&self, order: Order) -> Attr {
+        Attr::mem(MemAttr { big_endian: self.guest.big_endian, ..MemAttr::ordered(order) })
+    }
+
+    /// The guest's byte order. A demanded alignment becomes a trap before the access, so that no access carries one.
     fn checked(&mut self, addr: Val, m: MemAttr) -> MemAttr {
+        let m = MemAttr { big_endian: m.big_endian || self.guest.big_endian, ..m };
         if m.align_log2 == 0 {
             return m;
         }
@@ -42,13 +56,13 @@ impl Builder<'_> {
     /// Load that sets the exclusive monitor.
     pub fn load_exclusive(&mut self, w: u32, addr: Val, order: Order) -> Val {
         let addr = self.address(addr);
-        self.effect(Op::Ll, Ty::holding(w), Attr::mem(MemAttr::ordered(order)), one(addr))
+        self.effect(Op::Ll, Ty::holding(w), self.special(order), one(addr))
     }
 
     /// Store if the monitor still holds: 0 if stored.
     pub fn store_exclusive(&mut self, w: u32, addr: Val, value: Val, order: Order) -> Val {
         let addr = self.address(addr);
-        self.effect(Op::Sc, Ty::holding(w), Attr::mem(MemAttr::ordered(order)), two(addr, value))
+        self.effect(Op::Sc, Ty::holding(w), self.special(order), two(addr, value))
     }
 
     /// Clears the exclusive monitor.
@@ -59,14 +73,14 @@ impl Builder<'_> {
     /// Atomic read-modify-write; the old value.
     pub fn atomic(&mut self, op: AtomicOp, w: u32, addr: Val, value: Val, order: Order) -> Val {
         let addr = self.address(addr);
-        let attr = Attr::mem(MemAttr::ordered(order)).with_kind(op as u8);
+        let attr = self.special(order).with_kind(op as u8);
         self.effect(Op::Rmw, Ty::holding(w), attr, two(addr, value))
     }
 
     /// Atomic compare and swap; the old value.
     pub fn atomic_cas(&mut self, w: u32, addr: Val, expected: Val, new: Val, order: Order) -> Val {
         let addr = self.address(addr);
-        self.effect(Op::Cas, Ty::holding(w), Attr::mem(MemAttr::ordered(order)), [addr, expected, new])
+        self.effect(Op::Cas, Ty::holding(w), self.special(order), [addr, expected, new])
     }
 
     /// Barrier. Bits: 0 loads before, 1 stores before, 2 loads after, 3 stores after.

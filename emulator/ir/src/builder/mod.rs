@@ -7,6 +7,7 @@
 //! * [`mod@self`]: the unit under construction, slots, names, instruction boundaries;
 //! * `emit`: appending instructions, shared values (value numbering), constants; `facts`: known bits of values;
 //! * `integer`, `resize`, `compare`, `memory`, `lanes`, `float`, `control`: the methods, in terms of operations on types;
+//! * `predicate`: instructions that happen under a condition;
 //! * `fold`, `fold_bits`, `fold_compare`: operations on types, simplified.
 //!
 //! After an unconditional exit the rest of an instruction's body is dead: methods still answer, and what they emitted is
@@ -23,6 +24,7 @@ mod fold_compare;
 mod integer;
 mod lanes;
 mod memory;
+mod predicate;
 mod resize;
 
 use crate::guest::{Guest, Slot};
@@ -31,6 +33,7 @@ use crate::ty::Ty;
 use crate::unit::{Boundary, Put, Unit, UnitKey};
 use emit::ValueTable;
 use facts::Fact;
+use predicate::Predicate;
 use std::cell::Cell;
 
 /// Return-stack hint of an indirect jump.
@@ -55,6 +58,8 @@ struct Tables {
     cur: Vec<Val>,
     /// The constant 0 of each type, if there is one.
     zero: [Option<Val>; 6],
+    /// Memory of a builder's conditions.
+    predicates: Box<Predicate>,
 }
 
 thread_local! {
@@ -70,10 +75,16 @@ pub struct Builder<'g> {
     pc: u64,
     next: u64,
     insn_mode: u32,
-    /// Mode word in force.
+    /// Mode word of what follows the instruction, as far as the body has assigned contexts.
     mode: u32,
+    /// The same if the body does nothing: what the next instruction starts with, and what calls return to.
+    fall_mode: u32,
     /// A context was assigned a run-time value: the mode word is in the state.
     mode_in_state: bool,
+    /// The floating-point environment depends on that value.
+    fp_in_state: bool,
+    /// The condition of the instruction.
+    predicates: Box<Predicate>,
     /// Nothing may follow this instruction in the unit.
     last: bool,
     /// Between `begin_insn` and `end_insn`.
@@ -98,6 +109,8 @@ impl<'g> Builder<'g> {
         tables.cur.clear();
         tables.cur.resize(guest.slots.len(), Val::NONE);
         tables.zero = [None; 6];
+        let mut predicates = std::mem::take(&mut tables.predicates);
+        predicates.clear();
         Builder {
             guest,
             unit: Unit::spare(key),
@@ -106,7 +119,10 @@ impl<'g> Builder<'g> {
             next: key.pc,
             insn_mode: key.mode,
             mode: key.mode,
+            fall_mode: key.mode,
             mode_in_state: false,
+            fp_in_state: false,
+            predicates,
             last: false,
             open: false,
             ended: None,
@@ -133,8 +149,9 @@ impl<'g> Builder<'g> {
         self.pc = pc;
         self.next = pc;
         self.insn_mode = self.mode;
+        self.fall_mode = self.mode;
         self.open = true;
-        self.unit.bounds.push(Boundary { pos: self.unit.insts.len() as u32, pc });
+        self.unit.bounds.push(Boundary { pos: self.unit.insts.len() as u32, pc, mode: self.mode });
     }
 
     /// Length now known: `pc_next` for calls and system calls.
@@ -142,20 +159,28 @@ impl<'g> Builder<'g> {
         self.next = self.pc.wrapping_add(len.into());
     }
 
-    /// Ends the guest instruction: its register writes enter the log. Ends the unit if the mode changed.
+    /// Ends the guest instruction: its register writes enter the log. Ends the unit if the floating-point environment changed,
+    /// which the host's has to follow.
     pub fn end_insn(&mut self) {
         self.open = false;
+        self.settle_predicate();
         if self.ended.is_some() {
             self.cut();
             return;
         }
         if self.mode_in_state {
             self.redispatch(self.next);
-        } else if self.mode != self.unit.key.mode || self.last {
+        } else if self.last || self.other_environment(self.mode) {
             self.jump(self.next);
         } else {
             self.flush();
         }
+    }
+
+    /// Whether a mode has another floating-point environment than the unit.
+    fn other_environment(&self, mode: u32) -> bool {
+        let key = self.unit.key.mode;
+        mode != key && (self.guest.fp_mode)(mode) != (self.guest.fp_mode)(key)
     }
 
     /// Whether an unconditional exit was emitted.
@@ -177,6 +202,7 @@ impl<'g> Builder<'g> {
             self.jump(pc);
         }
         self.cut();
+        self.tables.predicates = self.predicates;
         SPARE.set(Some(self.tables));
         #[cfg(debug_assertions)]
         if let Err(message) = crate::verify::verify(&self.unit, self.guest) {
@@ -221,14 +247,25 @@ impl<'g> Builder<'g> {
     }
 
     // ---- contexts
-    /// Mode word in force for the instruction.
+    /// Mode word in force for the instruction; between instructions, for the next one.
     #[must_use]
     pub fn mode(&self) -> u32 {
-        self.mode
+        if self.open { self.insn_mode } else { self.mode }
     }
 
-    /// Assigns a context a translate-time value: the mode of what follows. A change ends the unit with the instruction.
+    /// Assigns a context a translate-time value whatever the body does: the mode of what follows, before
+    /// [`Builder::predicate`].
+    pub fn advance_mode(&mut self, lo: u32, width: u32, value: u32) {
+        self.set_mode(lo, width, value);
+        self.fall_mode = self.mode;
+    }
+
+    /// Assigns a context a translate-time value: the mode of what follows.
     pub fn set_mode(&mut self, lo: u32, width: u32, value: u32) {
+        if self.skips() {
+            return;
+        }
+        self.commit();
         let field = (Ty::I32.mask() as u32 >> (32 - width)) << lo;
         self.mode = self.mode & !field | value << lo & field;
         if self.mode_in_state {
@@ -237,8 +274,12 @@ impl<'g> Builder<'g> {
         }
     }
 
-    /// Assigns a context a run-time value (of width `width`): the unit ends after this instruction with a redispatch.
+    /// Assigns a context a run-time value (of width `width`): the unit ends with this instruction.
     pub fn set_mode_dynamic(&mut self, lo: u32, width: u32, value: Val) {
+        if self.skips() {
+            return;
+        }
+        self.commit();
         if let Some(value) = self.as_const(value) {
             return self.set_mode(lo, width, value as u32);
         }
@@ -247,8 +288,15 @@ impl<'g> Builder<'g> {
             self.setmode(0, 32, mode);
         }
         self.mode_in_state = true;
+        self.fp_in_state |= self.decides_environment(lo, width);
         let value = self.zext(width, 32, value);
         self.setmode(lo, width, value);
+    }
+
+    /// Whether the floating-point environment may depend on a context. Wide ones are not tried out.
+    fn decides_environment(&self, lo: u32, width: u32) -> bool {
+        let others = self.mode & !((Ty::I32.mask() as u32 >> (32 - width)) << lo);
+        width > 4 || (0..1 << width).any(|value| self.other_environment(others | value << lo))
     }
 
     // ---- state and constants
@@ -283,9 +331,10 @@ impl<'g> Builder<'g> {
             "{}",
             self.guest.slots[slot.0 as usize].name
         );
-        if self.ended.is_some() || self.tables.cur[slot.0 as usize] == value {
+        if self.ended.is_some() || self.skips() || self.tables.cur[slot.0 as usize] == value {
             return;
         }
+        self.remember(slot);
         self.tables.cur[slot.0 as usize] = value;
         match self.unit.puts[self.pending..].iter_mut().find(|p| p.slot == slot) {
             Some(put) => put.val = value,

@@ -227,16 +227,31 @@ fn memory_operations_are_kept_in_order() {
 
 #[test]
 fn mode_changes_end_the_unit() {
-    // A value known at translation: a jump under the new mode.
+    // A value known at translation: the unit goes on under the new mode, in which faults are,
     let mut b = builder();
     b.set_mode(2, 3, 5);
+    b.end_insn();
+    assert!(!b.ended());
     assert_eq!(b.mode(), 5 << 2);
+    b.begin_insn(0x1004);
+    b.set_len(4);
+    let nowhere = b.konst(64, 0);
+    b.load(8, nowhere, MemAttr::PLAIN);
+    b.end_insn();
+    let unit = b.finish(0x1008);
+    let mut s = state(0, 0);
+    assert_eq!(interp::run(&GUEST, &unit, &mut s, &mut Memory::new()), Outcome::Fault(0));
+    assert_eq!((s.pc, s.mode), (0x1004, 5 << 2));
+
+    // unless the floating-point environment is another.
+    let mut b = builder();
+    b.set_mode(0, 3, 5);
     b.end_insn();
     assert!(b.ended());
     let unit = b.finish(0x1004);
     let mut s = state(0, 0);
     assert_eq!(kind_of(&unit, run(&unit, &mut s)), ExitKind::Jump);
-    assert_eq!((s.pc, s.mode), (0x1004, 5 << 2));
+    assert_eq!((s.pc, s.mode), (0x1004, 5));
 
     // One known at run time: through the state, other bits kept, also those set before.
     let mut b = Builder::new(&GUEST, UnitKey { pc: 0x1000, mode: 0x43 });
@@ -252,6 +267,22 @@ fn mode_changes_end_the_unit() {
     let mut s = state(0xfe, 0);
     assert_eq!(kind_of(&unit, run(&unit, &mut s)), ExitKind::Redispatch);
     assert_eq!((s.pc, s.mode), (0x1004, 0x40 | 1 | 6 << 2 | 1 << 7));
+}
+
+#[test]
+fn indirect_exits_take_their_mode_from_the_state() {
+    let leave = |lo| {
+        let mut b = builder();
+        let a = b.get(slot("a"));
+        let bit = b.low(64, 1, a);
+        b.set_mode_dynamic(lo, 1, bit);
+        b.jump_indirect(a, crate::builder::Hint::Ret);
+        let unit = finish(b);
+        let mut s = state(0x5551, 0);
+        (kind_of(&unit, run(&unit, &mut s)), s.pc, s.mode)
+    };
+    assert_eq!(leave(4), (ExitKind::Return, 0x5551, 1 << 4));
+    assert_eq!(leave(1), (ExitKind::Redispatch, 0x5551, 1 << 1), "the rounding mode has to follow");
 }
 
 #[test]

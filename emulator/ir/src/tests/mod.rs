@@ -5,5 +5,6 @@ mod exhaustive;
 mod flags;
 mod fuzz;
 mod machine;
+mod predicate;
 mod support;
 mod text;

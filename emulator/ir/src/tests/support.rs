@@ -24,6 +24,8 @@ pub(super) static GUEST: Guest = Guest {
     flags: &[],
     sp: Slot(0),
     contexts: &[],
+    address_bits: 64,
+    big_endian: false,
     icache: Icache::Explicit,
     ignore_top_byte: false,
     insn_align: 4,

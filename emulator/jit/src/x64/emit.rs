@@ -37,6 +37,7 @@ impl Gen<'_> {
             while let Some(b) = bounds.next_if(|b| b.pos as usize <= i) {
                 self.pc = b.pc;
                 self.marks.push((self.asm.at(), b.pc));
+                self.set_guest_mode(b);
             }
             self.unlock();
             if self.ends_in_pair(i, puts.peek().is_some()) {

@@ -52,7 +52,7 @@ impl Gen<'_> {
             self.asm.lea(8, r, m);
         }
         self.asm.test_ri(4, r, mask);
-        let side = self.side(SideKind::Alignment(self.pc, r));
+        let side = self.side(SideKind::Alignment(self.pc, self.mode, r));
         self.asm.jcc(cc::NE, side);
         Mem::base(r, 0)
     }

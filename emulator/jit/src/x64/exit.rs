@@ -20,8 +20,8 @@ use crate::thread_state::{Deferred, JumpEntry, Leave, SPILLS, ThreadState, jump_
 pub(super) enum SideKind {
     /// Exit of the unit.
     Exit(Exit),
-    /// Misaligned access at the guest address, of the data address in a register.
-    Alignment(u64, Gpr),
+    /// Misaligned access at the guest address under the mode, of the data address in a register.
+    Alignment(u64, u32, Gpr),
 }
 
 /// Code to emit after the main line: the state at the branch is in `moves`.
@@ -108,9 +108,10 @@ impl Gen<'_> {
                     self.move_to_boundary(side.moves, None);
                     self.leave(&exit);
                 }
-                SideKind::Alignment(pc, r) => {
+                SideKind::Alignment(pc, mode, r) => {
                     self.move_to_boundary(side.moves, Some((RDX, Loc::gpr(r))));
                     self.asm.store(8, Self::field(offset_of!(ThreadState, exit_operand)), RDX);
+                    self.store_mode(mode);
                     self.leave_to_rust(Leave::Alignment, pc);
                 }
             }
@@ -124,6 +125,11 @@ impl Gen<'_> {
         let operand = operand.map(|v| self.loc(self.an.val(v)));
         let to = if matches!(exit.kind, ExitKind::Flush { .. } | ExitKind::NativeCall) { RDX } else { RAX };
         self.move_to_boundary(moves, operand.map(|loc| (to, loc)));
+        if exit.kind == ExitKind::Redispatch && operand.is_some() {
+            self.asm.store(8, Self::field(FIELD_PC), RAX);
+            self.asm.mov_ri(RAX, Leave::Redispatch as u64);
+            return self.asm.jmp_stub(StubId::Leave);
+        }
         self.leave(exit);
     }
 
@@ -550,16 +556,14 @@ impl Gen<'_> {
     // ------------------------------------------------------------------ the transfer
     /// Leaves at the boundary. Operands of indirect exits are in `rax` (addresses to go to) or `rdx` (data).
     fn leave(&mut self, exit: &Exit) {
-        if exit.mode != self.unit.key.mode && !self.dynamic_mode {
-            self.asm.store_imm(4, Self::field(FIELD_MODE), exit.mode as i32);
-        }
+        self.store_mode(exit.mode);
         let operand = Self::field(offset_of!(ThreadState, exit_operand));
         match exit.kind {
             ExitKind::Jump => self.leave_jump(exit),
             ExitKind::Call => self.leave_call(exit),
             ExitKind::Indirect => {
                 self.poll_indirect();
-                self.lookup(exit.mode);
+                self.lookup(exit);
                 self.asm.jcc_stub(cc::NE, StubId::IndirectMiss);
                 self.asm.op_rm(4, 0xff, 4, Mem::base(RCX, 8)); // jmp [rcx + 8]
             }
@@ -596,6 +600,13 @@ impl Gen<'_> {
         self.store_pc(pc);
         self.asm.mov_ri(RAX, leave as u64);
         self.asm.jmp_stub(StubId::Leave);
+    }
+
+    /// The mode word to go on with, unless it is in the state already.
+    fn store_mode(&mut self, mode: u32) {
+        if mode != self.unit.key.mode && !self.dynamic_mode {
+            self.asm.store_imm(4, Self::field(FIELD_MODE), mode as i32);
+        }
     }
 
     fn store_pc(&mut self, pc: u64) {
@@ -650,7 +661,7 @@ impl Gen<'_> {
 
     /// The word pushed beside host return addresses: what [`jump_tag`] gives.
     fn push_return(&mut self, exit: &Exit) {
-        let tag = jump_tag(exit.ret, self.unit.key.mode);
+        let tag = jump_tag(exit.ret, exit.ret_mode);
         match i32::try_from(tag as i64) {
             Ok(k) => {
                 self.asm.byte(0x68);
@@ -665,7 +676,7 @@ impl Gen<'_> {
 
     fn landing_pad(&mut self, exit: &Exit) {
         self.asm.bytes(&LANDING);
-        self.link(0xe9, LinkKind::Landing, UnitKey { pc: exit.ret, mode: self.unit.key.mode });
+        self.link(0xe9, LinkKind::Landing, UnitKey { pc: exit.ret, mode: exit.ret_mode });
     }
 
     fn leave_call(&mut self, exit: &Exit) {
@@ -676,7 +687,7 @@ impl Gen<'_> {
     }
 
     /// Compares the jump-cache entry of the address in `rax` with it: `rcx` = entry, equal if it is the one.
-    fn lookup(&mut self, mode: u32) {
+    fn lookup(&mut self, exit: &Exit) {
         let shift = jump_shift(self.guest);
         if (1..=3).contains(&shift) {
             self.asm.lea(4, RCX, Mem { base: Mem::NONE, index: RAX, scale: shift, disp: 0 });
@@ -686,13 +697,19 @@ impl Gen<'_> {
         }
         self.asm.alu_rm(Alu::And, 8, RCX, Self::field(offset_of!(ThreadState, jump_mask)));
         self.asm.alu_rm(Alu::Add, 8, RCX, Self::field(offset_of!(ThreadState, jump_base)));
-        let tag = self.tag_register(mode);
+        let tag = self.tag_register(exit);
         self.asm.alu_mr(Alu::Cmp, 8, Mem::base(RCX, 0), tag);
     }
 
-    /// A register with the tag of the address in `rax` under a mode.
-    fn tag_register(&mut self, mode: u32) -> Gpr {
-        let fold = jump_tag(0, mode);
+    /// A register with the tag of the address in `rax` under the exit's mode.
+    fn tag_register(&mut self, exit: &Exit) -> Gpr {
+        if exit.mode_in_state {
+            self.asm.load(4, RDX, Self::field(FIELD_MODE));
+            self.asm.shift_ri(super::asm::Shift::Rol, 8, RDX, 48);
+            self.asm.alu_rr(Alu::Xor, 8, RDX, RAX);
+            return RDX;
+        }
+        let fold = jump_tag(0, exit.mode);
         if fold == 0 {
             return RAX;
         }
@@ -703,7 +720,7 @@ impl Gen<'_> {
 
     fn leave_indirect_call(&mut self, exit: &Exit) {
         self.poll_indirect();
-        self.lookup(exit.mode);
+        self.lookup(exit);
         let miss = self.asm.label();
         let landing = self.asm.label();
         self.asm.jcc(cc::NE, miss);
@@ -718,7 +735,7 @@ impl Gen<'_> {
     }
 
     fn leave_return(&mut self, exit: &Exit) {
-        let tag = self.tag_register(exit.mode);
+        let tag = self.tag_register(exit);
         self.asm.alu_mr(Alu::Cmp, 8, Mem::base(RSP, 8), tag);
         self.asm.jcc_stub(cc::NE, StubId::ReturnMiss);
         self.asm.byte(0xc3);

@@ -19,6 +19,7 @@
 
 use ir::guest::Guest;
 use ir::inst::{Inst, Val};
+use ir::unit::Boundary;
 use ir::{Ty, Unit};
 
 use super::analysis::{Analysis, CondKind, Mode, NO, NO_HINT, result_ty};
@@ -109,6 +110,8 @@ pub(super) struct Gen<'a> {
     pub(super) pos: u32,
     /// Guest address it belongs to.
     pub(super) pc: u64,
+    /// Mode word in force for it.
+    pub(super) mode: u32,
     /// By value.
     pub(super) place: Vec<Place>,
     /// Value in each register, or [`NO`]; that of a dead value is as good as free.
@@ -170,6 +173,7 @@ impl<'a> Gen<'a> {
             asm: b.asm,
             pos: 0,
             pc: unit.key.pc,
+            mode: unit.key.mode,
             place: b.place,
             gpr: [NO; 16],
             xmm: [NO; 16],
@@ -265,6 +269,14 @@ impl<'a> Gen<'a> {
         self.place[v as usize] = place;
         self.seen[slot as usize] = (v, place);
         v
+    }
+
+    /// A guest instruction starts.
+    pub(super) fn set_guest_mode(&mut self, bound: &Boundary) {
+        if bound.mode != self.mode {
+            self.mode = bound.mode;
+            self.recorder.mode(bound.pc, bound.mode);
+        }
     }
 
     /// Starts the next instruction: nothing is locked.

@@ -135,13 +135,15 @@ pub struct FaultTable {
     changes: Vec<u8>,
     /// Constants that locations name, by pool index.
     consts: Vec<u128>,
+    /// Mode words from a guest address on (relative to the unit's), where they differ from what is in the state.
+    modes: Vec<(u32, u32)>,
 }
 
 impl FaultTable {
     /// Bytes of memory the table takes.
     #[must_use]
     pub fn bytes(&self) -> usize {
-        self.points.len() * size_of::<Point>() + self.changes.len() + self.consts.len() * 16
+        self.points.len() * size_of::<Point>() + self.changes.len() + self.consts.len() * 16 + self.modes.len() * 8
     }
 
     /// Releases unused capacity, for tables that are kept.
@@ -149,10 +151,11 @@ impl FaultTable {
         self.points.shrink_to_fit();
         self.changes.shrink_to_fit();
         self.consts.shrink_to_fit();
+        self.modes.shrink_to_fit();
     }
 
     /// Completes the guest state in memory as of the guest instruction whose host code at `offset` from the unit's start
-    /// faulted: all slots and `pc`. Returns the guest pc, or `None` if no instruction at `offset` can fault.
+    /// faulted: all slots, `pc` and the mode. Returns the guest pc, or `None` if no instruction at `offset` can fault.
     pub fn restore(
         &self,
         guest: &Guest,
@@ -182,6 +185,9 @@ impl FaultTable {
             }
         }
         thread.guest.pc = self.start.wrapping_add(u64::from(point.pc));
+        if let Some((_, mode)) = self.modes.iter().rev().find(|(pc, _)| *pc <= point.pc) {
+            thread.guest.mode = *mode;
+        }
         Some(thread.guest.pc)
     }
 }
@@ -260,6 +266,7 @@ impl Recorder {
         self.table.points.clear();
         self.table.changes.clear();
         self.table.consts.clear();
+        self.table.modes.clear();
         self.names_constants = false;
         self.last.clear();
         self.last.extend((0..guest.slots.len()).map(|s| Loc::home(s as u16)));
@@ -273,6 +280,11 @@ impl Recorder {
         let pc = pc.wrapping_sub(self.table.start) as u32;
         let end = self.table.changes.len() as u32;
         self.table.points.push(Point { at, pc, end });
+    }
+
+    /// Guest instructions from `pc` on have another mode.
+    pub(super) fn mode(&mut self, pc: u64, mode: u32) {
+        self.table.modes.push((pc.wrapping_sub(self.table.start) as u32, mode));
     }
 
     /// Corrects the offset of the last point.

@@ -13,7 +13,7 @@ use crate::thread_state::{Deferred, Entries, JumpEntry, SPILLS, ThreadState};
 use crate::x64::stubs::{self, Stubs};
 use crate::x64::{Compiled, Compiler, Convention, Features, HostRegs, deferred};
 
-/// 14 words (8 pinned), 4 flags, 2 half words, 2 vectors, 2 bytes.
+/// 14 words (7 pinned), 4 flags, 2 half words (1 pinned), 2 vectors, 2 bytes.
 pub(super) const WORDS: u16 = 14;
 pub(super) const FLAGS: u16 = WORDS;
 pub(super) const HALVES: u16 = FLAGS + 4;
@@ -41,7 +41,7 @@ static SLOT_TABLE: [SlotDesc; SLOTS as usize] = {
     t
 };
 
-static PINS: [Slot; 8] = [Slot(0), Slot(1), Slot(2), Slot(3), Slot(4), Slot(5), Slot(6), Slot(7)];
+static PINS: [Slot; 8] = [Slot(0), Slot(1), Slot(2), Slot(3), Slot(4), Slot(5), Slot(6), Slot(HALVES)];
 
 fn add_to_slot(state: &mut GuestState, args: &[u128]) -> u128 {
     let sum = state.get(&GUEST, Slot(8)).wrapping_add(args[0]) & Ty::I64.mask();
@@ -66,6 +66,8 @@ pub(in crate::x64) static GUEST: Guest = Guest {
     flags: &[Slot(FLAGS), Slot(FLAGS + 1), Slot(FLAGS + 2), Slot(FLAGS + 3)],
     sp: Slot(5),
     contexts: &[],
+    address_bits: 64,
+    big_endian: false,
     icache: Icache::Explicit,
     ignore_top_byte: false,
     insn_align: 4,
@@ -114,7 +116,7 @@ impl Writer {
 
     pub(super) fn boundary(&mut self, pc: u64) {
         let pos = self.unit.insts.len() as u32;
-        self.unit.bounds.push(Boundary { pos, pc });
+        self.unit.bounds.push(Boundary { pos, pc, mode: 0 });
     }
 
     pub(super) fn op(&mut self, op: Op, ty: Ty, attr: Attr, args: &[Val]) -> Val {
@@ -140,7 +142,7 @@ impl Writer {
 
     pub(super) fn exit(&mut self, kind: ExitKind, target: u64) -> Attr {
         let pc = self.unit.bounds.last().map_or(PC, |b| b.pc);
-        self.unit.exits.push(Exit { kind, target, mode: 0, ret: pc + 4, pc });
+        self.unit.exits.push(Exit { kind, target, mode: 0, mode_in_state: false, ret: pc + 4, ret_mode: 0, pc });
         Attr(self.unit.exits.len() as u32 - 1)
     }
 

@@ -1,0 +1,145 @@
+//! Instructions under a condition: what happens, what the state is at the exits, what the rest of the unit knows.
+
+use super::support::{GUEST, Memory, builder, finish, slot};
+use crate::inst::{MemAttr, Op};
+use crate::interp::{self, Outcome};
+use crate::unit::{ExitKind, Unit};
+use crate::{Builder, GuestState};
+
+/// Executes with `a`, `b` and the flag `Z`; returns the state and the kind of exit, `None` for a fault.
+fn run(unit: &Unit, a: u128, b: u128, z: u128) -> (GuestState, Option<ExitKind>) {
+    let mut state = GuestState::new(&GUEST);
+    for (name, value) in [("a", a), ("b", b), ("Z", z)] {
+        state.set(&GUEST, slot(name), value);
+    }
+    let outcome = interp::run(&GUEST, unit, &mut state, &mut Memory::new());
+    let kind = match outcome {
+        Outcome::Exit { exit, .. } => Some(unit.exits[exit.0 as usize].kind),
+        Outcome::Fault(_) => None,
+    };
+    (state, kind)
+}
+
+fn get(state: &GuestState, name: &str) -> u128 {
+    state.get(&GUEST, slot(name))
+}
+
+/// A builder whose instruction advances a context to 3 and happens if Z is set.
+fn predicated() -> Builder<'static> {
+    let mut b = builder();
+    b.advance_mode(2, 3, 3);
+    let z = b.get(slot("Z"));
+    b.predicate(z);
+    b
+}
+
+#[test]
+fn register_writes_become_choices() {
+    let mut b = predicated();
+    let (a, one) = (b.get(slot("a")), b.konst(64, 1));
+    let sum = b.add(64, a, one);
+    b.put(slot("a"), sum);
+    let twice = b.add(64, sum, sum);
+    b.put(slot("c"), twice);
+    let unit = finish(b);
+    assert_eq!(unit.exits.len(), 1, "no side exit");
+    for z in [0, 1] {
+        let (s, kind) = run(&unit, 5, 0, z);
+        assert_eq!(kind, Some(ExitKind::Jump));
+        assert_eq!((get(&s, "a"), get(&s, "c")), if z == 1 { (6, 12) } else { (5, 0) });
+        assert_eq!((s.pc, s.mode), (0x1004, 3 << 2));
+    }
+}
+
+#[test]
+fn an_effect_is_preceded_by_a_side_exit() {
+    let mut b = predicated();
+    let (a, k) = (b.get(slot("a")), b.konst(64, 7));
+    b.put(slot("d"), k);
+    let value = b.load(8, a, MemAttr::PLAIN);
+    let wide = b.zext(8, 64, value);
+    b.put(slot("c"), wide);
+    b.end_insn();
+    // The same condition again costs nothing, the opposite does not happen.
+    b.begin_insn(0x1004);
+    b.set_len(4);
+    let z = b.get(slot("Z"));
+    b.predicate(z);
+    b.store(8, a, k, MemAttr::PLAIN);
+    b.end_insn();
+    b.begin_insn(0x1008);
+    b.set_len(4);
+    let not = b.not(1, z);
+    b.predicate(not);
+    let nowhere = b.konst(64, 0);
+    b.load(8, nowhere, MemAttr::PLAIN);
+    b.put(slot("d"), nowhere);
+    b.end_insn();
+    let unit = b.finish(0x100c);
+    assert_eq!(unit.insts.iter().filter(|i| i.op == Op::ExitIf).count(), 1);
+
+    let (s, _) = run(&unit, 0x110, 0, 1);
+    assert_eq!((get(&s, "c"), get(&s, "d"), s.pc, s.mode), (0x10, 7, 0x100c, 3 << 2));
+    let (s, _) = run(&unit, 0x110, 0, 0);
+    assert_eq!((get(&s, "c"), get(&s, "d"), s.pc, s.mode), (0, 0, 0x1004, 3 << 2));
+    // A fault is before the instruction: nothing written, the context not advanced.
+    let (s, kind) = run(&unit, 0, 0, 1);
+    assert_eq!((get(&s, "d"), s.pc, s.mode, kind), (0, 0x1000, 0, None));
+}
+
+#[test]
+fn a_jump_is_the_exit_itself() {
+    let mut b = predicated();
+    b.jump(0x2000);
+    b.end_insn();
+    assert!(!b.ended(), "the unit goes on where the jump is not taken");
+    b.begin_insn(0x1004);
+    b.set_len(4);
+    let one = b.konst(64, 1);
+    b.put(slot("c"), one);
+    let unit = {
+        b.end_insn();
+        b.finish(0x1008)
+    };
+    let (s, _) = run(&unit, 0, 0, 1);
+    assert_eq!((s.pc, s.mode, get(&s, "c")), (0x2000, 3 << 2, 0));
+    let (s, _) = run(&unit, 0, 0, 0);
+    assert_eq!((s.pc, s.mode, get(&s, "c")), (0x1008, 3 << 2, 1));
+}
+
+#[test]
+fn a_call_writes_only_where_it_is_taken() {
+    let mut b = predicated();
+    let link = b.konst(64, 0x1004);
+    b.put(slot("d"), link);
+    b.set_mode(5, 1, 1);
+    b.call(0x2000, 0x1004);
+    let unit = finish(b);
+    let (s, kind) = run(&unit, 0, 0, 1);
+    assert_eq!((s.pc, s.mode, get(&s, "d"), kind), (0x2000, 3 << 2 | 1 << 5, 0x1004, Some(ExitKind::Call)));
+    let call = unit.exits.iter().find(|e| e.kind == ExitKind::Call).expect("a call");
+    assert_eq!((call.ret, call.ret_mode), (0x1004, 3 << 2), "the callee returns to the mode of the caller");
+    let (s, _) = run(&unit, 0, 0, 0);
+    assert_eq!((s.pc, s.mode, get(&s, "d")), (0x1004, 3 << 2, 0));
+}
+
+#[test]
+fn traps_and_constant_conditions() {
+    let mut b = predicated();
+    b.undefined();
+    let unit = finish(b);
+    let (s, kind) = run(&unit, 0, 0, 1);
+    assert!(matches!(kind, Some(ExitKind::Trap(_))));
+    assert_eq!((s.pc, s.mode), (0x1000, 0));
+    assert_eq!(run(&unit, 0, 0, 0).0.pc, 0x1004);
+
+    for value in [0, 1] {
+        let mut b = builder();
+        let cond = b.konst(1, value);
+        b.predicate(cond);
+        let k = b.konst(64, 9);
+        b.put(slot("c"), k);
+        let unit = finish(b);
+        assert_eq!(get(&run(&unit, 0, 0, 0).0, "c"), if value == 1 { 9 } else { 0 });
+    }
+}
