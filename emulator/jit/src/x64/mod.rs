@@ -10,7 +10,8 @@
 //!
 //! Whenever control is at a unit's entry, in a stub or at a landing pad ("a boundary"):
 //! * `rbp` = [`crate::thread_state::ThreadState::anchor`]; `rsp` = the return stack;
-//! * guest slot [`Convention::pins`]`[i].0` is in its host register, every other slot is at home in `GuestState`;
+//! * guest slot [`Convention::pins`]`[i].0` is in its host register, of which a narrow slot leaves the upper half undefined;
+//!   every other slot is at home in `GuestState`;
 //! * `state.mode` is the mode of the unit; `state.pc` is *not* kept, except where said;
 //! * MXCSR is `mxcsr_guest`, plus sticky flags; all other registers are free.
 //!
@@ -73,11 +74,11 @@ pub struct Convention {
 const PIN_REGISTERS: [Gpr; 8] = [3, 12, 13, 14, 15, 7, 8, 9];
 
 impl Convention {
-    /// The guest's hottest 64-bit slots in the first registers.
+    /// The guest's hottest slots of 32 or 64 bits in the first registers.
     #[must_use]
     pub fn new(guest: &Guest) -> Convention {
-        let wide = guest.pins.iter().filter(|s| guest.slots[s.0 as usize].ty == ir::Ty::I64);
-        let pins: Vec<(Slot, Gpr)> = wide.copied().zip(PIN_REGISTERS).collect();
+        let fits = |s: &&Slot| matches!(guest.slots[s.0 as usize].ty, ir::Ty::I32 | ir::Ty::I64);
+        let pins: Vec<(Slot, Gpr)> = guest.pins.iter().filter(fits).copied().zip(PIN_REGISTERS).collect();
         let mut by_slot = vec![Convention::UNPINNED; guest.slots.len()];
         for &(slot, r) in &pins {
             by_slot[slot.0 as usize] = r;

@@ -7,7 +7,7 @@ use std::mem::offset_of;
 
 use dynasmrt::x64::X64Relocation;
 use dynasmrt::{DynasmApi, DynasmLabelApi, VecAssembler, dynasm};
-use ir::{Guest, GuestState};
+use ir::{Guest, GuestState, Ty};
 
 use super::asm::cc;
 use super::exit::jump_shift;
@@ -145,14 +145,22 @@ impl Emitter<'_> {
     #[allow(clippy::useless_conversion)] // of the macro
     fn load_pins(&mut self) {
         for &(slot, r) in &self.conv.pins {
-            dynasm!(self.asm ; .arch x64 ; mov Rq(r), [rbp + slot_disp(self.guest.slots[slot.0 as usize].offset)]);
+            let desc = &self.guest.slots[slot.0 as usize];
+            match desc.ty {
+                Ty::I32 => dynasm!(self.asm ; .arch x64 ; mov Rd(r), [rbp + slot_disp(desc.offset)]),
+                _ => dynasm!(self.asm ; .arch x64 ; mov Rq(r), [rbp + slot_disp(desc.offset)]),
+            }
         }
     }
 
     #[allow(clippy::useless_conversion)] // of the macro
     fn store_pins(&mut self) {
         for &(slot, r) in &self.conv.pins {
-            dynasm!(self.asm ; .arch x64 ; mov [rbp + slot_disp(self.guest.slots[slot.0 as usize].offset)], Rq(r));
+            let desc = &self.guest.slots[slot.0 as usize];
+            match desc.ty {
+                Ty::I32 => dynasm!(self.asm ; .arch x64 ; mov [rbp + slot_disp(desc.offset)], Rd(r)),
+                _ => dynasm!(self.asm ; .arch x64 ; mov [rbp + slot_disp(desc.offset)], Rq(r)),
+            }
         }
     }
 
