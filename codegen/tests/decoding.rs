@@ -29,9 +29,10 @@ fn tables_agree_with_a_linear_scan(name: &str) {
             word = (word & !(entry.mask as u64)) | entry.value as u64;
         }
         for (space, desc) in model.spaces.iter().enumerate() {
-            let word = word & (u64::MAX >> (64 - desc.unit));
-            let found = decoding.decode(space, word as u32, 0);
-            assert_eq!(found, decoding.linear(space, word.into(), 0), "{word:#x}");
+            let word = word & (u64::MAX >> (64 - desc.width()));
+            let mode = decoding.mode_of(space);
+            let found = decoding.decode(space, word as u32, mode);
+            assert_eq!(found, decoding.linear(space, word.into(), mode), "{word:#x}");
             matched += usize::from(found.is_some());
         }
     }
@@ -58,10 +59,16 @@ fn aarch64() {
     tests_decode_and_print("aarch64");
 }
 
+#[test]
+fn arm() {
+    tables_agree_with_a_linear_scan("arm");
+    tests_decode_and_print("arm");
+}
+
 /// No word of a guest is claimed by an encoding that only a guess about guards keeps apart from another.
 #[test]
 fn overlaps_are_settled() {
-    for name in ["riscv64", "aarch64"] {
+    for name in ["riscv64", "aarch64", "arm"] {
         let model = model(name);
         let report = Decoding::of(&model, &mut Diagnostics::default()).report();
         assert!(!report.contains("assumed"), "{report}");

@@ -59,7 +59,8 @@ fn values(field: &FlatField) -> Vec<u64> {
 fn words(decoding: &Decoding<'_>, number: usize, random: &mut Random) -> Vec<u32> {
     let entry = &decoding.entries[number];
     let (mask, value) = (entry.mask as u64, entry.value as u64);
-    let bits = decoding.model().spaces[entry.space].unit;
+    let space = &decoding.model().spaces[entry.space];
+    let (bits, mode) = (space.width(), decoding.mode_of(entry.space));
     let fields: Vec<Vec<u64>> = decoding.sources[number].1.flat.fields.iter().map(values).collect();
     let product: u64 = fields.iter().map(|f| f.len() as u64).product();
     let stride = product.div_ceil(STRUCTURED).max(1);
@@ -73,12 +74,12 @@ fn words(decoding: &Decoding<'_>, number: usize, random: &mut Random) -> Vec<u32
         })
     });
     let mut all: Vec<u32> = structured.map(|w| w as u32).collect();
-    let mine = |&word: &u32| decoding.decode(entry.space, word, 0) == Some(number);
+    let mine = |&word: &u32| space.selects(word.into()) && decoding.decode(entry.space, word, mode) == Some(number);
     all.retain(mine);
     // Where guards and constraints leave few words: those of the `test` lines, each field varied.
     let (insn, enc) = decoding.sources[number];
     for test in insn.tests.iter().filter(|t| t.code.len() * 8 == bits as usize) {
-        let word = test.code.iter().rev().fold(0, |word, b| word << 8 | u64::from(*b));
+        let word = u64::from(space.word(&test.code, false).unwrap_or_default());
         for (field, values) in enc.flat.fields.iter().zip(&fields) {
             let covered = field.pieces.iter().fold(0, |m, p| m | ((1_u64 << p.width) - 1) << p.at);
             all.extend(values.iter().map(|v| (word & !covered | v) as u32).filter(mine));
@@ -96,9 +97,9 @@ fn tool() -> Option<&'static str> {
 }
 
 /// LLVM's text of each word, `None` where it finds no instruction.
-fn llvm(tool: &str, triple: &str, attributes: &str, words: &[(u32, u32)]) -> Vec<Option<String>> {
+fn llvm(tool: &str, c: &Comparison, words: &[Vec<u8>]) -> Vec<Option<String>> {
     let mut child = Command::new(tool)
-        .args(["--disassemble", &format!("--triple={triple}"), &format!("--mattr={attributes}")])
+        .args(["--disassemble", &format!("--triple={}", c.triple), &format!("--mattr={}", c.attributes)])
         .stdin(Stdio::piped())
         .stdout(Stdio::piped())
         .stderr(Stdio::piped())
@@ -106,8 +107,8 @@ fn llvm(tool: &str, triple: &str, attributes: &str, words: &[(u32, u32)]) -> Vec
         .unwrap();
     // A label line before each word keeps answers apart: LLVM prints nothing for what it does not know.
     let mut input = String::new();
-    for &(word, len) in words {
-        let bytes: Vec<String> = word.to_le_bytes()[..len as usize].iter().map(|b| format!("0x{b:02x}")).collect();
+    for word in words {
+        let bytes: Vec<String> = word.iter().map(|b| format!("0x{b:02x}")).collect();
         input.push_str(&bytes.join(" "));
         input.push('\n');
     }
@@ -125,6 +126,44 @@ fn llvm(tool: &str, triple: &str, attributes: &str, words: &[(u32, u32)]) -> Vec
     let stdout = String::from_utf8_lossy(&output.stdout).into_owned();
     let mut lines = stdout.lines().map(str::trim).filter(|l| !l.is_empty() && *l != ".text");
     (1..=words.len()).map(|n| if bad.contains(&n) { None } else { lines.next().map(str::to_owned) }).collect()
+}
+
+/// The same by way of an object file, in which each word has a symbol: so that an instruction set of several lengths starts
+/// anew after a word that is none. Word `i` is at `4 * i`.
+fn objdump(tool: &str, c: &Comparison, words: &[Vec<u8>]) -> Vec<Option<String>> {
+    let dir = std::env::temp_dir().join(format!("isamorph-llvm-{}-{}", c.triple, std::process::id()));
+    std::fs::create_dir_all(&dir).unwrap();
+    let (source, object) = (dir.join("words.s"), dir.join("words.o"));
+    let mut text = format!(".syntax unified\n{}\n", if c.triple.starts_with("thumb") { ".thumb" } else { ".arm" });
+    for (i, word) in words.iter().enumerate() {
+        let half = |at: usize| u32::from(word[at]) | u32::from(word[at + 1]) << 8;
+        text += &match (word.len(), c.triple.starts_with("thumb")) {
+            (2, _) => format!("w{i}: .inst.n {:#x}\n.inst.n 0xbf00\n", half(0)),
+            (_, true) => format!("w{i}: .inst.w {:#x}\n", half(0) << 16 | half(2)),
+            _ => format!("w{i}: .inst {:#x}\n", half(2) << 16 | half(0)),
+        };
+    }
+    std::fs::write(&source, text).unwrap();
+    let options = [format!("--triple={}", c.triple), format!("--mattr={}", c.attributes)];
+    let assembled = Command::new(tool).args(&options).args(["-filetype=obj", "-o"]).args([&object, &source]).status();
+    assert!(assembled.unwrap().success());
+    let listing = Command::new(tool.replace("llvm-mc", "llvm-objdump"))
+        .args(&options)
+        .args(["-d", "--no-show-raw-insn"])
+        .arg(&object)
+        .output()
+        .unwrap();
+    std::fs::remove_dir_all(&dir).unwrap();
+    let (mut found, mut word) = (vec![None; words.len()], None);
+    for line in String::from_utf8_lossy(&listing.stdout).lines() {
+        if let Some((_, label)) = line.split_once("<w").filter(|_| line.ends_with(">:")) {
+            word = label.trim_end_matches(">:").parse::<usize>().ok();
+        } else if let (Some(i), Some((_, text))) = (word.take(), line.split_once(':')) {
+            let text = text.split(['<', '@']).next().unwrap_or("").trim();
+            found[i] = (!text.is_empty()).then(|| text.to_owned());
+        }
+    }
+    found
 }
 
 /// Text in a common form: one space between words, numbers in decimal and without `#`.
@@ -158,45 +197,75 @@ fn mnemonic(text: &str) -> &str {
     text.split_whitespace().next().unwrap_or("")
 }
 
+/// A guest against a triple of LLVM.
+struct Comparison {
+    guest: &'static str,
+    /// Name in the list of exceptions.
+    name: &'static str,
+    /// Its spaces that the triple decodes.
+    spaces: &'static [&'static str],
+    triple: &'static str,
+    attributes: &'static str,
+    /// With an object file in between, where word `i` is at `4 * i`. Else all are at 0, where targets print as offsets do.
+    object: bool,
+    normal: fn(&str) -> String,
+}
+
+/// The bytes of a word in memory order: units are little-endian, the first has the highest bits.
+fn bytes(word: u32, unit: u32, units: u32) -> Vec<u8> {
+    let unit_of = |i: u32| word >> (unit * (units - 1 - i));
+    (0..units).flat_map(|i| unit_of(i).to_le_bytes()[..unit as usize / 8].to_vec()).collect()
+}
+
 /// What the two differ on, with an example and a count each.
-fn differences(name: &str, triple: &str, attributes: &str) -> BTreeMap<String, (String, usize)> {
+fn differences(c: &Comparison) -> BTreeMap<String, (String, usize)> {
     let mut found = BTreeMap::new();
     let Some(tool) = tool() else {
-        eprintln!("no llvm-mc: {name} is not compared");
+        eprintln!("no llvm-mc: {} is not compared", c.name);
         return found;
     };
-    let known = exceptions(name);
+    let known = exceptions(c.name);
     let mut needed = BTreeSet::new();
-    let dir = Path::new(env!("CARGO_MANIFEST_DIR")).join("../isa-specs").join(name);
+    let dir = Path::new(env!("CARGO_MANIFEST_DIR")).join("../isa-specs").join(c.guest);
     let model = compile(&dir).unwrap().models.remove(0);
     let decoding = Decoding::of(&model, &mut Diagnostics::default());
     let mut random = Random(1);
-    let mut all = Vec::new();
+    let (mut all, mut modes, mut encodings) = (Vec::new(), Vec::new(), 0);
     for (number, entry) in decoding.entries.iter().enumerate() {
-        let len = model.spaces[entry.space].unit / 8;
+        let space = &model.spaces[entry.space];
+        if !c.spaces.contains(&&*space.name) {
+            continue;
+        }
         let words = words(&decoding, number, &mut random);
         assert!(!words.is_empty(), "no word of {}", entry.label);
-        all.extend(words.into_iter().map(|word| (word, len)));
+        modes.extend(words.iter().map(|_| decoding.mode_of(entry.space)));
+        all.extend(words.into_iter().map(|word| bytes(word, space.unit, space.units)));
+        encodings += 1;
     }
-    eprintln!("{name}: {} words", all.len());
-    assert!(all.len() > 500 * decoding.entries.len(), "only {} words", all.len());
-    for (&(word, len), theirs) in all.iter().zip(llvm(tool, triple, attributes, &all)) {
-        let code = &word.to_le_bytes()[..len as usize];
-        let ours = text::disassemble(&model, &decoding, 0, 0, code).unwrap();
+    eprintln!("{}: {} words", c.name, all.len());
+    assert!(all.len() > 500 * encodings, "only {} words", all.len());
+    let theirs = if c.object { objdump(tool, c, &all) } else { llvm(tool, c, &all) };
+    for (i, ((code, mode), theirs)) in all.iter().zip(modes).zip(theirs).enumerate() {
+        let pc = if c.object { 4 * i as u64 } else { 0 };
+        let ours = text::disassemble(&model, &decoding, pc, mode, code).unwrap();
         let insn = ours.insn.unwrap_or_default();
         let theirs = theirs.unwrap_or_else(|| "(nothing)".to_owned());
-        let (ours, theirs) = (normal(&ours.text), normal(&theirs));
+        let (ours, theirs) = ((c.normal)(&ours.text), (c.normal)(&theirs));
         // LLVM gives compressed instructions that are hints, which execute as what they look like, names of their own.
         if ours == theirs || theirs.starts_with("c.") {
             continue;
         }
-        let pair = format!("{insn}:{}:{}", mnemonic(&ours), mnemonic(&theirs));
-        if let Some((name, _)) = known.get_key_value(&*insn).or_else(|| known.get_key_value(&*pair)) {
+        let names = [
+            insn.clone(),
+            format!("{insn}:{}:{}", mnemonic(&ours), mnemonic(&theirs)),
+            format!("{insn}:*:{}", mnemonic(&theirs)),
+        ];
+        if let Some((name, _)) = names.iter().find_map(|name| known.get_key_value(&**name)) {
             needed.insert(*name);
             continue;
         }
         let key = format!("{insn}: {} is {}", mnemonic(&ours), mnemonic(&theirs));
-        let example = format!("{word:08x}: {ours} | {theirs}");
+        let example = format!("{code:02x?}: {ours} | {theirs}");
         found.entry(key).or_insert((example, 0)).1 += 1;
     }
     for name in known.keys().filter(|k| !needed.contains(*k)) {
@@ -207,12 +276,81 @@ fn differences(name: &str, triple: &str, attributes: &str) -> BTreeMap<String, (
 
 #[test]
 fn riscv64() {
-    let found = differences("riscv64", "riscv64", "+m,+a,+f,+d,+c");
+    let found = differences(&Comparison {
+        guest: "riscv64",
+        name: "riscv64",
+        spaces: &["rv32", "rvc"],
+        triple: "riscv64",
+        attributes: "+m,+a,+f,+d,+c",
+        object: false,
+        normal,
+    });
     assert!(found.is_empty(), "{found:#?}");
 }
 
 #[test]
 fn aarch64() {
-    let found = differences("aarch64", "aarch64", "+v8.2a,+crc,+lse,+rcpc");
+    let found = differences(&Comparison {
+        guest: "aarch64",
+        name: "aarch64",
+        spaces: &["a64"],
+        triple: "aarch64",
+        attributes: "+v8.2a,+crc,+lse,+rcpc",
+        object: false,
+        normal,
+    });
+    assert!(found.is_empty(), "{found:#?}");
+}
+
+/// As [`normal`], for A32 and T32: numbers are signed 32-bit ones, a width suffix says nothing, a first source operand that is the
+/// destination may be left out, and ADR has an offset in one text and an address in the other.
+fn normal_arm(text: &str) -> String {
+    let text = normal(&text.to_lowercase());
+    let delimiters = [' ', ',', '[', ']', '!', '{', '}', ':'];
+    let signed = |word: &str| {
+        let end = word.trim_end_matches(delimiters);
+        let number = end.parse::<i64>().map_or(end.to_owned(), |v| (v as u32 as i32).to_string());
+        number + &word[end.len()..]
+    };
+    let text: String = text.split_inclusive(delimiters).map(signed).collect();
+    let (name, operands) = text.split_once(' ').unwrap_or((&text, ""));
+    let name = name.strip_suffix(".w").unwrap_or(name);
+    let mut operands: Vec<&str> = operands.split(", ").collect();
+    if operands.len() > 1 && operands[0] == operands[1] {
+        operands.remove(0);
+    }
+    if name.starts_with("adr") {
+        operands.pop();
+    }
+    format!("{name} {}", operands.join(", "))
+}
+
+const ARM_ATTRIBUTES: &str = "+vfp4,+neon,+hwdiv-arm,+hwdiv,+mp";
+
+#[test]
+fn a32() {
+    let found = differences(&Comparison {
+        guest: "arm",
+        name: "a32",
+        spaces: &["a32"],
+        triple: "armv7a",
+        attributes: ARM_ATTRIBUTES,
+        object: true,
+        normal: normal_arm,
+    });
+    assert!(found.is_empty(), "{found:#?}");
+}
+
+#[test]
+fn t32() {
+    let found = differences(&Comparison {
+        guest: "arm",
+        name: "t32",
+        spaces: &["t16", "t32"],
+        triple: "thumbv7a",
+        attributes: ARM_ATTRIBUTES,
+        object: true,
+        normal: normal_arm,
+    });
     assert!(found.is_empty(), "{found:#?}");
 }

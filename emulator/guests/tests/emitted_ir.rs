@@ -2,6 +2,7 @@
 //! generator or of the builder's simplifications does to every instruction.
 
 use codegen::model::{Enc, Insn, Model};
+use codegen::pattern::Space;
 use ir::guest::Step;
 use ir::unit::UnitKey;
 use ir::{Builder, Guest};
@@ -20,8 +21,15 @@ fn mix(seed: u64) -> u64 {
     x ^ x >> 29
 }
 
+/// The bytes of a word of a space, in memory order: units are little-endian, the first has the highest bits.
+fn bytes(space: &Space, word: u32) -> Vec<u8> {
+    let unit =
+        |i: u32| (word >> (space.unit * (space.units - 1 - i))).to_le_bytes()[..space.unit as usize / 8].to_vec();
+    (0..space.units).flat_map(unit).collect()
+}
+
 /// A word that decodes as this encoding: distinct small numbers in the fields if possible, others otherwise.
-fn word(guest: &Guest, insn: &Insn, enc: &Enc) -> Option<u32> {
+fn word(guest: &Guest, insn: &Insn, enc: &Enc, space: &Space, mode: u32) -> Option<u32> {
     let flat = &enc.flat;
     let free = !(flat.mask as u32) & (u32::MAX >> (32 - flat.width));
     let mut plain = 0_u32;
@@ -31,11 +39,7 @@ fn word(guest: &Guest, insn: &Insn, enc: &Enc) -> Option<u32> {
             plain |= (value >> p.lo & ((1_u64 << p.width) - 1) as u32) << p.at;
         }
     }
-    let fits = |w: u32| {
-        let code = w.to_le_bytes();
-        let code = &code[..flat.width as usize / 8];
-        flat.matches(w.into()) && (guest.identify)(guest.reset_mode(), code) == Some(&*insn.name)
-    };
+    let fits = |w: u32| flat.matches(w.into()) && (guest.identify)(mode, &bytes(space, w)) == Some(&*insn.name);
     let fixed = flat.value as u32 | flat.should_be as u32;
     let mut tried = (0..TRIES).map(|n| match n {
         0 => fixed | plain & free,
@@ -45,9 +49,9 @@ fn word(guest: &Guest, insn: &Insn, enc: &Enc) -> Option<u32> {
 }
 
 /// IR of one instruction word at a fixed address.
-fn emitted(guest: &Guest, code: &[u8]) -> String {
+fn emitted(guest: &Guest, mode: u32, code: &[u8]) -> String {
     let pc = 0x1000;
-    let mut b = Builder::new(guest, UnitKey { pc, mode: guest.reset_mode() });
+    let mut b = Builder::new(guest, UnitKey { pc, mode });
     b.begin_insn(pc);
     match (guest.translate)(&mut b, pc, code) {
         Step::Done { len, .. } => {
@@ -69,15 +73,16 @@ fn guest_text(guest: &Guest, model: &Model) -> BTreeMap<String, String> {
             if insn.encs.len() > 1 {
                 let _ = write!(text, " {n}");
             }
-            let Some(w) = word(guest, insn, enc) else {
+            let space = &model.spaces[enc.flat.space];
+            let mode = model.mode_of(space);
+            let Some(w) = word(guest, insn, enc, space, mode) else {
                 let _ = writeln!(text, ": no word found");
                 continue;
             };
-            let bytes = w.to_le_bytes();
-            let code = &bytes[..enc.flat.width as usize / 8];
-            let (disassembly, _) = (guest.disassemble)(0x1000, guest.reset_mode(), code);
+            let code = bytes(space, w);
+            let (disassembly, _) = (guest.disassemble)(0x1000, mode, &code);
             let _ = writeln!(text, ": {w:08x} {disassembly}");
-            let body = emitted(guest, code);
+            let body = emitted(guest, mode, &code);
             // the unit's header and the address are the same everywhere
             body.lines().filter(|l| l.starts_with("  ")).for_each(|l| {
                 let _ = writeln!(text, "{l}");

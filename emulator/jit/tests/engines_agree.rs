@@ -6,14 +6,16 @@
 
 use std::sync::{Arc, Mutex, MutexGuard, Once, PoisonError, RwLock};
 
+use ir::guest::InsnTest;
 use ir::unit::{ExitKind, UnitKey};
 use ir::{Builder, Guest};
 use jit::{Engine, Event, Hooks, Jit, JitOptions, MemFault, NativeFn, Thread, Trace};
 
 /// Where the code is, as far as the guest knows.
 const CODE: u64 = 0x4000_0000;
-/// Data the guest can access, in the middle of a reservation it cannot.
+/// Data the guest can access, in the middle of a reservation it cannot: of guests with addresses of 64 bits and of 32.
 const DATA: u64 = 0x20_0000_0000;
+const DATA_32: u64 = 0x2000_0000;
 const DATA_LEN: usize = 8192;
 const AROUND: usize = 256 << 20;
 
@@ -32,7 +34,11 @@ impl Random {
     }
 }
 
-/// Fetches from a buffer that is replaced each round.
+fn data_of(guest: &Guest) -> u64 {
+    if guest.address_bits == 32 { DATA_32 } else { DATA }
+}
+
+/// Fetches from a buffer that is replaced each round, and starts at [`CODE`].
 struct Code(Arc<RwLock<Vec<u8>>>);
 
 impl Hooks for Code {
@@ -70,9 +76,11 @@ fn prepare_process() -> MutexGuard<'static, ()> {
         libc::sigaltstack(&stack, std::ptr::null_mut());
         ONCE.call_once(|| {
             let flags = libc::MAP_PRIVATE | libc::MAP_ANONYMOUS | libc::MAP_NORESERVE | libc::MAP_FIXED_NOREPLACE;
-            let around = (DATA - (AROUND / 2) as u64) as *mut libc::c_void;
-            assert_eq!(libc::mmap(around, AROUND, libc::PROT_NONE, flags, -1, 0), around);
-            libc::mprotect(DATA as *mut libc::c_void, DATA_LEN, libc::PROT_READ | libc::PROT_WRITE);
+            for data in [DATA, DATA_32] {
+                let around = (data - (AROUND / 2) as u64) as *mut libc::c_void;
+                assert_eq!(libc::mmap(around, AROUND, libc::PROT_NONE, flags, -1, 0), around);
+                libc::mprotect(data as *mut libc::c_void, DATA_LEN, libc::PROT_READ | libc::PROT_WRITE);
+            }
             let mut action: libc::sigaction = std::mem::zeroed();
             action.sa_sigaction = on_fault as extern "C" fn(i32, *mut libc::siginfo_t, *mut libc::c_void) as usize;
             action.sa_flags = libc::SA_SIGINFO | libc::SA_ONSTACK;
@@ -85,8 +93,8 @@ fn prepare_process() -> MutexGuard<'static, ()> {
 }
 
 /// What an instruction may do in the middle of a sequence: nothing but fall through or trap, and nothing that depends on
-/// the time of day. Its length, or `None`.
-fn straight(guest: &'static Guest, mode: u32, code: &[u8], pc: u64) -> Option<u32> {
+/// the time of day. Its length and the mode after it, or `None`.
+fn straight(guest: &'static Guest, mode: u32, code: &[u8], pc: u64) -> Option<(u32, u32)> {
     let mut padded = [0; 16];
     padded[..code.len()].copy_from_slice(code);
     let mut builder = Builder::new(guest, UnitKey { pc, mode });
@@ -94,37 +102,51 @@ fn straight(guest: &'static Guest, mode: u32, code: &[u8], pc: u64) -> Option<u3
     let ir::guest::Step::Done { len, .. } = (guest.translate)(&mut builder, pc, &padded) else { return None };
     builder.end_insn();
     let next = pc + u64::from(len);
-    let same_mode = builder.mode() == mode;
+    let mode = builder.mode();
     let unit = builder.finish(next);
-    let falls = |kind, target| matches!(kind, ExitKind::Jump) && target == next;
-    let stays = unit.exits.iter().all(|exit| falls(exit.kind, exit.target) || matches!(exit.kind, ExitKind::Trap(_)));
+    let falls = |exit: &ir::unit::Exit| {
+        exit.kind == ExitKind::Jump && exit.target == next && exit.mode == mode && !exit.mode_in_state
+    };
+    let stays = unit.exits.iter().all(|exit| falls(exit) || matches!(exit.kind, ExitKind::Trap(_)));
     let timeless = unit.insts.iter().all(|inst| inst.op != ir::inst::Op::Helper);
-    (stays && timeless && same_mode && len as usize <= code.len()).then_some(len)
+    (stays && timeless && len as usize <= code.len()).then_some((len, mode))
 }
 
-/// A few random instructions that run one after the other, then bytes that trap.
-fn random_code(guest: &'static Guest, random: &mut Random) -> Vec<u8> {
-    let mut code = Vec::new();
+/// The mode word that a test asks for.
+fn mode_of(guest: &Guest, test: &InsnTest) -> u32 {
+    let mut state = ir::GuestState::new(guest);
+    state.mode = guest.reset_mode();
+    test.before.iter().for_each(|(name, value)| set_by_name(guest, &mut state, name, *value));
+    state.mode
+}
+
+/// A few random instructions that run one after the other, then bytes that trap; and the mode they start in, which is that of
+/// some test.
+fn random_code(guest: &'static Guest, random: &mut Random) -> (u32, Vec<u8>) {
+    let any = |random: &mut Random| &guest.tests[random.below(guest.tests.len() as u64) as usize];
+    let start = mode_of(guest, any(random));
+    let (mut mode, mut code) = (start, Vec::new());
     let count = 1 + random.below(20);
     for _ in 0..count {
         for _attempt in 0..50 {
-            let mut bytes = guest.tests[random.below(guest.tests.len() as u64) as usize].code.to_vec();
+            let mut bytes = any(random).code.to_vec();
             for _ in 0..random.below(6) {
                 let bit = random.below(8 * bytes.len() as u64) as usize;
                 bytes[bit / 8] ^= 1 << (bit % 8);
             }
-            if let Some(len) = straight(guest, guest.reset_mode(), &bytes, CODE + code.len() as u64) {
+            if let Some((len, next)) = straight(guest, mode, &bytes, CODE + code.len() as u64) {
                 code.extend(&bytes[..len as usize]);
+                mode = next;
                 break;
             }
         }
     }
-    code.extend([0; 16]);
-    code
+    // Zeros are an instruction on some guests: nothing to fetch ends them all.
+    (start, code)
 }
 
 /// Register values: pointers into the data, small numbers, patterns of floating-point interest, anything.
-fn random_value(random: &mut Random) -> u128 {
+fn random_value(data: u64, random: &mut Random) -> u128 {
     let specials: [u64; 12] = [
         0,
         1,
@@ -140,7 +162,7 @@ fn random_value(random: &mut Random) -> u128 {
         0x0000_0000_8000_0000,
     ];
     let mut word = || match random.below(8) {
-        0..=2 => DATA + DATA_LEN as u64 / 2 + (random.below(2048) & !7),
+        0..=2 => data + DATA_LEN as u64 / 2 + (random.below(2048) & !7),
         3 => random.below(300),
         4 => specials[random.below(12) as usize],
         5 => 0xffff_ffff_0000_0000 | random.next(), // NaN-boxed
@@ -165,24 +187,25 @@ struct Run {
     memory: Vec<u8>,
 }
 
-fn data() -> &'static mut [u8] {
+fn data(guest: &Guest) -> &'static mut [u8] {
     // SAFETY: mapped by `prepare_process`; one test of this file uses it, one run at a time.
-    unsafe { std::slice::from_raw_parts_mut(DATA as *mut u8, DATA_LEN) }
+    unsafe { std::slice::from_raw_parts_mut(data_of(guest) as *mut u8, DATA_LEN) }
 }
 
-fn run(thread: &mut Thread, guest: &'static Guest, slots: &[u128], memory: &[u8]) -> Run {
-    data().copy_from_slice(memory);
+fn run(thread: &mut Thread, guest: &'static Guest, mode: u32, slots: &[u128], memory: &[u8]) -> Run {
+    data(guest).copy_from_slice(memory);
     *thread.state() = ir::GuestState::new(guest);
     for (i, value) in slots.iter().enumerate() {
         thread.state().set(guest, ir::guest::Slot(i as u16), value & guest.slots[i].ty.mask());
     }
     thread.state().pc = CODE;
+    thread.state().mode = mode;
     thread.jit().invalidate_all();
     // Dropping all translations interrupts.
     let event = std::iter::repeat_with(|| thread.run()).find(|event| *event != Event::Interrupted).unwrap();
     let state = thread.state();
     let slots = (0..slots.len()).map(|i| state.get(guest, ir::guest::Slot(i as u16))).collect();
-    Run { event, slots, pc: state.pc, mode: state.mode, fflags: state.fflags, memory: data().to_vec() }
+    Run { event, slots, pc: state.pc, mode: state.mode, fflags: state.fflags, memory: data(guest).to_vec() }
 }
 
 /// Without the direction of a fault: an atomic operation both reads and writes, and either may be what faults.
@@ -212,18 +235,24 @@ fn differences(guest: &Guest, interp: &Run, t1: &Run) -> Vec<String> {
     }
     for (i, (a, b)) in interp.memory.iter().zip(&t1.memory).enumerate() {
         if a != b {
-            check(&format!("memory {:#x}", DATA + i as u64), format!("{a:#x}"), format!("{b:#x}"));
+            check(&format!("memory {:#x}", data_of(guest) + i as u64), format!("{a:#x}"), format!("{b:#x}"));
         }
     }
     all
 }
 
-fn disassembly(guest: &Guest, code: &[u8]) -> String {
-    let mut text = String::new();
+fn disassembly(guest: &'static Guest, mut mode: u32, code: &[u8]) -> String {
+    let mut text = format!("  mode {mode:#x}\n");
     let mut at = 0;
-    while at + 16 < code.len() {
-        let (line, len) = (guest.disassemble)(CODE + at as u64, guest.reset_mode(), &code[at..]);
-        text += &format!("  {:#x}: {:02x?} {line}\n", CODE + at as u64, &code[at..at + len.max(1) as usize]);
+    while at < code.len() {
+        let (line, len) = (guest.disassemble)(CODE + at as u64, mode, &code[at..]);
+        let rest = &code[at..code.len().min(at + 16)];
+        mode = straight(guest, mode, rest, CODE + at as u64).map_or(mode, |(_, mode)| mode);
+        text += &format!(
+            "  {:#x}: {:02x?} {line}\n",
+            CODE + at as u64,
+            &code[at..code.len().min(at + len.max(1) as usize)]
+        );
         at += len.max(1) as usize;
     }
     text
@@ -246,14 +275,15 @@ fn translated_code_does_what_the_interpreter_does() {
             Thread::new(Jit::new(guest, Box::new(Code(code.clone())), options))
         });
         for round in 0..rounds {
-            *code.write().unwrap() = random_code(guest, &mut random);
-            let slots: Vec<u128> = guest.slots.iter().map(|_| random_value(&mut random)).collect();
+            let (mode, bytes) = random_code(guest, &mut random);
+            *code.write().unwrap() = bytes;
+            let slots: Vec<u128> = guest.slots.iter().map(|_| random_value(data_of(guest), &mut random)).collect();
             let memory: Vec<u8> = (0..DATA_LEN / 8).flat_map(|_| random.next().to_le_bytes()).collect();
-            let expected = run(&mut interp, guest, &slots, &memory);
-            let found = run(&mut t1, guest, &slots, &memory);
+            let expected = run(&mut interp, guest, mode, &slots, &memory);
+            let found = run(&mut t1, guest, mode, &slots, &memory);
             let differ = differences(guest, &expected, &found);
             if !differ.is_empty() {
-                let text = disassembly(guest, &code.read().unwrap());
+                let text = disassembly(guest, mode, &code.read().unwrap());
                 failures.push(format!("{} round {round}:\n{text}{}", guest.name, differ.join("\n")));
             }
         }
@@ -279,10 +309,21 @@ fn agree_with(options: fn(Engine) -> JitOptions, guest: &'static Guest, words: &
         .collect();
     let [expected, found] = [Engine::Interp, Engine::T1].map(|engine| {
         let options = options(engine);
-        run(&mut Thread::new(Jit::new(guest, Box::new(Code(code.clone())), options)), guest, &slots, &[0; DATA_LEN])
+        run(
+            &mut Thread::new(Jit::new(guest, Box::new(Code(code.clone())), options)),
+            guest,
+            guest.reset_mode(),
+            &slots,
+            &[0; DATA_LEN],
+        )
     });
     let differ = differences(guest, &expected, &found);
-    assert!(differ.is_empty(), "{}{}", disassembly(guest, &code.read().unwrap()), differ.join("\n"));
+    assert!(
+        differ.is_empty(),
+        "{}{}",
+        disassembly(guest, guest.reset_mode(), &code.read().unwrap()),
+        differ.join("\n")
+    );
 }
 
 fn aarch64() -> &'static Guest {
@@ -342,4 +383,199 @@ fn the_top_byte_of_pointers_is_ignored() {
     agree_on(aarch64(), &[0xf840_0020], &[("gpr[1]", TAG | 0x10_0000)]);
     // A loop meets each of them once and then goes on without faults: ldr x0, [x1]; subs x3, x3, #1; b.ne .-8
     agree_on(aarch64(), &[0xf940_0020, 0xf100_0463, 0x54ff_ffc1], &[("gpr[1]", p), ("gpr[3]", 100_000)]);
+}
+
+/// A program in both instruction sets of AArch32 that calls itself recursively and from one to the other, and copies a string.
+const ARM_CALLS: [u8; 164] = [
+    // start:
+    0x0c, 0x00, 0xa0, 0xe3, // mov r0, #12
+    0x09, 0x00, 0x00, 0xeb, // bl fib
+    0x00, 0x50, 0xa0, 0xe1, // mov r5, r0
+    0x0a, 0x00, 0xa0, 0xe3, // mov r0, #10
+    0x14, 0x00, 0x00, 0xfa, // blx tfib
+    0x00, 0x60, 0xa0, 0xe1, // mov r6, r0
+    0x40, 0x10, 0x8a, 0xe2, // add r1, r10, #64
+    0x0a, 0x00, 0xa0, 0xe1, // mov r0, r10
+    0x18, 0x00, 0x00, 0xfa, // blx copy
+    0x0a, 0x80, 0x40, 0xe0, // sub r8, r0, r10
+    0x01, 0x70, 0xa0, 0xe3, // mov r7, #1
+    0x00, 0x00, 0x00, 0xef, // svc #0
+    // fib:
+    0x02, 0x00, 0x50, 0xe3, // cmp r0, #2
+    0x1e, 0xff, 0x2f, 0xb1, // bxlt lr
+    0x10, 0x40, 0x2d, 0xe9, // push {r4, lr}
+    0x00, 0x40, 0xa0, 0xe1, // mov r4, r0
+    0x01, 0x00, 0x40, 0xe2, // sub r0, r0, #1
+    0xf9, 0xff, 0xff, 0xeb, // bl fib
+    0x04, 0x00, 0x2d, 0xe5, // push {r0}
+    0x02, 0x00, 0x44, 0xe2, // sub r0, r4, #2
+    0xf6, 0xff, 0xff, 0xeb, // bl fib
+    0x04, 0x10, 0x9d, 0xe4, // pop {r1}
+    0x01, 0x00, 0x80, 0xe0, // add r0, r0, r1
+    0x10, 0x80, 0xbd, 0xe8, // pop {r4, pc}
+    // add:
+    0x01, 0x00, 0x80, 0xe0, // add r0, r0, r1
+    0x1e, 0xff, 0x2f, 0xe1, // bx lr
+    // tfib:
+    0x02, 0x28, // cmp r0, #2
+    0xb8, 0xbf, // it lt
+    0x70, 0x47, // bxlt lr
+    0x10, 0xb5, // push {r4, lr}
+    0x04, 0x46, // mov r4, r0
+    0x01, 0x38, // subs r0, #1
+    0xff, 0xf7, 0xf8, 0xff, // bl tfib
+    0x01, 0xb4, // push {r0}
+    0xa0, 0x1e, // subs r0, r4, #2
+    0xff, 0xf7, 0xf4, 0xff, // bl tfib
+    0x02, 0xbc, // pop {r1}
+    0xff, 0xf7, 0xee, 0xef, // blx add
+    0x10, 0xbd, // pop {r4, pc}
+    // copy:
+    0x11, 0xf8, 0x01, 0x2b, // ldrb r2, [r1], #1
+    0x00, 0xf8, 0x01, 0x2b, // strb r2, [r0], #1
+    0x6b, 0x2a, // cmp r2, #'k'
+    0x0c, 0xbf, // ite eq
+    0x09, 0xf1, 0x01, 0x09, // addeq r9, r9, #1
+    0x0b, 0xf1, 0x01, 0x0b, // addne r11, r11, #1
+    0x00, 0x2a, // cmp r2, #0
+    0xf3, 0xd1, // bne copy
+    0x01, 0x38, // subs r0, #1
+    0x70, 0x47, // bx lr
+];
+
+/// Runs code on an engine with these slots; the state at the first event.
+fn run_code(
+    engine: Engine,
+    guest: &'static Guest,
+    mode: u32,
+    code: &[u8],
+    values: &[(&str, u128)],
+    memory: &[u8],
+) -> Run {
+    let code = Arc::new(RwLock::new(code.to_vec()));
+    let slots: Vec<u128> = guest
+        .slots
+        .iter()
+        .map(|slot| values.iter().find(|(name, _)| *name == slot.name).map_or(0, |&(_, value)| value))
+        .collect();
+    let mut thread = Thread::new(Jit::new(guest, Box::new(Code(code)), options(engine)));
+    run(&mut thread, guest, mode, &slots, memory)
+}
+
+fn value(guest: &Guest, run: &Run, name: &str) -> u128 {
+    run.slots[guest.slot(name).unwrap().0 as usize]
+}
+
+#[test]
+fn calls_between_instruction_sets_return_to_their_own() {
+    let _turn = prepare_process();
+    let guest = guests::by_name("arm").unwrap();
+    let mut memory = vec![0; DATA_LEN];
+    memory[64..76].copy_from_slice(b"interworking");
+    let values = [("gpr[10]", u128::from(DATA_32)), ("gpr[13]", u128::from(DATA_32) + DATA_LEN as u128)];
+    for engine in [Engine::Interp, Engine::T1] {
+        let end = run_code(engine, guest, guest.reset_mode(), &ARM_CALLS, &values, &memory);
+        assert_eq!((end.event, end.pc, end.mode), (Event::Syscall, CODE + 48, 0));
+        let found = ["gpr[5]", "gpr[6]", "gpr[8]", "gpr[9]", "gpr[11]", "gpr[13]"].map(|name| value(guest, &end, name));
+        assert_eq!(found, [144, 55, 12, 1, 12, u128::from(DATA_32) + DATA_LEN as u128], "{engine:?}");
+        assert_eq!(&end.memory[..13], b"interworking\0");
+    }
+}
+
+/// A fault inside of an IT block is at its instruction, whose condition and successors ITSTATE still tells.
+#[test]
+fn a_fault_in_an_it_block_has_its_state() {
+    let _turn = prepare_process();
+    let guest = guests::by_name("arm").unwrap();
+    let code = [
+        0x80, 0x42, // cmp r0, r0
+        0x02, 0xbf, // ittt eq
+        0x01, 0x21, // moveq r1, #1
+        0x1a, 0x68, // ldreq r2, [r3]
+        0x02, 0x21, // moveq r1, #2
+    ];
+    let mode = mode_of(guest, guest.tests.iter().find(|t| t.code == [0x70, 0x47]).unwrap()) & 1;
+    let values = [("gpr[3]", u128::from(DATA_32) - 64), ("gpr[2]", 7)];
+    for engine in [Engine::Interp, Engine::T1] {
+        let end = run_code(engine, guest, mode, &code, &values, &[0; DATA_LEN]);
+        assert!(matches!(end.event, Event::Fault(fault) if fault.addr == DATA_32 - 64), "{:?}", end.event);
+        assert_eq!((end.pc, end.mode), (CODE + 6, 1 | 0x04 << 1), "{engine:?}");
+        assert_eq!(["gpr[1]", "gpr[2]", "Z"].map(|name| value(guest, &end, name)), [1, 7, 1]);
+    }
+}
+
+/// Sets a slot, a context or the address by its name in the specification.
+fn set_by_name(guest: &Guest, state: &mut ir::GuestState, name: &str, value: u128) {
+    if let Some(slot) = guest.slot(name) {
+        state.set(guest, slot, value);
+    } else if let Some(c) = guest.contexts.iter().find(|c| c.name == name) {
+        let mask = (u32::MAX >> (32 - c.width)) << c.lo;
+        state.mode = state.mode & !mask | (value as u32) << c.lo & mask;
+    } else {
+        state.pc = value as u64;
+    }
+}
+
+fn get_by_name(guest: &Guest, state: &ir::GuestState, name: &str) -> u128 {
+    match (guest.slot(name), guest.contexts.iter().find(|c| c.name == name)) {
+        (Some(slot), _) => state.get(guest, slot),
+        (_, Some(c)) => (state.mode >> c.lo & u32::MAX >> (32 - c.width)).into(),
+        _ => state.pc.into(),
+    }
+}
+
+/// Fetches one instruction, at its address.
+struct One(Arc<RwLock<(u64, Vec<u8>)>>);
+
+impl Hooks for One {
+    fn fetch(&self, pc: u64, buf: &mut [u8]) -> usize {
+        let one = self.0.read().unwrap();
+        if pc != one.0 {
+            return 0;
+        }
+        let n = one.1.len().min(buf.len());
+        buf[..n].copy_from_slice(&one.1[..n]);
+        n
+    }
+
+    fn intercept(&self, _: u64) -> Option<NativeFn> {
+        None
+    }
+}
+
+#[test]
+fn test_lines_hold_for_translated_code() {
+    let _turn = prepare_process();
+    let mut failures = Vec::new();
+    let mut count = 0;
+    for guest in guests::ALL {
+        let code = Arc::new(RwLock::new((0, Vec::new())));
+        let options = JitOptions { engine: Engine::T1, ..JitOptions::default() };
+        let mut thread = Thread::new(Jit::new(guest, Box::new(One(code.clone())), options));
+        for test in guest.tests.iter().filter(|t| t.run) {
+            *thread.state() = ir::GuestState::new(guest);
+            thread.state().pc = 0;
+            thread.state().mode = guest.reset_mode();
+            test.before.iter().for_each(|(name, value)| set_by_name(guest, thread.state(), name, *value));
+            let pc = thread.state().pc;
+            if test.after.contains(&("pc", pc.into())) {
+                continue; // it would run for ever
+            }
+            *code.write().unwrap() = (pc, test.code.to_vec());
+            thread.jit().invalidate_all();
+            // Dropping all translations interrupts.
+            while thread.run() == Event::Interrupted {}
+            count += 1;
+            for (name, expected) in test.after {
+                let found = get_by_name(guest, thread.state(), name);
+                if found != *expected {
+                    let (at, text) = (test.at, test.text);
+                    failures
+                        .push(format!("{} {at} `{text}`: {name} is {found:#x}, expected {expected:#x}", guest.name));
+                }
+            }
+        }
+    }
+    assert!(failures.is_empty(), "{}", failures.join("\n"));
+    assert!(count > 500, "only {count} tests ran");
 }

@@ -209,10 +209,10 @@ impl Piece {
 mod tests {
     use super::*;
 
-    /// Every guest has a layout, its names exist, its fields lie in the frame without overlap, and what is written is read.
+    /// The layout of every guest whose Linux interface is described: its names exist, its fields lie in the frame without overlap, and what is written is read.
     #[test]
     fn frames_round_trip() {
-        for guest in guests::ALL {
+        for guest in guests::ALL.iter().filter(|guest| crate::abi::Abi::of(guest).is_some()) {
             let layout = FrameLayout::of(guest).unwrap_or_else(|| panic!("no frame layout for {}", guest.name));
             let frame = Frame::new(guest, layout).unwrap_or_else(|name| panic!("{}: no slot {name}", guest.name));
             let mut ends: Vec<(usize, usize)> = frame.fields.iter().map(|f| (f.at, f.at + f.size)).collect();
