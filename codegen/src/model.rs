@@ -296,6 +296,10 @@ pub struct Sections {
     pub pins: Vec<u16>,
     /// Slots of the condition flags.
     pub flags: Vec<u16>,
+    /// `arch.interwork`: the context that bit 0 of an address of code gives.
+    pub interwork: Option<ContextId>,
+    /// `arch.transient`: contexts that start anew where code is entered from outside.
+    pub transient: Vec<ContextId>,
     /// `arch.address`: 32 or 64 bits.
     pub address_bits: u32,
     /// `arch.code_endian = big`

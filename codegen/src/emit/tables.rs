@@ -14,6 +14,10 @@ pub(super) fn emit(model: &Model) -> String {
     let (pins, flags) = (slot_list(&s.pins), slot_list(&s.flags));
     let _ = writeln!(out, "name: {:?}, slots: &SLOTS, pins: {pins}, flags: {flags}, sp: {},", model.name, slot(s.sp));
     contexts(&mut out, model);
+    let context = |id: &crate::hir::ContextId| &model.contexts[id.0 as usize];
+    let interwork = s.interwork.as_ref().map(|id| context(id).lo);
+    let transient = s.transient.iter().map(context).fold(0, |mask, c| mask | ((1_u64 << c.width) - 1) << c.lo);
+    let _ = writeln!(out, "interwork: {interwork:?}, transient: {transient:#x},");
     let icache = if s.coherent_icache { "Coherent" } else { "Explicit" };
     let align = model.smallest_unit() / 8;
     let (bits, big) = (s.address_bits, s.big_data);

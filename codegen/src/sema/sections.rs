@@ -4,7 +4,7 @@ use super::claims::Owner;
 use super::lower::Lower;
 use super::{Env, Global, Item, eval, items};
 use crate::diag::{Diagnostic, did_you_mean};
-use crate::hir::{BuiltinEnum, EnumTy, Expr, ExprKind, Locals, Ty};
+use crate::hir::{BuiltinEnum, ContextId, EnumTy, Expr, ExprKind, Locals, Ty};
 use crate::model::NativeCall;
 use crate::syntax::ast::{self, BinOp, Prop, PropValue, Section, Span};
 
@@ -19,6 +19,8 @@ const KEYS: &[(&str, &[(&str, bool)])] = &[
             ("flags", false),
             ("icache", true),
             ("address", false),
+            ("interwork", false),
+            ("transient", false),
             ("code_endian", false),
             ("data_endian", false),
         ],
@@ -265,10 +267,33 @@ fn bytes(g: &mut Global, section: &Section, key: &str) -> Vec<u8> {
     items.iter().map(|i| items::constant(g, i, "a byte") as u8).collect()
 }
 
+/// Contexts: `thumb`, `[it, mode]`.
+fn contexts(g: &mut Global, section: &Section, key: &str) -> Vec<ContextId> {
+    let Some(e) = value(section, key) else { return Vec::new() };
+    let items = match &e.kind {
+        ast::ExprKind::List(items) => &items[..],
+        _ => std::slice::from_ref(e),
+    };
+    let mut found = Vec::new();
+    for item in items {
+        match &item.kind {
+            ast::ExprKind::Name(n) if matches!(g.names.get(&n.name), Some(Item::Context(_))) => {
+                if let Some(Item::Context(id)) = g.names.get(&n.name) {
+                    found.push(*id);
+                }
+            }
+            _ => g.error("type", item.span, "a context is needed"),
+        }
+    }
+    found
+}
+
 // ---------------------------------------------------------------- blocks
 
 fn arch(g: &mut Global, s: &Section) {
     let [big_code, big_data] = ["code_endian", "data_endian"].map(|key| word(g, s, key, &["little", "big"]) == "big");
+    g.model.sections.interwork = contexts(g, s, "interwork").first().copied();
+    g.model.sections.transient = contexts(g, s, "transient");
     let sp = slot(g, s, "sp");
     let (pins, flags) = (slot_list(g, s, "pins"), slot_list(g, s, "flags"));
     let icache = word(g, s, "icache", &["explicit", "coherent"]);

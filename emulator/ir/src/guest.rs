@@ -233,6 +233,11 @@ pub struct Guest {
     pub sp: Slot,
     /// Mode word fields.
     pub contexts: &'static [ContextDesc],
+    /// Bit of the mode word that bit 0 of an address of code gives where it is entered from outside: at the start of a
+    /// process, of a signal handler.
+    pub interwork: Option<u32>,
+    /// Bits of the mode word that are those of process start there.
+    pub transient: u32,
     /// Bits of an address: 32 or 64. Addresses of the code wrap there, those of data are zero-extended.
     pub address_bits: u32,
     /// Bytes of data in memory are most significant first.
@@ -288,6 +293,16 @@ impl Guest {
     #[must_use]
     pub const fn code_address(&self, addr: u64) -> u64 {
         if self.address_bits < 64 { addr & ((1 << self.address_bits) - 1) } else { addr }
+    }
+
+    /// Where execution goes on when code at `addr` is entered from outside in a mode: address and mode word.
+    #[must_use]
+    pub fn entered(&self, addr: u64, mode: u32) -> (u64, u32) {
+        let mode = mode & !self.transient | self.reset_mode() & self.transient;
+        match self.interwork {
+            Some(bit) => (addr & !1, mode & !(1 << bit) | ((addr & 1) as u32) << bit),
+            None => (addr, mode),
+        }
     }
 
     /// Mode word at process start.

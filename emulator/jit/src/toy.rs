@@ -88,6 +88,8 @@ pub(crate) static TOY: Guest = Guest {
     flags: &[],
     sp: Slot(6),
     contexts: &[],
+    interwork: None,
+    transient: 0,
     address_bits: 64,
     big_endian: false,
     icache: Icache::Explicit,

@@ -73,7 +73,7 @@ fn try_start(options: Options) -> Result<std::convert::Infallible, LoadError> {
 
     let mut main = ThreadCtx::new(process, process.actions.clone());
     main.signals.mask = host::current_mask();
-    main.jit.state().pc = start.pc;
+    main.enter(start.pc);
     main.set_slot(guest.sp, start.sp);
     main.make_current();
     let code = main.run();

@@ -63,6 +63,13 @@ impl ThreadCtx {
         self.jit.state().set(guest, slot, u128::from(value));
     }
 
+    /// Goes on with the function at `addr`, in the mode that its address says.
+    pub fn enter(&mut self, addr: u64) {
+        let guest = self.process.guest;
+        let state = self.jit.state();
+        (state.pc, state.mode) = guest.entered(addr, state.mode);
+    }
+
     /// The guest's stack pointer.
     pub fn sp(&mut self) -> u64 {
         self.slot(self.process.guest.sp)

@@ -286,6 +286,14 @@ fn indirect_exits_take_their_mode_from_the_state() {
 }
 
 #[test]
+fn code_is_entered_in_the_mode_that_its_address_says() {
+    let guest = crate::Guest { interwork: Some(8), transient: 0xc, ..GUEST };
+    assert_eq!(guest.entered(0x5551, 0x2e), (0x5550, 0x122));
+    assert_eq!(guest.entered(0x5550, 0x12e), (0x5550, 0x22));
+    assert_eq!(GUEST.entered(0x5551, 0x12e), (0x5551, 0x12e));
+}
+
+#[test]
 fn helpers_see_and_change_the_state() {
     let mut b = builder();
     let nine = b.konst(64, 9);

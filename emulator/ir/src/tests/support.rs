@@ -24,6 +24,8 @@ pub(super) static GUEST: Guest = Guest {
     flags: &[],
     sp: Slot(0),
     contexts: &[],
+    interwork: None,
+    transient: 0,
     address_bits: 64,
     big_endian: false,
     icache: Icache::Explicit,

@@ -152,7 +152,7 @@ impl ThreadCtx {
         }
         let restorer = action.flags & super::SA_RESTORER != 0 && layout.has_restorer;
         let back = if restorer { action.restorer } else { self.process.sigreturn_code() };
-        self.jit.state().pc = action.handler;
+        self.enter(action.handler);
         self.set_slot(guest.sp, sp);
         self.set_slot(guest.abi.return_address, back);
         let arguments = [info.signal() as u64, sp + layout.siginfo, sp + layout.ucontext];

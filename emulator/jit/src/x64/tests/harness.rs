@@ -66,6 +66,8 @@ pub(in crate::x64) static GUEST: Guest = Guest {
     flags: &[Slot(FLAGS), Slot(FLAGS + 1), Slot(FLAGS + 2), Slot(FLAGS + 3)],
     sp: Slot(5),
     contexts: &[],
+    interwork: None,
+    transient: 0,
     address_bits: 64,
     big_endian: false,
     icache: Icache::Explicit,
