@@ -13,19 +13,18 @@ impl Decoding<'_> {
         let entry = &self.entries[number];
         let space = &self.model().spaces[entry.space];
         let before: Vec<usize> = self.taken_by(number).collect();
-        let select_bits = space.select.map_or(0, |s| ones(s.bits));
         let others = before.iter().fold(0, |bits, &other| bits | self.entries[other].mask | self.deciding(other));
-        let free = (self.deciding(number) | others | select_bits) & ones(space.unit) & !entry.mask;
+        let free = (self.deciding(number) | others | space.select_bits()) & ones(space.width()) & !entry.mask;
         if free.count_ones() > MAX_BITS {
             return None;
         }
         let hit = |word: u128| {
-            space.select.is_none_or(|s| s.holds(word))
+            space.selects(word)
                 && self.matches(number, word, mode)
                 && !before.iter().any(|&other| self.matches(other, word, mode))
         };
         let hits = subsets(free).filter(|&w| hit(w | entry.value)).count() as u64;
-        Some(hits << (ones(space.unit) & !entry.mask & !free).count_ones())
+        Some(hits << (ones(space.width()) & !entry.mask & !free).count_ones())
     }
 
     /// The encodings that come first where they match too.

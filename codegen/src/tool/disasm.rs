@@ -71,8 +71,7 @@ impl View<'_> {
             writeln!(out, "{here:#x}: {}    // {}", line.text, line.insn.as_deref().unwrap_or("unallocated"))?;
             let bytes = &code[at..at + line.len as usize];
             if self.why {
-                let word = bytes.iter().rev().fold(0, |word, b| word << 8 | u32::from(*b));
-                self.explain(out, line.len * 8, word, mode)?;
+                self.explain(out, bytes, mode)?;
             }
             at += bytes.len();
         }
@@ -80,12 +79,19 @@ impl View<'_> {
     }
 
     /// The way through the decoder: space, bucket, candidates in order until one is taken.
-    fn explain(&self, out: &mut impl Write, bits: u32, word: u32, mode: u32) -> std::io::Result<()> {
-        let spaces = &self.decoding.model().spaces;
-        let selected = |s: &codegen::pattern::Space| s.unit == bits && s.select.is_none_or(|s| s.holds(word.into()));
-        let Some(space) = spaces.iter().position(selected) else {
+    fn explain(&self, out: &mut impl Write, code: &[u8], mode: u32) -> std::io::Result<()> {
+        let model = self.decoding.model();
+        let spaces = &model.spaces;
+        let found = |s: &codegen::pattern::Space| {
+            let (mask, value) = model.active_bits(s);
+            let word = s.word(code, model.sections.big_code)?;
+            (mode & mask == value && s.bytes() as usize == code.len() && s.selects(word.into())).then_some(word)
+        };
+        let hit = spaces.iter().enumerate().find_map(|(i, s)| Some((i, found(s)?)));
+        let Some((space, word)) = hit else {
             return writeln!(out, "    no space has this word");
         };
+        let bits = spaces[space].width();
         let bucket = self.decoding.tables[space].bucket(word);
         let width = bits as usize;
         writeln!(out, "    {word:0width$b} in space {}, bucket {bucket}", spaces[space].name)?;

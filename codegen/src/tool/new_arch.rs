@@ -103,13 +103,9 @@ insn add {{
     )
 }
 
-/// `space name { … }`
+/// `space name { … }`, for all words of its length.
 fn declaration(space: &Space) -> String {
-    let select = space.select.map_or_else(String::new, |s| {
-        let op = if s.negated { "!=" } else { "==" };
-        format!(" select = low_bits({}) {op} {};", s.bits, s.value)
-    });
-    format!("space {} {{ unit = {};{select} }}", space.name, space.unit)
+    format!("space {} {{ unit = {}; }}", space.name, space.unit)
 }
 
 struct Example {
@@ -118,17 +114,11 @@ struct Example {
     hex: String,
 }
 
-/// An encoding with three register fields above the bits that select the space.
+/// An encoding with three register fields in the lowest bits.
 fn example(space: &Space) -> Example {
-    let (bits, value) = match space.select {
-        Some(s) if s.negated => (s.bits, s.value ^ 1),
-        Some(s) => (s.bits, s.value),
-        None => (0, 0),
-    };
     let field = if space.unit == 32 { 5 } else { 3 };
-    let zeros = space.unit - 3 * field - bits;
-    let low = if bits == 0 { String::new() } else { format!(" {value:0width$b}", width = bits as usize) };
-    let pattern = format!("{} rd:{field} rs:{field} rt:{field}{low}", "0".repeat(zeros as usize));
-    let word = (3 << (2 * field) | 1 << field | 2_u128) << bits | value;
+    let zeros = space.unit - 3 * field;
+    let pattern = format!("{} rd:{field} rs:{field} rt:{field}", "0".repeat(zeros as usize));
+    let word = 3 << (2 * field) | 1 << field | 2_u128;
     Example { pattern, hex: format!("{word:0width$x}", width = space.unit as usize / 4) }
 }

@@ -3,7 +3,7 @@
 
 use codegen::diag::Diagnostics;
 use codegen::model::Model;
-use codegen::pattern::Decoding;
+use codegen::pattern::{Decoding, Select, Space};
 use std::collections::{BTreeMap, HashMap};
 use std::path::{Path, PathBuf};
 
@@ -21,13 +21,48 @@ fn models() -> Vec<Model> {
 /// Names of instructions, told apart by the address of their text, with the number of words found.
 type Hits = HashMap<*const u8, (&'static str, u64)>;
 
-/// Words `first`, `first + step` … of the space with instructions of `bytes` bytes.
-fn sweep(guest: &ir::Guest, bytes: usize, selected: impl Fn(u128) -> bool, first: u64, step: usize) -> Hits {
+/// The words of an encoding space.
+#[derive(Clone, Copy)]
+struct Words {
+    /// A mode in which the space is active.
+    mode: u32,
+    unit: u32,
+    units: u32,
+    select: Option<Select>,
+}
+
+impl Words {
+    fn of(model: &Model, space: &Space) -> Words {
+        Words { mode: model.mode_of(space), unit: space.unit, units: space.units, select: space.select }
+    }
+
+    fn bits(&self) -> u32 {
+        self.unit * self.units
+    }
+
+    fn has(&self, word: u64) -> bool {
+        self.select.is_none_or(|s| s.holds((word >> (self.unit * (self.units - 1))).into()))
+    }
+
+    /// A word in memory: its units from the highest on, each with its lowest byte first.
+    fn bytes(&self, word: u64) -> [u8; 4] {
+        let mut code = [0; 4];
+        let unit = self.unit as usize / 8;
+        for (i, bytes) in code[..self.bits() as usize / 8].chunks_mut(unit).enumerate() {
+            let shift = self.unit * (self.units - 1 - i as u32);
+            bytes.copy_from_slice(&(word >> shift).to_le_bytes()[..unit]);
+        }
+        code
+    }
+}
+
+/// Words `first`, `first + step` …
+fn sweep(guest: &ir::Guest, words: Words, first: u64, step: usize) -> Hits {
     let mut hits = Hits::new();
     let (mut last, mut count) = ("", 0);
-    for word in (first..1 << (8 * bytes)).step_by(step).filter(|&w| selected(w.into())) {
-        let code = (word as u32).to_le_bytes();
-        let Some(name) = (guest.identify)(0, &code[..bytes]) else { continue };
+    let len = words.bits() as usize / 8;
+    for word in (first..1 << words.bits()).step_by(step).filter(|&w| words.has(w)) {
+        let Some(name) = (guest.identify)(words.mode, &words.bytes(word)[..len]) else { continue };
         // Neighbours are often the same instruction.
         if name.as_ptr() != last.as_ptr() {
             if count > 0 {
@@ -49,10 +84,9 @@ fn compare(guest: &ir::Guest, model: &Model) -> BTreeMap<String, (u64, Option<u6
     let threads = std::thread::available_parallelism().map_or(1, usize::from);
     let mut result: BTreeMap<String, (u64, Option<u64>)> = BTreeMap::new();
     for space in &model.spaces {
-        let selected = |word| space.select.is_none_or(|s| s.holds(word));
-        let bytes = space.unit as usize / 8;
+        let words = Words::of(model, space);
         let parts: Vec<Vec<(&str, u64)>> = std::thread::scope(|scope| {
-            let part = |i| move || sweep(guest, bytes, selected, i as u64, threads).into_values().collect();
+            let part = |i| move || sweep(guest, words, i as u64, threads).into_values().collect();
             let running: Vec<_> = (0..threads).map(|i| scope.spawn(part(i))).collect();
             running.into_iter().map(|t| t.join().unwrap()).collect()
         });
@@ -62,7 +96,8 @@ fn compare(guest: &ir::Guest, model: &Model) -> BTreeMap<String, (u64, Option<u6
     }
     for (number, entry) in decoding.entries.iter().enumerate() {
         let total = &mut result.entry(entry.insn.clone()).or_insert((0, Some(0))).1;
-        *total = total.zip(decoding.count(number, 0)).map(|(a, b)| a + b);
+        let mode = model.mode_of(&model.spaces[entry.space]);
+        *total = total.zip(decoding.count(number, mode)).map(|(a, b)| a + b);
     }
     result
 }

@@ -24,15 +24,22 @@ pub const SCRATCH: usize = 8;
 #[repr(C)]
 #[derive(Clone, Copy, Debug)]
 pub struct JumpEntry {
-    /// [`jump_tag`] of the unit; `u64::MAX` in empty entries.
+    /// [`jump_tag`] of the unit; [`JumpEntry::NO_TAG`] in empty entries.
     pub tag: u64,
     /// Host address of the unit's entry.
     pub host: u64,
 }
 
 impl JumpEntry {
-    /// Matches no guest address: instructions are never at the last byte of the address space.
-    pub const EMPTY: JumpEntry = JumpEntry { tag: u64::MAX, host: 0 };
+    /// Tag of an empty entry. No instruction is there, but a guest can jump to it, so that the entry's host address must
+    /// be good to go to.
+    pub const NO_TAG: u64 = u64::MAX;
+
+    /// An empty entry, which leads to the stub at `miss`.
+    #[must_use]
+    pub const fn empty(miss: u64) -> JumpEntry {
+        JumpEntry { tag: JumpEntry::NO_TAG, host: miss }
+    }
 }
 
 /// The word that jump-cache entries and lookups compare: the address, with the mode in its unused top bits.

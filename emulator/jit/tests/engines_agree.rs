@@ -362,6 +362,14 @@ fn other_one_bit_registers_go_home_when_the_flags_are_deferred() {
 }
 
 #[test]
+fn jumps_to_the_address_of_no_entry_fault() {
+    // br x0, and blr x0, which every entry of the jump cache is empty for
+    for word in [0xd61f_0000, 0xd63f_0000] {
+        agree_on(aarch64(), &[word], &[("gpr[0]", u128::from(u64::MAX))]);
+    }
+}
+
+#[test]
 fn the_top_byte_of_pointers_is_ignored() {
     const TAG: u128 = 0x5a << 56;
     let (p, other) = (TAG | u128::from(DATA + 256), 0xa5 << 56 | u128::from(DATA + 512));

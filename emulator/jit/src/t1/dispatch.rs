@@ -39,7 +39,7 @@ impl Engine {
     /// Registers the thread whose state is `block`; it must not move until [`Engine::detach`].
     pub(crate) fn new(jit: &Jit, runtime: &Runtime, block: &mut ThreadState) -> Engine {
         let returns = ReturnStack::new();
-        let mut jump = JumpCache::new(jit.guest.insn_align);
+        let mut jump = JumpCache::new(jit.guest.insn_align, runtime.stubs.indirect_miss);
         jump.attach(block);
         block.entries = entries::ENTRIES;
         block.jit_sp = returns.reset();

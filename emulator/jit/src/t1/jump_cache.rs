@@ -18,11 +18,15 @@ pub(crate) struct JumpCache {
     scale: u64,
     /// Entries lost to others since the last growth.
     conflicts: usize,
+    /// What is in an empty entry.
+    empty: JumpEntry,
 }
 
 impl JumpCache {
-    pub(crate) fn new(insn_align: u32) -> JumpCache {
-        JumpCache { entries: vec![JumpEntry::EMPTY; FIRST].into(), scale: u64::from(16 / insn_align), conflicts: 0 }
+    /// `miss` is the stub for addresses that are not here: a guest may jump to the address that marks empty entries.
+    pub(crate) fn new(insn_align: u32, miss: u64) -> JumpCache {
+        let empty = JumpEntry::empty(miss);
+        JumpCache { entries: vec![empty; FIRST].into(), scale: u64::from(16 / insn_align), conflicts: 0, empty }
     }
 
     /// Tells generated code where the table is. Owner.
@@ -43,12 +47,12 @@ impl JumpCache {
     /// Enters a unit, growing the table if entries compete. Owner, with its own generated code not running.
     pub(crate) fn insert(&mut self, pc: u64, mode: u32, host: u64, state: &mut ThreadState) {
         if self.conflicts > self.entries.len() && self.entries.len() < MOST {
-            self.entries = vec![JumpEntry::EMPTY; self.entries.len() * 2].into();
+            self.entries = vec![self.empty; self.entries.len() * 2].into();
             self.conflicts = 0;
             self.attach(state);
         }
         let (tag, address) = self.entry(pc);
-        let evicts = tag.load(Ordering::Relaxed) != u64::MAX;
+        let evicts = tag.load(Ordering::Relaxed) != JumpEntry::NO_TAG;
         address.store(host, Ordering::Relaxed);
         tag.store(jump_tag(pc, mode), Ordering::SeqCst);
         self.conflicts += usize::from(evicts);
@@ -56,17 +60,23 @@ impl JumpCache {
 
     /// Empties the entry of a unit, if it is there.
     pub(crate) fn remove(&mut self, pc: u64, mode: u32) {
-        let (tag, _) = self.entry(pc);
+        let empty = self.empty;
+        let (tag, host) = self.entry(pc);
         if tag.load(Ordering::SeqCst) == jump_tag(pc, mode) {
-            tag.store(u64::MAX, Ordering::SeqCst);
+            tag.store(empty.tag, Ordering::SeqCst);
+            host.store(empty.host, Ordering::SeqCst);
         }
     }
 
     /// Empties all entries.
     pub(crate) fn clear(&mut self) {
+        let JumpEntry { tag, host } = self.empty;
         for entry in &mut self.entries {
             // SAFETY: as in `entry`.
-            unsafe { AtomicU64::from_ptr(&raw mut entry.tag) }.store(u64::MAX, Ordering::SeqCst);
+            unsafe {
+                AtomicU64::from_ptr(&raw mut entry.tag).store(tag, Ordering::SeqCst);
+                AtomicU64::from_ptr(&raw mut entry.host).store(host, Ordering::SeqCst);
+            }
         }
     }
 }
