@@ -81,7 +81,7 @@ enum Cell {
 
 /// The encoding's bits as a table: numbers of the outer bits of each cell, contents.
 fn boxes(out: &mut String, model: &Model, enc: &Enc) {
-    let unit = model.spaces[enc.flat.space].unit;
+    let unit = model.spaces[enc.flat.space].width();
     let (mut numbers, mut contents) = (String::new(), String::new());
     let mut bit = unit;
     while bit > 0 {

@@ -15,7 +15,7 @@ use jit::{Engine, Event, Hooks, Jit, JitOptions, MemFault, NativeFn, Thread, Tra
 const CODE: u64 = 0x4000_0000;
 /// Data the guest can access, in the middle of a reservation it cannot: of guests with addresses of 64 bits and of 32.
 const DATA: u64 = 0x20_0000_0000;
-const DATA_32: u64 = 0x2000_0000;
+const DATA_32: u64 = 0x1234_0000;
 const DATA_LEN: usize = 8192;
 const AROUND: usize = 256 << 20;
 
