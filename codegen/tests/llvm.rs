@@ -129,19 +129,22 @@ fn llvm(tool: &str, c: &Comparison, words: &[Vec<u8>]) -> Vec<Option<String>> {
 }
 
 /// The same by way of an object file, in which each word has a symbol: so that an instruction set of several lengths starts
-/// anew after a word that is none. Word `i` is at `4 * i`.
+/// anew after a word that is none. Word `i` is at `16 * i`; what is between are NOPs, enough of them to end an IT block.
 fn objdump(tool: &str, c: &Comparison, words: &[Vec<u8>]) -> Vec<Option<String>> {
     let dir = std::env::temp_dir().join(format!("isamorph-llvm-{}-{}", c.triple, std::process::id()));
     std::fs::create_dir_all(&dir).unwrap();
     let (source, object) = (dir.join("words.s"), dir.join("words.o"));
-    let mut text = format!(".syntax unified\n{}\n", if c.triple.starts_with("thumb") { ".thumb" } else { ".arm" });
+    let thumb = c.triple.starts_with("thumb");
+    let mut text = format!(".syntax unified\n{}\n", if thumb { ".thumb" } else { ".arm" });
     for (i, word) in words.iter().enumerate() {
         let half = |at: usize| u32::from(word[at]) | u32::from(word[at + 1]) << 8;
-        text += &match (word.len(), c.triple.starts_with("thumb")) {
-            (2, _) => format!("w{i}: .inst.n {:#x}\n.inst.n 0xbf00\n", half(0)),
+        text += &match (word.len(), thumb) {
+            (2, _) => format!("w{i}: .inst.n {:#x}\n", half(0)),
             (_, true) => format!("w{i}: .inst.w {:#x}\n", half(0) << 16 | half(2)),
             _ => format!("w{i}: .inst {:#x}\n", half(2) << 16 | half(0)),
         };
+        let nop = if thumb { ".inst.n 0xbf00\n" } else { ".inst 0xe320f000\n" };
+        text += &nop.repeat((16 - word.len()) / if thumb { 2 } else { 4 });
     }
     std::fs::write(&source, text).unwrap();
     let options = [format!("--triple={}", c.triple), format!("--mattr={}", c.attributes)];
@@ -206,7 +209,7 @@ struct Comparison {
     spaces: &'static [&'static str],
     triple: &'static str,
     attributes: &'static str,
-    /// With an object file in between, where word `i` is at `4 * i`. Else all are at 0, where targets print as offsets do.
+    /// With an object file in between, where word `i` is at `16 * i`. Else all are at 0, where targets print as offsets do.
     object: bool,
     normal: fn(&str) -> String,
 }
@@ -246,7 +249,7 @@ fn differences(c: &Comparison) -> BTreeMap<String, (String, usize)> {
     assert!(all.len() > 500 * encodings, "only {} words", all.len());
     let theirs = if c.object { objdump(tool, c, &all) } else { llvm(tool, c, &all) };
     for (i, ((code, mode), theirs)) in all.iter().zip(modes).zip(theirs).enumerate() {
-        let pc = if c.object { 4 * i as u64 } else { 0 };
+        let pc = if c.object { 16 * i as u64 } else { 0 };
         let ours = text::disassemble(&model, &decoding, pc, mode, code).unwrap();
         let insn = ours.insn.unwrap_or_default();
         let theirs = theirs.unwrap_or_else(|| "(nothing)".to_owned());
@@ -303,7 +306,7 @@ fn aarch64() {
 }
 
 /// As [`normal`], for A32 and T32: numbers are signed 32-bit ones, a width suffix says nothing, a first source operand that is the
-/// destination may be left out, and ADR has an offset in one text and an address in the other.
+/// destination may be left out, ADR has an offset in one text and an address in the other, and POP of one register is a load.
 fn normal_arm(text: &str) -> String {
     let text = normal(&text.to_lowercase());
     let delimiters = [' ', ',', '[', ']', '!', '{', '}', ':'];
@@ -316,11 +319,21 @@ fn normal_arm(text: &str) -> String {
     let (name, operands) = text.split_once(' ').unwrap_or((&text, ""));
     let name = name.strip_suffix(".w").unwrap_or(name);
     let mut operands: Vec<&str> = operands.split(", ").collect();
-    if operands.len() > 1 && operands[0] == operands[1] {
+    if operands.len() > 2 && operands[0] == operands[1] {
         operands.remove(0);
     }
     if name.starts_with("adr") {
         operands.pop();
+    }
+    if let (
+        Some(
+            cond @ ("" | "eq" | "ne" | "hs" | "lo" | "mi" | "pl" | "vs" | "vc" | "hi" | "ls" | "ge" | "lt" | "gt"
+            | "le"),
+        ),
+        [r, "[sp]", "4"],
+    ) = (name.strip_prefix("ldr"), &operands[..])
+    {
+        return format!("pop{cond} {{{r}}}");
     }
     format!("{name} {}", operands.join(", "))
 }
