@@ -64,6 +64,8 @@ pub(super) struct Addr {
     pub(super) index: u32,
     pub(super) scale: u8,
     pub(super) disp: i32,
+    /// The sum is of 32 bits and zero-extended.
+    pub(super) narrow: bool,
 }
 
 /// No value.
@@ -324,6 +326,7 @@ impl Analysis {
         self.values[i].rep = of;
         self.values[i].mode = Mode::Alias;
         self.values[of as usize].total += self.values[i].total.saturating_sub(1);
+        self.values[of as usize].address += self.values[i].address;
     }
 
     fn set_cond(&mut self, i: usize, cond: Cond) {
@@ -397,17 +400,21 @@ impl Analysis {
     // ------------------------------------------------------------------ patterns
     /// The address operand of a memory access, folded as far as its parts have no other use.
     pub(super) fn addr(&self, unit: &Unit, v: Val) -> Addr {
-        let mut out = Addr { base: self.val(v), index: NO, scale: 0, disp: 0 };
-        let mut v = out.base;
+        let whole = self.val(v);
+        let mut out = Addr { base: whole, index: NO, scale: 0, disp: 0, narrow: false };
+        let mut v = whole;
         let mut only_addresses = self.values[v as usize].total == self.values[v as usize].address;
+        let narrow = self.is_narrow(unit, &mut v, &mut only_addresses);
+        out.base = v;
         while only_addresses && self.values[v as usize].mode == Mode::Emit {
             let Some(def) = unit.insts.get(v as usize) else { break };
-            if def.op != Op::Add || def.ty != Ty::I64 {
+            if def.op != Op::Add || !(def.ty == Ty::I64 || narrow && def.ty == Ty::I32) {
                 break;
             }
             let (a, b) = (self.arg(def, 0), self.arg(def, 1));
-            if let Some(k) = self.imm32(unit, b, Ty::I64) {
-                let Some(disp) = out.disp.checked_add(k) else { break };
+            if let Some(k) = self.imm32(unit, b, def.ty) {
+                let sum = if narrow { Some(out.disp.wrapping_add(k)) } else { out.disp.checked_add(k) };
+                let Some(disp) = sum else { break };
                 out.disp = disp;
                 out.base = a;
                 v = a;
@@ -418,20 +425,38 @@ impl Analysis {
                 break;
             }
             out.base = a;
-            (out.index, out.scale) = self.scaled(unit, b);
-            if out.scale == 0 && self.scaled(unit, a).1 != 0 {
+            (out.index, out.scale) = self.scaled(unit, b, def.ty);
+            if out.scale == 0 && self.scaled(unit, a, def.ty).1 != 0 {
                 out.base = b;
-                (out.index, out.scale) = self.scaled(unit, a);
+                (out.index, out.scale) = self.scaled(unit, a, def.ty);
             }
             break;
         }
+        out.narrow = narrow && out.base != whole;
         out
     }
 
-    fn scaled(&self, unit: &Unit, v: u32) -> (u32, u8) {
+    /// Whether the address `v` is a value of 32 bits, zero-extended: it can be summed up modulo 2^32. An extension with code
+    /// of its own is looked through.
+    fn is_narrow(&self, unit: &Unit, v: &mut u32, only_addresses: &mut bool) -> bool {
+        let Some(def) = unit.insts.get(*v as usize) else { return false };
+        if def.op != Op::Zext || self.values[*v as usize].mode != Mode::Emit {
+            return def.ty == Ty::I32 && def.op == Op::Add;
+        }
+        let inner = self.arg(def, 0);
+        let whole_word = *only_addresses && self.operand_ty(unit, def, 0) == Ty::I32;
+        if whole_word && self.values[inner as usize].mode == Mode::Emit {
+            *only_addresses = self.values[inner as usize].total == 1;
+            *v = inner;
+            return true;
+        }
+        false
+    }
+
+    fn scaled(&self, unit: &Unit, v: u32, ty: Ty) -> (u32, u8) {
         if let Some(def) = unit.insts.get(v as usize)
             && def.op == Op::Shl
-            && def.ty == Ty::I64
+            && def.ty == ty
             && self.values[v as usize].total == 1
             && let Some(k @ 1..=3) = self.constant(unit, self.arg(def, 1))
             && self.values[self.arg(def, 0) as usize].mode == Mode::Emit

@@ -71,6 +71,8 @@ pub(super) struct Mem {
     pub(super) scale: u8,
     /// Displacement.
     pub(super) disp: i32,
+    /// The sum is taken modulo 2^32.
+    pub(super) narrow: bool,
 }
 
 impl Mem {
@@ -78,7 +80,7 @@ impl Mem {
     pub(super) const NONE: Gpr = 0xff;
 
     pub(super) const fn base(base: Gpr, disp: i32) -> Mem {
-        Mem { base, index: Mem::NONE, scale: 0, disp }
+        Mem { base, index: Mem::NONE, scale: 0, disp, narrow: false }
     }
 
     /// A field of the thread's block.
@@ -324,6 +326,9 @@ impl Asm {
     /// `opcode reg, [mem]` (or the store form).
     #[inline]
     pub(super) fn op_rm(&mut self, size: u32, opcode: u32, reg: u8, mem: Mem) {
+        if mem.narrow {
+            self.byte(0x67);
+        }
         if size == 2 {
             self.byte(0x66);
         }
@@ -341,6 +346,9 @@ impl Asm {
     }
 
     pub(super) fn op_prefixed_rm(&mut self, prefix: u8, size: u32, opcode: u32, reg: u8, mem: Mem) {
+        if mem.narrow {
+            self.byte(0x67);
+        }
         self.byte(prefix);
         self.rex(size, reg, mem.index, mem.base, false);
         self.opcode(opcode);

@@ -138,7 +138,7 @@ impl Gen<'_> {
         let source = self.shift_source(op, a, inst.ty);
         let d = self.def_gpr(0);
         if op == Shift::Shl && (1..=3).contains(&k) && d != source {
-            self.asm.lea(size, d, Mem { base: Mem::NONE, index: source, scale: k, disp: 0 });
+            self.asm.lea(size, d, Mem { base: Mem::NONE, index: source, scale: k, disp: 0, narrow: false });
             return;
         }
         if d != source {

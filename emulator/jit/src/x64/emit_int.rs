@@ -109,7 +109,7 @@ impl Gen<'_> {
                 } else {
                     // `rbp` and `r13` as base would cost a displacement byte.
                     let (base, index) = if ra & 7 == 5 { (rb, ra) } else { (ra, rb) };
-                    self.asm.lea(size, d, Mem { base, index, scale: 0, disp: 0 });
+                    self.asm.lea(size, d, Mem { base, index, scale: 0, disp: 0, narrow: false });
                 }
             }
             Operand::Mem(m) => {

@@ -31,13 +31,14 @@ impl Gen<'_> {
         let a = self.an.addr(self.unit, inst.args[0]);
         if a.index == NO
             && let Some(bits) = self.constant(a.base)
-            && let Ok(disp) = i32::try_from((bits as i64).wrapping_add(i64::from(a.disp)))
+            && let sum = (bits as i64).wrapping_add(i64::from(a.disp))
+            && let Ok(disp) = if a.narrow { Ok(sum as i32) } else { i32::try_from(sum) }
         {
-            return Mem { base: Mem::NONE, index: Mem::NONE, scale: 0, disp };
+            return Mem { base: Mem::NONE, index: Mem::NONE, scale: 0, disp, narrow: a.narrow };
         }
         let base = self.use_gpr(a.base);
         let index = if a.index == NO { Mem::NONE } else { self.use_gpr(a.index) };
-        Mem { base, index, scale: a.scale, disp: a.disp }
+        Mem { base, index, scale: a.scale, disp: a.disp, narrow: a.narrow }
     }
 
     /// Leaves with an alignment trap unless the address is a multiple of what the access demands.
@@ -46,7 +47,7 @@ impl Gen<'_> {
             return m;
         }
         let mask = (1 << attr.align_log2) - 1;
-        let simple = m.index == Mem::NONE && m.disp == 0 && m.base != Mem::NONE;
+        let simple = m.index == Mem::NONE && m.disp == 0 && m.base != Mem::NONE && !m.narrow;
         let r = if simple { m.base } else { self.temp_gpr() };
         if !simple {
             self.asm.lea(8, r, m);
@@ -194,12 +195,14 @@ impl Gen<'_> {
         true
     }
 
-    /// Big-endian atomics, and 128-bit ones other than exclusives and compare-and-swap.
+    /// 128-bit atomics other than little-endian exclusives and compare-and-swap, and big-endian ones other than exclusives.
     fn unusual(&self, inst: &Inst) -> bool {
+        let big_endian = inst.attr.as_mem().big_endian;
         match inst.op {
             Op::Fence | Op::Clrex => false,
-            Op::Rmw => inst.attr.as_mem().big_endian || inst.ty == Ty::I128,
-            _ => inst.attr.as_mem().big_endian,
+            Op::Ll | Op::Sc => big_endian && inst.ty == Ty::I128,
+            Op::Rmw => big_endian || inst.ty == Ty::I128,
+            _ => big_endian,
         }
     }
 
@@ -207,7 +210,7 @@ impl Gen<'_> {
     fn address_register(&mut self, inst: &Inst) -> Gpr {
         let m = self.address(inst);
         let m = self.check_alignment(m, inst.attr.as_mem());
-        if m.base != Mem::NONE && m.index == Mem::NONE && m.disp == 0 {
+        if m.base != Mem::NONE && m.index == Mem::NONE && m.disp == 0 && !m.narrow {
             return m.base;
         }
         let r = self.temp_gpr();
@@ -231,6 +234,9 @@ impl Gen<'_> {
             let d = self.def_gpr(1 << a);
             self.faults_here();
             self.asm.load(size, d, m);
+            if inst.attr.as_mem().big_endian {
+                self.reverse_gpr(size, d);
+            }
             self.asm.store(8, monitor!(excl_value), d);
         }
         self.asm.store(8, monitor!(excl_addr), a);
@@ -252,11 +258,16 @@ impl Gen<'_> {
         // `rax` first: the operands must be elsewhere.
         self.fix_gpr(RAX);
         let a = self.address_register(inst);
-        let v = self.use_gpr(self.arg(1));
+        let big_endian = inst.attr.as_mem().big_endian;
+        let v = if big_endian { self.copy_gpr(self.arg(1)) } else { self.use_gpr(self.arg(1)) };
         let d = self.def_gpr_early();
         self.asm.mov_ri(d, 1);
         let [fail] = self.check_monitor(a, size);
         self.asm.load(8, RAX, monitor!(excl_value));
+        if big_endian {
+            self.reverse_gpr(size, RAX);
+            self.reverse_gpr(size, v);
+        }
         self.may_fault();
         self.lock_cmpxchg(size, Mem::base(a, 0), v);
         self.asm.setcc(cc::NE, d);

@@ -690,7 +690,7 @@ impl Gen<'_> {
     fn lookup(&mut self, exit: &Exit) {
         let shift = jump_shift(self.guest);
         if (1..=3).contains(&shift) {
-            self.asm.lea(4, RCX, Mem { base: Mem::NONE, index: RAX, scale: shift, disp: 0 });
+            self.asm.lea(4, RCX, Mem { base: Mem::NONE, index: RAX, scale: shift, disp: 0, narrow: false });
         } else {
             self.asm.mov_rr(4, RCX, RAX);
             self.asm.shift_ri(super::asm::Shift::Shl, 4, RCX, shift);
