@@ -110,6 +110,8 @@ pub enum BuiltinEnum {
     Order,
     /// Return-stack hint of an indirect jump.
     Hint,
+    /// When the instruction in a delay slot is executed.
+    Delay,
     /// Atomic read-modify-write.
     AtomicOp,
     /// NaN treatment of minimum and maximum.

@@ -306,6 +306,8 @@ pub struct Sections {
     pub big_code: bool,
     /// `arch.data_endian = big`
     pub big_data: bool,
+    /// `arch.delay_slots`
+    pub delay_slots: bool,
     /// Stores are seen by fetches without the guest asking for it.
     pub coherent_icache: bool,
     /// `memory.ignore_top_byte`
@@ -338,6 +340,12 @@ pub struct Sections {
     pub syscall_args: Vec<u16>,
     /// `syscall.ret`
     pub syscall_ret: Option<u16>,
+    /// `syscall.error_flag`
+    pub syscall_error: Option<u16>,
+    /// `syscall.stack_args`
+    pub syscall_stack_args: Option<u32>,
+    /// `abi.callee`
+    pub callee: Option<u16>,
     /// `abi.int_args`
     pub int_args: Vec<u16>,
     /// `abi.fp_args`

@@ -20,10 +20,12 @@ pub struct Line {
 /// Disassemble the instruction at the start of `code`, in memory order; `None` if bytes are missing.
 pub fn disassemble(model: &Model, decoding: &Decoding<'_>, pc: u64, mode: u32, code: &[u8]) -> Option<Line> {
     let unit = model.smallest_unit() / 8;
-    let first = code.get(..unit as usize)?.iter().rev().fold(0, |word, byte| word << 8 | u32::from(*byte));
+    let push = |word: u32, byte: &u8| word << 8 | u32::from(*byte);
+    let (big, unit_bytes) = (model.sections.big_code, code.get(..unit as usize)?);
+    let first = if big { unit_bytes.iter().fold(0, push) } else { unit_bytes.iter().rev().fold(0, push) };
     let selected = model.space_of(first, mode);
     let len = selected.map_or(unit, |s| model.spaces[s].bytes());
-    let word = selected.map_or(Some(first), |s| model.spaces[s].word(code, false))?;
+    let word = selected.map_or(Some(first), |s| model.spaces[s].word(code, big))?;
     let found = selected.and_then(|space| decoding.decode(space, word, mode));
     Some(match found {
         Some(number) => {

@@ -8,7 +8,7 @@ fn messages(common: &str, own: &str) -> String {
     let mut sources = SourceMap::default();
     let common = sources.add("linux/common.abi", common);
     let own = sources.add("arch/linux.abi", own);
-    let files = Files { common: vec![common], own: vec![own] };
+    let files = Files { common: vec![common], own: vec![vec![own]] };
     match abi::resolve(&sources, &files) {
         Ok(_) => String::from("accepted"),
         Err(errors) => errors.render(&sources, false),
@@ -53,7 +53,7 @@ fails! {
     an_amendment_of_the_wrong_kind: "enum whence: s32 { SEEK_SET = 0; }", "amend flags whence { SEEK_END = 2; }";
     a_number_given_twice: "type fd = s32;", "numbers demo { 1 writev; 2 read; }";
     a_table_that_does_not_exist: "type fd = s32;", "arch other { numbers = genric; }";
-    two_architectures_in_a_file: "type fd = s32;", "arch a { word = 64; }\narch b { word = 48; }";
+    an_architecture_described_twice: "type fd = s32;", "arch a { word = 64; }\narch a { word = 32; }";
     a_word_of_an_unusual_size: "type fd = s32;", "arch a { word = 48; ending = little; }";
     a_number_too_large: "enum e: u64 { BIG = 0x1_0000_0000_0000_0000; }";
     a_stray_character: "type fd = s32; $";

@@ -102,6 +102,8 @@ pub(crate) struct Entry {
 pub(crate) enum Body {
     /// The host's call of that name.
     Plain,
+    /// `as NAME`: the host's call of another name.
+    As(Name),
     /// `special`: a function of the emulator.
     Special,
     /// `absent`: always ENOSYS, on purpose.

@@ -1,6 +1,6 @@
 //! Where the guest's interface and the host's differ: what has to be converted, field by field, bit by bit.
 
-use super::model::{Abi, Len, Set, Ty};
+use super::model::{Abi, Bytes, Format, Len, Set, Terminated, Ty};
 use super::report::Report;
 
 /// Copies part of a structure from one layout to the other.
@@ -16,6 +16,17 @@ pub(crate) struct Move {
     pub set: Option<String>,
     /// Bytes, not one integer.
     pub raw: bool,
+    /// What the pointer points to, if that has to be converted too.
+    pub pointee: Option<Pointee>,
+}
+
+/// What a pointer in a structure points to.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub(crate) struct Pointee {
+    /// Type.
+    pub ty: Ty,
+    /// Offset and size on the guest of the field that counts its elements.
+    pub count: Option<(u64, u64)>,
 }
 
 /// The pair of interfaces.
@@ -38,12 +49,64 @@ impl Pair<'_> {
         set.entries.iter().all(|(n, value, mask)| self.host_value(name, n).is_none_or(|h| h == (*value, *mask)))
     }
 
-    /// Whether a value of this type means the same on the host.
+    /// Whether both lay out integers of all kinds alike.
+    fn words_same(&self) -> bool {
+        self.guest.big_endian == self.host.big_endian && self.guest.word == self.host.word
+    }
+
+    /// Whether signals have the same numbers.
+    fn signals_same(&self) -> bool {
+        self.guest.sets.get("signal").is_none_or(|set| self.set_same("signal", set))
+    }
+
+    /// Whether an argument is passed on as it is.
+    pub(crate) fn argument_same(&self, ty: &Ty) -> bool {
+        match ty {
+            Ty::Int { format: Format::Memory, .. } => self.words_same(),
+            Ty::Int { .. } => self.guest.word == self.host.word,
+            Ty::Set(name) => {
+                self.guest.word == self.host.word
+                    && self.guest.sets.get(name).is_none_or(|set| self.set_same(name, set))
+            }
+            Ty::Ptr(_, to) => self.same(to),
+            Ty::Select { cases, default, .. } => {
+                self.argument_same(default) && cases.iter().all(|(_, ty)| self.argument_same(ty))
+            }
+            _ => self.same(ty),
+        }
+    }
+
+    /// Whether the result is passed on as it is.
+    pub(crate) fn result_same(&self, ty: &Ty) -> bool {
+        match ty {
+            Ty::Int { .. } | Ty::Ptr(..) => true,
+            Ty::Set(name) => self.guest.sets.get(name).is_none_or(|set| self.set_same(name, set)),
+            Ty::Select { cases, default, .. } => {
+                self.result_same(default) && cases.iter().all(|(_, ty)| self.result_same(ty))
+            }
+            _ => self.same(ty),
+        }
+    }
+
+    /// Whether a value of this type in memory means the same on the host.
     pub(crate) fn same(&self, ty: &Ty) -> bool {
         match ty {
-            Ty::None | Ty::Terminated(_) | Ty::Bytes(..) => true,
-            Ty::Int { .. } => self.guest.big_endian == self.host.big_endian,
-            Ty::Set(name) => self.guest.sets.get(name).is_none_or(|set| self.set_same(name, set)),
+            Ty::None | Ty::Terminated(Terminated::Cstr | Terminated::Path) => true,
+            Ty::Terminated(_) => self.words_same(),
+            Ty::Bytes(Bytes::Sigset | Bytes::Sigmask, _) => self.words_same() && self.signals_same(),
+            Ty::Bytes(Bytes::Fdset, _) => self.words_same(),
+            Ty::Bytes(Bytes::Sockaddr, _) => self.guest.big_endian == self.host.big_endian,
+            Ty::Bytes(..) => true,
+            Ty::Int { format: Format::WaitStatus, .. } if !self.signals_same() => false,
+            Ty::Int { size, word, .. } => {
+                (*size == 1 || self.guest.big_endian == self.host.big_endian)
+                    && (!word || self.guest.word == self.host.word)
+            }
+            Ty::Set(name) => self.guest.sets.get(name).is_none_or(|set| {
+                self.guest.big_endian == self.host.big_endian
+                    && (!set.word || self.guest.word == self.host.word)
+                    && self.set_same(name, set)
+            }),
             Ty::Struct(name) => self.struct_same(name),
             Ty::Ptr(_, to) => self.guest.word == self.host.word && self.same(to),
             Ty::Array(elem, _) => self.same(elem),
@@ -90,12 +153,25 @@ impl Pair<'_> {
                         }
                     }
                 }
-                (Ty::Ptr(..), _) if !self.same(&g.ty) => {
-                    let message = format!(
-                        "`{name}` holds the pointer `{}` to something whose layout differs on the host",
-                        g.name
-                    );
-                    report.error(guest.span, message).help("calls that use it need `special`");
+                (Ty::Ptr(_, to), _) if !self.same(to) => {
+                    let len = match &**to {
+                        Ty::Array(_, len) | Ty::Bytes(_, len) => Some(*len),
+                        _ => None,
+                    };
+                    let field = |i: usize| guest.fields.get(i).map(|f| (guest_at + f.offset, f.size));
+                    let count = match len {
+                        Some(Len::Member(i)) => field(i),
+                        Some(Len::Behind(_)) => {
+                            let message =
+                                format!("the length of what `{}` of `{name}` points to is not a field", g.name);
+                            report.error(guest.span, message).help("calls that use it need `special`");
+                            None
+                        }
+                        _ => None,
+                    };
+                    let pointee = Some(Pointee { ty: (**to).clone(), count });
+                    let (guest, host) = ((ga, g.size), (ha, h.size));
+                    out.push(Move { guest, host, signed: false, set: None, raw: false, pointee });
                 }
                 (ty, _) => out.extend(leaf(ty, (ga, g.size), (ha, h.size))),
             }
@@ -104,11 +180,12 @@ impl Pair<'_> {
 }
 
 fn leaf(ty: &Ty, guest: (u64, u64), host: (u64, u64)) -> Option<Move> {
+    let plain = Move { guest, host, signed: false, set: None, raw: false, pointee: None };
     Some(match ty {
-        Ty::Int { signed, .. } => Move { guest, host, signed: *signed, set: None, raw: false },
-        Ty::Set(name) => Move { guest, host, signed: false, set: Some(name.clone()), raw: false },
-        Ty::Ptr(..) => Move { guest, host, signed: false, set: None, raw: false },
-        Ty::Bytes(..) => Move { guest, host, signed: false, set: None, raw: true },
+        Ty::Int { signed, .. } => Move { signed: *signed, ..plain },
+        Ty::Set(name) => Move { set: Some(name.clone()), ..plain },
+        Ty::Ptr(..) => plain,
+        Ty::Bytes(..) => Move { raw: true, ..plain },
         _ => return None,
     })
 }

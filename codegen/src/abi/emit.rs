@@ -21,7 +21,7 @@ pub(crate) fn module(guest: &Abi, host: &Abi, file_of: &dyn Fn(FileId) -> String
     let struct_refs = guest.structs.keys().map(|name| static_name("STRUCT", name));
     let frame = option(guest.frame.as_ref().map(|frame| signal_frame(&guest.name, frame)));
     let cpuinfo = guest.cpuinfo.iter().map(|(key, value)| quote!((#key, #value)));
-    let Abi { name, machine, word, big_endian, .. } = guest;
+    let Abi { name, machine, word, big_endian, even_pairs, .. } = guest;
     quote! {
         pub(crate) mod #module {
             #[allow(unused_imports)]
@@ -36,6 +36,7 @@ pub(crate) fn module(guest: &Abi, host: &Abi, file_of: &dyn Fn(FileId) -> String
                 machine: #machine,
                 word: #word,
                 big_endian: #big_endian,
+                even_pairs: #even_pairs,
                 calls: &[#(#calls),*],
                 sets: &[#(&#set_refs),*],
                 structs: &[#(&#struct_refs),*],
@@ -51,13 +52,14 @@ fn set_item(pair: &Pair<'_>, name: &str, set: &super::model::Set) -> TokenStream
     let flags = set.kind == SetKind::Flags;
     let same = pair.set_same(name, set);
     let (size, signed) = (set.size as u8, set.signed);
+    let host_size = if set.word { pair.host.word as u8 } else { size };
     let entries = set.entries.iter().map(|(entry, value, mask)| {
         let (host_value, host_mask) = pair.host_value(name, entry).unwrap_or((*value, *mask));
         quote!(Constant { name: #entry, value: #value, mask: #mask, host_value: #host_value, host_mask: #host_mask })
     });
     quote! {
         pub(crate) static #item: Set = Set {
-            name: #name, flags: #flags, same: #same, size: #size, signed: #signed, entries: &[#(#entries),*],
+            name: #name, flags: #flags, same: #same, size: #size, host_size: #host_size, signed: #signed, entries: &[#(#entries),*],
         };
     }
 }
@@ -68,23 +70,32 @@ fn struct_item(pair: &Pair<'_>, name: &str, s: &Struct, report: &mut Report) -> 
     let host_size = pair.host.structs.get(name).map_or(s.size, |h| h.size) as u32;
     let moves = if same { Vec::new() } else { pair.moves(name, report) };
     let moves = moves.iter().map(|m| {
-        let Move { guest, host, signed, set, raw } = m;
+        let Move { guest, host, signed, set, raw, pointee } = m;
         let (ga, gs, ha, hs) = (guest.0 as u32, guest.1 as u32, host.0 as u32, host.1 as u32);
-        let set = option(set.as_ref().filter(|s| !pair.same(&Ty::Set((*s).clone()))).map(|s| {
+        let pointee = option(pointee.as_ref().map(|p| {
+            let (ty, count) = (
+                ty(pair, &p.ty),
+                option(p.count.map(|(at, size)| (at as u32, size as u32)).map(|(at, size)| quote!((#at, #size)))),
+            );
+            quote!(&Pointee { ty: #ty, count: #count })
+        }));
+        let values_same = |s: &String| pair.guest.sets.get(s).is_none_or(|set| pair.set_same(s, set));
+        let set = option(set.as_ref().filter(|s| !values_same(s)).map(|s| {
             let set = static_name("SET", s);
             quote!(&#set)
         }));
-        quote!(Move { guest: (#ga, #gs), host: (#ha, #hs), signed: #signed, raw: #raw, set: #set })
+        quote!(Move { guest: (#ga, #gs), host: (#ha, #hs), signed: #signed, raw: #raw, set: #set, pointee: #pointee })
     });
     let size = s.size as u32;
     let fields = s.fields.iter().map(|f| {
         let (field, at, len, shown) = (&f.name, f.offset as u32, f.size as u32, f.shown);
-        let ty = ty(&f.ty);
+        let ty = ty(pair, &f.ty);
         quote!(Field { name: #field, at: #at, size: #len, ty: #ty, shown: #shown })
     });
+    let big_endian = pair.guest.big_endian;
     quote! {
         pub(crate) static #item: Struct = Struct {
-            name: #name, size: #size, host_size: #host_size, same: #same, fields: &[#(#fields),*], moves: &[#(#moves),*],
+            name: #name, big_endian: #big_endian, size: #size, host_size: #host_size, same: #same, fields: &[#(#fields),*], moves: &[#(#moves),*],
         };
     }
 }
@@ -93,20 +104,20 @@ fn call(pair: &Pair<'_>, number: u64, name: &str, file_of: &dyn Fn(FileId) -> St
     let number = number as u32;
     let Some(call) = pair.guest.syscalls.get(name) else {
         return quote!(Call {
-            number: #number, name: #name, group: "", args: &[], ret: &Ty::Int(Int { size: 8, signed: true, format: Format::Dec }),
+            number: #number, name: #name, group: "", args: &[], ret: &Ty::Int(Int { size: 8, host_size: 8, signed: true, format: Format::Dec }),
             handler: Handler::Undescribed, plain: false, convert_ret: false, blocks: false, quiet: false,
         });
     };
     let Syscall { args, ret, blocks, quiet, span, .. } = call;
     let group = file_of(span.file);
     let handler = handler(pair, name, call);
-    let plain = args.iter().all(|a| pair.same(&a.ty) && !needs_work(&a.ty));
-    let convert_ret = !pair.same(ret);
+    let plain = args.iter().all(|a| pair.argument_same(&a.ty) && !needs_work(&a.ty));
+    let convert_ret = !pair.result_same(ret);
     let args = args.iter().map(|a| {
-        let (arg, ty) = (&a.name, ty(&a.ty));
+        let (arg, ty) = (&a.name, ty(pair, &a.ty));
         quote!(Arg { name: #arg, ty: #ty })
     });
-    let ret = ty(ret);
+    let ret = ty(pair, ret);
     quote!(Call {
         number: #number, name: #name, group: #group, args: &[#(#args),*], ret: &#ret, handler: #handler, plain: #plain,
         convert_ret: #convert_ret, blocks: #blocks, quiet: #quiet,
@@ -120,13 +131,15 @@ fn handler(pair: &Pair<'_>, name: &str, call: &Syscall) -> TokenStream {
             let function = ident(name);
             quote!(Handler::Special(crate::special::#function))
         }
-        Body::Plain => match pair.host.number(name) {
-            Some(host) => {
-                let host = host as u32;
-                quote!(Handler::Host(#host))
+        Body::Plain | Body::As(_) => {
+            match pair.host.number(if let Body::As(other) = &call.body { other } else { name }) {
+                Some(host) => {
+                    let host = host as u32;
+                    quote!(Handler::Host(#host))
+                }
+                None => quote!(Handler::NotOnHost),
             }
-            None => quote!(Handler::NotOnHost),
-        },
+        }
     }
 }
 
@@ -142,12 +155,14 @@ fn needs_work(ty: &Ty) -> bool {
     }
 }
 
-fn ty(t: &Ty) -> TokenStream {
+fn ty(pair: &Pair<'_>, t: &Ty) -> TokenStream {
+    let ty = |t: &Ty| ty(pair, t);
     match t {
         Ty::None => quote!(Ty::None),
-        Ty::Int { size, signed, format } => {
+        Ty::Int { size, signed, format, word } => {
             let (size, format) = (*size as u8, rust_name(&Format::ALL, *format));
-            quote!(Ty::Int(Int { size: #size, signed: #signed, format: Format::#format }))
+            let host_size = if *word { pair.host.word as u8 } else { size };
+            quote!(Ty::Int(Int { size: #size, host_size: #host_size, signed: #signed, format: Format::#format }))
         }
         Ty::Set(name) => {
             let set = static_name("SET", name);
@@ -206,14 +221,15 @@ fn length(len: Len) -> TokenStream {
 }
 
 fn signal_frame(guest: &str, frame: &SignalFrame) -> TokenStream {
-    let SignalFrame { size, siginfo, ucontext, has_restorer, min_stack, syscall_len, sigreturn, .. } = frame;
+    let SignalFrame { size, siginfo, ucontext, stack, mask, has_restorer, min_stack, syscall_len, sigreturn, .. } =
+        frame;
     let record = option(frame.record.as_ref().map(|(frame_pointer, back)| quote!((#frame_pointer, #back))));
     let fields = frame.save.iter().map(|(at, size, save)| {
         let (size, source) = (*size as u32, source(save, *size));
         quote!(layout::Field { at: #at, size: #size, source: #source })
     });
     quote!(&layout::FrameLayout {
-        guest: #guest, size: #size, siginfo: #siginfo, ucontext: #ucontext, fields: &[#(#fields),*], record: #record,
+        guest: #guest, size: #size, siginfo: #siginfo, ucontext: #ucontext, stack: #stack, mask: #mask, fields: &[#(#fields),*], record: #record,
         has_restorer: #has_restorer, min_stack: #min_stack, syscall_len: #syscall_len, sigreturn: &[#(#sigreturn),*],
     })
 }

@@ -24,11 +24,12 @@ use report::Report;
 pub struct Files {
     /// Hold for every architecture.
     pub common: Vec<FileId>,
-    /// Describe one architecture each.
-    pub own: Vec<FileId>,
+    /// Describe architectures: the files of a folder that belong together.
+    pub own: Vec<Vec<FileId>>,
 }
 
-/// Reads the `.abi` files of `specs` (the `isa-specs` directory): those of `linux/`, and every `*/linux.abi`.
+/// Reads the `.abi` files of `specs` (the `isa-specs` directory): those of `linux/`, and of every other folder `linux.abi`,
+/// or, where there are any, each `linux-*.abi` together with `linux.abi`.
 ///
 /// # Errors
 /// If a directory or a file cannot be read.
@@ -39,14 +40,33 @@ pub fn read(specs: &Path, sources: &mut SourceMap) -> std::io::Result<Files> {
     }
     let mut own = Vec::new();
     for entry in std::fs::read_dir(specs)? {
-        own.extend(Some(entry?.path().join("linux.abi")).filter(|p| p.is_file()));
+        own.extend(groups(&entry?.path())?);
     }
     common.sort();
     own.sort();
     let mut add = |paths: Vec<PathBuf>| -> std::io::Result<Vec<FileId>> {
         paths.into_iter().map(|p| std::fs::read_to_string(&p).map(|text| sources.add(p, text))).collect()
     };
-    Ok(Files { common: add(common)?, own: add(own)? })
+    let common = add(common)?;
+    Ok(Files { common, own: own.into_iter().map(add).collect::<std::io::Result<_>>()? })
+}
+
+/// The groups of files of one folder.
+fn groups(folder: &Path) -> std::io::Result<Vec<Vec<PathBuf>>> {
+    let shared: Vec<PathBuf> = Some(folder.join("linux.abi")).into_iter().filter(|p| p.is_file()).collect();
+    if shared.is_empty() {
+        return Ok(Vec::new());
+    }
+    let mut several = Vec::new();
+    for entry in std::fs::read_dir(folder)? {
+        let path = entry?.path();
+        let name = path.file_name().unwrap_or_default().to_string_lossy();
+        if name.starts_with("linux-") && name.ends_with(".abi") {
+            several.push([shared.as_slice(), &[path]].concat());
+        }
+    }
+    several.sort();
+    Ok(if several.is_empty() { vec![shared] } else { several })
 }
 
 /// Resolves the interface of every architecture.
@@ -59,7 +79,10 @@ pub fn resolve(sources: &SourceMap, files: &Files) -> Result<Vec<model::Abi>, Di
     for &file in &files.common {
         items.extend(parse::parse(file, &sources.file(file).text, &mut report));
     }
-    let own: Vec<_> = files.own.iter().map(|&f| parse::parse(f, &sources.file(f).text, &mut report)).collect();
+    let mut read = |group: &Vec<FileId>| -> Vec<ast::Item> {
+        group.iter().flat_map(|&f| parse::parse(f, &sources.file(f).text, &mut report)).collect()
+    };
+    let own: Vec<_> = files.own.iter().map(&mut read).collect();
     // Names can only be judged when every file could be read.
     let mut abis = Vec::new();
     if report.errors.is_empty() {

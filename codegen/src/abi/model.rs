@@ -30,11 +30,13 @@ pub enum Format {
     WaitStatus,
     /// Signal handler: address, `SIG_DFL`, `SIG_IGN`.
     Sighandler,
+    /// Compared with memory that the kernel reads: in the order of its bytes.
+    Memory,
 }
 
 impl Format {
     /// Name in the language and in generated code.
-    pub const ALL: [(&'static str, &'static str, Format); 11] = [
+    pub const ALL: [(&'static str, &'static str, Format); 12] = [
         ("dec", "Dec", Format::Dec),
         ("hex", "Hex", Format::Hex),
         ("id", "Id", Format::Id),
@@ -46,6 +48,7 @@ impl Format {
         ("rlim", "Rlim", Format::Rlim),
         ("wait_status", "WaitStatus", Format::WaitStatus),
         ("sighandler", "Sighandler", Format::Sighandler),
+        ("memory", "Memory", Format::Memory),
     ];
 }
 
@@ -131,6 +134,8 @@ pub enum Ty {
         signed: bool,
         /// Printing.
         format: Format,
+        /// It is the architecture's word.
+        word: bool,
     },
     /// Named constants.
     Set(String),
@@ -166,6 +171,8 @@ pub struct Set {
     pub size: u64,
     /// Integer's sign.
     pub signed: bool,
+    /// The integer is the architecture's word.
+    pub word: bool,
     /// Name, value, mask: `v & mask == value` means it is present.
     pub entries: Vec<(String, u64, u64)>,
     /// Place of its name.
@@ -214,6 +221,8 @@ pub struct Arg {
 pub enum Body {
     /// The host's call of that name.
     Plain,
+    /// The host's call of this name.
+    As(String),
     /// A function of the emulator.
     Special,
     /// Nobody, on purpose.
@@ -274,6 +283,10 @@ pub struct SignalFrame {
     pub siginfo: u64,
     /// Offset of the `ucontext_t`.
     pub ucontext: u64,
+    /// Offset of the `stack_t` in it.
+    pub stack: u64,
+    /// Offset of the signal mask in it.
+    pub mask: u64,
     /// Offset, element size and contents.
     pub save: Vec<(u64, u64, Save)>,
     /// Frame pointer and return address of a frame record above the frame.
@@ -297,6 +310,8 @@ pub struct Abi {
     pub word: u64,
     /// Big-endian data.
     pub big_endian: bool,
+    /// Arguments of two words start at an even one.
+    pub even_pairs: bool,
     /// `uname -m`.
     pub machine: String,
     /// Constants by name.

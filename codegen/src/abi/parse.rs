@@ -245,6 +245,7 @@ impl Parser<'_> {
         while !self.punct(";") {
             let word = self.name("`;` or an attribute")?;
             match word.text.as_str() {
+                "as" => body = Body::As(self.name("the host's call")?),
                 "special" => body = Body::Special,
                 "absent" => body = Body::Absent,
                 "blocks" => blocks = true,
@@ -252,7 +253,7 @@ impl Parser<'_> {
                 _ => {
                     self.report
                         .error(word.span, format!("`{}` is not an attribute of a system call", word.text))
-                        .help("attributes: special, absent, blocks, quiet");
+                        .help("attributes: as, special, absent, blocks, quiet");
                     return Err(Failed);
                 }
             }

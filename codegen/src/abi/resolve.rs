@@ -7,24 +7,31 @@ use super::model::{Abi, Arg, Body, Bytes, Field, Format, Len, Set, SetKind, Stru
 use super::report::{Report, Span};
 use super::signal_frame;
 
-/// Integer type: size in bytes, sign, format.
-type Int = (u64, bool, Format);
+/// Integer type: size in bytes, sign, format, whether it is the architecture's word.
+type Int = (u64, bool, Format, bool);
 
-/// The interface of the architecture that `own` describes on top of `common`; `None` if it has no `arch` item.
-pub(crate) fn resolve(common: &[Item], own: &[Item], report: &mut Report) -> Option<Abi> {
-    let decls = Decls::collect(common, own, report);
-    let mut described = own.iter().filter_map(|item| match item {
-        Item::Arch { name, props } => Some((name, props)),
-        _ => None,
-    });
-    let (name, props) = described.next()?;
-    for (other, _) in described {
-        report.error(other.span, "one file describes one architecture").note(name.span, "this one");
+/// The interfaces of the architectures that `own` describes on top of `common`: one per `arch` item.
+pub(crate) fn resolve(common: &[Item], own: &[Item], report: &mut Report) -> Vec<Abi> {
+    let mut seen: BTreeMap<&str, Span> = BTreeMap::new();
+    let mut described = Vec::new();
+    for item in own {
+        let Item::Arch { name, props } = item else { continue };
+        if let Some(first) = seen.insert(&name.text, name.span) {
+            report.error(name.span, format!("`{}` is described twice", name.text)).note(first, "first here");
+            continue;
+        }
+        described.push((name, props));
     }
+    described.into_iter().map(|(name, props)| resolve_one(common, own, name, props, report)).collect()
+}
+
+fn resolve_one(common: &[Item], own: &[Item], name: &Name, props: &[(Name, Prop)], report: &mut Report) -> Abi {
+    let decls = Decls::collect(common, own, report);
     let mut abi = Abi {
         name: name.text.clone(),
         word: 8,
         big_endian: false,
+        even_pairs: false,
         machine: name.text.clone(),
         sets: BTreeMap::new(),
         structs: BTreeMap::new(),
@@ -51,7 +58,7 @@ pub(crate) fn resolve(common: &[Item], own: &[Item], report: &mut Report) -> Opt
         Item::SignalFrame(frame) => signal_frame::resolve(frame, &abi, report),
         _ => None,
     });
-    Some(abi)
+    abi
 }
 
 fn properties(abi: &mut Abi, props: &[(Name, Prop)], report: &mut Report) -> Vec<Name> {
@@ -68,6 +75,8 @@ fn properties(abi: &mut Abi, props: &[(Name, Prop)], report: &mut Report) -> Vec
             ("endian", Prop::Text(v)) => {
                 report.error(v.span, "`endian` is `little` or `big`");
             }
+            ("pairs", Prop::Text(v)) if v.text == "even" => abi.even_pairs = true,
+            ("pairs", Prop::Text(v)) if v.text == "packed" => abi.even_pairs = false,
             ("machine", Prop::Text(v)) => abi.machine.clone_from(&v.text),
             ("numbers", Prop::Text(v)) => tables.push(v.clone()),
             _ => {
@@ -76,7 +85,7 @@ fn properties(abi: &mut Abi, props: &[(Name, Prop)], report: &mut Report) -> Vec
                         key.span,
                         format!("`{}` is not a property of an architecture, or not of this kind", key.text),
                     )
-                    .help("properties: word = 32|64; endian = little|big; machine = \"…\"; numbers = TABLE;");
+                    .help("properties: word = 32|64; endian = little|big; pairs = even|packed; machine = \"…\"; numbers = TABLE;");
             }
         }
     }
@@ -219,7 +228,7 @@ struct Resolver<'a, 'r> {
 impl<'a> Resolver<'a, '_> {
     fn sets(&mut self) {
         for (name, decl) in &self.decls.sets {
-            let Some((size, signed, _)) = self.integer(decl.base) else { continue };
+            let Some((size, signed, _, word)) = self.integer(decl.base) else { continue };
             let keep = if size == 8 { u64::MAX } else { (1 << (8 * size)) - 1 };
             let entry = |e: &ast::Entry| {
                 let mask = match decl.kind {
@@ -229,7 +238,7 @@ impl<'a> Resolver<'a, '_> {
                 (e.name.text.clone(), e.value & keep, mask)
             };
             let entries = decl.entries.iter().map(entry).collect();
-            let set = Set { kind: decl.kind, size, signed, entries, span: decl.name.span };
+            let set = Set { kind: decl.kind, size, signed, word, entries, span: decl.name.span };
             self.abi.sets.insert((*name).to_owned(), set);
         }
     }
@@ -284,10 +293,11 @@ impl<'a> Resolver<'a, '_> {
                 let ty = self.ty(&member.ty, &names, &resolved).unwrap_or(Ty::None);
                 resolved.push(Arg { name: member.name.text.clone(), ty });
             }
-            let int = Ty::Int { size: 4, signed: true, format: Format::Dec };
+            let int = Ty::Int { size: 4, signed: true, format: Format::Dec, word: false };
             let ret = ret.as_ref().and_then(|ret| self.ty(ret, &names, &resolved)).unwrap_or(int);
             let body = match body {
                 ast::Body::Plain => Body::Plain,
+                ast::Body::As(name) => Body::As(name.text.clone()),
                 ast::Body::Special => Body::Special,
                 ast::Body::Absent => Body::Absent,
             };
@@ -333,7 +343,7 @@ impl<'a> Resolver<'a, '_> {
             self.structure(text)?;
             return Some(Ty::Struct(text.to_owned()));
         }
-        self.integer(name).map(|(size, signed, format)| Ty::Int { size, signed, format })
+        self.integer(name).map(|(size, signed, format, word)| Ty::Int { size, signed, format, word })
     }
 
     /// Integer types: the built-in ones and those declared with `type`.
@@ -351,7 +361,8 @@ impl<'a> Resolver<'a, '_> {
                 }),
             };
             if let Some((size, signed)) = builtin {
-                return Some((size, signed, format.unwrap_or(Format::Dec)));
+                let word = matches!(at.text.as_str(), "sword" | "uword");
+                return Some((size, signed, format.unwrap_or(Format::Dec), word));
             }
             let Some((base, declared)) = self.decls.types.get(at.text.as_str()) else {
                 self.report.error(at.span, format!("there is no type called `{}`", at.text));

@@ -42,10 +42,20 @@ pub(crate) fn resolve(decl: &ast::SignalFrame, abi: &Abi, report: &mut Report) -
     }
     let words = decl.sigreturn.iter().map(|word| *word as u32);
     let bytes = |word: u32| if abi.big_endian { word.to_be_bytes() } else { word.to_le_bytes() };
+    let inner = |name: &str| {
+        let s = abi.structs.get("ucontext")?;
+        s.fields.iter().find(|f| f.name == name).map(|f| ucontext + f.offset)
+    };
+    let (Some(stack), Some(mask)) = (inner("uc_stack"), inner("uc_sigmask")) else {
+        report.error(decl.frame.span, "`ucontext` needs `uc_stack` and `uc_sigmask`");
+        return None;
+    };
     Some(SignalFrame {
         size: frame.size,
         siginfo,
         ucontext,
+        stack,
+        mask,
         save,
         record: decl.record.as_ref().map(|(frame_pointer, back)| (slot(frame_pointer), slot(back))),
         has_restorer: abi.structs.get("sigaction").is_some_and(|s| s.fields.iter().any(|f| f.name == "sa_restorer")),

@@ -242,6 +242,10 @@ impl Body<'_> {
             })
             .collect();
         let line = match op {
+            Op::Jump if v.len() > 1 => format!("ir.jump_delayed({} as u64, {});", v[0], v[1]),
+            Op::Branch if v.len() > 2 => format!("ir.branch_delayed({}, {} as u64, {});", v[0], v[1], v[2]),
+            Op::JumpIndirect if v.len() > 2 => format!("ir.jump_indirect_delayed({}, {}, {});", v[0], v[1], v[2]),
+            Op::Call if v.len() > 2 => format!("ir.call_delayed({} as u64, {} as u64, {});", v[0], v[1], v[2]),
             Op::Jump => format!("ir.jump({} as u64);", v[0]),
             Op::Branch => format!("ir.branch({}, {} as u64);", v[0], v[1]),
             Op::JumpIndirect => format!("ir.jump_indirect({}, {});", v[0], v[1]),

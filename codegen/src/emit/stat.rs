@@ -232,6 +232,7 @@ fn builtin_value(e: BuiltinEnum, v: i128) -> String {
         BuiltinEnum::Round => format!("rt::Round::{}", name(&["Mode", "Even", "Zero", "Down", "Up", "Away"])),
         BuiltinEnum::Order => format!("rt::Order::{}", name(&["Relaxed", "Acquire", "Release", "SeqCst"])),
         BuiltinEnum::Hint => format!("rt::Hint::{}", name(&["Plain", "Call", "Ret"])),
+        BuiltinEnum::Delay => format!("rt::Delay::{}", name(&["None", "Always", "IfTaken"])),
         BuiltinEnum::AtomicOp => {
             let names = ["Add", "Andn", "Xor", "Or", "Smax", "Smin", "Umax", "Umin", "Swap", "And"];
             format!("rt::AtomicOp::{}", name(&names))

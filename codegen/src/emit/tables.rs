@@ -20,10 +20,10 @@ pub(super) fn emit(model: &Model) -> String {
     let _ = writeln!(out, "interwork: {interwork:?}, transient: {transient:#x},");
     let icache = if s.coherent_icache { "Coherent" } else { "Explicit" };
     let align = model.smallest_unit() / 8;
-    let (bits, big) = (s.address_bits, s.big_data);
+    let (bits, big, big_code, slots) = (s.address_bits, s.big_data, s.big_code, s.delay_slots);
     let _ = writeln!(
         out,
-        "address_bits: {bits}, big_endian: {big}, icache: ir::guest::Icache::{icache}, insn_align: {align},"
+        "address_bits: {bits}, big_endian: {big}, big_endian_code: {big_code}, delay_slots: {slots}, icache: ir::guest::Icache::{icache}, insn_align: {align},"
     );
     let _ = writeln!(out, "ignore_top_byte: {},", s.ignore_top_byte);
     out.push_str("translate, disassemble, identify, fp_mode,\n");
@@ -52,19 +52,22 @@ pub(super) fn emit(model: &Model) -> String {
     );
     let _ = writeln!(
         out,
-        "syscall: ir::guest::SyscallDesc {{ number: {}, args: {}, ret: {} }},",
+        "syscall: ir::guest::SyscallDesc {{ number: {}, args: {}, stack_args: {:?}, ret: {}, error: {} }},",
         slot(s.syscall_number),
         slot_list(&s.syscall_args),
-        slot(s.syscall_ret)
+        s.syscall_stack_args,
+        slot(s.syscall_ret),
+        some_slot(s.syscall_error)
     );
     let _ = writeln!(
         out,
-        "abi: ir::guest::AbiDesc {{ int_args: {}, fp_args: {}, int_ret: {}, fp_ret: {}, return_address: {} }},",
+        "abi: ir::guest::AbiDesc {{ int_args: {}, fp_args: {}, int_ret: {}, fp_ret: {}, return_address: {}, callee: {} }},",
         slot_list(&s.int_args),
         slot_list(&s.fp_args),
         slot_list(&s.int_ret),
         slot_list(&s.fp_ret),
-        slot(s.return_address)
+        slot(s.return_address),
+        some_slot(s.callee)
     );
     let native = match &s.native_call {
         Some(NativeCall { code, ret, after }) => {
@@ -80,6 +83,11 @@ pub(super) fn emit(model: &Model) -> String {
 /// A slot number. The checker has reported what is missing, so the default is never generated.
 fn slot(number: Option<u16>) -> String {
     format!("ir::guest::Slot({})", number.unwrap_or(0))
+}
+
+/// A slot number that may be absent.
+fn some_slot(number: Option<u16>) -> String {
+    number.map_or_else(|| "None".to_owned(), |n| format!("Some({})", slot(Some(n))))
 }
 
 fn slot_list(slots: &[u16]) -> String {

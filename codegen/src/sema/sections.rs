@@ -21,6 +21,7 @@ const KEYS: &[(&str, &[(&str, bool)])] = &[
             ("address", false),
             ("interwork", false),
             ("transient", false),
+            ("delay_slots", false),
             ("code_endian", false),
             ("data_endian", false),
         ],
@@ -38,7 +39,7 @@ const KEYS: &[(&str, &[(&str, bool)])] = &[
             ("tls", true),
         ],
     ),
-    ("syscall", &[("number", true), ("args", true), ("ret", true)]),
+    ("syscall", &[("number", true), ("args", true), ("stack_args", false), ("ret", true), ("error_flag", false)]),
     (
         "abi",
         &[
@@ -47,6 +48,7 @@ const KEYS: &[(&str, &[(&str, bool)])] = &[
             ("int_ret", true),
             ("fp_ret", true),
             ("return_address", true),
+            ("callee", false),
             ("callee_saved", false),
             ("stack", false),
             ("arg_rules", false),
@@ -259,7 +261,7 @@ fn slot_list(g: &mut Global, section: &Section, key: &str) -> Vec<u16> {
 }
 
 fn bytes(g: &mut Global, section: &Section, key: &str) -> Vec<u8> {
-    let Some(e) = value(section, key) else { return Vec::new() };
+    let Some(e) = chosen(g, section, key) else { return Vec::new() };
     let ast::ExprKind::List(items) = &e.kind else {
         g.error("type", e.span, "a list of bytes is needed");
         return Vec::new();
@@ -297,9 +299,10 @@ fn arch(g: &mut Global, s: &Section) {
     let sp = slot(g, s, "sp");
     let (pins, flags) = (slot_list(g, s, "pins"), slot_list(g, s, "flags"));
     let icache = word(g, s, "icache", &["explicit", "coherent"]);
+    let slots = int(g, s, "delay_slots", 1) == 1;
     let out = &mut g.model.sections;
     (out.sp, out.pins, out.flags, out.coherent_icache) = (sp, pins, flags, icache == "coherent");
-    (out.big_code, out.big_data) = (big_code, big_data);
+    (out.big_code, out.big_data, out.delay_slots) = (big_code, big_data, slots);
 }
 
 fn memory(g: &mut Global, s: &Section) {
@@ -335,17 +338,20 @@ fn process(g: &mut Global, s: &Section) {
 
 fn syscall(g: &mut Global, s: &Section) {
     let (number, args, ret) = (slot(g, s, "number"), slot_list(g, s, "args"), slot(g, s, "ret"));
+    let error = slot(g, s, "error_flag");
+    let stack = value(s, "stack_args").is_some().then(|| int(g, s, "stack_args", 4096) as u32);
     let out = &mut g.model.sections;
+    (out.syscall_error, out.syscall_stack_args) = (error, stack);
     (out.syscall_number, out.syscall_args, out.syscall_ret) = (number, args, ret);
 }
 
 fn abi(g: &mut Global, s: &Section) {
     let (int_args, fp_args) = (slot_list(g, s, "int_args"), slot_list(g, s, "fp_args"));
     let (int_ret, fp_ret) = (slot_list(g, s, "int_ret"), slot_list(g, s, "fp_ret"));
-    let return_address = slot(g, s, "return_address");
+    let (return_address, callee) = (slot(g, s, "return_address"), slot(g, s, "callee"));
     let out = &mut g.model.sections;
     (out.int_args, out.fp_args, out.int_ret, out.fp_ret) = (int_args, fp_args, int_ret, fp_ret);
-    out.return_address = return_address;
+    (out.return_address, out.callee) = (return_address, callee);
 }
 
 fn native_call(g: &mut Global, s: &Section) {

@@ -26,7 +26,7 @@ pub(crate) fn run(dir: &Path, code: &[String], pc: u64, why: bool) -> Result<boo
             segments.into_iter().try_for_each(|(address, code)| view.print(&mut out, address, code))
         }
         Some(bytes) => view.print(&mut out, pc, &bytes),
-        None => view.print(&mut out, pc, &words(code)?),
+        None => view.print(&mut out, pc, &words(code, loaded.model.sections.big_code)?),
     };
     match done.and_then(|()| out.flush()) {
         Err(e) if e.kind() == ErrorKind::BrokenPipe => Ok(true), // the reader has seen enough
@@ -36,7 +36,7 @@ pub(crate) fn run(dir: &Path, code: &[String], pc: u64, why: bool) -> Result<boo
 }
 
 /// Words as the manual writes them, as bytes in memory order.
-fn words(words: &[String]) -> Result<Vec<u8>> {
+fn words(words: &[String], big_endian: bool) -> Result<Vec<u8>> {
     let mut code = Vec::new();
     for word in words {
         let word = word.strip_prefix("0x").unwrap_or(word);
@@ -46,7 +46,11 @@ fn words(words: &[String]) -> Result<Vec<u8>> {
         ensure!(word.len().is_multiple_of(2), "`{word}` is not a number of whole bytes");
         let bytes: Result<Vec<u8>, _> =
             (0..word.len()).step_by(2).map(|i| u8::from_str_radix(&word[i..i + 2], 16)).collect();
-        code.extend(bytes?.iter().rev());
+        let mut bytes = bytes?;
+        if !big_endian {
+            bytes.reverse();
+        }
+        code.extend(bytes);
     }
     Ok(code)
 }

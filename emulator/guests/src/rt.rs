@@ -5,7 +5,7 @@ use ir::guest::{Flow, Slot};
 use ir::inst::{MemAttr, Val};
 use ir::unit::Trap;
 
-pub use ir::builder::Hint;
+pub use ir::builder::{Delay, Hint};
 pub use ir::inst::{AtomicOp, FCmp, MinMax, Op, Order, Round};
 
 /// The place of an instruction.

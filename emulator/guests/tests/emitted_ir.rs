@@ -8,7 +8,7 @@ use ir::unit::UnitKey;
 use ir::{Builder, Guest};
 use std::collections::BTreeMap;
 use std::fmt::Write as _;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 /// Words tried per encoding until one passes its guards.
 const TRIES: u64 = 20_000;
@@ -22,9 +22,15 @@ fn mix(seed: u64) -> u64 {
 }
 
 /// The bytes of a word of a space, in memory order: units are little-endian, the first has the highest bits.
-fn bytes(space: &Space, word: u32) -> Vec<u8> {
-    let unit =
-        |i: u32| (word >> (space.unit * (space.units - 1 - i))).to_le_bytes()[..space.unit as usize / 8].to_vec();
+fn bytes(guest: &Guest, space: &Space, word: u32) -> Vec<u8> {
+    let unit = |i: u32| {
+        let mut bytes =
+            (word >> (space.unit * (space.units - 1 - i))).to_le_bytes()[..space.unit as usize / 8].to_vec();
+        if guest.big_endian_code {
+            bytes.reverse();
+        }
+        bytes
+    };
     (0..space.units).flat_map(unit).collect()
 }
 
@@ -39,13 +45,24 @@ fn word(guest: &Guest, insn: &Insn, enc: &Enc, space: &Space, mode: u32) -> Opti
             plain |= (value >> p.lo & ((1_u64 << p.width) - 1) as u32) << p.at;
         }
     }
-    let fits = |w: u32| flat.matches(w.into()) && (guest.identify)(mode, &bytes(space, w)) == Some(&*insn.name);
+    let fits = |w: u32| flat.matches(w.into()) && (guest.identify)(mode, &bytes(guest, space, w)) == Some(&*insn.name);
     let fixed = flat.value as u32 | flat.should_be as u32;
     let mut tried = (0..TRIES).map(|n| match n {
         0 => fixed | plain & free,
         n => fixed & !free | flat.value as u32 | mix(n) as u32 & free,
     });
     tried.find(|&w| fits(w))
+}
+
+/// The folder of the specification that has an instance of this name.
+fn folder(specs: &Path, guest: &str) -> PathBuf {
+    let instance = format!("instance {guest} ");
+    let has = |dir: &PathBuf| {
+        let files = std::fs::read_dir(dir).into_iter().flatten().flatten();
+        files.filter_map(|f| std::fs::read_to_string(f.path()).ok()).any(|text| text.contains(&instance))
+    };
+    let dirs = std::fs::read_dir(specs).expect("the specifications").flatten().map(|d| d.path());
+    dirs.filter(|d| d.is_dir()).find(has).unwrap_or_else(|| panic!("no instance {guest}"))
 }
 
 /// IR of one instruction word at a fixed address.
@@ -79,7 +96,7 @@ fn guest_text(guest: &Guest, model: &Model) -> BTreeMap<String, String> {
                 let _ = writeln!(text, ": no word found");
                 continue;
             };
-            let code = bytes(space, w);
+            let code = bytes(guest, space, w);
             let (disassembly, _) = (guest.disassemble)(0x1000, mode, &code);
             let _ = writeln!(text, ": {w:08x} {disassembly}");
             let body = emitted(guest, mode, &code);
@@ -96,7 +113,8 @@ fn guest_text(guest: &Guest, model: &Model) -> BTreeMap<String, String> {
 fn ir_of_every_encoding() {
     let specs = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../isa-specs");
     for guest in guests::ALL {
-        let compiled = codegen::compile(&specs.join(guest.name)).unwrap_or_else(|e| panic!("{}: {e:#}", guest.name));
+        let compiled =
+            codegen::compile(&folder(&specs, guest.name)).unwrap_or_else(|e| panic!("{}: {e:#}", guest.name));
         let model = compiled.models.iter().find(|m| m.name == guest.name);
         let model = model.unwrap_or_else(|| panic!("{} has no instance of that name", guest.name));
         for (file, text) in guest_text(guest, model) {

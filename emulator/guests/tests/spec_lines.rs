@@ -82,7 +82,15 @@ fn check_effect(guest: &Guest, test: &InsnTest, state: &mut GuestState) -> Resul
         return Err("is not translated".into());
     };
     b.end_insn();
-    let unit = b.finish(pc + u64::from(len));
+    let mut next = pc + u64::from(len);
+    if b.wants_slot() {
+        // Nothing happens in the delay slot.
+        b.begin_slot(next);
+        b.set_len(guest.insn_align);
+        b.end_insn();
+        next += u64::from(guest.insn_align);
+    }
+    let unit = b.finish(next);
     match interp::run(guest, &unit, state, &mut NoMemory) {
         Outcome::Exit { .. } => {}
         Outcome::Fault(addr) => return Err(format!("accesses memory at {addr:#x}")),

@@ -47,6 +47,7 @@ fn integer_functions_are_total() {
 fn code_beyond_what_was_fetched_reads_as_zero() {
     let at = rt::At { pc: 0x1000, pc_next: 0x1004, code: &[0, 0, 0, 0, 0xfe, 0xff, 0xff, 0xff] };
     assert_eq!(rt::code_word(&at, 0x1004, false), -2);
+    assert_eq!(rt::code_word(&at, 0x1004, true), 0xfeff_ffff_u32 as i32 as i128);
     assert_eq!(rt::code_word(&at, 0x1005, false), 0);
     assert_eq!(rt::code_word(&at, 0xfff, false), 0);
 }

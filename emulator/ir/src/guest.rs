@@ -176,8 +176,12 @@ pub struct SyscallDesc {
     pub number: Slot,
     /// Argument registers.
     pub args: &'static [Slot],
-    /// Result register; errors are negative error numbers.
+    /// Offset from the stack pointer of the first argument that is not in a register, if arguments are passed there.
+    pub stack_args: Option<u32>,
+    /// Result register.
     pub ret: Slot,
+    /// Register that is 1 if the result is an error number, else 0; without one, errors are negative error numbers.
+    pub error: Option<Slot>,
 }
 
 /// Calling convention of integer leaf functions (`abi` section).
@@ -193,6 +197,8 @@ pub struct AbiDesc {
     pub fp_ret: &'static [Slot],
     /// Register that holds the return address at function entry.
     pub return_address: Slot,
+    /// Register that holds the function's own address at its entry, where the convention wants that.
+    pub callee: Option<Slot>,
 }
 
 /// The reserved native-call encoding (`native_call` section): what the writer of `libnative.so` emits.
@@ -242,6 +248,10 @@ pub struct Guest {
     pub address_bits: u32,
     /// Bytes of data in memory are most significant first.
     pub big_endian: bool,
+    /// The same for code.
+    pub big_endian_code: bool,
+    /// Some instructions have delay slots.
+    pub delay_slots: bool,
     /// Instruction-cache model.
     pub icache: Icache,
     /// Bits 56 to 63 of addresses of data take no part in an access: see [`Guest::address`].

@@ -41,7 +41,8 @@ pub(crate) enum Formed {
 ///
 /// If `masks`, accesses of guests that ignore the top byte of pointers leave it out themselves ([`Builder::mask_pointers`]).
 ///
-/// An instruction that lies across two pages is alone in its unit, so that a fault in fetching its second half is its own.
+/// An instruction and its delay slot are one step. An instruction that lies across two pages, alone or with its slot, is alone in
+/// its unit, so that a fault in fetching its second half is its own.
 pub(crate) fn form(
     guest: &'static Guest,
     hooks: &dyn Hooks,
@@ -62,14 +63,16 @@ pub(crate) fn form(
         let code = window.at(pc);
         let in_page = (PAGE - pc % PAGE).min(LOOK_AHEAD as u64) as usize;
         let visible = if insns == 0 { code.len() } else { code.len().min(in_page) };
-        if visible == 0 {
+        // An instruction whose delay slot may lie on the next page, or nowhere, goes with it into a unit of its own.
+        let parted = guest.delay_slots && insns > 0 && code.len().min(in_page) < 2 * guest.insn_align as usize;
+        if visible == 0 || parted {
             if insns == 0 {
                 return Formed::FetchFault { addr: pc };
             }
             break;
         }
         builder.begin_insn(pc);
-        let len = match ((guest.translate)(&mut builder, pc, &code[..visible]), insns) {
+        let mut len = match ((guest.translate)(&mut builder, pc, &code[..visible]), insns) {
             (Step::Done { len, flow }, _) => {
                 debug_assert_eq!(flow == Flow::End, builder.ended());
                 len
@@ -83,6 +86,12 @@ pub(crate) fn form(
             (Step::Unallocated { .. } | Step::Truncated, _) => break,
         };
         builder.end_insn();
+        if builder.wants_slot() {
+            match fill_slot(guest, &mut builder, &mut window, pc.wrapping_add(len.into())) {
+                Ok(slot) => len += slot,
+                Err(addr) => return Formed::FetchFault { addr },
+            }
+        }
         insns += 1;
         pc = pc.wrapping_add(len.into());
         let mode_ends = builder.mode() != key.mode && (guest.fp_mode)(builder.mode()) != (guest.fp_mode)(key.mode);
@@ -95,6 +104,25 @@ pub(crate) fn form(
     let mut unit = builder.finish(pc);
     unit.guest_len = pc.wrapping_sub(key.pc) as u32;
     Formed::Unit { unit, insns }
+}
+
+/// Translates the instruction in a delay slot at `pc`; its length, or the address that cannot be fetched.
+fn fill_slot(guest: &'static Guest, builder: &mut Builder<'_>, window: &mut Window<'_>, pc: u64) -> Result<u32, u64> {
+    let code = window.at(pc);
+    if code.is_empty() {
+        return Err(pc);
+    }
+    builder.begin_slot(pc);
+    let len = match (guest.translate)(builder, pc, code) {
+        Step::Done { len, .. } => len,
+        Step::Unallocated { len } => {
+            builder.trap(Trap::Undefined);
+            len.max(guest.insn_align)
+        }
+        Step::Truncated => return Err(pc.wrapping_add(code.len() as u64)),
+    };
+    builder.end_insn();
+    Ok(len)
 }
 
 /// Bytes that a decoder is given, if there are as many.

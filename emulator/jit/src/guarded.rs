@@ -46,6 +46,11 @@ pub fn write_u64(addr: u64, value: u64) -> Result<(), MemFault> {
     store(addr, Ty::I64, u128::from(value))
 }
 
+/// Compare-and-swap of a little-endian 32-bit word; returns the value found.
+pub fn cas_u32(addr: u64, expected: u32, new: u32) -> Result<u32, MemFault> {
+    cas(addr, Ty::I32, expected.into(), new.into()).map(|found| found as u32)
+}
+
 /// Loads a value in one access, single-copy atomic if aligned; later accesses stay behind it.
 pub(crate) fn load(addr: u64, ty: Ty) -> Result<u128, MemFault> {
     let mut value = 0u128;

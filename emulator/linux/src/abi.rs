@@ -2,7 +2,8 @@
 //!
 //! The same description drives marshalling ([`crate::syscall`]) and tracing ([`crate::strace`]).
 
-use crate::errno::SysResult;
+use crate::errno::{Errno, SysResult};
+use crate::guest_memory::Words;
 use crate::thread::ThreadCtx;
 
 #[allow(clippy::all, missing_docs, reason = "generated")]
@@ -20,6 +21,8 @@ pub struct Abi {
     pub word: u64,
     /// Data is big-endian.
     pub big_endian: bool,
+    /// Arguments of two words start at an even one.
+    pub even_pairs: bool,
     /// Every numbered call, ascending.
     pub calls: &'static [Call],
     /// Named constants.
@@ -38,6 +41,79 @@ impl Abi {
     #[must_use]
     pub fn of(guest: &ir::Guest) -> Option<&'static Abi> {
         tables::ALL.iter().copied().find(|abi| abi.name == guest.name)
+    }
+
+    /// How the guest keeps integers in memory.
+    #[must_use]
+    pub const fn words(&self) -> Words {
+        Words { size: self.word, big_endian: self.big_endian }
+    }
+
+    /// The guest's number for one of the host's errors.
+    #[must_use]
+    pub fn errno(&self, host: i32) -> u64 {
+        self.set("errno").map_or(host as u64, |set| set.to_guest(host as u64))
+    }
+
+    /// The guest's number for a signal.
+    #[must_use]
+    pub fn signal(&self, host: i32) -> i32 {
+        self.set("signal").map_or(host, |set| set.to_guest(host as u64) as i32)
+    }
+
+    /// The host's set for the guest's signal set.
+    #[must_use]
+    pub fn sigset_to_host(&self, guest: u64) -> u64 {
+        self.renumber(guest, Set::to_host)
+    }
+
+    /// The guest's set for one of the host's.
+    #[must_use]
+    pub fn sigset_to_guest(&self, host: u64) -> u64 {
+        self.renumber(host, Set::to_guest)
+    }
+
+    fn renumber(&self, set: u64, number: fn(&Set, u64) -> u64) -> u64 {
+        let Some(signals) = self.set("signal").filter(|signals| !signals.same) else { return set };
+        let members = (1..=64).filter(|signal| set >> (signal - 1) & 1 != 0);
+        members
+            .map(|signal| number(signals, signal))
+            .filter(|n| (1..=64).contains(n))
+            .fold(0, |set, n| set | 1 << (n - 1))
+    }
+
+    /// Reads a signal set, in the host's numbers. Signals above 64, which the host does not have, are not looked at.
+    ///
+    /// # Errors
+    /// `EFAULT`.
+    pub fn read_sigset(&self, addr: u64) -> Result<u64, Errno> {
+        let words = self.words();
+        let mut bytes = [0; 8];
+        crate::guest_memory::read(addr, &mut bytes)?;
+        Ok(self.sigset_to_host(words.bits(&bytes)))
+    }
+
+    /// Writes a signal set of `size` bytes.
+    ///
+    /// # Errors
+    /// `EFAULT`.
+    pub fn write_sigset(&self, addr: u64, size: u64, host: u64) -> Result<(), Errno> {
+        crate::guest_memory::write(addr, &self.sigset_bytes(size as usize, host))
+    }
+
+    /// A signal set of `size` bytes as the guest keeps it.
+    #[must_use]
+    pub fn sigset_bytes(&self, size: usize, host: u64) -> Vec<u8> {
+        let mut bytes = self.words().bit_bytes(self.sigset_to_guest(host)).to_vec();
+        bytes.resize(size, 0);
+        bytes
+    }
+
+    /// Bytes of the kernel's signal set.
+    #[must_use]
+    pub fn sigset_size(&self) -> u64 {
+        let field = self.structure("sigaction").and_then(|s| s.field("sa_mask"));
+        field.map_or(8, |field| field.size.into())
     }
 
     /// The call with this number.
@@ -141,6 +217,8 @@ pub enum Len {
 pub struct Int {
     /// Bytes.
     pub size: u8,
+    /// Bytes on the host.
+    pub host_size: u8,
     /// Sign.
     pub signed: bool,
     /// How a trace prints it.
@@ -172,6 +250,8 @@ pub enum Format {
     WaitStatus,
     /// Signal handler.
     Sighandler,
+    /// Compared with memory that the host kernel reads.
+    Memory,
 }
 
 /// Bytes with a meaning.
@@ -257,15 +337,15 @@ impl Ty {
         }
     }
 
-    /// Bytes of one value in guest memory; 0 if that is not known from the type alone.
+    /// Bytes of one value in the memory of a guest with words of `word` bytes; 0 if the type alone does not tell.
     #[must_use]
-    pub fn size(&self) -> u64 {
+    pub fn size(&self, word: u64) -> u64 {
         match self {
             Ty::Int(int) => u64::from(int.size),
             Ty::Set(set) => u64::from(set.size),
             Ty::Struct(s) => u64::from(s.size),
-            Ty::Ptr(..) => 8,
-            Ty::Array(elem, Len::Fixed(n)) => elem.size() * n,
+            Ty::Ptr(..) => word,
+            Ty::Array(elem, Len::Fixed(n)) => elem.size(word) * n,
             Ty::Bytes(_, Len::Fixed(n)) => *n,
             Ty::None | Ty::Select(_) | Ty::Terminated(_) | Ty::Array(..) | Ty::Bytes(..) => 0,
         }
@@ -282,6 +362,8 @@ pub struct Set {
     pub same: bool,
     /// Bytes of the integer.
     pub size: u8,
+    /// Bytes of the integer on the host.
+    pub host_size: u8,
     /// Sign of the integer.
     pub signed: bool,
     /// Constants; those of several bits before their parts.
@@ -319,6 +401,12 @@ impl Set {
         if self.same {
             return value;
         }
+        let keep = if self.size >= 8 { u64::MAX } else { (1 << (8 * self.size)) - 1 };
+        if !self.flags {
+            let found = self.entries.iter().find(|c| from(c).0 == value & keep);
+            return found.map_or(value, |c| to(c).0);
+        }
+        let value = value & keep;
         let (mut named, mut out) = (0, 0);
         for constant in self.entries {
             let (bits, mask) = from(constant);
@@ -336,6 +424,8 @@ impl Set {
 pub struct Struct {
     /// Name.
     pub name: &'static str,
+    /// The guest's data is big-endian.
+    pub big_endian: bool,
     /// Bytes on the guest.
     pub size: u32,
     /// Bytes on the host.
@@ -346,6 +436,43 @@ pub struct Struct {
     pub fields: &'static [Field],
     /// How to get from one layout to the other, if they differ.
     pub moves: &'static [Move],
+}
+
+impl Struct {
+    /// The field called `name`.
+    #[must_use]
+    pub fn field(&self, name: &str) -> Option<&'static Field> {
+        self.fields.iter().find(|field| field.name == name)
+    }
+
+    /// The integer in the field called `name` of a structure with these bytes; 0 if it has none.
+    #[must_use]
+    pub fn get(&self, bytes: &[u8], name: &str) -> u64 {
+        self.field(name).map_or(0, |f| integer(&bytes[f.at as usize..][..f.size as usize], self.big_endian))
+    }
+
+    /// Sets the integer in the field called `name`, if there is one.
+    pub fn put(&self, bytes: &mut [u8], name: &str, value: u64) {
+        if let Some(f) = self.field(name) {
+            put_integer(&mut bytes[f.at as usize..][..f.size as usize], value, self.big_endian);
+        }
+    }
+}
+
+/// The integer in up to eight bytes, zero-extended.
+#[must_use]
+pub fn integer(bytes: &[u8], big_endian: bool) -> u64 {
+    let push = |value: u64, byte: &u8| value << 8 | u64::from(*byte);
+    if big_endian { bytes.iter().fold(0, push) } else { bytes.iter().take(8).rev().fold(0, push) }
+}
+
+/// Stores the low bytes of `value`.
+pub fn put_integer(bytes: &mut [u8], value: u64, big_endian: bool) {
+    let n = bytes.len();
+    for (i, byte) in bytes.iter_mut().enumerate() {
+        let shift = 8 * if big_endian { n - 1 - i } else { i };
+        *byte = if shift < 64 { (value >> shift) as u8 } else { 0 };
+    }
 }
 
 /// A field.
@@ -374,6 +501,16 @@ pub struct Move {
     pub raw: bool,
     /// Constants that differ.
     pub set: Option<&'static Set>,
+    /// What a pointer points to, if that differs.
+    pub pointee: Option<&'static Pointee>,
+}
+
+/// What a pointer in a structure points to.
+pub struct Pointee {
+    /// Type.
+    pub ty: Ty,
+    /// Offset and bytes on the guest of the field that counts its elements.
+    pub count: Option<(u32, u32)>,
 }
 
 /// The interfaces of all guests.

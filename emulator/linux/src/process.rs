@@ -8,7 +8,7 @@ use std::sync::{Arc, OnceLock};
 
 use crate::abi::Abi;
 use crate::bypass::Bypass;
-use crate::mem::AddressSpace;
+use crate::mem::{AddressSpace, Places};
 use crate::options::Options;
 use crate::signal::{Actions, Frame};
 
@@ -64,7 +64,7 @@ impl Process {
             frame,
             options,
             bypass,
-            space: AddressSpace::default(),
+            space: AddressSpace::new(Places::of(guest.address_bits)),
             actions: Arc::new(Actions::default()),
             sysroot,
             exe,

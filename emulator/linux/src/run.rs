@@ -2,7 +2,7 @@
 
 use ir::unit::Trap;
 
-use crate::errno::Errno;
+use crate::errno::{Errno, SysResult};
 use crate::signal::Info;
 use crate::thread::ThreadCtx;
 
@@ -70,19 +70,29 @@ impl ThreadCtx {
             return;
         }
         let number = self.slot(desc.number);
-        let mut args = [0; 6];
-        for (arg, slot) in args.iter_mut().zip(desc.args) {
-            *arg = self.slot(*slot);
-        }
-        let ret = desc.ret;
-        match crate::syscall::dispatch(self, number, args) {
-            Ok(value) => self.set_slot(ret, value),
+        match crate::syscall::dispatch(self, number) {
+            Ok(value) => self.set_result(Ok(value)),
             Err(Errno::NO_RESULT) => {}
             Err(Errno::RESTART) => {
                 self.jit.state().pc = next.wrapping_sub(self.process.frame.layout.syscall_len);
                 self.signals.interrupted_call = Some(next);
             }
-            Err(Errno(error)) => self.set_slot(ret, (-i64::from(error)) as u64),
+            Err(error) => self.set_result(Err(error)),
+        }
+    }
+
+    /// Stores the result of a system call as the guest expects it: an error as a negative number, or with a flag.
+    pub(crate) fn set_result(&mut self, result: SysResult) {
+        let desc = &self.process.guest.syscall;
+        let error = |Errno(host)| self.process.abi.errno(host);
+        let (value, failed) = match (result, desc.error) {
+            (Ok(value), _) => (value, 0),
+            (Err(host), Some(_)) => (error(host), 1),
+            (Err(host), None) => (error(host).wrapping_neg(), 0),
+        };
+        self.set_slot(desc.ret, value);
+        if let Some(flag) = desc.error {
+            self.set_slot(flag, failed);
         }
     }
 

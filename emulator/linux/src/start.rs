@@ -182,6 +182,7 @@ fn name_thread(program: &Program) {
 /// The main thread ended by itself: the process goes on if other threads do.
 fn end_main_thread(main: &ThreadCtx, code: i32, stack: HostStack) -> ! {
     host::block_all();
+    crate::task::release_robust(main);
     crate::task::clear_tid(main.clear_child_tid);
     if main.process.thread_ended() {
         crate::task::end_process(code);

@@ -21,6 +21,8 @@ pub struct ThreadCtx {
     pub actions: Arc<Actions>,
     /// Address cleared and woken when the thread ends (`CLONE_CHILD_CLEARTID`), 0 for none.
     pub clear_child_tid: u64,
+    /// Head of the list of robust mutexes, where the host kernel cannot read it; 0 for none.
+    pub robust_list: u64,
     /// Set when the thread is to end, with its exit code.
     pub ended: Option<i32>,
     /// Runs between `vfork` and `execve` on borrowed host thread state: must leave by `_exit`.
@@ -43,7 +45,17 @@ impl ThreadCtx {
         let jit = jit::Thread::new(process.jit().clone());
         let queue = Box::new(Queue::new(jit.poll_flag()));
         let signals = ThreadSignals::default();
-        ThreadCtx { process, jit, signals, queue, actions, clear_child_tid: 0, ended: None, borrowed: false }
+        ThreadCtx {
+            process,
+            jit,
+            signals,
+            queue,
+            actions,
+            clear_child_tid: 0,
+            robust_list: 0,
+            ended: None,
+            borrowed: false,
+        }
     }
 
     /// Makes this the thread whose queue the host handler fills; returns the one before.

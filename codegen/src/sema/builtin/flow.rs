@@ -2,7 +2,7 @@
 
 use super::Args;
 use crate::diag::Diagnostic;
-use crate::hir::{BuiltinEnum, Expr, Op, Ty};
+use crate::hir::{BuiltinEnum, EnumTy, Expr, Op, Ty};
 use crate::sema::lower::Lower;
 use crate::sema::ty::{self, int};
 
@@ -77,6 +77,12 @@ impl Lower<'_, '_> {
             "native_call" => (Op::NativeCall, vec![self.int_arg(args, "name")?]),
             _ => (Op::IcacheFlush, vec![self.address_arg(args, "addr")?, self.int_arg(args, "len")?]),
         };
+        let mut operands = operands;
+        if matches!(op, Op::Jump | Op::Branch | Op::JumpIndirect | Op::Call)
+            && let Some(delay) = args.named("slot")
+        {
+            operands.push(self.expr(delay, Some(&Ty::Enum(EnumTy::Builtin(BuiltinEnum::Delay)))));
+        }
         Some(self.op(op, Ty::Unit, operands, span))
     }
 

@@ -53,7 +53,7 @@ impl Builder<'_> {
 
     /// Ends the unit with a jump.
     pub fn jump(&mut self, target: u64) {
-        if self.jump_on_predicate(self.exit_to(ExitKind::Jump, target, 0)) {
+        if self.misplaced() || self.jump_on_predicate(self.exit_to(ExitKind::Jump, target, 0)) {
             return;
         }
         self.leave(ExitKind::Jump, target, 0);
@@ -61,6 +61,9 @@ impl Builder<'_> {
 
     /// Jumps if `cond`; the unit goes on otherwise.
     pub fn branch(&mut self, cond: Val, target: u64) {
+        if self.misplaced() {
+            return;
+        }
         match self.as_const(cond).filter(|_| self.folds) {
             Some(0) => {}
             Some(_) => self.jump(target),
@@ -75,6 +78,9 @@ impl Builder<'_> {
 
     /// Ends the unit with a jump to a run-time address.
     pub fn jump_indirect(&mut self, target: Val, hint: Hint) {
+        if self.misplaced() {
+            return;
+        }
         let target = self.widened(target);
         match (self.as_const(target).filter(|_| self.folds), hint) {
             (Some(target), Hint::Call) => self.call(target as u64, self.next),
@@ -87,6 +93,9 @@ impl Builder<'_> {
 
     /// Ends the unit with a call that is expected to return to `returns_to`.
     pub fn call(&mut self, target: u64, returns_to: u64) {
+        if self.misplaced() {
+            return;
+        }
         self.leave(ExitKind::Call, target, returns_to);
     }
 
@@ -128,17 +137,26 @@ impl Builder<'_> {
     // ---- leaving to the runtime
     /// Ends the unit with a system call, which continues at the next instruction.
     pub fn syscall(&mut self) {
+        if self.misplaced() {
+            return;
+        }
         self.leave(ExitKind::Syscall, self.next, 0);
     }
 
     /// The reserved instruction: `name` is the guest address of the function's name.
     pub fn native_call(&mut self, name: u64) {
+        if self.misplaced() {
+            return;
+        }
         let name = self.k(Ty::I64, self.guest.code_address(name).into());
         self.leave_with(name, ExitKind::NativeCall, self.pc, 0);
     }
 
     /// Ends the unit; the next instruction is looked up anew.
     pub fn instruction_barrier(&mut self) {
+        if self.misplaced() {
+            return;
+        }
         self.redispatch(self.next);
     }
 
@@ -149,6 +167,9 @@ impl Builder<'_> {
 
     /// Translations of the `len` bytes at `addr` are stale (`len` 0: all). Ends the unit.
     pub fn icache_flush(&mut self, addr: Val, len: u32) {
+        if self.misplaced() {
+            return;
+        }
         let addr = self.widened(addr);
         self.leave_with(addr, ExitKind::Flush { len }, self.next, 0);
     }

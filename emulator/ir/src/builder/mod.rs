@@ -6,6 +6,7 @@
 //!
 //! * [`mod@self`]: the unit under construction, slots, names, instruction boundaries;
 //! * `emit`: appending instructions, shared values (value numbering), constants; `facts`: known bits of values;
+//! * `delay`: transfers of control that take effect an instruction later;
 //! * `integer`, `resize`, `compare`, `memory`, `lanes`, `float`, `control`: the methods, in terms of operations on types;
 //! * `predicate`: instructions that happen under a condition;
 //! * `fold`, `fold_bits`, `fold_compare`: operations on types, simplified.
@@ -15,6 +16,7 @@
 
 mod compare;
 mod control;
+mod delay;
 mod emit;
 mod facts;
 mod float;
@@ -31,6 +33,8 @@ use crate::guest::{Guest, Slot};
 use crate::inst::{Op, Val};
 use crate::ty::Ty;
 use crate::unit::{Boundary, Put, Unit, UnitKey};
+pub use delay::Delay;
+use delay::Transfer;
 use emit::ValueTable;
 use facts::Fact;
 use predicate::Predicate;
@@ -72,7 +76,9 @@ pub struct Builder<'g> {
     unit: Unit,
     tables: Box<Tables>,
     /// The instruction under construction: its address, the next one's, and the mode word it started with.
+    /// In a delay slot `pc` is the address of the instruction that has the slot.
     pc: u64,
+    at: u64,
     next: u64,
     insn_mode: u32,
     /// Mode word of what follows the instruction, as far as the body has assigned contexts.
@@ -85,6 +91,10 @@ pub struct Builder<'g> {
     fp_in_state: bool,
     /// The condition of the instruction.
     predicates: Box<Predicate>,
+    /// A transfer of control that waits for the end of its delay slot.
+    delayed: Option<Transfer>,
+    /// The instruction is in a delay slot.
+    in_slot: bool,
     /// Nothing may follow this instruction in the unit.
     last: bool,
     /// Between `begin_insn` and `end_insn`.
@@ -116,6 +126,7 @@ impl<'g> Builder<'g> {
             unit: Unit::spare(key),
             tables,
             pc: key.pc,
+            at: key.pc,
             next: key.pc,
             insn_mode: key.mode,
             mode: key.mode,
@@ -123,6 +134,8 @@ impl<'g> Builder<'g> {
             mode_in_state: false,
             fp_in_state: false,
             predicates,
+            delayed: None,
+            in_slot: false,
             last: false,
             open: false,
             ended: None,
@@ -147,6 +160,7 @@ impl<'g> Builder<'g> {
     /// Starts the guest instruction at `pc`.
     pub fn begin_insn(&mut self, pc: u64) {
         self.pc = pc;
+        self.at = pc;
         self.next = pc;
         self.insn_mode = self.mode;
         self.fall_mode = self.mode;
@@ -156,13 +170,18 @@ impl<'g> Builder<'g> {
 
     /// Length now known: `pc_next` for calls and system calls.
     pub fn set_len(&mut self, len: u32) {
-        self.next = self.pc.wrapping_add(len.into());
+        self.next = self.at.wrapping_add(len.into());
     }
 
     /// Ends the guest instruction: its register writes enter the log. Ends the unit if the floating-point environment changed,
     /// which the host's has to follow.
     pub fn end_insn(&mut self) {
         self.open = false;
+        if self.in_slot {
+            self.end_slot();
+        } else if self.wants_slot() {
+            return self.flush();
+        }
         self.settle_predicate();
         if self.ended.is_some() {
             self.cut();
@@ -192,6 +211,7 @@ impl<'g> Builder<'g> {
     /// Ends the unit with a jump to `pc` if it has no end yet, and returns it, verified in debug builds.
     #[must_use]
     pub fn finish(mut self, pc: u64) -> Unit {
+        self.end_slot();
         if self.ended.is_none() {
             if self.open {
                 // An instruction that could not be decoded: not part of the unit.

@@ -7,7 +7,7 @@ use std::path::Path;
 use super::elf::{Elf, Segment};
 use super::{Interpreter, LoadError, Program};
 use crate::errno::Errno;
-use crate::mem::{AddressSpace, Kind, PAGE, PROGRAM_BASE, Request, page_down, page_up};
+use crate::mem::{AddressSpace, Kind, PAGE, Request, page_down, page_up};
 
 /// An image in memory.
 pub(super) struct Image {
@@ -24,7 +24,7 @@ pub(super) struct Image {
 /// Maps the program: where it is linked, or at the fixed base if it is position-independent.
 pub(super) fn map_program(space: &AddressSpace, program: &Program) -> Result<Image, LoadError> {
     let elf = &program.elf;
-    let base = if elf.dynamic { aligned_up(PROGRAM_BASE, elf.align) } else { elf.start() };
+    let base = if elf.dynamic { aligned_up(space.places().program, elf.align) } else { elf.start() };
     map_elf(space, &program.file, &program.path, elf, Some(base))
 }
 

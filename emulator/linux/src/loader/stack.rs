@@ -6,7 +6,7 @@ use std::os::unix::ffi::OsStrExt;
 use super::{LoadError, Program, image::Image};
 use crate::errno::Errno;
 use crate::guest_memory;
-use crate::mem::{Kind, PAGE, Request, STACK_TOP, page_up};
+use crate::mem::{Kind, PAGE, Request, page_up};
 use crate::process::Process;
 
 /// Auxiliary vector entries, as in `uapi/linux/auxvec.h`.
@@ -35,8 +35,6 @@ mod at {
 
 /// Stack without `-s` and without a resource limit.
 const DEFAULT_SIZE: u64 = 8 << 20;
-/// Largest stack that fits the place it has.
-const MAX_SIZE: u64 = 0xf000_0000;
 
 /// Maps the stack and fills it; returns the initial stack pointer.
 pub(super) fn build(
@@ -52,10 +50,12 @@ pub(super) fn build(
     };
     let guest = process.guest;
     let strings: usize = program.argv.iter().chain(environment).map(|s| s.len() + 9).sum();
-    let size = stack_size(process.options.stack_size).max(strings as u64 * 2 + 64 * PAGE).min(MAX_SIZE);
+    let size = stack_size(process.options.stack_size)
+        .max(strings as u64 * 2 + 64 * PAGE)
+        .min(process.space.places().max_stack);
     map_stack(process, size).map_err(|e| fail("stack", e))?;
 
-    let mut stack = Writer { sp: STACK_TOP, error: None };
+    let mut stack = Writer { sp: process.space.places().stack_top, error: None };
     stack.sp -= 8;
     let execfn = stack.string(program.path.as_os_str().as_bytes());
     let envp = stack.strings(environment);
@@ -101,12 +101,13 @@ pub(super) fn build(
         .chain([0])
         .chain(auxv.iter().flat_map(|&(key, value)| [key, value]))
         .collect();
-    let bytes: Vec<u8> = words.iter().flat_map(|word| word.to_le_bytes()).collect();
+    let layout = process.abi.words();
+    let bytes = layout.bytes(&words);
     let align = u64::from(guest.process.entry_sp_align.max(16));
     stack.sp = (stack.sp - bytes.len() as u64) & !(align - 1);
     let sp = stack.sp;
     stack.write(sp, &bytes);
-    let _ = process.auxv.set(bytes[bytes.len() - 16 * auxv.len()..].to_vec());
+    let _ = process.auxv.set(bytes[bytes.len() - 2 * layout.size as usize * auxv.len()..].to_vec());
     stack.error.map_or(Ok(sp), |e| Err(fail("arguments", e)))
 }
 
@@ -123,7 +124,7 @@ fn map_stack(process: &Process, size: u64) -> Result<(), Errno> {
     let len = page_up(size).ok_or(Errno::ENOMEM)?;
     let flags = libc::MAP_PRIVATE | libc::MAP_ANONYMOUS | libc::MAP_NORESERVE | libc::MAP_FIXED_NOREPLACE;
     let request = Request {
-        addr: STACK_TOP - len,
+        addr: process.space.places().stack_top - len,
         len,
         prot: libc::PROT_READ | libc::PROT_WRITE,
         flags,

@@ -1,6 +1,6 @@
 //! System calls on memory.
 
-use super::{Kind, Request, TASK_SIZE, page_down, page_up};
+use super::{Kind, Request, page_down, page_up};
 use crate::errno::{Errno, SysResult};
 use crate::thread::ThreadCtx;
 
@@ -15,6 +15,12 @@ pub fn mmap(ctx: &mut ThreadCtx, args: [u64; 6]) -> SysResult {
     let fd = if flags & libc::MAP_ANONYMOUS != 0 { -1 } else { fd as i32 };
     let prot = prot as i32 & (libc::PROT_READ | libc::PROT_WRITE | libc::PROT_EXEC);
     ctx.process.space.map_memory(&Request { addr, len, prot, flags, fd, offset, kind: Kind::Plain })
+}
+
+/// `mmap2(addr, len, prot, flags, fd, offset)`: the offset is in pages.
+pub fn mmap2(ctx: &mut ThreadCtx, args: [u64; 6]) -> SysResult {
+    let [addr, len, prot, flags, fd, offset] = args;
+    mmap(ctx, [addr, len, prot, flags, fd, offset * super::PAGE])
 }
 
 /// `munmap(addr, len)`
@@ -41,8 +47,10 @@ pub fn brk(ctx: &mut ThreadCtx, args: [u64; 6]) -> SysResult {
 /// `madvise(addr, len, advice)`
 pub fn madvise(ctx: &mut ThreadCtx, args: [u64; 6]) -> SysResult {
     let [addr, len, advice, ..] = args;
-    let end =
-        page_up(len).and_then(|len| addr.checked_add(len)).filter(|&end| end <= TASK_SIZE).ok_or(Errno::EINVAL)?;
+    let end = page_up(len)
+        .and_then(|len| addr.checked_add(len))
+        .filter(|&end| end <= ctx.process.space.places().end)
+        .ok_or(Errno::EINVAL)?;
     if addr % super::PAGE != 0 {
         return Err(Errno::EINVAL);
     }

@@ -10,7 +10,7 @@ mod remap;
 mod shm;
 pub mod vma;
 
-pub use place::{PROGRAM_BASE, STACK_TOP};
+pub use place::Places;
 pub use vma::{Kind, MappedFile, PAGE, TASK_SIZE, Vma, VmaMap, page_down, page_up};
 
 use std::ops::Range;
@@ -24,15 +24,20 @@ pub type Invalidate = Box<dyn Fn(Range<u64>) + Send + Sync>;
 
 /// Guest mappings. `changes` is held across each changing host call, so that the map changes in the kernel's order; `map`
 /// is held for look-ups and updates only, so that instruction fetch waits for neither host calls nor invalidation.
-#[derive(Default)]
 pub struct AddressSpace {
+    places: &'static Places,
     changes: Mutex<Changes>,
     map: RwLock<VmaMap>,
     invalidate: OnceLock<Invalidate>,
 }
 
+impl Default for AddressSpace {
+    fn default() -> AddressSpace {
+        AddressSpace::new(Places::of(64))
+    }
+}
+
 /// State of the changing calls.
-#[derive(Default)]
 struct Changes {
     placer: Placer,
     /// The heap: its fixed start and current end.
@@ -64,12 +69,6 @@ fn host_prot(prot: i32) -> i32 {
     (prot & (libc::PROT_READ | libc::PROT_WRITE)) | readable
 }
 
-/// `addr..addr + len` if it lies in the user address space.
-fn user_range(addr: u64, len: u64) -> Option<Range<u64>> {
-    let end = addr.checked_add(len)?;
-    (end <= TASK_SIZE).then_some(addr..end)
-}
-
 /// Calls the host's `mmap`.
 fn host_mmap(range: &Range<u64>, prot: i32, flags: i32, fd: i32, offset: u64) -> SysResult {
     let args = [range.start, range.end - range.start, prot as u64, flags as u64, fd as u64, offset];
@@ -91,6 +90,24 @@ fn host_munmap(range: &Range<u64>) -> SysResult {
 }
 
 impl AddressSpace {
+    /// An empty one.
+    #[must_use]
+    pub fn new(places: &'static Places) -> AddressSpace {
+        let changes = Mutex::new(Changes { placer: Placer::new(places), brk: 0..0 });
+        AddressSpace { places, changes, map: RwLock::default(), invalidate: OnceLock::new() }
+    }
+
+    /// Where things go.
+    #[must_use]
+    pub fn places(&self) -> &'static Places {
+        self.places
+    }
+
+    /// `addr..addr + len` if it lies in the user address space.
+    fn user_range(&self, addr: u64, len: u64) -> Option<Range<u64>> {
+        self.places.user_range(addr, len)
+    }
+
     /// Who is told of stale code; set once.
     pub fn on_invalidate(&self, f: Invalidate) {
         let _ = self.invalidate.set(f);
@@ -145,7 +162,7 @@ impl AddressSpace {
     /// Maps memory; returns its address.
     pub fn map_memory(&self, request: &Request) -> SysResult {
         let mut changes = self.lock();
-        let len = page_up(request.len).filter(|&len| len != 0 && len <= TASK_SIZE).ok_or(Errno::ENOMEM)?;
+        let len = page_up(request.len).filter(|&len| len != 0 && len <= self.places.end).ok_or(Errno::ENOMEM)?;
         let fixed = request.flags & (libc::MAP_FIXED | libc::MAP_FIXED_NOREPLACE) != 0;
         let range = if fixed { self.map_fixed(request, len)? } else { self.map_anywhere(&mut changes, request, len)? };
         self.record(request, &range);
@@ -157,7 +174,7 @@ impl AddressSpace {
         if !request.addr.is_multiple_of(PAGE) {
             return Err(Errno::EINVAL);
         }
-        let range = user_range(request.addr, len).ok_or(Errno::ENOMEM)?;
+        let range = self.user_range(request.addr, len).ok_or(Errno::ENOMEM)?;
         let prot = host_prot(request.prot);
         if request.flags & libc::MAP_FIXED_NOREPLACE != 0 {
             host_mmap(&range, prot, request.flags, request.fd, request.offset)?;
@@ -190,7 +207,7 @@ impl AddressSpace {
     fn map_anywhere(&self, changes: &mut Changes, request: &Request, len: u64) -> Result<Range<u64>, Errno> {
         let flags = request.flags | libc::MAP_FIXED_NOREPLACE;
         let attempt = |range: &Range<u64>| host_mmap(range, host_prot(request.prot), flags, request.fd, request.offset);
-        if let Some(range) = user_range(page_down(request.addr), len).filter(|range| range.start != 0)
+        if let Some(range) = self.user_range(page_down(request.addr), len).filter(|range| range.start != 0)
             && self.map().is_free(&range)
             && attempt(&range).is_ok()
         {
@@ -219,7 +236,7 @@ impl AddressSpace {
     /// Unmaps the guest's parts of a range.
     pub fn unmap(&self, addr: u64, len: u64) -> SysResult {
         let mut changes = self.lock();
-        let range = page_up(len).and_then(|len| user_range(addr, len)).ok_or(Errno::EINVAL)?;
+        let range = page_up(len).and_then(|len| self.user_range(addr, len)).ok_or(Errno::EINVAL)?;
         if !addr.is_multiple_of(PAGE) || range.is_empty() {
             return Err(Errno::EINVAL);
         }
@@ -243,7 +260,7 @@ impl AddressSpace {
     /// Changes protection; the whole range must be mapped, and is changed up to the first hole if not.
     pub fn protect(&self, addr: u64, len: u64, prot: i32) -> SysResult {
         let _changes = self.lock();
-        let range = page_up(len).and_then(|len| user_range(addr, len)).ok_or(Errno::ENOMEM)?;
+        let range = page_up(len).and_then(|len| self.user_range(addr, len)).ok_or(Errno::ENOMEM)?;
         if !addr.is_multiple_of(PAGE) {
             return Err(Errno::EINVAL);
         }
@@ -280,7 +297,7 @@ impl AddressSpace {
         let mut changes = self.lock();
         let old = changes.brk.clone();
         let (Some(old_top), Some(new_top)) = (page_up(old.end), page_up(end)) else { return old.end };
-        if end < old.start || end > TASK_SIZE {
+        if end < old.start || end > self.places.end {
             return old.end;
         }
         if new_top > old_top {

@@ -6,41 +6,91 @@
 
 use std::ops::Range;
 
-use super::vma::{VmaMap, page_down, page_up};
+use super::vma::{TASK_SIZE, VmaMap, page_down, page_up};
 
-/// Load address of position-independent programs.
-pub const PROGRAM_BASE: u64 = 0x2a_0000_0000;
-/// End of the main thread's stack.
-pub const STACK_TOP: u64 = 0x3f_ffff_0000;
-/// Guest mappings without an address, first choice; top down.
-const LOW: Range<u64> = 0x30_0000_0000..0x3f_0000_0000;
-/// Second choice, for reservations of many terabytes.
-const HIGH: Range<u64> = 0x1000_0000_0000..0x5000_0000_0000;
+/// Where things go in an address space.
+#[derive(PartialEq, Eq, Debug)]
+pub struct Places {
+    /// End of the user address space.
+    pub end: u64,
+    /// Load address of position-independent programs.
+    pub program: u64,
+    /// End of the main thread's stack.
+    pub stack_top: u64,
+    /// Largest stack, in bytes.
+    pub max_stack: u64,
+    /// Guest mappings without an address, first choice; top down.
+    low: Range<u64>,
+    /// Second choice.
+    high: Range<u64>,
+}
+
+/// Addresses of 64 bits. The second choice is for reservations of many terabytes.
+static WIDE: Places = Places {
+    end: TASK_SIZE,
+    program: 0x2a_0000_0000,
+    stack_top: 0x3f_ffff_0000,
+    max_stack: 0xf000_0000,
+    low: 0x30_0000_0000..0x3f_0000_0000,
+    high: 0x1000_0000_0000..0x5000_0000_0000,
+};
+
+/// Addresses of 32 bits, of which the smallest user address space (that of MIPS) has 2³¹. Programs that are linked to a fixed
+/// address, and their heaps, are below `program`.
+static NARROW: Places = Places {
+    end: 0x7fff_8000,
+    program: 0x2a00_0000,
+    stack_top: 0x7fff_0000,
+    max_stack: 0x0f00_0000,
+    low: 0x4000_0000..0x7000_0000,
+    high: 0x1000_0000..0x2a00_0000,
+};
+
+impl Places {
+    /// Those of a guest with addresses of so many bits.
+    #[must_use]
+    pub fn of(address_bits: u32) -> &'static Places {
+        if address_bits < 64 { &NARROW } else { &WIDE }
+    }
+
+    /// `addr..addr + len` if it lies in the user address space.
+    pub(super) fn user_range(&self, addr: u64, len: u64) -> Option<Range<u64>> {
+        let end = addr.checked_add(len)?;
+        (end <= self.end).then_some(addr..end)
+    }
+}
 
 /// Finds room top down, next to what was placed last.
 pub(super) struct Placer {
+    places: &'static Places,
     /// Below it is (probably) free.
     cursor: u64,
 }
 
 impl Default for Placer {
     fn default() -> Placer {
-        Placer { cursor: LOW.end }
+        Placer::new(&WIDE)
     }
 }
 
 impl Placer {
+    /// Nothing placed yet.
+    pub(super) fn new(places: &'static Places) -> Placer {
+        Placer { places, cursor: places.low.end }
+    }
+
     /// A free range of `len` bytes (a page multiple), aligned to `align` (a power of two, at least a page).
     pub(super) fn find(&mut self, map: &VmaMap, len: u64, align: u64) -> Option<Range<u64>> {
-        let near = self.cursor.checked_sub(len).map(|start| start & !(align - 1)).filter(|&start| start >= LOW.start);
+        let (low, high) = (&self.places.low, &self.places.high);
+        let near = self.cursor.checked_sub(len).map(|start| start & !(align - 1)).filter(|&start| start >= low.start);
         if let Some(start) = near
             && map.is_free(&(start..start + len))
         {
             self.cursor = start;
             return Some(start..start + len);
         }
-        let found = highest_gap(map, &LOW, len, align).or_else(|| highest_gap(map, &HIGH, len, align))?;
-        if LOW.contains(&found.start) {
+        let found = highest_gap(map, low, len, align).or_else(|| highest_gap(map, high, len, align))?;
+        if low.contains(&found.start) {
             self.cursor = found.start;
         }
         Some(found)
@@ -83,7 +133,7 @@ mod tests {
         placer.freed(&b);
         assert_eq!(take(&mut placer, &mut map, 2 * PAGE, PAGE).end, a.start);
         assert_eq!(take(&mut placer, &mut map, PAGE, 1 << 21).start % (1 << 21), 0);
-        assert_eq!(take(&mut placer, &mut map, 1 << 40, PAGE).end, HIGH.end);
+        assert_eq!(take(&mut placer, &mut map, 1 << 40, PAGE).end, WIDE.high.end);
         assert!(placer.find(&map, 1 << 47, PAGE).is_none());
     }
 }

@@ -2,7 +2,7 @@
 
 use std::ops::Range;
 
-use super::{AddressSpace, Changes, PAGE, TASK_SIZE, Vma, alignment, page_up, release, user_range};
+use super::{AddressSpace, Changes, PAGE, Vma, alignment, page_up, release};
 use crate::errno::{Errno, SysResult};
 
 impl AddressSpace {
@@ -16,8 +16,8 @@ impl AddressSpace {
         {
             return Err(Errno::EINVAL);
         }
-        let old = page_up(old_len).and_then(|len| user_range(old_addr, len)).ok_or(Errno::EINVAL)?;
-        let new_len = page_up(new_len).filter(|&len| len != 0 && len <= TASK_SIZE).ok_or(Errno::EINVAL)?;
+        let old = page_up(old_len).and_then(|len| self.user_range(old_addr, len)).ok_or(Errno::EINVAL)?;
+        let new_len = page_up(new_len).filter(|&len| len != 0 && len <= self.places.end).ok_or(Errno::EINVAL)?;
         if keep && old.end - old.start != new_len {
             return Err(Errno::EINVAL);
         }
@@ -53,7 +53,7 @@ impl AddressSpace {
     }
 
     fn grow_in_place(&self, old: &Range<u64>, end: u64, vma: &Vma) -> bool {
-        if end > TASK_SIZE || !self.map().is_free(&(old.end..end)) {
+        if end > self.places.end || !self.map().is_free(&(old.end..end)) {
             return false;
         }
         let grown = host_mremap(old, end - old.start, 0, 0).is_ok();
@@ -88,7 +88,7 @@ impl AddressSpace {
         vma: &Vma,
         keep: bool,
     ) -> SysResult {
-        let new = user_range(new_addr, new_len).ok_or(Errno::EINVAL)?;
+        let new = self.user_range(new_addr, new_len).ok_or(Errno::EINVAL)?;
         if new.start % PAGE != 0 || new.start < old.end && old.start < new.end {
             return Err(Errno::EINVAL);
         }

@@ -1,6 +1,6 @@
 //! System V shared memory.
 
-use super::{AddressSpace, Kind, Vma, alignment, page_up, user_range};
+use super::{AddressSpace, Kind, Vma, alignment, page_up};
 use crate::errno::{Errno, SysResult};
 
 impl AddressSpace {
@@ -22,7 +22,7 @@ impl AddressSpace {
             addr if flags & libc::SHM_RND != 0 => super::page_down(addr),
             addr => addr,
         };
-        let range = user_range(start, len).ok_or(Errno::EINVAL)?;
+        let range = self.user_range(start, len).ok_or(Errno::EINVAL)?;
         let remap = flags & libc::SHM_REMAP != 0;
         if !remap && !self.map().is_free(&range) {
             return Err(Errno::EINVAL);

@@ -1,28 +1,37 @@
 //! System calls on signals.
 
-use super::{Action, AltStack, FrameLayout, SIGNALS, SigSet, bit, fault_signals, host, unblockable};
+use super::{Action, AltStack, SIGNALS, SigSet, bit, fault_signals, host, unblockable};
+use crate::abi::{Abi, Struct};
 use crate::errno::{Errno, SysResult};
-use crate::guest_memory::{read_u64, read_words, write_u64};
+use crate::guest_memory;
 use crate::thread::ThreadCtx;
 
-/// Size of the kernel's signal set.
+/// Size of the host kernel's signal set.
 const SET_BYTES: u64 = 8;
 
-fn check_set_size(size: u64) -> Result<(), Errno> {
-    if size == SET_BYTES { Ok(()) } else { Err(Errno::EINVAL) }
+fn check_set_size(ctx: &ThreadCtx, size: u64) -> Result<(), Errno> {
+    if size == ctx.process.abi.sigset_size() { Ok(()) } else { Err(Errno::EINVAL) }
+}
+
+/// A structure of the guest, with its bytes at `addr`.
+fn read_struct(abi: &'static Abi, name: &str, addr: u64) -> Result<(&'static Struct, Vec<u8>), Errno> {
+    let what = abi.structure(name).ok_or(Errno::ENOSYS)?;
+    let mut bytes = vec![0; what.size as usize];
+    guest_memory::read(addr, &mut bytes)?;
+    Ok((what, bytes))
 }
 
 /// `rt_sigaction(signal, new, old, set_size)`
 pub fn rt_sigaction(ctx: &mut ThreadCtx, args: [u64; 6]) -> SysResult {
     let [signal, new, old, size, ..] = args;
-    check_set_size(size)?;
+    check_set_size(ctx, size)?;
     let signal = signal as i32;
     if !(1..=SIGNALS).contains(&signal) || new != 0 && unblockable() & bit(signal) != 0 {
         return Err(Errno::EINVAL);
     }
-    let layout = ctx.process.frame.layout;
+    let abi = ctx.process.abi;
     let current = if new != 0 {
-        let action = read_action(layout, new)?;
+        let action = read_action(abi, new)?;
         let previous = ctx.actions.set(signal, action);
         host::set_disposition(signal, &action);
         previous
@@ -30,33 +39,43 @@ pub fn rt_sigaction(ctx: &mut ThreadCtx, args: [u64; 6]) -> SysResult {
         ctx.actions.get(signal)
     };
     if old != 0 {
-        write_action(layout, old, &current)?;
+        write_action(abi, old, &current)?;
     }
     Ok(0)
 }
 
-fn read_action(layout: &FrameLayout, addr: u64) -> Result<Action, Errno> {
-    let [handler, flags, third] = read_words(addr)?;
-    let (restorer, mask) = if layout.has_restorer { (third, read_u64(addr + 24)?) } else { (0, third) };
-    Ok(Action { handler, flags, restorer, mask: mask & !unblockable() })
+/// Handler and mask of an action are the host's numbers; its flags, which the host's kernel never sees, too.
+fn read_action(abi: &'static Abi, addr: u64) -> Result<Action, Errno> {
+    let (what, bytes) = read_struct(abi, "sigaction", addr)?;
+    let flags = what.get(&bytes, "sa_flags");
+    let at = what.field("sa_mask").map_or(0, |field| u64::from(field.at));
+    Ok(Action {
+        handler: what.get(&bytes, "sa_handler"),
+        flags: abi.set("sa_flags").map_or(flags, |set| set.to_host(flags)),
+        restorer: what.get(&bytes, "sa_restorer"),
+        mask: abi.read_sigset(addr.wrapping_add(at))? & !unblockable(),
+    })
 }
 
-fn write_action(layout: &FrameLayout, addr: u64, action: &Action) -> Result<(), Errno> {
-    write_u64(addr, action.handler)?;
-    write_u64(addr + 8, action.flags)?;
-    if layout.has_restorer {
-        write_u64(addr + 16, action.restorer)?;
+fn write_action(abi: &'static Abi, addr: u64, action: &Action) -> Result<(), Errno> {
+    let (what, mut bytes) = read_struct(abi, "sigaction", addr)?;
+    what.put(&mut bytes, "sa_handler", action.handler);
+    what.put(&mut bytes, "sa_flags", abi.set("sa_flags").map_or(action.flags, |set| set.to_guest(action.flags)));
+    what.put(&mut bytes, "sa_restorer", action.restorer);
+    if let Some(mask) = what.field("sa_mask") {
+        let set = abi.sigset_bytes(mask.size as usize, action.mask);
+        bytes[mask.at as usize..][..set.len()].copy_from_slice(&set);
     }
-    write_u64(addr + if layout.has_restorer { 24 } else { 16 }, action.mask)
+    guest_memory::write(addr, &bytes)
 }
 
 /// `rt_sigprocmask(how, set, old, set_size)`
 pub fn rt_sigprocmask(ctx: &mut ThreadCtx, args: [u64; 6]) -> SysResult {
     let [how, set, old, size, ..] = args;
-    check_set_size(size)?;
+    check_set_size(ctx, size)?;
     let before = ctx.signals.mask;
     if set != 0 {
-        let set = read_u64(set)?;
+        let set = ctx.process.abi.read_sigset(set)?;
         let mask = match how as i32 {
             libc::SIG_BLOCK => before | set,
             libc::SIG_UNBLOCK => before & !set,
@@ -66,28 +85,28 @@ pub fn rt_sigprocmask(ctx: &mut ThreadCtx, args: [u64; 6]) -> SysResult {
         ctx.set_mask(mask);
     }
     if old != 0 {
-        write_u64(old, before)?;
+        ctx.process.abi.write_sigset(old, size, before)?;
     }
     Ok(0)
 }
 
 /// `rt_sigpending(set, set_size)`
 pub fn rt_sigpending(ctx: &mut ThreadCtx, args: [u64; 6]) -> SysResult {
-    if args[1] > SET_BYTES {
+    if args[1] > ctx.process.abi.sigset_size() {
         return Err(Errno::EINVAL);
     }
     let mut set: SigSet = 0;
     // SAFETY: the kernel writes 8 bytes.
     unsafe { crate::host::syscall(libc::SYS_rt_sigpending, [&raw mut set as u64, SET_BYTES, 0, 0, 0, 0])? };
     let held = ctx.signals.held.iter().fold(0, |held, info| held | bit(info.signal()));
-    write_u64(args[0], (set | held) & ctx.signals.mask)?;
+    ctx.process.abi.write_sigset(args[0], args[1], (set | held) & ctx.signals.mask)?;
     Ok(0)
 }
 
 /// `rt_sigsuspend(mask, set_size)`
 pub fn rt_sigsuspend(ctx: &mut ThreadCtx, args: [u64; 6]) -> SysResult {
-    check_set_size(args[1])?;
-    let mask = read_u64(args[0])? & !unblockable();
+    check_set_size(ctx, args[1])?;
+    let mask = ctx.process.abi.read_sigset(args[0])? & !unblockable();
     if ctx.signals.held.iter().any(|info| mask & bit(info.signal()) == 0) {
         ctx.queue.notify();
         ctx.signals.suspended = Some(mask);
@@ -104,23 +123,46 @@ pub fn rt_sigsuspend(ctx: &mut ThreadCtx, args: [u64; 6]) -> SysResult {
 
 /// `rt_sigtimedwait(set, info, timeout, set_size)`
 pub fn rt_sigtimedwait(ctx: &mut ThreadCtx, args: [u64; 6]) -> SysResult {
-    let set = read_u64(args[0])?;
+    sigtimedwait(ctx, args, "timespec")
+}
+
+/// The same with a timeout of 64 bits on every architecture.
+pub fn rt_sigtimedwait_time64(ctx: &mut ThreadCtx, args: [u64; 6]) -> SysResult {
+    sigtimedwait(ctx, args, "timespec64")
+}
+
+fn sigtimedwait(ctx: &mut ThreadCtx, args: [u64; 6], timespec: &str) -> SysResult {
+    check_set_size(ctx, args[3])?;
+    let abi = ctx.process.abi;
+    let set = abi.read_sigset(args[0])?;
     if let Some(at) = ctx.signals.held.iter().position(|info| set & bit(info.signal()) != 0) {
         let info = ctx.signals.held.remove(at);
         if args[1] != 0 {
-            crate::guest_memory::write(args[1], &info.0)?;
+            guest_memory::write(args[1], &info.for_guest(abi))?;
         }
         return Ok(info.signal() as u64);
     }
-    // SAFETY: guest pointers; the layouts of 64-bit guests are the host's.
-    unsafe { ctx.blocking(libc::SYS_rt_sigtimedwait, args) }
+    let mut info = super::Info([0; 128]);
+    let mut timeout = [0u8; 16];
+    let mut host = [&raw const set as u64, &raw mut info as u64, 0, SET_BYTES, 0, 0];
+    if args[2] != 0 {
+        let (what, bytes) = read_struct(abi, timespec, args[2])?;
+        what.to_host(&bytes, &mut timeout);
+        host[2] = timeout.as_ptr() as u64;
+    }
+    // SAFETY: locals that outlive the call.
+    let result = unsafe { ctx.blocking(libc::SYS_rt_sigtimedwait, host) }?;
+    if args[1] != 0 {
+        guest_memory::write(args[1], &info.for_guest(abi))?;
+    }
+    Ok(result)
 }
 
 /// `rt_sigreturn()`
 pub fn rt_sigreturn(ctx: &mut ThreadCtx, _args: [u64; 6]) -> SysResult {
-    let (guest, frame) = (ctx.process.guest, &ctx.process.frame);
+    let process = ctx.process;
     let sp = ctx.sp();
-    match frame.read(guest, ctx.jit.state(), sp) {
+    match process.frame.read(process, ctx.jit.state(), sp) {
         Ok((mask, alt_stack)) => {
             // As the kernel: errors in the stack part of the frame are ignored.
             let _ = set_alt_stack(ctx, alt_stack);
@@ -139,13 +181,13 @@ pub fn sigaltstack(ctx: &mut ThreadCtx, args: [u64; 6]) -> SysResult {
         current.flags |= libc::SS_ONSTACK;
     }
     if args[0] != 0 {
-        let [base, flags, size] = read_words(args[0])?;
-        set_alt_stack(ctx, AltStack { base, flags: flags as i32, size })?;
+        let (what, bytes) = read_struct(ctx.process.abi, "stack_t", args[0])?;
+        set_alt_stack(ctx, AltStack::of(what, &bytes))?;
     }
     if args[1] != 0 {
-        write_u64(args[1], current.base)?;
-        crate::guest_memory::write_u32(args[1] + 8, current.flags as u32)?;
-        write_u64(args[1] + 16, current.size)?;
+        let (what, mut bytes) = read_struct(ctx.process.abi, "stack_t", args[1])?;
+        current.put(what, &mut bytes);
+        guest_memory::write(args[1], &bytes)?;
     }
     Ok(0)
 }

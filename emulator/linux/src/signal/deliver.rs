@@ -130,7 +130,7 @@ impl ThreadCtx {
             && flags & libc::SA_RESTART as u64 == 0
         {
             self.jit.state().pc = next;
-            self.set_slot(self.process.guest.syscall.ret, (-i64::from(libc::EINTR)) as u64);
+            self.set_result(Err(Errno::EINTR));
         }
     }
 
@@ -146,7 +146,8 @@ impl ThreadCtx {
             alt_stack.flags |= libc::SS_ONSTACK;
         }
         let context = Context { info: *info, mask: self.signals.mask, alt_stack };
-        let sp = frame.write(guest, self.jit.state(), top, &context)?;
+        let abi = self.process.abi;
+        let sp = frame.write(guest, abi, self.jit.state(), top, &context)?;
         if self.signals.alt_stack.flags & SS_AUTODISARM != 0 {
             self.signals.alt_stack = super::AltStack::default();
         }
@@ -155,7 +156,10 @@ impl ThreadCtx {
         self.enter(action.handler);
         self.set_slot(guest.sp, sp);
         self.set_slot(guest.abi.return_address, back);
-        let arguments = [info.signal() as u64, sp + layout.siginfo, sp + layout.ucontext];
+        if let Some(callee) = guest.abi.callee {
+            self.set_slot(callee, action.handler);
+        }
+        let arguments = [abi.signal(info.signal()) as u64, sp + layout.siginfo, sp + layout.ucontext];
         for (slot, value) in guest.abi.int_args.iter().zip(arguments) {
             self.set_slot(*slot, value);
         }

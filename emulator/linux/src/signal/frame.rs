@@ -5,12 +5,10 @@ use ir::guest::{Guest, Slot};
 
 use super::layout::{Part, Source};
 use super::{AltStack, FrameLayout, Info, SigSet};
+use crate::abi::{Abi, put_integer};
 use crate::errno::Errno;
 use crate::guest_memory;
-
-/// Offsets in every 64-bit `ucontext_t`.
-const UC_STACK: u64 = 16;
-const UC_SIGMASK: u64 = 40;
+use crate::process::Process;
 
 /// A layout with the names of its slots looked up.
 pub struct Frame {
@@ -94,22 +92,23 @@ impl Frame {
     pub(crate) fn write(
         &self,
         guest: &Guest,
+        abi: &'static Abi,
         state: &mut GuestState,
         top: u64,
         context: &Context,
     ) -> Result<u64, Errno> {
+        let words = abi.words();
         let align = u64::from(guest.process.entry_sp_align.max(1));
         let mut sp = top;
         let mut record_at = None;
         if let Some(slots) = self.record {
-            sp = sp.wrapping_sub(16) & !(align - 1);
-            let saved = slots.map(|slot| (state.get(guest, slot) as u64).to_le_bytes());
-            guest_memory::write(sp, saved.as_flattened())?;
+            sp = sp.wrapping_sub(2 * words.size) & !(align - 1);
+            guest_memory::write(sp, &words.bytes(&slots.map(|slot| state.get(guest, slot) as u64)))?;
             record_at = Some((slots[0], sp));
         }
         sp = sp.wrapping_sub(self.layout.size) & !(align - 1);
         let mut frame = vec![0; self.layout.size as usize];
-        self.fill(guest, state, context, &mut frame);
+        self.fill(guest, abi, state, context, &mut frame);
         guest_memory::write(sp, &frame)?;
         if let Some((slot, at)) = record_at {
             state.set(guest, slot, u128::from(at));
@@ -117,56 +116,78 @@ impl Frame {
         Ok(sp)
     }
 
-    fn fill(&self, guest: &Guest, state: &GuestState, context: &Context, frame: &mut [u8]) {
-        put(frame, self.layout.siginfo as usize, &context.info.0);
-        let stack = (self.layout.ucontext + UC_STACK) as usize;
-        put(frame, stack, &context.alt_stack.base.to_le_bytes());
-        put(frame, stack + 8, &context.alt_stack.flags.to_le_bytes());
-        put(frame, stack + 16, &context.alt_stack.size.to_le_bytes());
-        put(frame, (self.layout.ucontext + UC_SIGMASK) as usize, &context.mask.to_le_bytes());
+    fn fill(&self, guest: &Guest, abi: &'static Abi, state: &GuestState, context: &Context, frame: &mut [u8]) {
+        let info = context.info.for_guest(abi);
+        frame[self.layout.siginfo as usize..][..info.len()].copy_from_slice(&info);
+        if let Some(what) = abi.structure("stack_t") {
+            context.alt_stack.put(what, &mut frame[self.layout.stack as usize..][..what.size as usize]);
+        }
+        let mask = abi.sigset_bytes(8, context.mask);
+        frame[self.layout.mask as usize..][..mask.len()].copy_from_slice(&mask);
         for field in &self.fields {
             let value = match &field.value {
-                Value::Slot(slot) => state.get(guest, *slot),
+                Value::Slot(slot) => extended(guest, *slot, state.get(guest, *slot), field.size),
                 Value::Pc => u128::from(state.pc),
                 Value::Packed(pieces) => pieces.iter().fold(0, |word, piece| word | piece.read(guest, state)),
                 Value::FaultAddress if context.info.code() > 0 => u128::from(context.info.addr()),
                 Value::FaultAddress => 0,
                 Value::Word(value) => u128::from(*value),
             };
-            put(frame, field.at, &value.to_le_bytes()[..field.size]);
+            put(&mut frame[field.at..][..field.size], value, abi.big_endian);
         }
     }
 
     /// Loads the state of the frame at `sp`; returns the mask and the alternate stack to restore.
-    pub(crate) fn read(&self, guest: &Guest, state: &mut GuestState, sp: u64) -> Result<(SigSet, AltStack), Errno> {
+    pub(crate) fn read(&self, process: &Process, state: &mut GuestState, sp: u64) -> Result<(SigSet, AltStack), Errno> {
+        self.load(process.guest, process.abi, state, sp)
+    }
+
+    fn load(
+        &self,
+        guest: &Guest,
+        abi: &'static Abi,
+        state: &mut GuestState,
+        sp: u64,
+    ) -> Result<(SigSet, AltStack), Errno> {
         let mut frame = vec![0; self.layout.size as usize];
         guest_memory::read(sp, &mut frame)?;
         let word = |at: usize, size: usize| {
-            let mut bytes = [0; 16];
-            bytes[..size].copy_from_slice(&frame[at..at + size]);
-            u128::from_le_bytes(bytes)
+            let push = |value: u128, byte: &u8| value << 8 | u128::from(*byte);
+            let bytes = &frame[at..at + size];
+            if abi.big_endian { bytes.iter().fold(0, push) } else { bytes.iter().rev().fold(0, push) }
         };
         for field in &self.fields {
             let value = word(field.at, field.size);
             match &field.value {
                 Value::Slot(slot) => state.set(guest, *slot, value),
-                Value::Pc => state.pc = value as u64,
+                Value::Pc => state.pc = guest.code_address(value as u64),
                 Value::Packed(pieces) => pieces.iter().for_each(|piece| piece.write(guest, state, value)),
                 Value::FaultAddress | Value::Word(_) => {}
             }
         }
-        let stack = (self.layout.ucontext + UC_STACK) as usize;
-        let alt_stack = AltStack {
-            base: word(stack, 8) as u64,
-            flags: word(stack + 8, 4) as i32,
-            size: word(stack + 16, 8) as u64,
-        };
-        Ok((word((self.layout.ucontext + UC_SIGMASK) as usize, 8) as u64, alt_stack))
+        let stack = abi.structure("stack_t");
+        let alt_stack =
+            stack.map_or_else(AltStack::default, |what| AltStack::of(what, &frame[self.layout.stack as usize..]));
+        Ok((abi.read_sigset(sp.wrapping_add(self.layout.mask))?, alt_stack))
     }
 }
 
-fn put(frame: &mut [u8], at: usize, bytes: &[u8]) {
-    frame[at..at + bytes.len()].copy_from_slice(bytes);
+/// A register in a field of `size` bytes: one of 32 bits is extended by its sign in a wider one.
+fn extended(guest: &Guest, slot: Slot, value: u128, size: usize) -> u128 {
+    let narrow = guest.slots[slot.0 as usize].ty == ir::Ty::I32 && size > 4;
+    if narrow { i128::from(value as i32) as u128 } else { value }
+}
+
+fn put(field: &mut [u8], value: u128, big_endian: bool) {
+    if let [low @ .., _, _, _, _, _, _, _, _] = field
+        && !low.is_empty()
+    {
+        let (first, second) = if big_endian { (value >> 64, value) } else { (value, value >> 64) };
+        let half = field.len() / 2;
+        put_integer(&mut field[..half], first as u64, big_endian);
+        return put_integer(&mut field[half..], second as u64, big_endian);
+    }
+    put_integer(field, value as u64, big_endian);
 }
 
 fn piece(guest: &Guest, part: Part) -> Result<Piece, String> {
@@ -228,9 +249,10 @@ mod tests {
             let mut memory = vec![0u8; 16384];
             let top = memory.as_mut_ptr() as u64 + 16000;
             let context = Context { info: Info::fault(11, 1, 8), mask: 0x55, alt_stack: AltStack::default() };
-            let sp = frame.write(guest, &mut before, top, &context).unwrap();
+            let abi = Abi::of(guest).unwrap_or_else(|| panic!("no interface of {}", guest.name));
+            let sp = frame.write(guest, abi, &mut before, top, &context).unwrap();
             let mut after = GuestState::new(guest);
-            assert_eq!(frame.read(guest, &mut after, sp), Ok((0x55, AltStack::default())));
+            assert_eq!(frame.load(guest, abi, &mut after, sp), Ok((0x55, AltStack::default())));
             assert_eq!((after.pc, after.fflags), (before.pc, before.fflags));
             for field in &frame.fields {
                 if let Value::Slot(slot) = field.value

@@ -48,8 +48,12 @@ pub struct FrameLayout {
     pub size: u64,
     /// Offset of the `siginfo_t`.
     pub siginfo: u64,
-    /// Offset of the `ucontext_t`; flags, link, stack and mask are laid out alike on all 64-bit guests.
+    /// Offset of the `ucontext_t`.
     pub ucontext: u64,
+    /// Offset of the alternate stack in it.
+    pub stack: u64,
+    /// Offset of the signal mask in it.
+    pub mask: u64,
     /// Processor state.
     pub fields: &'static [Field],
     /// A frame record (frame pointer, return address) above the frame: names of the two slots; the first then points to it.

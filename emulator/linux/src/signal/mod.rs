@@ -24,6 +24,8 @@ pub use queue::Queue;
 
 use std::sync::Mutex;
 
+use crate::abi::Struct;
+
 /// A set of signals: signal `n` is bit `n - 1`.
 pub type SigSet = u64;
 
@@ -123,6 +125,22 @@ impl Default for AltStack {
 }
 
 impl AltStack {
+    /// From the bytes of the guest's `stack_t`.
+    pub(crate) fn of(what: &Struct, bytes: &[u8]) -> AltStack {
+        AltStack {
+            base: what.get(bytes, "ss_sp"),
+            flags: what.get(bytes, "ss_flags") as i32,
+            size: what.get(bytes, "ss_size"),
+        }
+    }
+
+    /// Into the bytes of the guest's `stack_t`.
+    pub(crate) fn put(&self, what: &Struct, bytes: &mut [u8]) {
+        what.put(bytes, "ss_sp", self.base);
+        what.put(bytes, "ss_flags", self.flags as u64);
+        what.put(bytes, "ss_size", self.size);
+    }
+
     /// Whether `sp` is on the stack.
     #[must_use]
     pub fn contains(&self, sp: u64) -> bool {

@@ -3,6 +3,8 @@
 use std::cell::UnsafeCell;
 use std::sync::atomic::{AtomicU32, Ordering};
 
+use crate::abi::Abi;
+
 /// A `siginfo_t`, which 64-bit Linux lays out alike everywhere.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 #[repr(C, align(8))]
@@ -16,6 +18,32 @@ impl Info {
         info.0[8..12].copy_from_slice(&code.to_le_bytes());
         info.0[16..24].copy_from_slice(&addr.to_le_bytes());
         info
+    }
+
+    /// The structure as the guest has it. Its contents depend on who sent the signal and why.
+    pub(crate) fn for_guest(&self, abi: &'static Abi) -> Vec<u8> {
+        let whole = abi.structure("siginfo");
+        if whole.is_none_or(|whole| whole.same) {
+            return self.0.to_vec();
+        }
+        let mut bytes = vec![0; whole.map_or(0, |whole| whole.size as usize)];
+        if let Some(kind) = abi.structure(self.kind()) {
+            let end = (kind.size as usize).min(bytes.len());
+            kind.to_guest(&self.0[..kind.host_size as usize], &mut bytes[..end]);
+        }
+        bytes
+    }
+
+    /// Name of the structure that describes the contents.
+    fn kind(&self) -> &'static str {
+        match (self.signal(), self.code()) {
+            (_, libc::SI_TIMER) => "siginfo_timer",
+            (_, ..=0 | libc::SI_KERNEL) => "siginfo_sent",
+            (libc::SIGSEGV | libc::SIGBUS | libc::SIGILL | libc::SIGFPE | libc::SIGTRAP, _) => "siginfo_fault",
+            (libc::SIGCHLD, _) => "siginfo_child",
+            (libc::SIGIO, _) => "siginfo_poll",
+            _ => "siginfo_sent",
+        }
     }
 
     fn word(&self, at: usize) -> i32 {

@@ -60,6 +60,16 @@ impl<'a> Printer<'a> {
         out
     }
 
+    /// The guest's integer in up to eight bytes.
+    fn word(&self, bytes: &[u8]) -> u64 {
+        crate::abi::integer(bytes, self.abi.big_endian)
+    }
+
+    /// The guest's integer at an address.
+    fn read(&self, addr: u64, size: u64) -> Result<u64, crate::Errno> {
+        self.abi.words().read_sized(addr, size.min(8))
+    }
+
     fn ty(&self, i: usize) -> &'a Ty {
         self.call.args[i].ty.given(self.args)
     }
@@ -119,7 +129,7 @@ impl<'a> Printer<'a> {
             }
             Ty::Struct(s) => self.structure(out, s, addr, dir),
             Ty::Int(_) | Ty::Set(_) => {
-                let value = read_value(addr, ty.size())?;
+                let value = self.read(addr, ty.size(self.abi.word))?;
                 out.push('[');
                 self.value(out, ty, value, scope, Some(dir));
                 out.push(']');
@@ -152,9 +162,9 @@ impl<'a> Printer<'a> {
             }
             (Len::Member(i), Scope::Fields(s, bytes)) => {
                 let field = &s.fields[usize::from(i)];
-                Ok(value::word(&bytes[field.at as usize..][..field.size as usize]))
+                Ok(self.word(&bytes[field.at as usize..][..field.size as usize]))
             }
-            (Len::Behind(i), Scope::Arguments(args)) => read_value(args.get(usize::from(i)).copied().unwrap_or(0), 4),
+            (Len::Behind(i), Scope::Arguments(args)) => self.read(args.get(usize::from(i)).copied().unwrap_or(0), 4),
             (Len::Behind(_), Scope::Fields(..)) => Ok(0),
         }
     }
@@ -166,7 +176,7 @@ impl<'a> Printer<'a> {
                 value::quoted(out, &text, text.len());
             }
             Terminated::Strings => {
-                let strings = guest_memory::read_cstr_array(addr)?;
+                let strings = self.abi.words().read_cstr_array(addr)?;
                 out.push('[');
                 for (i, text) in strings.iter().enumerate().take(SHOWN as usize) {
                     out.push_str(if i > 0 { ", " } else { "" });
@@ -175,7 +185,7 @@ impl<'a> Printer<'a> {
                 out.push_str(if strings.len() > SHOWN as usize { ", ...]" } else { "]" });
             }
             Terminated::Environment => {
-                let count = guest_memory::read_cstr_array(addr)?.len();
+                let count = self.abi.words().read_cstr_array(addr)?.len();
                 let _ = write!(out, "{addr:#x} /* {count} vars */");
             }
         }
@@ -195,16 +205,25 @@ impl<'a> Printer<'a> {
             }
             Bytes::Text => value::text(out, &read(256)?),
             Bytes::Raw if len == 4 => {
-                let _ = write!(out, "[{}]", value::word(&read(4)?) as i32);
+                let _ = write!(out, "[{}]", self.word(&read(4)?) as i32);
             }
             Bytes::Raw => {
                 let _ = write!(out, "{addr:#x} /* {len} bytes */");
             }
-            Bytes::Sockaddr => value::sockaddr(out, self.abi, &read(128)?),
-            Bytes::Sigset | Bytes::Sigmask => value::sigset(out, self.abi, value::word(&read(8)?)),
+            Bytes::Sockaddr => {
+                let mut data = read(128)?;
+                if self.abi.big_endian && data.len() >= 2 {
+                    data.swap(0, 1);
+                }
+                value::sockaddr(out, self.abi, &data);
+            }
+            Bytes::Sigset | Bytes::Sigmask => value::sigset(out, self.abi, self.abi.read_sigset(addr)?),
             Bytes::Fdset => {
                 let mut data = vec![0; len.min(1024).div_ceil(64) as usize * 8];
                 guest_memory::read(addr, &mut data)?;
+                if self.abi.big_endian {
+                    data.chunks_exact_mut(self.abi.word as usize).for_each(<[u8]>::reverse);
+                }
                 value::fdset(out, &data, len);
             }
         }
@@ -212,14 +231,14 @@ impl<'a> Printer<'a> {
     }
 
     fn array(&self, out: &mut String, elem: &Ty, addr: u64, count: u64, dir: Dir) -> Result<(), crate::Errno> {
-        let size = elem.size();
+        let size = elem.size(self.abi.word);
         out.push('[');
         for i in 0..count.min(SHOWN) {
             out.push_str(if i > 0 { ", " } else { "" });
             let at = addr.wrapping_add(i * size);
             match elem {
                 Ty::Struct(s) => self.structure(out, s, at, dir)?,
-                _ => self.value(out, elem, read_value(at, size)?, Scope::Arguments(self.args), Some(dir)),
+                _ => self.value(out, elem, self.read(at, size)?, Scope::Arguments(self.args), Some(dir)),
             }
         }
         out.push_str(if count > SHOWN { ", ...]" } else { "]" });
@@ -244,7 +263,7 @@ impl<'a> Printer<'a> {
             match &field.ty {
                 Ty::Struct(inner) => self.fields(out, inner, data, at, dir)?,
                 Ty::Array(..) | Ty::Bytes(..) => self.pointee(out, &field.ty, at, Scope::Fields(s, bytes), dir)?,
-                ty => self.value(out, ty, value::word(data), Scope::Fields(s, bytes), Some(dir)),
+                ty => self.value(out, ty, self.word(data), Scope::Fields(s, bytes), Some(dir)),
             }
         }
         let hidden = s.fields.iter().any(|f| !f.shown && !f.name.starts_with("__"));
@@ -260,11 +279,4 @@ fn has_pointer(ty: &Ty) -> bool {
         Ty::Struct(s) => s.fields.iter().any(|f| has_pointer(&f.ty)),
         _ => false,
     }
-}
-
-fn read_value(addr: u64, size: u64) -> Result<u64, crate::Errno> {
-    let mut bytes = [0; 8];
-    let size = size.min(8) as usize;
-    guest_memory::read(addr, &mut bytes[..size])?;
-    Ok(u64::from_le_bytes(bytes))
 }

@@ -4,9 +4,9 @@ use std::fmt::Write;
 
 use crate::abi::{Abi, Format, Int, Set};
 
-/// The little-endian integer in up to eight bytes.
+/// The host's integer in up to eight bytes.
 pub(super) fn word(bytes: &[u8]) -> u64 {
-    bytes.iter().take(8).rev().fold(0, |value, byte| value << 8 | u64::from(*byte))
+    crate::abi::integer(bytes, false)
 }
 
 /// `value` cut to `size` bytes, and extended by its sign.
@@ -20,7 +20,7 @@ pub(super) fn int(int: Int, value: u64) -> String {
     let number = sized(int.size, int.signed, value);
     let bits = number as u64;
     match int.format {
-        Format::Dec | Format::Fd => number.to_string(),
+        Format::Dec | Format::Fd | Format::Memory => number.to_string(),
         Format::FdAt if number == i128::from(libc::AT_FDCWD) => "AT_FDCWD".to_owned(),
         Format::FdAt => number.to_string(),
         Format::Hex if bits == 0 => "0".to_owned(),
@@ -105,7 +105,7 @@ pub(super) fn errno_name(abi: &Abi, number: i32) -> String {
 }
 
 fn signal_name(abi: &Abi, number: u64) -> Option<&'static str> {
-    abi.set("signal")?.entries.iter().find(|c| c.value == number).map(|c| c.name)
+    abi.set("signal")?.entries.iter().find(|c| c.host_value == number).map(|c| c.name)
 }
 
 /// `[INT CHLD]`, `~[RTMIN]`.
@@ -141,7 +141,7 @@ pub(super) fn siginfo(abi: &Abi, info: &[u8; 128]) -> String {
         format!("si_pid={}, si_uid={}", word(&info[16..20]) as i32, word(&info[20..24]))
     };
     let own = abi.set(&format!("{}_code", name.to_lowercase())).filter(|_| code > 0);
-    let named = |set: &Set| set.entries.iter().find(|c| c.value as i32 == code).map(|c| c.name.to_owned());
+    let named = |set: &Set| set.entries.iter().find(|c| c.host_value as i32 == code).map(|c| c.name.to_owned());
     let code = own.and_then(named).or_else(|| abi.set("si_code").and_then(named)).unwrap_or_else(|| code.to_string());
     format!("{name} {{si_signo={name}, si_code={code}, {rest}}}")
 }
@@ -261,7 +261,7 @@ mod tests {
 
     #[test]
     fn integers_are_cut_to_their_size() {
-        let dec = Int { size: 4, signed: true, format: Format::Dec };
+        let dec = Int { size: 4, host_size: 4, signed: true, format: Format::Dec };
         assert_eq!(int(dec, 0xffff_ffff), "-1");
         assert_eq!(int(Int { format: Format::FdAt, ..dec }, -100i64 as u64), "AT_FDCWD");
         assert_eq!(int(Int { signed: false, format: Format::Id, ..dec }, 0xffff_ffff), "-1");

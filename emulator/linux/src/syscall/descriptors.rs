@@ -33,6 +33,15 @@ pub fn close(_ctx: &mut ThreadCtx, args: [u64; 6]) -> SysResult {
     unsafe { crate::host::syscall(libc::SYS_close, args) }
 }
 
+/// `dup2(old, new)`
+pub fn dup2(_ctx: &mut ThreadCtx, args: [u64; 6]) -> SysResult {
+    if is_reserved(args[0]) || is_reserved(args[1]) {
+        return Err(Errno::EBADF);
+    }
+    // SAFETY: acts on descriptors of the guest's.
+    unsafe { crate::host::syscall(libc::SYS_dup2, args) }
+}
+
 /// `dup3(old, new, flags)`
 pub fn dup3(_ctx: &mut ThreadCtx, args: [u64; 6]) -> SysResult {
     if is_reserved(args[0]) || is_reserved(args[1]) {

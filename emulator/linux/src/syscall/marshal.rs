@@ -1,64 +1,122 @@
-//! Calls whose arguments the host sees differently: constants, structures, paths, signal masks.
+//! Calls whose arguments the host sees differently: integers, constants, structures, paths, signal masks.
 
-use super::mask::TemporaryMask;
-use super::{path, to_host};
-use crate::abi::{Bytes, Call, Dir, Format, Int, Len, Set, Struct, Terminated, Ty};
+use super::mask::{SET_BYTES, TemporaryMask};
+use super::{arguments, convert, path, to_host};
+use crate::abi::{Abi, Bytes, Call, Dir, Format, Int, Len, Set, Struct, Terminated, Ty, integer, put_integer};
 use crate::errno::{Errno, SysResult};
 use crate::guest_memory;
 use crate::thread::ThreadCtx;
 
-/// Converted data that lives until the call returns. Its address is what the host kernel gets.
-enum Buffer {
-    /// A host path, NUL-terminated.
-    Path(Box<[u8]>),
-    /// Structures in the host's layout, 8-byte aligned, to be copied back to the guest as `dir` says.
-    Structs { guest: u64, what: &'static Struct, count: u64, bounded: bool, dir: Dir, host: Box<[u64]> },
+/// Values of one type behind a pointer, to be copied back to the guest as `dir` says.
+struct Data {
+    guest: u64,
+    ty: &'static Ty,
+    /// Bytes of one on the guest and on the host.
+    sizes: (u64, u64),
+    count: u64,
+    /// The call's result says how many count.
+    bounded: bool,
+    dir: Dir,
+    /// In the host's representation, 8-byte aligned.
+    host: Box<[u64]>,
+    /// What pointers in them point to.
+    inner: Vec<Data>,
 }
 
-/// Most bytes of structures converted for one argument; the kernel's own limits are lower.
+/// Most bytes converted for one argument; the kernel's own limits are lower.
 const LIMIT: u64 = 64 << 20;
 
 /// Performs `call` as the host's `number`.
 pub(super) fn call(ctx: &mut ThreadCtx, call: &'static Call, number: u32, args: [u64; 6]) -> SysResult {
-    let mut host = args;
-    let mut buffers: Vec<Buffer> = Vec::new();
     let mut mask = None;
+    let mut host = args;
     for (i, arg) in call.args.iter().enumerate().take(args.len()) {
-        match arg.ty.given(&args) {
-            Ty::Set(set) => host[i] = set.to_host(args[i]),
-            Ty::Ptr(..) if args[i] == 0 => {}
-            Ty::Ptr(dir, Ty::Struct(what)) if !what.same => {
-                buffers.push(structs(args[i], what, 1, false, *dir)?);
-                host[i] = address(&buffers);
-            }
-            Ty::Ptr(dir, Ty::Array(Ty::Struct(what), len)) if !what.same => {
-                let (count, bounded) = count(*len, &args)?;
-                buffers.push(structs(args[i], what, count, bounded, *dir)?);
-                host[i] = address(&buffers);
-            }
-            Ty::Ptr(_, Ty::Terminated(kind @ (Terminated::Path | Terminated::Link))) => {
-                let wanted = guest_memory::read_cstr(args[i])?;
-                let follow = *kind == Terminated::Path && !means_link(call, &args);
-                if let Some(found) = path::redirect(ctx.process, directory(call, i, &args), &wanted, follow) {
-                    buffers.push(Buffer::Path(found));
-                    host[i] = address(&buffers);
-                }
-            }
-            Ty::Ptr(_, Ty::Bytes(Bytes::Sigmask, _)) => {
-                mask = Some(TemporaryMask::enter(ctx, args[i], args.get(i + 1).copied().unwrap_or(0))?);
-                host[i] = mask.as_ref().map_or(0, TemporaryMask::address);
-            }
-            _ => {}
+        if let Ty::Ptr(_, Ty::Bytes(Bytes::Sigmask, _)) = arg.ty.given(&args)
+            && args[i] != 0
+        {
+            mask = Some((i, TemporaryMask::enter(ctx, args[i], args.get(i + 1).copied().unwrap_or(0))?));
         }
     }
-    let outcome = to_host(ctx, call, number, host);
-    if let Some(mask) = mask {
+    let place = mask.as_ref().map(|(i, mask)| (*i, mask.address()));
+    let outcome = converted(ctx, call, args, |ctx, mut converted| {
+        if let Some((i, address)) = place {
+            converted[i] = address;
+            if let Some(size) = converted.get_mut(i + 1) {
+                *size = SET_BYTES;
+            }
+        }
+        host = converted;
+        to_host(ctx, call, number, host)
+    });
+    if let Some((_, mask)) = mask {
         mask.leave(ctx, outcome);
     }
-    for buffer in &buffers {
-        buffer.copy_back(outcome)?;
-    }
     result(call, &args, outcome)
+}
+
+/// The rest of a special call: `perform` gets the arguments, which are the host's already, with the host's data behind pointers.
+pub(super) fn pointers(
+    ctx: &mut ThreadCtx,
+    name: &str,
+    args: [u64; 6],
+    perform: impl FnOnce(&mut ThreadCtx, [u64; 6]) -> SysResult,
+) -> SysResult {
+    match ctx.process.abi.calls.iter().find(|call| call.name == name) {
+        Some(call) => behind_pointers(ctx, call, args, args, perform),
+        None => perform(ctx, args),
+    }
+}
+
+/// Performs a call by `perform`, which gets arguments that mean to the host what the guest's mean to it.
+fn converted(
+    ctx: &mut ThreadCtx,
+    call: &'static Call,
+    args: [u64; 6],
+    perform: impl FnOnce(&mut ThreadCtx, [u64; 6]) -> SysResult,
+) -> SysResult {
+    let host = arguments::for_host(ctx.process.abi, call, args);
+    behind_pointers(ctx, call, args, host, perform)
+}
+
+/// Converts what pointers among `args` lead to.
+fn behind_pointers(
+    ctx: &mut ThreadCtx,
+    call: &'static Call,
+    args: [u64; 6],
+    mut host: [u64; 6],
+    perform: impl FnOnce(&mut ThreadCtx, [u64; 6]) -> SysResult,
+) -> SysResult {
+    let abi = ctx.process.abi;
+    // What the host kernel gets the addresses of lives until the call returns.
+    let (mut paths, mut buffers) = (Vec::new(), Vec::new());
+    for (i, arg) in call.args.iter().enumerate().take(args.len()) {
+        let Ty::Ptr(dir, to) = arg.ty.given(&args) else { continue };
+        if args[i] == 0 {
+            continue;
+        }
+        if let Ty::Terminated(kind @ (Terminated::Path | Terminated::Link)) = to {
+            let wanted = guest_memory::read_cstr(args[i])?;
+            let follow = *kind == Terminated::Path && !means_link(call, &args);
+            if let Some(found) = path::redirect(ctx.process, directory(call, i, &args), &wanted, follow) {
+                host[i] = found.as_ptr() as u64;
+                paths.push(found);
+            }
+            continue;
+        }
+        if let Some(data) = Data::of(abi, args[i], to, *dir, &|len| count(abi, len, &args))? {
+            host[i] = data.host.as_ptr() as u64;
+            buffers.push(data);
+        }
+        if let Ty::Bytes(Bytes::Sigset, Len::Member(size)) = to {
+            host[usize::from(*size)] = SET_BYTES;
+        }
+    }
+    let outcome = perform(ctx, host);
+    drop(paths);
+    for data in &buffers {
+        data.copy_back(abi, outcome)?;
+    }
+    outcome
 }
 
 /// The directory a path argument is relative to: the descriptor before it, if there is one.
@@ -86,16 +144,8 @@ pub(super) fn result(call: &Call, args: &[u64; 6], outcome: SysResult) -> SysRes
     }
 }
 
-fn address(buffers: &[Buffer]) -> u64 {
-    match buffers.last() {
-        Some(Buffer::Path(bytes)) => bytes.as_ptr() as u64,
-        Some(Buffer::Structs { host, .. }) => host.as_ptr() as u64,
-        None => 0,
-    }
-}
-
-/// Elements of an array, and whether the call's result says how many of them count.
-fn count(len: Len, args: &[u64; 6]) -> Result<(u64, bool), Errno> {
+/// Elements of an array among arguments, and whether the call's result says how many of them count.
+fn count(abi: &Abi, len: Len, args: &[u64; 6]) -> Result<(u64, bool), Errno> {
     match len {
         Len::Fixed(n) => Ok((n, false)),
         Len::Member(i) => {
@@ -103,101 +153,125 @@ fn count(len: Len, args: &[u64; 6]) -> Result<(u64, bool), Errno> {
             let n = args.get(usize::from(i)).copied().unwrap_or(0) as i32;
             Ok((n.max(0) as u64, true))
         }
-        Len::Behind(i) => Ok((guest_memory::read_u32(args.get(usize::from(i)).copied().unwrap_or(0))?.into(), false)),
+        Len::Behind(i) => {
+            let addr = args.get(usize::from(i)).copied().unwrap_or(0);
+            Ok((if addr == 0 { 0 } else { abi.words().read_sized(addr, 4)? }, false))
+        }
     }
 }
 
-fn structs(guest: u64, what: &'static Struct, count: u64, bounded: bool, dir: Dir) -> Result<Buffer, Errno> {
-    let bytes = count.checked_mul(u64::from(what.host_size)).filter(|&n| n <= LIMIT).ok_or(Errno::EINVAL)?;
-    let mut host = vec![0u64; bytes.div_ceil(8) as usize].into_boxed_slice();
-    if dir != Dir::Out {
-        let mut source = vec![0; what.size as usize];
+impl Data {
+    /// What is at `addr`, converted; `None` if the host can use it as it is.
+    fn of(
+        abi: &Abi,
+        addr: u64,
+        ty: &'static Ty,
+        dir: Dir,
+        count: &dyn Fn(Len) -> Result<(u64, bool), Errno>,
+    ) -> Result<Option<Data>, Errno> {
+        if convert::same(abi, ty) {
+            return Ok(None);
+        }
+        let (ty, sizes, (count, bounded)) = match ty {
+            Ty::Array(elem, len) => (*elem, (elem.size(abi.word), convert::host_size(elem)), count(*len)?),
+            Ty::Bytes(Bytes::Sigset, _) => (ty, (SET_BYTES, SET_BYTES), (1, false)),
+            Ty::Bytes(Bytes::Sigmask, _) => return Ok(None),
+            Ty::Bytes(Bytes::Fdset, len) => {
+                let bits = count(*len)?.0;
+                (ty, (bits.div_ceil(8 * abi.word) * abi.word, bits.div_ceil(64) * 8), (1, false))
+            }
+            Ty::Bytes(_, len) => {
+                let bytes = count(*len)?.0;
+                (ty, (bytes, bytes), (1, false))
+            }
+            ty => (ty, (ty.size(abi.word), convert::host_size(ty)), (1, false)),
+        };
+        let pointers = has_pointees(ty);
+        let bounded = bounded && !pointers;
+        let bytes = count.checked_mul(sizes.1).filter(|&n| n <= LIMIT).ok_or(Errno::EINVAL)?;
+        let host = vec![0u64; bytes.div_ceil(8) as usize].into_boxed_slice();
+        let mut data = Data { guest: addr, ty, sizes, count, bounded, dir, host, inner: Vec::new() };
+        if dir != Dir::Out || pointers {
+            data.read(abi)?;
+        }
+        Ok(Some(data))
+    }
+
+    /// Converts what the guest has.
+    fn read(&mut self, abi: &Abi) -> Result<(), Errno> {
+        let mut source = vec![0; self.sizes.0 as usize];
+        for i in 0..self.count {
+            guest_memory::read(self.guest.wrapping_add(i * self.sizes.0), &mut source)?;
+            let at = (i * self.sizes.1) as usize;
+            let target = &mut as_bytes(&mut self.host)[at..at + self.sizes.1 as usize];
+            convert::to_host(abi, self.ty, &source, target);
+            if let Ty::Struct(what) = self.ty {
+                self.inner.extend(pointees(abi, what, &source, target, self.dir)?);
+            }
+        }
+        Ok(())
+    }
+
+    fn copy_back(&self, abi: &Abi, outcome: SysResult) -> Result<(), Errno> {
+        let pointers = has_pointees(self.ty);
+        let count = match (self.dir, outcome) {
+            (Dir::InOut, _) => self.count,
+            // What holds pointers is read by the kernel, even where they lead to what it writes.
+            (Dir::Out, Ok(_)) if pointers => 0,
+            (Dir::Out, Ok(n)) if self.bounded => n.min(self.count),
+            (Dir::Out, Ok(_)) => self.count,
+            // What is left of a sleep that a signal ended.
+            (Dir::Out, Err(Errno::EINTR)) if self.host.iter().any(|&word| word != 0) => self.count,
+            _ => 0,
+        };
+        let mut host = self.host.clone();
+        let bytes = as_bytes(&mut host);
         for i in 0..count {
-            guest_memory::read(guest.wrapping_add(i * u64::from(what.size)), &mut source)?;
-            let at = (i * u64::from(what.host_size)) as usize;
-            what.to_host(&source, &mut as_bytes(&mut host)[at..at + what.host_size as usize]);
+            let source = &bytes[(i * self.sizes.1) as usize..][..self.sizes.1 as usize];
+            let at = self.guest.wrapping_add(i * self.sizes.0);
+            let mut target = vec![0; self.sizes.0 as usize];
+            if pointers {
+                guest_memory::read(at, &mut target)?;
+            }
+            convert::to_guest(abi, self.ty, source, &mut target);
+            guest_memory::write(at, &target)?;
+        }
+        self.inner.iter().try_for_each(|inner| inner.copy_back(abi, outcome))
+    }
+}
+
+/// Whether values of the type hold pointers to what is converted too.
+fn has_pointees(ty: &Ty) -> bool {
+    matches!(ty, Ty::Struct(what) if what.moves.iter().any(|m| m.pointee.is_some()))
+        || matches!(ty, Ty::Struct(what) if what.fields.iter().any(|f| matches!(f.ty, Ty::Ptr(..))))
+}
+
+/// Converts what the pointers in a structure lead to, and points the host's structure there.
+fn pointees(abi: &Abi, what: &Struct, guest: &[u8], host: &mut [u8], dir: Dir) -> Result<Vec<Data>, Errno> {
+    let mut all = Vec::new();
+    for m in what.moves {
+        let Some(pointee) = m.pointee else { continue };
+        let field = |(at, size): (u32, u32)| integer(&guest[at as usize..][..size as usize], abi.big_endian);
+        let addr = field(m.guest);
+        if addr == 0 {
+            continue;
+        }
+        let counted = |len: Len| match (len, pointee.count) {
+            (Len::Fixed(n), _) => Ok((n, false)),
+            (_, Some(count)) => Ok((field(count), false)),
+            _ => Ok((0, false)),
+        };
+        if let Some(data) = Data::of(abi, addr, &pointee.ty, dir, &counted)? {
+            put_integer(&mut host[m.host.0 as usize..][..m.host.1 as usize], data.host.as_ptr() as u64, false);
+            all.push(data);
         }
     }
-    Ok(Buffer::Structs { guest, what, count, bounded, dir, host })
+    Ok(all)
 }
 
 fn as_bytes(words: &mut [u64]) -> &mut [u8] {
     // SAFETY: any bytes are valid in both types, and the length is the same.
     unsafe { std::slice::from_raw_parts_mut(words.as_mut_ptr().cast(), size_of_val(words)) }
-}
-
-impl Buffer {
-    fn copy_back(&self, outcome: SysResult) -> Result<(), Errno> {
-        let Buffer::Structs { guest, what, count, bounded, dir, host } = self else { return Ok(()) };
-        let count = match (dir, outcome) {
-            (Dir::InOut, _) => *count,
-            (Dir::Out, Ok(n)) if *bounded => n.min(*count),
-            (Dir::Out, Ok(_)) => *count,
-            _ => 0,
-        };
-        let mut host = host.clone();
-        let bytes = as_bytes(&mut host);
-        for i in 0..count {
-            let source = &bytes[(i * u64::from(what.host_size)) as usize..][..what.host_size as usize];
-            let mut target = vec![0; what.size as usize];
-            what.to_guest(source, &mut target);
-            guest_memory::write(guest.wrapping_add(i * u64::from(what.size)), &target)?;
-        }
-        Ok(())
-    }
-}
-
-impl Struct {
-    /// Converts one structure from the guest's layout; what the guest does not have becomes zero.
-    pub(crate) fn to_host(&self, guest: &[u8], host: &mut [u8]) {
-        if self.same {
-            host.copy_from_slice(guest);
-            return;
-        }
-        for m in self.moves {
-            let convert = |v| m.set.map_or(v, |set| set.to_host(v));
-            transfer(guest, m.guest, host, m.host, m.signed, m.raw, convert);
-        }
-    }
-
-    /// Converts one structure to the guest's layout; what the host does not have becomes zero.
-    pub(crate) fn to_guest(&self, host: &[u8], guest: &mut [u8]) {
-        if self.same {
-            guest.copy_from_slice(host);
-            return;
-        }
-        for m in self.moves {
-            let convert = |v| m.set.map_or(v, |set| set.to_guest(v));
-            transfer(host, m.host, guest, m.guest, m.signed, m.raw, convert);
-        }
-    }
-}
-
-/// Copies the bytes, or the integer, at `from` (offset, size) to `to`.
-fn transfer(
-    source: &[u8],
-    from: (u32, u32),
-    target: &mut [u8],
-    to: (u32, u32),
-    signed: bool,
-    raw: bool,
-    convert: impl Fn(u64) -> u64,
-) {
-    let source = &source[from.0 as usize..][..from.1 as usize];
-    let target = &mut target[to.0 as usize..][..to.1 as usize];
-    if raw || source.len() > 8 || target.len() > 8 {
-        let n = source.len().min(target.len());
-        target[..n].copy_from_slice(&source[..n]);
-        return;
-    }
-    let mut word = [0; 8];
-    word[..source.len()].copy_from_slice(source);
-    let mut value = u64::from_le_bytes(word);
-    if signed && source.len() < 8 {
-        let shift = 64 - 8 * source.len();
-        value = ((value << shift) as i64 >> shift) as u64;
-    }
-    target.copy_from_slice(&convert(value).to_le_bytes()[..to.1 as usize]);
 }
 
 #[cfg(test)]

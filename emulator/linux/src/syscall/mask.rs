@@ -1,12 +1,11 @@
 //! The signal mask that `ppoll`, `pselect6` and `epoll_pwait` put in force while they wait.
 
 use crate::errno::{Errno, SysResult};
-use crate::guest_memory;
 use crate::signal::{SigSet, bit, fault_signals, unblockable};
 use crate::thread::ThreadCtx;
 
-/// Bytes of the kernel's signal set.
-const SET_BYTES: u64 = 8;
+/// Bytes of the host kernel's signal set.
+pub(super) const SET_BYTES: u64 = 8;
 
 /// A mask for the duration of one call. The host gets it without the signals that faults raise, as it always does.
 pub(super) struct TemporaryMask {
@@ -18,10 +17,11 @@ impl TemporaryMask {
     /// Reads the guest's mask of `size` bytes at `addr`. A signal that the new mask lets through and that the emulator holds
     /// interrupts the call before it starts.
     pub(super) fn enter(ctx: &mut ThreadCtx, addr: u64, size: u64) -> Result<TemporaryMask, Errno> {
-        if size != SET_BYTES {
+        let abi = ctx.process.abi;
+        if size != abi.sigset_size() {
             return Err(Errno::EINVAL);
         }
-        let guest = guest_memory::read_u64(addr)? & !unblockable();
+        let guest = abi.read_sigset(addr)? & !unblockable();
         if ctx.signals.held.iter().any(|info| guest & bit(info.signal()) == 0) {
             ctx.queue.notify();
             ctx.signals.suspended = Some(guest);

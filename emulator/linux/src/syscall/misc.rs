@@ -1,5 +1,7 @@
 //! Calls about the system and the process whose answers are not the host's.
 
+use super::marshal;
+use crate::abi::put_integer;
 use crate::errno::{Errno, SysResult};
 use crate::guest_memory;
 use crate::thread::ThreadCtx;
@@ -38,23 +40,59 @@ fn binds_emulator(resource: u64) -> bool {
 }
 
 /// `setrlimit(resource, limit)`
-pub fn setrlimit(_ctx: &mut ThreadCtx, args: [u64; 6]) -> SysResult {
+pub fn setrlimit(ctx: &mut ThreadCtx, args: [u64; 6]) -> SysResult {
     if binds_emulator(args[0]) {
-        guest_memory::read_words::<2>(args[1])?;
+        guest_memory::read(args[1], &mut [0; 8])?;
         return Ok(0);
     }
-    // SAFETY: a guest address.
-    unsafe { crate::host::syscall(libc::SYS_setrlimit, args) }
+    marshal::pointers(ctx, "setrlimit", args, |_, host| {
+        // SAFETY: a guest address, or converted data.
+        unsafe { crate::host::syscall(libc::SYS_setrlimit, host) }
+    })
+}
+
+/// `statfs64(path, size, buf)`
+pub fn statfs64(ctx: &mut ThreadCtx, args: [u64; 6]) -> SysResult {
+    statfs(ctx, "statfs64", libc::SYS_statfs, args)
+}
+
+/// `fstatfs64(fd, size, buf)`
+pub fn fstatfs64(ctx: &mut ThreadCtx, args: [u64; 6]) -> SysResult {
+    statfs(ctx, "fstatfs64", libc::SYS_fstatfs, args)
+}
+
+/// The calls that say how large the structure is.
+fn statfs(ctx: &mut ThreadCtx, name: &str, number: i64, args: [u64; 6]) -> SysResult {
+    if ctx.process.abi.structure("statfs64").is_none_or(|s| u64::from(s.size) != args[1]) {
+        return Err(Errno::EINVAL);
+    }
+    marshal::pointers(ctx, name, args, |_, host| {
+        // SAFETY: guest addresses, or converted data.
+        unsafe { crate::host::syscall(number, [host[0], host[2], 0, 0, 0, 0]) }
+    })
+}
+
+/// `_llseek(fd, high, low, result, whence)`
+pub fn _llseek(ctx: &mut ThreadCtx, args: [u64; 6]) -> SysResult {
+    let [fd, high, low, result, whence, _] = args;
+    // SAFETY: plain arguments.
+    let at = unsafe { crate::host::syscall(libc::SYS_lseek, [fd, high << 32 | low & 0xffff_ffff, whence, 0, 0, 0])? };
+    let mut bytes = [0; 8];
+    put_integer(&mut bytes, at, ctx.process.abi.big_endian);
+    guest_memory::write(result, &bytes)?;
+    Ok(0)
 }
 
 /// `prlimit64(pid, resource, new, old)`
-pub fn prlimit64(_ctx: &mut ThreadCtx, args: [u64; 6]) -> SysResult {
+pub fn prlimit64(ctx: &mut ThreadCtx, args: [u64; 6]) -> SysResult {
     let [pid, resource, new, ..] = args;
-    let mut host = args;
-    if new != 0 && (pid == 0 || pid as u32 == std::process::id()) && binds_emulator(resource) {
-        guest_memory::read_words::<2>(new)?;
-        host[2] = 0;
-    }
-    // SAFETY: guest addresses.
-    unsafe { crate::host::syscall(libc::SYS_prlimit64, host) }
+    let own = pid == 0 || pid as u32 == std::process::id();
+    let drop_new = new != 0 && own && binds_emulator(resource);
+    marshal::pointers(ctx, "prlimit64", args, |_, mut host| {
+        if drop_new {
+            host[2] = 0;
+        }
+        // SAFETY: guest addresses, or converted data.
+        unsafe { crate::host::syscall(libc::SYS_prlimit64, host) }
+    })
 }

@@ -4,7 +4,10 @@
 //! where the interfaces agree, converted argument by argument ([`marshal`]) where they do not. The rest are functions named
 //! in [`crate::special`].
 
+mod arguments;
+mod convert;
 pub(crate) mod descriptors;
+pub(crate) mod directories;
 mod marshal;
 mod mask;
 pub(crate) mod misc;
@@ -20,10 +23,11 @@ use crate::strace;
 use crate::thread::ThreadCtx;
 
 /// Performs system call `number` of the guest's numbering.
-pub(crate) fn dispatch(ctx: &mut ThreadCtx, number: u64, args: [u64; 6]) -> SysResult {
+pub(crate) fn dispatch(ctx: &mut ThreadCtx, number: u64) -> SysResult {
     let Some(call) = ctx.process.abi.call(number) else {
         return unknown(ctx.process.abi, number);
     };
+    let args = arguments::of(ctx, call)?;
     if !strace::wants(call) {
         return perform(ctx, call, args);
     }
@@ -40,7 +44,10 @@ fn perform(ctx: &mut ThreadCtx, call: &'static Call, args: [u64; 6]) -> SysResul
             if call.convert_ret { marshal::result(call, &args, result) } else { result }
         }
         Handler::Host(number) => marshal::call(ctx, call, number, args),
-        Handler::Special(function) => function(ctx, args),
+        Handler::Special(function) => {
+            let result = function(ctx, arguments::for_host(ctx.process.abi, call, args));
+            if call.convert_ret { marshal::result(call, &args, result) } else { result }
+        }
         Handler::Absent => not_supported(call, "is not supported"),
         Handler::NotOnHost => not_supported(call, "does not exist on the host"),
         Handler::Undescribed => not_supported(call, "is not described in isa-specs/linux"),

@@ -88,12 +88,23 @@ fn special(dirfd: Option<u64>, path: &[u8]) -> Option<ProcFile> {
     (*root == "proc" && file.place_is(rest)).then_some(file)
 }
 
+/// `open(path, flags, mode)`
+pub fn open(ctx: &mut ThreadCtx, args: [u64; 6]) -> SysResult {
+    let [path, flags, mode, ..] = args;
+    openat(ctx, [libc::AT_FDCWD as u64, path, flags, mode, 0, 0])
+}
+
+/// `readlink(path, buf, size)`
+pub fn readlink(ctx: &mut ThreadCtx, args: [u64; 6]) -> SysResult {
+    let [path, buf, size, ..] = args;
+    readlinkat(ctx, [libc::AT_FDCWD as u64, path, buf, size, 0, 0])
+}
+
 /// `openat(dirfd, path, flags, mode)`
 pub fn openat(ctx: &mut ThreadCtx, args: [u64; 6]) -> SysResult {
-    let [dirfd, addr, flags, ..] = args;
+    let [dirfd, addr, ..] = args;
     let path = guest_memory::read_cstr(addr)?;
     let mut host = args;
-    host[2] = open_flags(ctx.process).map_or(flags, |set| set.to_host(flags));
     let follow = host[2] as i32 & libc::O_NOFOLLOW == 0;
     let redirected = match special(Some(dirfd), &path) {
         None | Some(ProcFile::Exe) => redirect(ctx.process, Some(dirfd), &path, follow),
@@ -114,7 +125,7 @@ fn open_flags(process: &Process) -> Option<&'static Set> {
 /// `openat2(dirfd, path, how, size)`: a `how` of the first version's size, which is all there is.
 pub fn openat2(ctx: &mut ThreadCtx, args: [u64; 6]) -> SysResult {
     let [dirfd, addr, how, size, ..] = args;
-    let [flags, mode, resolve] = guest_memory::read_words(how)?;
+    let [flags, mode, resolve] = ctx.process.abi.words().read_array(how, 8)?;
     if size < 24 {
         return Err(Errno::EINVAL);
     }

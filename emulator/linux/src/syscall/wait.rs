@@ -1,29 +1,39 @@
 //! Waiting calls whose signal mask is inside a structure.
 
-use super::mask::TemporaryMask;
+use super::marshal;
+use super::mask::{SET_BYTES, TemporaryMask};
 use crate::errno::SysResult;
-use crate::guest_memory::read_words;
 use crate::thread::ThreadCtx;
 
 /// `pselect6(n, inp, outp, exp, timeout, { mask, size })`
 pub fn pselect6(ctx: &mut ThreadCtx, args: [u64; 6]) -> SysResult {
-    let mut host = args;
+    waiting(ctx, "pselect6", args)
+}
+
+/// The same with a timeout of 64 bits on every architecture.
+pub fn pselect6_time64(ctx: &mut ThreadCtx, args: [u64; 6]) -> SysResult {
+    waiting(ctx, "pselect6_time64", args)
+}
+
+fn waiting(ctx: &mut ThreadCtx, name: &str, args: [u64; 6]) -> SysResult {
     let mut mask = None;
     let mut pair = [0u64; 2];
     if args[5] != 0 {
-        let [addr, size] = read_words(args[5])?;
+        let [addr, size] = ctx.process.abi.words().read_array(args[5], ctx.process.abi.word)?;
         if addr != 0 {
             let entered = TemporaryMask::enter(ctx, addr, size)?;
-            pair = [entered.address(), size];
-            host[5] = &raw const pair as u64;
+            pair = [entered.address(), SET_BYTES];
             mask = Some(entered);
         }
     }
-    // SAFETY: guest addresses, and `pair` and the mask it refers to, which outlive the call.
-    let outcome = unsafe { ctx.blocking(libc::SYS_pselect6, host) };
+    let wait = |ctx: &mut ThreadCtx, mut host: [u64; 6]| {
+        host[5] = if mask.is_some() { &raw const pair as u64 } else { 0 };
+        // SAFETY: guest addresses and converted data, and `pair` and the mask it refers to, which outlive the call.
+        unsafe { ctx.blocking(libc::SYS_pselect6, host) }
+    };
+    let outcome = marshal::pointers(ctx, name, args, wait);
     if let Some(mask) = mask {
         mask.leave(ctx, outcome);
     }
-    let _ = pair;
     outcome
 }

@@ -1,6 +1,6 @@
 //! System calls on threads and processes.
 
-pub use super::clone::{clone, clone3};
+pub use super::clone::{clone, clone3, fork};
 pub use super::exec::{execve, execveat};
 use crate::errno::{Errno, SysResult};
 use crate::thread::ThreadCtx;
@@ -35,6 +35,16 @@ pub fn set_robust_list(ctx: &mut ThreadCtx, args: [u64; 6]) -> SysResult {
     if ctx.borrowed {
         return Ok(0);
     }
+    // The host kernel could not read the list of a guest whose words are not the host's.
+    if let Some(head) = ctx.process.abi.structure("robust_list_head")
+        && !head.same
+    {
+        if args[1] != u64::from(head.size) {
+            return Err(Errno::EINVAL);
+        }
+        ctx.robust_list = args[0];
+        return Ok(0);
+    }
     // SAFETY: the kernel reads the list when the thread ends, tolerating bad addresses.
     unsafe { crate::host::syscall(libc::SYS_set_robust_list, args) }
 }
@@ -51,6 +61,18 @@ pub fn prctl(_ctx: &mut ThreadCtx, args: [u64; 6]) -> SysResult {
 
 /// `PR_SET_SYSCALL_USER_DISPATCH`
 const PR_SET_SYSCALL_USER_DISPATCH: i32 = 59;
+
+/// `set_thread_area(value)`: the thread pointer.
+pub fn set_thread_area(ctx: &mut ThreadCtx, args: [u64; 6]) -> SysResult {
+    ctx.set_slot(ctx.process.guest.process.tls, args[0]);
+    Ok(0)
+}
+
+/// `cacheflush(start, len, cache)`
+pub fn cacheflush(ctx: &mut ThreadCtx, args: [u64; 6]) -> SysResult {
+    ctx.process.jit().invalidate(args[0], args[1]);
+    Ok(0)
+}
 
 /// `riscv_flush_icache(start, end, flags)`
 pub fn riscv_flush_icache(ctx: &mut ThreadCtx, args: [u64; 6]) -> SysResult {

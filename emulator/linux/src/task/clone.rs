@@ -4,7 +4,7 @@ use std::sync::mpsc;
 use std::sync::{Arc, Once};
 
 use crate::errno::{Errno, SysResult};
-use crate::guest_memory::{read_u64, write_u32};
+use crate::guest_memory::Words;
 use crate::signal::host::HostStack;
 use crate::signal::{Action, SIGNALS, SigSet, host};
 use crate::thread::{ThreadCtx, set_current_queue};
@@ -43,13 +43,19 @@ pub fn clone(ctx: &mut ThreadCtx, args: [u64; 6]) -> SysResult {
     start(ctx, &request)
 }
 
+/// `fork()`
+pub fn fork(ctx: &mut ThreadCtx, _args: [u64; 6]) -> SysResult {
+    clone(ctx, [libc::SIGCHLD as u64, 0, 0, 0, 0, 0])
+}
+
 /// `clone3(args, size)`
 pub fn clone3(ctx: &mut ThreadCtx, args: [u64; 6]) -> SysResult {
     let [addr, size, ..] = args;
     if size < 64 {
         return Err(Errno::EINVAL);
     }
-    let word = |i: u64| if 8 * i < size { read_u64(addr.wrapping_add(8 * i)) } else { Ok(0) };
+    let words = ctx.process.abi.words();
+    let word = |i: u64| if 8 * i < size { words.read_sized(addr.wrapping_add(8 * i), 8) } else { Ok(0) };
     let (stack, stack_size) = (word(5)?, word(6)?);
     if (stack == 0) != (stack_size == 0) || word(9)? != 0 {
         return Err(Errno::EINVAL);
@@ -104,7 +110,7 @@ impl ThreadCtx {
     /// Registers and thread state as the child of `request` finds them.
     fn adopt(&mut self, request: &Request) {
         let guest = self.process.guest;
-        self.set_slot(guest.syscall.ret, 0);
+        self.set_result(Ok(0));
         if request.sp != 0 {
             self.set_slot(guest.sp, request.sp);
         }
@@ -131,12 +137,12 @@ fn new_thread(ctx: &mut ThreadCtx, request: &Request) -> SysResult {
     let mask = host::block_all();
     let spawned = std::thread::Builder::new().stack_size(HOST_STACK).spawn(move || {
         LIBC_STARTED.call_once(|| restore_libc_signals(&child.actions));
-        let tid = own_tid();
+        let (tid, words) = (own_tid(), child.process.abi.words());
         if request.has(libc::CLONE_CHILD_SETTID) {
-            let _ = write_u32(request.child_tid, tid);
+            let _ = words.write_u32(request.child_tid, tid);
         }
         if request.has(libc::CLONE_PARENT_SETTID) {
-            let _ = write_u32(request.parent_tid, tid);
+            let _ = words.write_u32(request.parent_tid, tid);
         }
         let _ = tell.send(tid);
         run_thread(child);
@@ -179,6 +185,7 @@ fn run_thread(mut child: ThreadCtx) {
     host::block_all();
     set_current_queue(std::ptr::null());
     drop(stack);
+    super::release_robust(&child);
     // Freed before the thread counts as ended: who joins it finds next to nothing left of it.
     let (process, clear_child_tid) = (child.process, child.clear_child_tid);
     drop(child);
@@ -200,6 +207,7 @@ fn forked_process(ctx: &mut ThreadCtx, request: &Request) -> SysResult {
     }
     let mask = host::block_all();
     let (actions, process) = (ctx.actions.clone(), ctx.process);
+    let words = process.abi.words();
     let pid = process.space.quiesced(|| actions.quiesced(|| fork_translator(process)));
     let result = match pid {
         -1 => Err(Errno::last()),
@@ -208,15 +216,15 @@ fn forked_process(ctx: &mut ThreadCtx, request: &Request) -> SysResult {
             ctx.adopt(request);
             ctx.signals.held.clear();
             if request.has(libc::CLONE_CHILD_SETTID) {
-                let _ = write_u32(request.child_tid, own_tid());
+                let _ = words.write_u32(request.child_tid, own_tid());
             }
             Ok(0)
         }
         pid => {
             if request.has(libc::CLONE_PARENT_SETTID) {
-                let _ = write_u32(request.parent_tid, pid as u32);
+                let _ = words.write_u32(request.parent_tid, pid as u32);
             }
-            finish_pidfd(request, pid)
+            finish_pidfd(words, request, pid)
         }
     };
     restore_mask(mask);
@@ -248,11 +256,11 @@ const KNOWN_FORK_FLAGS: u64 = (libc::CLONE_CHILD_SETTID
 const CLONE_CLEAR_SIGHAND: u64 = 1 << 32;
 
 /// Stores a descriptor of the child, if asked for.
-fn finish_pidfd(request: &Request, pid: i32) -> SysResult {
+fn finish_pidfd(words: Words, request: &Request, pid: i32) -> SysResult {
     if request.has(libc::CLONE_PIDFD) {
         // SAFETY: plain arguments.
         let fd = unsafe { crate::host::syscall(libc::SYS_pidfd_open, [pid as u64, 0, 0, 0, 0, 0])? };
-        write_u32(request.pidfd, fd as u32)?;
+        words.write_u32(request.pidfd, fd as u32)?;
     }
     Ok(pid as u64)
 }
@@ -272,6 +280,7 @@ fn borrowed_process(ctx: &mut ThreadCtx, request: &Request) -> SysResult {
         return Err(Errno::EINVAL);
     }
     let actions = Arc::new(ctx.actions.duplicate());
+    let words = ctx.process.abi.words();
     let mut child = child_of(ctx, request, actions);
     child.signals.alt_stack = ctx.signals.alt_stack;
     child.borrowed = true;
@@ -283,11 +292,11 @@ fn borrowed_process(ctx: &mut ThreadCtx, request: &Request) -> SysResult {
     // and the thread-local state are the child's alone.
     let pid = unsafe { libc::clone(run_borrowed, stack.top(), flags, (&raw mut start).cast()) };
     ctx.make_current();
-    let result = if pid < 0 { Err(Errno::last()) } else { finish_pidfd(request, pid) };
+    let result = if pid < 0 { Err(Errno::last()) } else { finish_pidfd(words, request, pid) };
     if let Ok(pid) = result
         && request.has(libc::CLONE_PARENT_SETTID)
     {
-        let _ = write_u32(request.parent_tid, pid as u32);
+        let _ = words.write_u32(request.parent_tid, pid as u32);
     }
     restore_mask(mask);
     result
@@ -301,7 +310,7 @@ extern "C" fn run_borrowed(start: *mut libc::c_void) -> i32 {
         start.child.reset_handlers();
     }
     if start.request.has(libc::CLONE_CHILD_SETTID) {
-        let _ = write_u32(start.request.child_tid, own_tid());
+        let _ = start.child.process.abi.words().write_u32(start.request.child_tid, own_tid());
     }
     host::block_as_guest(start.mask);
     let code = start.child.run();

@@ -4,7 +4,7 @@ use std::ffi::{CString, OsStr, OsString};
 use std::os::unix::ffi::{OsStrExt, OsStringExt};
 
 use crate::errno::{Errno, SysResult};
-use crate::guest_memory::{read_cstr, read_cstr_array};
+use crate::guest_memory::read_cstr;
 use crate::loader::{self, LoadError, Program};
 use crate::syscall::path::to_host;
 use crate::thread::ThreadCtx;
@@ -27,8 +27,9 @@ pub fn execveat(ctx: &mut ThreadCtx, args: [u64; 6]) -> SysResult {
 }
 
 fn execute(ctx: &mut ThreadCtx, dir: i32, path: &[u8], argv: u64, envp: u64) -> SysResult {
-    let argv: Vec<OsString> = read_cstr_array(argv)?.into_iter().map(OsString::from_vec).collect();
-    let envp = read_cstr_array(envp)?;
+    let words = ctx.process.abi.words();
+    let argv: Vec<OsString> = words.read_cstr_array(argv)?.into_iter().map(OsString::from_vec).collect();
+    let envp = words.read_cstr_array(envp)?;
     if path.is_empty() {
         return Err(Errno::ENOENT);
     }

@@ -5,4 +5,4 @@ mod clone;
 mod exec;
 mod exit;
 
-pub(crate) use exit::{clear_tid, end_process, leave};
+pub(crate) use exit::{clear_tid, end_process, leave, release_robust};

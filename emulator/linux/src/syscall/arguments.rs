@@ -1,0 +1,69 @@
+//! Arguments of a system call: from the guest's registers and stack to values, and from those to the host's.
+
+use crate::abi::{Abi, Call, Format, Ty};
+use crate::errno::Errno;
+use crate::thread::ThreadCtx;
+
+/// The arguments of `call`, zero-extended. One of two words is joined from the registers or stack places it takes.
+pub(super) fn of(ctx: &mut ThreadCtx, call: &Call) -> Result<[u64; 6], Errno> {
+    let mut args = [0; 6];
+    let abi = ctx.process.abi;
+    if abi.word == 8 {
+        for (arg, slot) in args.iter_mut().zip(ctx.process.guest.syscall.args) {
+            *arg = ctx.slot(*slot);
+        }
+        return Ok(args);
+    }
+    let mut at = 0;
+    for i in 0..args.len() {
+        let wide = call.args.get(i).is_some_and(|arg| is_wide(arg.ty.given(&args)));
+        if wide {
+            at += usize::from(abi.even_pairs && at % 2 == 1);
+            let [first, second] = [place(ctx, at)?, place(ctx, at + 1)?];
+            args[i] = if abi.big_endian { first << 32 | second } else { second << 32 | first };
+        } else if i < call.args.len() || call.args.is_empty() {
+            args[i] = place(ctx, at)?;
+        }
+        at += 1 + usize::from(wide);
+    }
+    Ok(args)
+}
+
+fn is_wide(ty: &Ty) -> bool {
+    match ty {
+        Ty::Int(int) => int.size == 8,
+        Ty::Set(set) => set.size == 8,
+        _ => false,
+    }
+}
+
+/// The word in place number `at`: the argument registers, then the stack.
+fn place(ctx: &mut ThreadCtx, at: usize) -> Result<u64, Errno> {
+    let desc = &ctx.process.guest.syscall;
+    if let Some(slot) = desc.args.get(at) {
+        return Ok(ctx.slot(*slot));
+    }
+    let Some(offset) = desc.stack_args else { return Ok(0) };
+    let words = ctx.process.abi.words();
+    let beyond = (at - desc.args.len()) as u64 * words.size;
+    words.read_word(ctx.sp().wrapping_add(u64::from(offset) + beyond))
+}
+
+/// The arguments as the host's integers and constants; addresses stay.
+pub(super) fn for_host(abi: &Abi, call: &Call, args: [u64; 6]) -> [u64; 6] {
+    let mut host = args;
+    for (i, arg) in call.args.iter().enumerate().take(args.len()) {
+        host[i] = match arg.ty.given(&args) {
+            Ty::Set(set) => set.to_host(args[i]),
+            Ty::Int(int) if int.format == Format::Memory && abi.big_endian => u64::from((args[i] as u32).swap_bytes()),
+            Ty::Int(int) if abi.word == 4 && int.signed => sign_extended(args[i], int.size),
+            _ => args[i],
+        };
+    }
+    host
+}
+
+fn sign_extended(value: u64, size: u8) -> u64 {
+    let shift = 64 - 8 * u32::from(size.clamp(1, 8));
+    ((value << shift) as i64 >> shift) as u64
+}
