@@ -79,7 +79,7 @@ fn words(decoding: &Decoding<'_>, number: usize, random: &mut Random) -> Vec<u32
     // Where guards and constraints leave few words: those of the `test` lines, each field varied.
     let (insn, enc) = decoding.sources[number];
     for test in insn.tests.iter().filter(|t| t.code.len() * 8 == bits as usize) {
-        let word = u64::from(space.word(&test.code, false).unwrap_or_default());
+        let word = u64::from(space.word(&test.code, decoding.model().sections.big_code).unwrap_or_default());
         for (field, values) in enc.flat.fields.iter().zip(&fields) {
             let covered = field.pieces.iter().fold(0, |m, p| m | ((1_u64 << p.width) - 1) << p.at);
             all.extend(values.iter().map(|v| (word & !covered | v) as u32).filter(mine));
@@ -124,7 +124,7 @@ fn llvm(tool: &str, c: &Comparison, words: &[Vec<u8>]) -> Vec<Option<String>> {
         .filter_map(|l| l.split(':').nth(1)?.parse().ok())
         .collect();
     let stdout = String::from_utf8_lossy(&output.stdout).into_owned();
-    let mut lines = stdout.lines().map(str::trim).filter(|l| !l.is_empty() && *l != ".text");
+    let mut lines = stdout.lines().map(str::trim).filter(|l| !l.is_empty() && !l.starts_with('.'));
     (1..=words.len()).map(|n| if bad.contains(&n) { None } else { lines.next().map(str::to_owned) }).collect()
 }
 
@@ -202,7 +202,10 @@ fn mnemonic(text: &str) -> &str {
 
 /// A guest against a triple of LLVM.
 struct Comparison {
+    /// Folder.
     guest: &'static str,
+    /// Guest of the folder; any if it has one.
+    instance: &'static str,
     /// Name in the list of exceptions.
     name: &'static str,
     /// Its spaces that the triple decodes.
@@ -214,10 +217,16 @@ struct Comparison {
     normal: fn(&str) -> String,
 }
 
-/// The bytes of a word in memory order: units are little-endian, the first has the highest bits.
-fn bytes(word: u32, unit: u32, units: u32) -> Vec<u8> {
-    let unit_of = |i: u32| word >> (unit * (units - 1 - i));
-    (0..units).flat_map(|i| unit_of(i).to_le_bytes()[..unit as usize / 8].to_vec()).collect()
+/// The bytes of a word in memory order: the first unit has the highest bits.
+fn bytes(word: u32, unit: u32, units: u32, big_endian: bool) -> Vec<u8> {
+    let unit_of = |i: u32| {
+        let mut bytes = (word >> (unit * (units - 1 - i))).to_le_bytes()[..unit as usize / 8].to_vec();
+        if big_endian {
+            bytes.reverse();
+        }
+        bytes
+    };
+    (0..units).flat_map(unit_of).collect()
 }
 
 /// What the two differ on, with an example and a count each.
@@ -230,8 +239,9 @@ fn differences(c: &Comparison) -> BTreeMap<String, (String, usize)> {
     let known = exceptions(c.name);
     let mut needed = BTreeSet::new();
     let dir = Path::new(env!("CARGO_MANIFEST_DIR")).join("../isa-specs").join(c.guest);
-    let model = compile(&dir).unwrap().models.remove(0);
-    let decoding = Decoding::of(&model, &mut Diagnostics::default());
+    let models = compile(&dir).unwrap().models;
+    let model = models.iter().find(|model| model.name == c.instance).unwrap_or(&models[0]);
+    let decoding = Decoding::of(model, &mut Diagnostics::default());
     let mut random = Random(1);
     let (mut all, mut modes, mut encodings) = (Vec::new(), Vec::new(), 0);
     for (number, entry) in decoding.entries.iter().enumerate() {
@@ -242,7 +252,7 @@ fn differences(c: &Comparison) -> BTreeMap<String, (String, usize)> {
         let words = words(&decoding, number, &mut random);
         assert!(!words.is_empty(), "no word of {}", entry.label);
         modes.extend(words.iter().map(|_| decoding.mode_of(entry.space)));
-        all.extend(words.into_iter().map(|word| bytes(word, space.unit, space.units)));
+        all.extend(words.into_iter().map(|word| bytes(word, space.unit, space.units, model.sections.big_code)));
         encodings += 1;
     }
     eprintln!("{}: {} words", c.name, all.len());
@@ -250,7 +260,7 @@ fn differences(c: &Comparison) -> BTreeMap<String, (String, usize)> {
     let theirs = if c.object { objdump(tool, c, &all) } else { llvm(tool, c, &all) };
     for (i, ((code, mode), theirs)) in all.iter().zip(modes).zip(theirs).enumerate() {
         let pc = if c.object { 16 * i as u64 } else { 0 };
-        let ours = text::disassemble(&model, &decoding, pc, mode, code).unwrap();
+        let ours = text::disassemble(model, &decoding, pc, mode, code).unwrap();
         let insn = ours.insn.unwrap_or_default();
         let theirs = theirs.unwrap_or_else(|| "(nothing)".to_owned());
         let (ours, theirs) = ((c.normal)(&ours.text), (c.normal)(&theirs));
@@ -281,6 +291,7 @@ fn differences(c: &Comparison) -> BTreeMap<String, (String, usize)> {
 fn riscv64() {
     let found = differences(&Comparison {
         guest: "riscv64",
+        instance: "riscv64",
         name: "riscv64",
         spaces: &["rv32", "rvc"],
         triple: "riscv64",
@@ -295,6 +306,7 @@ fn riscv64() {
 fn aarch64() {
     let found = differences(&Comparison {
         guest: "aarch64",
+        instance: "aarch64",
         name: "aarch64",
         spaces: &["a64"],
         triple: "aarch64",
@@ -344,6 +356,7 @@ const ARM_ATTRIBUTES: &str = "+vfp4,+neon,+hwdiv-arm,+hwdiv,+mp";
 fn a32() {
     let found = differences(&Comparison {
         guest: "arm",
+        instance: "arm",
         name: "a32",
         spaces: &["a32"],
         triple: "armv7a",
@@ -358,6 +371,7 @@ fn a32() {
 fn t32() {
     let found = differences(&Comparison {
         guest: "arm",
+        instance: "arm",
         name: "t32",
         spaces: &["t16", "t32"],
         triple: "thumbv7a",
@@ -366,4 +380,39 @@ fn t32() {
         normal: normal_arm,
     });
     assert!(found.is_empty(), "{found:#?}");
+}
+
+#[test]
+fn mips() {
+    for (name, triple, attributes) in [
+        ("mips", "mips-linux-gnu", "+mips32r2"),
+        ("mipsel", "mipsel-linux-gnu", "+mips32r2"),
+        ("mips64", "mips64-linux-gnuabi64", "+mips64r2"),
+        ("mips64el", "mips64el-linux-gnuabi64", "+mips64r2"),
+    ] {
+        let found = differences("mips", name, triple, attributes, &MIPS);
+        assert!(found.is_empty(), "{name}: {found:#?}");
+    }
+}
+
+#[test]
+fn mips() {
+    for (instance, triple, attributes) in [
+        ("mips", "mips-linux-gnu", "+mips32r2"),
+        ("mipsel", "mipsel-linux-gnu", "+mips32r2"),
+        ("mips64", "mips64-linux-gnuabi64", "+mips64r2"),
+        ("mips64el", "mips64el-linux-gnuabi64", "+mips64r2"),
+    ] {
+        let found = differences(&Comparison {
+            guest: "mips",
+            instance,
+            name: "mips",
+            spaces: &["mips32"],
+            triple,
+            attributes,
+            object: false,
+            normal,
+        });
+        assert!(found.is_empty(), "{instance}: {found:#?}");
+    }
 }

@@ -4,6 +4,7 @@ mod bad_input;
 mod bypass;
 mod debian;
 mod layers;
+mod mips;
 mod programs;
 mod strace;
 mod surroundings;

@@ -40,8 +40,18 @@ fn newer(file: &Path, than: &Path) -> bool {
     time(file).is_some_and(|file| Some(file) > time(than))
 }
 
+/// The C compiler for a guest, as Debian names it.
+#[must_use]
+pub fn compiler(guest: &str) -> String {
+    match guest {
+        "native" => "gcc".to_owned(),
+        "mips64" | "mips64el" => format!("{guest}-linux-gnuabi64-gcc"),
+        _ => format!("{guest}-linux-gnu-gcc"),
+    }
+}
+
 fn compile(from: &Path, to: &Path, guest: &str, link: Link) {
-    let compiler = if guest == "native" { "gcc".to_owned() } else { format!("{guest}-linux-gnu-gcc") };
+    let compiler = compiler(guest);
     // Under a name of its own first: several tests may want the same program at once.
     let fresh = to.with_extension(format!("{}-{:?}", std::process::id(), std::thread::current().id()));
     let link = match link {

@@ -41,6 +41,23 @@ fn data_of(guest: &Guest) -> u64 {
 /// Fetches from a buffer that is replaced each round, and starts at [`CODE`].
 struct Code(Arc<RwLock<Vec<u8>>>);
 
+/// Code at an address of its own.
+struct Placed(Arc<RwLock<(u64, Vec<u8>)>>);
+
+impl Hooks for Placed {
+    fn fetch(&self, pc: u64, buf: &mut [u8]) -> usize {
+        let code = self.0.read().unwrap();
+        let Some(rest) = code.1.get(pc.wrapping_sub(code.0) as usize..) else { return 0 };
+        let n = rest.len().min(buf.len());
+        buf[..n].copy_from_slice(&rest[..n]);
+        n
+    }
+
+    fn intercept(&self, _: u64) -> Option<NativeFn> {
+        None
+    }
+}
+
 impl Hooks for Code {
     fn fetch(&self, pc: u64, buf: &mut [u8]) -> usize {
         let code = self.0.read().unwrap();
@@ -290,6 +307,103 @@ fn translated_code_does_what_the_interpreter_does() {
     }
     let shown = number("ENGINES_SHOW", 5) as usize;
     assert!(failures.is_empty(), "{} differ\n{}", failures.len(), failures[..failures.len().min(shown)].join("\n\n"));
+}
+
+/// The specification's `test` lines on translated code. Nothing can be fetched behind the instruction, or behind its delay slot,
+/// in which nothing happens: that ends each.
+#[test]
+fn test_lines_hold_in_translated_code() {
+    let _turn = prepare_process();
+    let mut failures = Vec::new();
+    for guest in guests::ALL {
+        let code = Arc::new(RwLock::new((0, Vec::new())));
+        let mut thread = Thread::new(Jit::new(guest, Box::new(Placed(code.clone())), options(Engine::T1)));
+        for test in guest.tests.iter().filter(|test| test.run) {
+            let mut state = ir::GuestState::new(guest);
+            for (name, value) in test.before {
+                if *name == "pc" {
+                    state.pc = *value as u64;
+                } else if let Some(c) = guest.contexts.iter().find(|c| c.name == *name) {
+                    let mask = ((1_u64 << c.width) - 1) as u32;
+                    state.mode = state.mode & !(mask << c.lo) | (*value as u32 & mask) << c.lo;
+                } else {
+                    let slot = guest.slot(name).expect("a slot");
+                    state.set(guest, slot, value & guest.slots[slot.0 as usize].ty.mask());
+                }
+            }
+            let mut bytes = test.code.to_vec();
+            if guest.delay_slots {
+                bytes.extend(vec![0; guest.insn_align as usize]);
+            }
+            *code.write().unwrap() = (state.pc, bytes);
+            let start = state.pc;
+            *thread.state() = state;
+            thread.jit().invalidate_all();
+            let event = std::iter::repeat_with(|| thread.run()).find(|event| *event != Event::Interrupted).unwrap();
+            for (name, expected) in test.after {
+                let state = thread.state();
+                let found = if *name == "pc" {
+                    // Without a delay slot, what stands for one was executed too.
+                    let slot = start + (test.code.len() + guest.insn_align as usize) as u64;
+                    let passed = guest.delay_slots
+                        && state.pc == slot
+                        && *expected == u128::from(slot) - u128::from(guest.insn_align);
+                    if passed { *expected } else { state.pc.into() }
+                } else if let Some(c) = guest.contexts.iter().find(|c| c.name == *name) {
+                    (state.mode >> c.lo & ((1_u64 << c.width) - 1) as u32).into()
+                } else {
+                    state.get(guest, guest.slot(name).expect("a slot"))
+                };
+                if found != *expected {
+                    let (name, text) = (guest.name, test.text);
+                    failures
+                        .push(format!("{name} {} `{text}`: {found:#x}, not {expected:#x}, after {event:?}", test.at));
+                }
+            }
+        }
+    }
+    assert!(failures.is_empty(), "{}", failures.join("\n"));
+}
+
+/// What both engines make of words at [`CODE`], with nothing to fetch behind them.
+fn both(guest: &'static Guest, words: &[u32]) -> Run {
+    let _turn = prepare_process();
+    let bytes = |w: &u32| if guest.big_endian_code { w.to_be_bytes() } else { w.to_le_bytes() };
+    let code = Arc::new(RwLock::new(words.iter().flat_map(bytes).collect()));
+    let slots = vec![0; guest.slots.len()];
+    let [expected, found] = [Engine::Interp, Engine::T1].map(|engine| {
+        let jit = Jit::new(guest, Box::new(Code(code.clone())), options(engine));
+        run(&mut Thread::new(jit), guest, &slots, &[0; DATA_LEN])
+    });
+    let differ = differences(guest, &expected, &found);
+    assert!(differ.is_empty(), "{}: {}", guest.name, differ.join("\n"));
+    found
+}
+
+#[test]
+fn a_delay_slot_belongs_to_its_branch() {
+    const NOP: u32 = 0;
+    const BRANCH: u32 = 0x1000_0003; // beq zero, zero, 12 bytes behind the slot
+    const LIKELY: u32 = 0x5400_0003; // bnel zero, zero: not taken, skips its slot
+    const LOAD: u32 = 0x8c02_0000; // lw v0, 0(zero)
+    for guest in ["mips", "mipsel", "mips64", "mips64el"].map(|name| guests::by_name(name).unwrap()) {
+        let fault = both(guest, &[NOP, BRANCH, LOAD]);
+        assert!(matches!(fault.event, Event::Fault(_)), "{}: {:?}", guest.name, fault.event);
+        assert_eq!(fault.pc, CODE + 4, "{}: a fault in the slot", guest.name);
+        let skipped = both(guest, &[NOP, LIKELY, LOAD]);
+        assert_eq!((skipped.event, skipped.pc), (Event::FetchFault { addr: CODE + 12 }, CODE + 12), "{}", guest.name);
+        let nested = both(guest, &[NOP, BRANCH, BRANCH]);
+        assert!(matches!(nested.event, Event::Trap(ir::unit::Trap::Undefined)), "{}: {:?}", guest.name, nested.event);
+        assert_eq!(nested.pc, CODE + 4, "{}: a branch in the slot", guest.name);
+        let missing = both(guest, &[NOP, BRANCH]);
+        assert_eq!((missing.event, missing.pc), (Event::FetchFault { addr: CODE + 8 }, CODE + 4), "{}", guest.name);
+        // The branch is the last word of a page.
+        let mut words = vec![NOP; 1023];
+        words.extend([BRANCH, 0x2402_0007]); // addiu v0, zero, 7
+        let parted = both(guest, &words);
+        assert_eq!(parted.pc, CODE + 4096 + 12, "{}: a slot on the next page", guest.name);
+        assert_eq!(parted.slots[guest.slot("gpr[2]").unwrap().0 as usize], 7, "{}", guest.name);
+    }
 }
 
 /// Compares the engines on instructions that once differed: words, and slots that are not zero.
