@@ -318,7 +318,7 @@ fn aarch64() {
 }
 
 /// As [`normal`], for A32 and T32: numbers are signed 32-bit ones, a width suffix says nothing, a first source operand that is the
-/// destination may be left out, ADR has an offset in one text and an address in the other, and POP of one register is a load.
+/// destination may be left out, ADR has an offset in one text and an address in the other, and PUSH and POP of one register are a store and a load.
 fn normal_arm(text: &str) -> String {
     let text = normal(&text.to_lowercase());
     let delimiters = [' ', ',', '[', ']', '!', '{', '}', ':'];
@@ -337,15 +337,12 @@ fn normal_arm(text: &str) -> String {
     if name.starts_with("adr") {
         operands.pop();
     }
-    if let (
-        Some(
-            cond @ ("" | "eq" | "ne" | "hs" | "lo" | "mi" | "pl" | "vs" | "vc" | "hi" | "ls" | "ge" | "lt" | "gt"
-            | "le"),
-        ),
-        [r, "[sp]", "4"],
-    ) = (name.strip_prefix("ldr"), &operands[..])
-    {
-        return format!("pop{cond} {{{r}}}");
+    let conditions = ["", "eq", "ne", "hs", "lo", "mi", "pl", "vs", "vc", "hi", "ls", "ge", "lt", "gt", "le"];
+    let is = |base: &str| name.strip_prefix(base).filter(|cond| conditions.contains(cond));
+    match (is("ldr"), is("str"), &operands[..]) {
+        (Some(cond), _, [r, "[sp]", "4"]) => return format!("pop{cond} {{{r}}}"),
+        (_, Some(cond), [r, "[sp", "-4]!"]) => return format!("push{cond} {{{r}}}"),
+        _ => {}
     }
     format!("{name} {}", operands.join(", "))
 }

@@ -51,9 +51,9 @@ impl Words {
         for (i, bytes) in code[..self.bits() as usize / 8].chunks_mut(unit).enumerate() {
             let shift = self.unit * (self.units - 1 - i as u32);
             bytes.copy_from_slice(&(word >> shift).to_le_bytes()[..unit]);
-        if guest.big_endian_code {
-            bytes.reverse();
-        }
+            if guest.big_endian_code {
+                bytes.reverse();
+            }
         }
         code
     }
