@@ -26,7 +26,7 @@ fn abi_messages(text: &str) -> String {
     let own = "arch demo { word = 64; endian = little; machine = \"demo\"; numbers = generic; }";
     let mut sources = SourceMap::default();
     let common = sources.add("linux/example.abi", format!("{text}numbers generic {{ 0 read; }}\n"));
-    let files = Files { common: vec![common], own: vec![sources.add("demo/linux.abi", own)] };
+    let files = Files { common: vec![common], own: vec![vec![sources.add("demo/linux.abi", own)]] };
     abi::resolve(&sources, &files).map_or_else(|errors| errors.render(&sources, false), |_| String::new())
 }
 

@@ -29,11 +29,13 @@ struct Words {
     unit: u32,
     units: u32,
     select: Option<Select>,
+    big_endian: bool,
 }
 
 impl Words {
     fn of(model: &Model, space: &Space) -> Words {
-        Words { mode: model.mode_of(space), unit: space.unit, units: space.units, select: space.select }
+        let big_endian = model.sections.big_code;
+        Words { mode: model.mode_of(space), unit: space.unit, units: space.units, select: space.select, big_endian }
     }
 
     fn bits(&self) -> u32 {
@@ -44,14 +46,14 @@ impl Words {
         self.select.is_none_or(|s| s.holds((word >> (self.unit * (self.units - 1))).into()))
     }
 
-    /// A word in memory: its units from the highest on, each with its lowest byte first.
+    /// A word in memory: its units from the highest on, each in the guest's byte order.
     fn bytes(&self, word: u64) -> [u8; 4] {
         let mut code = [0; 4];
         let unit = self.unit as usize / 8;
         for (i, bytes) in code[..self.bits() as usize / 8].chunks_mut(unit).enumerate() {
             let shift = self.unit * (self.units - 1 - i as u32);
             bytes.copy_from_slice(&(word >> shift).to_le_bytes()[..unit]);
-            if guest.big_endian_code {
+            if self.big_endian {
                 bytes.reverse();
             }
         }
