@@ -250,7 +250,11 @@ fn differences(c: &Comparison) -> BTreeMap<String, (String, usize)> {
             continue;
         }
         let words = words(&decoding, number, &mut random);
-        assert!(!words.is_empty(), "no word of {}", entry.label);
+        if words.is_empty() {
+            // Of another guest of the folder, by what it `requires`.
+            assert!(models.len() > 1, "no word of {}", entry.label);
+            continue;
+        }
         modes.extend(words.iter().map(|_| decoding.mode_of(entry.space)));
         all.extend(words.into_iter().map(|word| bytes(word, space.unit, space.units, model.sections.big_code)));
         encodings += 1;
@@ -377,19 +381,6 @@ fn t32() {
         normal: normal_arm,
     });
     assert!(found.is_empty(), "{found:#?}");
-}
-
-#[test]
-fn mips() {
-    for (name, triple, attributes) in [
-        ("mips", "mips-linux-gnu", "+mips32r2"),
-        ("mipsel", "mipsel-linux-gnu", "+mips32r2"),
-        ("mips64", "mips64-linux-gnuabi64", "+mips64r2"),
-        ("mips64el", "mips64el-linux-gnuabi64", "+mips64r2"),
-    ] {
-        let found = differences("mips", name, triple, attributes, &MIPS);
-        assert!(found.is_empty(), "{name}: {found:#?}");
-    }
 }
 
 #[test]

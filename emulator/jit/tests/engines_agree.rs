@@ -373,7 +373,7 @@ fn both(guest: &'static Guest, words: &[u32]) -> Run {
     let slots = vec![0; guest.slots.len()];
     let [expected, found] = [Engine::Interp, Engine::T1].map(|engine| {
         let jit = Jit::new(guest, Box::new(Code(code.clone())), options(engine));
-        run(&mut Thread::new(jit), guest, &slots, &[0; DATA_LEN])
+        run(&mut Thread::new(jit), guest, guest.reset_mode(), &slots, &[0; DATA_LEN])
     });
     let differ = differences(guest, &expected, &found);
     assert!(differ.is_empty(), "{}: {}", guest.name, differ.join("\n"));
