@@ -394,7 +394,7 @@ fn mips() {
         let found = differences(&Comparison {
             guest: "mips",
             instance,
-            name: "mips",
+            name: if instance.starts_with("mips64") { "mips64" } else { "mips" },
             spaces: &["mips32"],
             triple,
             attributes,
