@@ -9,7 +9,7 @@ const ALLOWED: [(&str, &[&str]); 7] = [
     ("emulator/ir", &["codegen"]),
     ("emulator/guests", &["codegen", "ir"]),
     ("emulator/jit", &["ir"]),
-    ("native-lib", &["codegen"]),
+    ("native-lib", &["codegen", "ir"]),
     ("emulator/linux", &["codegen", "guests", "ir", "jit", "native-lib"]),
     ("emulator", &["guests", "ir", "jit", "linux"]),
 ];

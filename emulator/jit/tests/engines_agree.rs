@@ -469,6 +469,15 @@ fn underflow_is_seen_before_rounding_once_the_guest_looks() {
 }
 
 #[test]
+fn a_condition_that_an_earlier_exit_has_used_stays_what_it_is() {
+    // cmp x0, #0x7f0; b.eq .+16; add x0, x0, #16; cmp x5, #3; cmp x0, #0x800: twice the question whether x0 was 0x7f0
+    let code = [0xf11f_c01f, 0x5400_0080, 0x9100_4000, 0xf100_0cbf, 0xf120_001f];
+    for x0 in [0x7f0, 0x7ef, 0] {
+        agree_on(aarch64(), &code, &[("gpr[0]", x0)]);
+    }
+}
+
+#[test]
 fn other_one_bit_registers_go_home_when_the_flags_are_deferred() {
     // subs x23, x9, #33; msr fpsr, x0
     agree_on(aarch64(), &[0xf100_8537, 0xd51b_4420], &[("gpr[0]", 1 << 27)]);

@@ -221,7 +221,10 @@ impl Analysis {
             let with_order = |c: &Cond| c.kind == CondKind::Cmp && matches!(c.cc & !1, cc::O | cc::B | cc::BE);
             let Some(model) = flags.iter().flatten().filter_map(|v| self.cond(*v)).find(with_order) else { continue };
             for &v in flags.iter().flatten() {
-                if let Some(c) = self.cond(v)
+                // A value may be older than the instruction, and used before what the model compares exists.
+                let exists = model.a < v || model.a as usize >= unit.insts.len();
+                if exists
+                    && let Some(c) = self.cond(v)
                     && let Some(code) = self.as_condition_of(unit, &model, &c)
                 {
                     self.set_condition(v, Cond { cc: code, ..model });
