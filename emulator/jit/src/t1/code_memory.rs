@@ -84,16 +84,22 @@ impl CodeMemory {
     }
 }
 
-/// A fresh mapping of `size` bytes.
+/// What everything else may come to need when there are `size` bytes for code.
+fn headroom(size: usize) -> usize {
+    size / 2 + (16 << 20)
+}
+
+/// A fresh mapping of `size` bytes, if there would be room for more: under a limit, the guest needs its part.
 fn reserve(size: usize) -> Option<u64> {
     let protection = libc::PROT_READ | libc::PROT_WRITE | libc::PROT_EXEC;
     let flags = libc::MAP_PRIVATE | libc::MAP_ANONYMOUS | libc::MAP_NORESERVE;
-    // SAFETY: a fresh mapping; huge pages would commit 2 MiB for the first unit.
+    // SAFETY: a fresh mapping, of which nobody knows the second part yet; huge pages would commit 2 MiB for the first unit.
     unsafe {
-        let base = libc::mmap(std::ptr::null_mut(), size, protection, flags, -1, 0);
+        let base = libc::mmap(std::ptr::null_mut(), size + headroom(size), protection, flags, -1, 0);
         if base == libc::MAP_FAILED {
             return None;
         }
+        libc::munmap(base.byte_add(size), headroom(size));
         libc::madvise(base, size, libc::MADV_NOHUGEPAGE);
         Some(base as u64)
     }
