@@ -80,11 +80,11 @@ pub fn guest_library(guest: &Guest) -> Option<Vec<u8>> {
         (elf::DT_STRSZ, w.dynstr_len()),
         (elf::DT_SYMENT, if guest.elf.class == 64 { 24 } else { 16 }),
     ];
-    w.write_dynamic_string(elf::DT_SONAME.into(), soname).ok()?;
+    w.write_dynamic_string(elf::DT_SONAME, soname).ok()?;
     for (tag, value) in dynamics {
-        w.write_dynamic(tag.into(), value as u64).ok()?;
+        w.write_dynamic(tag, value as u64).ok()?;
     }
-    w.write_dynamic(elf::DT_NULL.into(), 0).ok()?;
+    w.write_dynamic(elf::DT_NULL, 0).ok()?;
     Some(file)
 }
 
@@ -243,7 +243,7 @@ mod tests {
             for segment in elf.program_headers.iter().filter(|p| p.p_type == elf::PT_LOAD) {
                 assert_eq!(segment.p_offset % PAGE, segment.p_vaddr % PAGE);
                 assert!(segment.p_vaddr / PAGE >= end && segment.p_offset + segment.p_filesz <= file.len() as u64);
-                end = (segment.p_vaddr + segment.p_memsz).next_multiple_of(PAGE) / PAGE;
+                end = (segment.p_vaddr + segment.p_memsz).div_ceil(PAGE);
             }
         }
     }

@@ -33,7 +33,7 @@ impl Thread {
         }
         self.measuring = true;
         let entry = self.block.guest.clone();
-        let translated_first = self.jit.natives.measured(function.id) % 2 == 0;
+        let translated_first = self.jit.natives.measured(function.id).is_multiple_of(2);
         let before = if translated_first { self.measure_guest_code(runtime, &entry) } else { None };
         let start = processor_time();
         let done = self.call_native(&function);
