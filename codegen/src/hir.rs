@@ -62,6 +62,8 @@ pub enum Ty {
         /// Bits of the whole.
         width: Width,
     },
+    /// Where a run-time value of so many bits is: a register view or memory, chosen when translating.
+    Place(Width),
     /// Several values.
     Tuple(Vec<Ty>),
     /// No value.
@@ -172,6 +174,8 @@ pub enum ExprKind {
     Constant(Box<Expr>),
     /// Register; an array has an index.
     Reg(RegId, Option<Box<Expr>>),
+    /// A view as a place.
+    PlaceView(ViewId, Vec<Expr>),
     /// Value of a view; widths are among the arguments, in the order of the parameters.
     View(ViewId, Vec<Expr>),
     /// Call of a function; widths are among the arguments.
@@ -248,6 +252,8 @@ pub enum StmtKind {
     SetReg(RegId, Option<Expr>, Expr),
     /// View write: arguments, value.
     SetView(ViewId, Vec<Expr>, Expr),
+    /// Write of a place.
+    SetPlace(Expr, Expr),
     /// Context write; ends the unit when the value is only known when running.
     SetContext(ContextId, Expr),
     /// Unrolled loop, upper bound excluded.
@@ -436,6 +442,14 @@ pub enum Op {
     AtomicCas,
     /// Operands: four bools.
     Fence,
+    /// Memory as a place. Operands: address, alignment.
+    PlaceMemory,
+    /// A value as a place that can only be read.
+    PlaceValue,
+    /// Reads a place.
+    PlaceGet,
+    /// Operands: place, expected, new. Atomic compare and swap of a place in memory; the old value.
+    PlaceCas,
     Abs,
     AvgU,
     SatAddS,

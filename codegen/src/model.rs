@@ -31,6 +31,10 @@ pub struct Model {
     pub spaces: Vec<Space>,
     /// By space: contexts and their values after an instruction that does not assign them.
     pub after: Vec<Vec<(ContextId, Expr)>>,
+    /// Prefixes, in source order.
+    pub prefixes: Vec<Prefix>,
+    /// Operands that consume bytes, by the numbers in [`Tail::Operand`].
+    pub operands: Vec<Operand>,
     /// Instructions, by `InsnId`.
     pub insns: Vec<Insn>,
     /// What the property blocks say.
@@ -101,8 +105,12 @@ pub struct Context {
     pub lo: u32,
     /// Bits.
     pub width: u32,
-    /// Value at process start.
+    /// Value at process start; of a decode variable, at the start of an instruction.
     pub reset: u32,
+    /// Read sign-extended.
+    pub signed: bool,
+    /// Set while decoding an instruction, not kept: above the mode word's bits.
+    pub decoded: bool,
 }
 
 /// Register access with aliasing rules.
@@ -236,6 +244,10 @@ pub struct Enc {
     pub flat: Flat,
     /// Fields, in the order of those of `flat`.
     pub fields: Vec<Field>,
+    /// What follows them (byte-wise spaces).
+    pub tail: Vec<Tail>,
+    /// Contexts that fields set: a field that is called as a decode variable.
+    pub sets: Vec<(usize, VarId)>,
     /// `with` bindings, in order.
     pub binds: Vec<(VarId, Expr)>,
     /// Its own `when`.
@@ -244,6 +256,68 @@ pub struct Enc {
     pub predicate: Option<Expr>,
     /// Where.
     pub span: Span,
+}
+
+/// What follows the head of an encoding in a byte-wise space.
+#[derive(Clone, Debug)]
+pub enum Tail {
+    /// Bytes of an operand.
+    Operand(usize),
+    /// An immediate.
+    Immediate {
+        /// Variable it binds.
+        var: VarId,
+        /// Bits; an expression over decode variables.
+        width: Expr,
+        /// Sign-extended.
+        signed: bool,
+    },
+}
+
+/// A prefix: sets decode variables, then decoding goes on.
+#[derive(Clone, Debug)]
+pub struct Prefix {
+    /// Name.
+    pub name: String,
+    /// Variables: the fields.
+    pub locals: Locals,
+    /// Encoding with its guard.
+    pub enc: Enc,
+    /// Assignments, in order: number of the context, value.
+    pub sets: Vec<(usize, Expr)>,
+}
+
+/// The bytes of an operand: the first alternative that matches consumes its own.
+#[derive(Clone, Debug)]
+pub struct Operand {
+    /// Name.
+    pub name: String,
+    /// Alternatives.
+    pub alts: Vec<OperandAlt>,
+}
+
+/// One alternative.
+#[derive(Clone, Debug)]
+pub struct OperandAlt {
+    /// Guard over decode variables.
+    pub when: Option<Expr>,
+    /// Fixed bits and fields of the first bytes; all fields are decode variables.
+    pub flat: Flat,
+    /// Numbers of the contexts that the fields of `flat` set.
+    pub sets: Vec<usize>,
+    /// Fields of whole bytes that follow: context, bits, sign.
+    pub tail: Vec<(usize, u32, bool)>,
+}
+
+impl Enc {
+    /// The variables that the encoding gives values.
+    pub fn bound(&self) -> impl Iterator<Item = VarId> {
+        let immediates = self.tail.iter().filter_map(|t| match t {
+            Tail::Immediate { var, .. } => Some(*var),
+            Tail::Operand(_) => None,
+        });
+        self.fields.iter().map(|f| f.var).chain(immediates).chain(self.binds.iter().map(|b| b.0))
+    }
 }
 
 /// A field of an encoding.
@@ -308,6 +382,8 @@ pub struct Sections {
     pub big_data: bool,
     /// `arch.delay_slots`
     pub delay_slots: bool,
+    /// `arch.max_length`: bytes of the longest instruction.
+    pub max_length: u32,
     /// Stores are seen by fetches without the guest asking for it.
     pub coherent_icache: bool,
     /// `memory.ignore_top_byte`
@@ -395,6 +471,26 @@ pub struct Fp {
 }
 
 impl Model {
+    /// Whether instructions are sequences of bytes, decoded with prefixes and decode variables.
+    pub fn bytewise(&self) -> bool {
+        self.spaces.iter().any(|s| s.unit == 8)
+    }
+
+    /// The contexts that are kept from one instruction to the next.
+    pub fn modes(&self) -> impl Iterator<Item = &Context> {
+        self.contexts.iter().filter(|c| !c.decoded)
+    }
+
+    /// Number of the decode variable of a name.
+    pub fn decode_var(&self, name: &str) -> Option<usize> {
+        self.contexts.iter().position(|c| c.decoded && c.name == name)
+    }
+
+    /// All decode variables at the start of an instruction, in their places.
+    pub fn decode_reset(&self) -> u128 {
+        self.contexts.iter().filter(|c| c.decoded).fold(0, |all, c| all | u128::from(c.reset) << c.lo)
+    }
+
     /// A constant list.
     pub fn constant(&self, id: ConstId) -> &Const {
         &self.consts[id.0 as usize]
@@ -407,7 +503,7 @@ impl Model {
 
     /// The mode word at process start, but in which a space is active.
     pub fn mode_of(&self, space: &Space) -> u32 {
-        let reset = self.contexts.iter().fold(0, |mode, c| mode | c.reset << c.lo);
+        let reset = self.modes().fold(0, |mode, c| mode | c.reset << c.lo);
         let (mask, value) = self.active_bits(space);
         reset & !mask | value
     }

@@ -17,8 +17,12 @@ pub struct Line {
     pub len: u32,
 }
 
-/// Disassemble the instruction at the start of `code`, in memory order; `None` if bytes are missing.
+/// Disassemble the instruction at the start of `code`, in memory order; `None` if bytes are missing, or if instructions are
+/// sequences of bytes, which only the generated decoder takes apart.
 pub fn disassemble(model: &Model, decoding: &Decoding<'_>, pc: u64, mode: u32, code: &[u8]) -> Option<Line> {
+    if model.bytewise() {
+        return None;
+    }
     let unit = model.smallest_unit() / 8;
     let push = |word: u32, byte: &u8| word << 8 | u32::from(*byte);
     let (big, unit_bytes) = (model.sections.big_code, code.get(..unit as usize)?);
@@ -44,6 +48,9 @@ pub fn disassemble(model: &Model, decoding: &Decoding<'_>, pc: u64, mode: u32, c
 /// What the words and texts of a model's `test` lines are, where they differ from what the lines say.
 pub fn check_tests<'a>(model: &'a Model, decoding: &Decoding<'_>) -> Vec<(&'a Test, String)> {
     let mut wrong = Vec::new();
+    if model.bytewise() {
+        return wrong; // these are left to the generated decoder
+    }
     for insn in &model.insns {
         for test in &insn.tests {
             let before = |name: &str| test.before.iter().find(|b| b.0 == name).map(|b| b.1);

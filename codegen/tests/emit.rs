@@ -40,6 +40,11 @@ fn vectors() {
 }
 
 #[test]
+fn bytes() {
+    insta::assert_snapshot!(generate("bytes"));
+}
+
+#[test]
 fn contexts() {
     insta::assert_snapshot!(generate("contexts"));
 }

@@ -71,6 +71,14 @@ cases! {
     instructions_too_long: "space t { unit = 16; units = 3; }\n";
     operands: "operand ea: bits(64) { | when mod == 3 => 0; }\ninsn a { enc 0000000000000000 @ea; exec { } }\n";
     computed_widths: "insn a { enc 00000000 imm:s(isz()); exec { } }\n";
+    a_head_that_is_not_whole_bytes: "space m0 { unit = 8; }\ninsn a { enc(m0) 0x0f 101; exec { } }\n";
+    fixed_bits_after_a_whole_byte_field: "space m0 { unit = 8; }\ninsn a { enc(m0) 0x0f imm:8 0x05; exec { } }\n";
+    a_key_that_is_no_decode_variable: "space m0 { unit = 8; }\ninsn a { enc(m0, pp = 1) 0x0f; exec { } }\n";
+    a_key_out_of_range: "decode_var pp: 2 = 0;\nspace m0 { unit = 8; }\ninsn a { enc(m0, pp = 4) 0x0f; exec { } }\n";
+    a_prefix_that_assigns_a_register: "space m0 { unit = 8; }\nprefix p { enc(m0) 0x66; gpr[0] = 1; }\n";
+    a_decode_variable_assigned_in_a_body: "decode_var pp: 2 = 0;\nspace m0 { unit = 8; }\ninsn a { enc(m0) 0x0f; exec pp = 1; }\n";
+    an_operand_with_a_field_that_is_no_variable: "space m0 { unit = 8; }\noperand o: bits(64) { | enc ss:2 xx xxxx => 0; }\ninsn a { enc(m0) 0x0f @o; exec { } }\n";
+    a_prefix_like_an_instruction: "decode_var pp: 2 = 0;\nspace m0 { unit = 8; }\nprefix p { enc(m0) 0x66; pp = 1; }\ninsn a { enc(m0) 0110011 x; exec { } }\ninsn b { enc(m0) 0x66; exec { } }\n";
 }
 
 #[test]

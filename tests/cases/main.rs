@@ -8,3 +8,4 @@ mod mips;
 mod programs;
 mod strace;
 mod surroundings;
+mod x86;

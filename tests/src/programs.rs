@@ -15,6 +15,8 @@ pub enum Link {
     StaticPie,
     /// By the guest's dynamic loader.
     Dynamic,
+    /// Without start-up code and libraries.
+    Freestanding,
 }
 
 /// Compiles `tests/<source>` for `guest` ("native" for the host) and gives the program's path. Warnings are errors, but for those about the bad accesses that some programs make on purpose.
@@ -58,6 +60,7 @@ fn compile(from: &Path, to: &Path, guest: &str, link: Link) {
         Link::Static => &["-static"][..],
         Link::StaticPie => &["-static-pie"],
         Link::Dynamic => &[],
+        Link::Freestanding => &["-static", "-nostdlib"],
     };
     let status = Command::new(&compiler)
         .args([

@@ -108,6 +108,9 @@ pub(crate) enum Body {
     Special,
     /// `absent`: always ENOSYS, on purpose.
     Absent,
+    /// `registers { code: set slot; code: get slot; }`: moves the second argument to a register, or a register to where it
+    /// points. Code, whether it is set, slot.
+    Registers(Vec<(u64, bool, SlotRange)>),
 }
 
 /// A declaration.
@@ -215,6 +218,8 @@ pub(crate) enum Part {
     Context(Name, u64),
     /// `flag invalid @0`: a sticky floating-point flag.
     Flag(Name, u64),
+    /// `parity pf_raw @2`: 1 where a byte has an even number of ones.
+    Parity(SlotRange, u64),
 }
 
 /// What a field of the frame holds.
@@ -226,6 +231,8 @@ pub(crate) enum Save {
     Parts(Vec<Part>),
     /// A constant.
     Const(u64),
+    /// `address fp`: where another field of the frame is.
+    Address(FieldPath),
 }
 
 /// Layout and contents of the frame a signal handler runs on.

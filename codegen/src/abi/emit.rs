@@ -127,9 +127,17 @@ fn call(pair: &Pair<'_>, number: u64, name: &str, file_of: &dyn Fn(FileId) -> St
 fn handler(pair: &Pair<'_>, name: &str, call: &Syscall) -> TokenStream {
     match &call.body {
         Body::Absent => quote!(Handler::Absent),
+        Body::Registers(rows) => {
+            let rows = rows.iter().map(|(code, set, slot)| quote!((#code, #set, #slot)));
+            quote!(Handler::Registers(&[#(#rows),*]))
+        }
         Body::Special => {
             let function = ident(name);
-            quote!(Handler::Special(crate::special::#function))
+            if call.order.iter().enumerate().all(|(i, from)| i == *from) {
+                return quote!(Handler::Special(crate::special::#function));
+            }
+            let order = (0..6).map(|i| call.order.get(i).copied().unwrap_or(i));
+            quote!(Handler::Special(|ctx, args| crate::special::#function(ctx, [#(args[#order]),*])))
         }
         Body::Plain | Body::As(_) => {
             match pair.host.number(if let Body::As(other) = &call.body { other } else { name }) {
@@ -221,15 +229,15 @@ fn length(len: Len) -> TokenStream {
 }
 
 fn signal_frame(guest: &str, frame: &SignalFrame) -> TokenStream {
-    let SignalFrame { size, siginfo, ucontext, stack, mask, has_restorer, min_stack, syscall_len, sigreturn, .. } =
-        frame;
+    let SignalFrame { stack, mask, red_zone, .. } = frame;
+    let SignalFrame { size, siginfo, ucontext, has_restorer, min_stack, syscall_len, sigreturn, .. } = frame;
     let record = option(frame.record.as_ref().map(|(frame_pointer, back)| quote!((#frame_pointer, #back))));
     let fields = frame.save.iter().map(|(at, size, save)| {
         let (size, source) = (*size as u32, source(save, *size));
         quote!(layout::Field { at: #at, size: #size, source: #source })
     });
     quote!(&layout::FrameLayout {
-        guest: #guest, size: #size, siginfo: #siginfo, ucontext: #ucontext, stack: #stack, mask: #mask, fields: &[#(#fields),*], record: #record,
+        guest: #guest, size: #size, siginfo: #siginfo, ucontext: #ucontext, stack: #stack, mask: #mask, red_zone: #red_zone, fields: &[#(#fields),*], record: #record,
         has_restorer: #has_restorer, min_stack: #min_stack, syscall_len: #syscall_len, sigreturn: &[#(#sigreturn),*],
     })
 }
@@ -244,6 +252,7 @@ fn source(save: &Save, stride: u64) -> TokenStream {
         Save::Pc => quote!(layout::Source::Pc),
         Save::FaultAddress => quote!(layout::Source::FaultAddress),
         Save::Const(value) => quote!(layout::Source::Word(#value)),
+        Save::Address(offset) => quote!(layout::Source::Address(#offset)),
         Save::Packed(parts) => {
             let parts = parts.iter().map(part);
             quote!(layout::Source::Packed(&[#(#parts),*]))
@@ -260,6 +269,10 @@ fn part(part: &Part) -> TokenStream {
         Part::Context(name, bit) => {
             let bit = *bit as u32;
             quote!(layout::Part::Context(#name, #bit))
+        }
+        Part::Parity(slot, bit) => {
+            let bit = *bit as u32;
+            quote!(layout::Part::Parity(#slot, #bit))
         }
         Part::Flag(number, bit) => {
             let (number, bit) = (*number as u32, *bit as u32);

@@ -102,9 +102,8 @@ pub fn emit(abis: &[model::Abi], host: &model::Abi, sources: &SourceMap) -> Resu
         sources.file(file).path.file_stem().map(|s| s.to_string_lossy().into_owned()).unwrap_or_default()
     };
     let mut report = Report::default();
-    let guests = || abis.iter().filter(|abi| abi.name != host.name);
-    let modules: Vec<_> = guests().map(|guest| emit::module(guest, host, &stem, &mut report)).collect();
-    let names = guests().map(|abi| quote::format_ident!("{}", abi.name));
+    let modules: Vec<_> = abis.iter().map(|guest| emit::module(guest, host, &stem, &mut report)).collect();
+    let names = abis.iter().map(|abi| quote::format_ident!("{}", abi.name));
     let tokens = quote::quote! {
         #[doc = "Every guest's interface."]
         pub(crate) static ALL: &[&crate::abi::Abi] = &[#(&#names::ABI),*];

@@ -227,6 +227,8 @@ pub enum Body {
     Special,
     /// Nobody, on purpose.
     Absent,
+    /// By the first argument, a register is set to the second or stored where it points: value, whether to set, slot.
+    Registers(Vec<(u64, bool, String)>),
 }
 
 /// A described call.
@@ -238,6 +240,8 @@ pub struct Syscall {
     pub ret: Ty,
     /// Behaviour.
     pub body: Body,
+    /// Of a call that replaces another: where the other's arguments are among these. The emulator's function takes them so.
+    pub order: Vec<usize>,
     /// May sleep.
     pub blocks: bool,
     /// ENOSYS is not reported.
@@ -255,6 +259,8 @@ pub enum Part {
     Context(String, u64),
     /// A sticky floating-point flag: number in the order of the IR's `fflags`, bit.
     Flag(u64, u64),
+    /// 1 where a slot has an even number of ones: name, bit.
+    Parity(String, u64),
 }
 
 /// What a field of the signal frame holds.
@@ -272,6 +278,8 @@ pub enum Save {
     Packed(Vec<Part>),
     /// A constant.
     Const(u64),
+    /// Address of the field at this offset of the frame.
+    Address(u64),
 }
 
 /// The signal frame.
@@ -283,10 +291,12 @@ pub struct SignalFrame {
     pub siginfo: u64,
     /// Offset of the `ucontext_t`.
     pub ucontext: u64,
-    /// Offset of the `stack_t` in it.
+    /// Offset of the alternate stack in it.
     pub stack: u64,
     /// Offset of the signal mask in it.
     pub mask: u64,
+    /// Bytes below the stack pointer that are in use.
+    pub red_zone: u64,
     /// Offset, element size and contents.
     pub save: Vec<(u64, u64, Save)>,
     /// Frame pointer and return address of a frame record above the frame.

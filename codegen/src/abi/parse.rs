@@ -248,17 +248,35 @@ impl Parser<'_> {
                 "as" => body = Body::As(self.name("the host's call")?),
                 "special" => body = Body::Special,
                 "absent" => body = Body::Absent,
+                "registers" => body = Body::Registers(self.registers()?),
                 "blocks" => blocks = true,
                 "quiet" => quiet = true,
                 _ => {
                     self.report
                         .error(word.span, format!("`{}` is not an attribute of a system call", word.text))
-                        .help("attributes: as, special, absent, blocks, quiet");
+                        .help("attributes: as, special, absent, registers, blocks, quiet");
                     return Err(Failed);
                 }
             }
         }
         Ok(Item::Syscall { name, replace, args, ret, body, blocks, quiet })
+    }
+
+    /// `{ 1: set SP; 2: get SP; }`
+    fn registers(&mut self) -> Parsed<Vec<(u64, bool, SlotRange)>> {
+        self.expect("{")?;
+        let mut rows = Vec::new();
+        while !self.punct("}") {
+            let (code, _) = self.int("the first argument")?;
+            self.expect(":")?;
+            let set = self.word("set");
+            if !set && !self.word("get") {
+                return self.fail_before("`set` or `get` is needed");
+            }
+            rows.push((code, set, self.slots()?));
+            self.expect(";")?;
+        }
+        Ok(rows)
     }
 
     fn numbers(&mut self) -> Parsed<Item> {
@@ -343,6 +361,8 @@ impl Parser<'_> {
             let save = if let Tok::Int(value) = *self.peek() {
                 self.at += 1;
                 Save::Const(value)
+            } else if self.word("address") {
+                Save::Address(self.field_path()?)
             } else if self.punct("{") {
                 Save::Parts(self.parts()?)
             } else {
@@ -360,6 +380,7 @@ impl Parser<'_> {
         while !self.punct("}") {
             let context = self.word("context");
             let flag = !context && self.word("flag");
+            let parity = !context && !flag && self.word("parity");
             let slot = self.slots()?;
             let width = if self.punct(":") { self.int("a width")?.0 } else { 1 };
             self.expect("@")?;
@@ -367,6 +388,7 @@ impl Parser<'_> {
             parts.push(match (context, flag) {
                 (true, _) => Part::Context(slot.name, bit),
                 (_, true) => Part::Flag(slot.name, bit),
+                _ if parity => Part::Parity(slot, bit),
                 _ => Part::Slot(slot, width, bit),
             });
             self.punct(",");

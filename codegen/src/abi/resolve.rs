@@ -123,6 +123,8 @@ struct Decls<'a> {
     structs: BTreeMap<&'a str, StructDecl<'a>>,
     sets: BTreeMap<&'a str, SetDecl<'a>>,
     syscalls: BTreeMap<&'a str, &'a Item>,
+    /// What replaced calls were.
+    replaced: BTreeMap<&'a str, &'a Item>,
     numbers: BTreeMap<&'a str, &'a [(u64, Name)]>,
 }
 
@@ -147,6 +149,7 @@ impl<'a> Decls<'a> {
             structs: BTreeMap::new(),
             sets: BTreeMap::new(),
             syscalls: BTreeMap::new(),
+            replaced: BTreeMap::new(),
             numbers: BTreeMap::new(),
         };
         let mut seen: BTreeMap<&str, Span> = BTreeMap::new();
@@ -181,7 +184,9 @@ impl<'a> Decls<'a> {
             Item::Set { name, kind, entries, .. } => self.amend(name, *kind, entries, report),
             Item::Syscall { name, replace, .. } => {
                 declare(name, *replace, seen_calls, report);
-                self.syscalls.insert(&name.text, item);
+                if let Some(old) = self.syscalls.insert(&name.text, item) {
+                    self.replaced.insert(&name.text, old);
+                }
             }
             Item::Numbers { name, rows } => {
                 self.numbers.insert(&name.text, rows);
@@ -202,6 +207,13 @@ impl<'a> Decls<'a> {
             }
         }
     }
+}
+
+/// Where the arguments of a call that was replaced are among those of its replacement, if it has all of them.
+fn order(old: &Item, args: &[Member]) -> Vec<usize> {
+    let Item::Syscall { args: old, .. } = old else { return Vec::new() };
+    let position = |m: &Member| args.iter().position(|a| a.name.text == m.name.text);
+    old.iter().map(position).collect::<Option<Vec<_>>>().unwrap_or_default()
 }
 
 fn declare<'a>(name: &'a Name, replace: bool, seen: &mut BTreeMap<&'a str, Span>, report: &mut Report) {
@@ -300,8 +312,12 @@ impl<'a> Resolver<'a, '_> {
                 ast::Body::As(name) => Body::As(name.text.clone()),
                 ast::Body::Special => Body::Special,
                 ast::Body::Absent => Body::Absent,
+                ast::Body::Registers(rows) => Body::Registers(
+                    rows.iter().map(|(code, set, range)| (*code, *set, super::signal_frame::slot(range))).collect(),
+                ),
             };
-            let call = Syscall { args: resolved, ret, body, blocks: *blocks, quiet: *quiet, span: at.span };
+            let order = self.decls.replaced.get(name).map_or(Vec::new(), |old| order(old, args));
+            let call = Syscall { args: resolved, ret, body, order, blocks: *blocks, quiet: *quiet, span: at.span };
             self.abi.syscalls.insert((*name).to_owned(), call);
         }
     }

@@ -22,11 +22,12 @@ pub(crate) fn resolve(decl: &ast::SignalFrame, abi: &Abi, report: &mut Report) -
             _ => unknown(role, report),
         }
     }
-    let (mut min_stack, mut syscall_len) = (None, None);
+    let (mut min_stack, mut syscall_len, mut red_zone) = (None, None, 0);
     for (key, value) in &decl.sizes {
         match key.text.as_str() {
             "min_stack" => min_stack = Some(*value),
             "syscall_len" => syscall_len = Some(*value),
+            "red_zone" => red_zone = *value,
             _ => unknown(key, report),
         }
     }
@@ -56,6 +57,7 @@ pub(crate) fn resolve(decl: &ast::SignalFrame, abi: &Abi, report: &mut Report) -
         ucontext,
         stack,
         mask,
+        red_zone,
         save,
         record: decl.record.as_ref().map(|(frame_pointer, back)| (slot(frame_pointer), slot(back))),
         has_restorer: abi.structs.get("sigaction").is_some_and(|s| s.fields.iter().any(|f| f.name == "sa_restorer")),
@@ -73,6 +75,7 @@ fn saved(path: &FieldPath, what: &ast::Save, frame: &str, abi: &Abi, report: &mu
     let place = place(path, frame, abi, report)?;
     let save = match what {
         ast::Save::Const(value) => Save::Const(*value),
+        ast::Save::Address(of) => Save::Address(self::place(of, frame, abi, report)?.offset),
         ast::Save::Parts(list) => Save::Packed(list.iter().filter_map(|part| resolve_part(part, report)).collect()),
         ast::Save::Slots(range) => match (range.name.text.as_str(), range.index) {
             ("pc", None) => Save::Pc,
@@ -95,6 +98,7 @@ fn saved(path: &FieldPath, what: &ast::Save, frame: &str, abi: &Abi, report: &mu
 fn resolve_part(part: &ast::Part, report: &mut Report) -> Option<Part> {
     Some(match part {
         ast::Part::Slot(range, width, bit) => Part::Slot(slot(range), *bit, *width),
+        ast::Part::Parity(range, bit) => Part::Parity(slot(range), *bit),
         ast::Part::Context(name, bit) => Part::Context(name.text.clone(), *bit),
         ast::Part::Flag(name, bit) => {
             let Some(number) = FLAGS.iter().position(|flag| *flag == name.text) else {
@@ -141,7 +145,7 @@ fn place(path: &FieldPath, frame: &str, abi: &Abi, report: &mut Report) -> Optio
 }
 
 /// `SP`, `gpr[29]`.
-fn slot(range: &SlotRange) -> String {
+pub(super) fn slot(range: &SlotRange) -> String {
     match range.index {
         None => range.name.text.clone(),
         Some((index, _)) => format!("{}[{index}]", range.name.text),

@@ -14,7 +14,10 @@ pub(super) fn of_encoding(writer: &Static<'_>, enc: &Enc, wanted: Option<&BTreeS
     for f in enc.fields.iter().filter(|f| wants(f.var)) {
         let _ = writeln!(out, "let {} = {};", names::variable(&writer.names, f.var), field(f));
     }
-    for (v, e) in enc.binds.iter().filter(|(v, _)| wants(*v)) {
+    for (i, var) in super::semantics::immediates(enc).enumerate().filter(|(_, v)| wants(*v)) {
+        let _ = writeln!(out, "let {} = at.imms[{i}];", names::variable(&writer.names, var));
+    }
+    for (v, e) in enc.binds.iter().filter(|(v, e)| wants(*v) && e.ty.is_static()) {
         let _ = writeln!(out, "let {} = {};", names::variable(&writer.names, *v), writer.expr(e));
     }
     out

@@ -48,7 +48,8 @@ impl<'m> Body<'m> {
             self.out.line("let (pc, pc_next) = (i128::from(at.pc), i128::from(at.pc_next));");
         }
         if needs.mode && !std::mem::replace(&mut self.has.mode, true) {
-            self.out.line("let mode = ir.mode();");
+            let read = if self.model.bytewise() { "vars" } else { "mode" };
+            self.out.line(&format!("let mode = ir.{read}();"));
         }
     }
 
@@ -110,6 +111,7 @@ impl<'m> Body<'m> {
                 let call = self.call(&name, self.table.set(*id), &all);
                 self.out.line(&format!("{call};"));
             }
+            StmtKind::SetPlace(place, value) => self.set_place(place, value),
             StmtKind::SetContext(id, value) => {
                 let c = &self.model.contexts[id.0 as usize];
                 let (lo, width) = (c.lo, c.width);
@@ -178,6 +180,7 @@ impl<'m> Body<'m> {
                 let call = self.call(&name, self.table.get(*id), &args);
                 self.temp(&call)
             }
+            ExprKind::PlaceView(id, args) => self.place_view(*id, args),
             ExprKind::Call(id, args) => {
                 let args = self.arguments(args);
                 let name = format!("fn_{}", self.model.fns[id.0 as usize].name);
@@ -258,6 +261,7 @@ impl<'m> Body<'m> {
                 format!("({})", items.join(", "))
             }
             Ty::Unit => "()".into(),
+            Ty::Place(_) => "rt::Place::Nowhere".into(),
             _ => "0".into(),
         }
     }

@@ -25,7 +25,7 @@ fn translate(b: &mut ir::Builder<'_>, pc: u64, code: &[u8]) -> ir::guest::Step {
     match DECODER.decode(code, b.mode()) {
         ir::decode::Decoded::Insn { enc, word, len } => {
             b.set_len(len);
-            let at = At { pc, pc_next: pc.wrapping_add(u64::from(len)), code };
+            let at = At { pc, pc_next: pc.wrapping_add(u64::from(len)), code, imms: [0; 2] };
             let flow = EMIT[enc as usize](b, &at, word);
             ir::guest::Step::Done { len, flow }
         }
@@ -42,7 +42,7 @@ fn identify(mode: u32, code: &[u8]) -> Option<&'static str> {
 ";
 
 /// One function per encoding that has constraints or guards.
-fn guards(out: &mut String, model: &Model, decoding: &Decoding<'_>) {
+pub(super) fn guards(out: &mut String, model: &Model, decoding: &Decoding<'_>) {
     let table = NeedsTable::new(model);
     for (number, (insn, enc)) in decoding.sources.iter().enumerate() {
         if has_guard(insn, enc) {
@@ -51,13 +51,13 @@ fn guards(out: &mut String, model: &Model, decoding: &Decoding<'_>) {
     }
 }
 
-fn has_guard(insn: &Insn, enc: &Enc) -> bool {
+pub(super) fn has_guard(insn: &Insn, enc: &Enc) -> bool {
     !enc.flat.constraints.is_empty() || !insn.guards.is_empty() || !enc.guards.is_empty()
 }
 
 fn guard(out: &mut String, writer: &Static<'_>, number: usize, insn: &Insn, enc: &Enc) {
     let _ = writeln!(out, "/// {}, {}", insn.name, insn.at);
-    let _ = writeln!(out, "fn guard_{number}(word: u32, mode: u32) -> bool {{");
+    let _ = writeln!(out, "fn guard_{number}(word: Word, mode: Mode) -> bool {{");
     for c in &enc.flat.constraints {
         let _ = writeln!(out, "if {} {{ return false; }}", violation(c));
     }
@@ -65,6 +65,14 @@ fn guard(out: &mut String, writer: &Static<'_>, number: usize, insn: &Insn, enc:
     if guards.is_empty() {
         out.push_str("true }\n");
         return;
+    }
+    // What the fields of this encoding set, guards see.
+    for (context, var) in &enc.sets {
+        if let Some(f) = enc.fields.iter().find(|f| f.var == *var) {
+            let c = &writer.model().contexts[*context];
+            let value = super::stat::field(f);
+            let _ = writeln!(out, "let mode = with_field(mode, {}, {}, {value});", c.lo, c.width);
+        }
     }
     let wanted = bindings::needed(guards.iter().copied(), &insn.locals, Some(enc));
     out.push_str(&bindings::of_encoding(writer, enc, Some(&wanted)));
@@ -74,7 +82,7 @@ fn guard(out: &mut String, writer: &Static<'_>, number: usize, insn: &Insn, enc:
 }
 
 /// A test for field values that a constraint excludes, on the word.
-fn violation(c: &Constraint) -> String {
+pub(super) fn violation(c: &Constraint) -> String {
     let not = if c.negated { "" } else { "!" };
     if c.values.iter().all(|v| v.0 == c.bits) {
         let values: Vec<String> = c.values.iter().map(|(_, value)| format!("{value:#x}")).collect();
@@ -92,7 +100,7 @@ fn patterns(out: &mut String, decoding: &Decoding<'_>) {
         let (mask, value) = (entry.mask, entry.value);
         let _ = writeln!(out, "ir::decode::Pattern {{ mask: {mask:#x}, value: {value:#x}, guard: {guard} }},");
     }
-    let _ = writeln!(out, "];\nstatic EMIT: [fn(&mut ir::Builder<'_>, &At<'_>, u32) -> ir::guest::Flow; {count}] = [");
+    let _ = writeln!(out, "];\nstatic EMIT: [fn(&mut ir::Builder<'_>, &At<'_>, Word) -> ir::guest::Flow; {count}] = [");
     for number in 0..count {
         let _ = writeln!(out, "enc_{number},");
     }
@@ -126,12 +134,12 @@ fn decoder(out: &mut String, model: &Model, decoding: &Decoding<'_>) {
     let _ = writeln!(out, "], patterns: &PATTERNS, unit: {unit}, big_endian: {} }};", model.sections.big_code);
 }
 
-fn runs(table: &Table) -> String {
+pub(super) fn runs(table: &Table) -> String {
     let run = |r: &crate::pattern::Run| format!("ir::decode::Run {{ shift: {}, mask: {:#x} }}", r.shift, r.mask);
     table.runs.iter().map(run).collect::<Vec<_>>().join(", ")
 }
 
-fn numbers(out: &mut String, name: &str, values: &[u16]) {
+pub(super) fn numbers(out: &mut String, name: &str, values: &[u16]) {
     let _ = writeln!(out, "static {name}: [u16; {}] = [", values.len());
     for line in values.chunks(24) {
         let text: Vec<String> = line.iter().map(ToString::to_string).collect();
@@ -140,7 +148,7 @@ fn numbers(out: &mut String, name: &str, values: &[u16]) {
     out.push_str("];\n");
 }
 
-fn names(out: &mut String, decoding: &Decoding<'_>) {
+pub(super) fn names(out: &mut String, decoding: &Decoding<'_>) {
     let _ = writeln!(out, "static NAMES: [&str; {}] = [", decoding.sources.len());
     for (insn, _) in &decoding.sources {
         let _ = writeln!(out, "{:?},", insn.name);

@@ -35,18 +35,22 @@ pub(super) fn emit(model: &Model, decoding: &Decoding<'_>) -> String {
     }
     for (number, (insn, enc)) in decoding.sources.iter().enumerate() {
         let e = emitter(&insn.locals);
-        let _ = writeln!(out, "fn enc_{number}(printer: &mut Printer, at: &At<'_>, mode: u32, word: u32) {{\n{PC}");
+        let _ = writeln!(out, "fn enc_{number}(printer: &mut Printer, at: &At<'_>, mode: Mode, word: Word) {{\n{PC}");
         out.push_str(&bindings::of_encoding(&e.writer, enc, None));
+        for (var, place) in enc.binds.iter().filter(|(_, e)| matches!(e.ty, Ty::Place(_))) {
+            let (name, text) = (e.name(*var), e.apart(place));
+            let _ = writeln!(out, "let {name}: &str = {text};");
+        }
         let args: String = insn.params.iter().map(|&v| format!(", {}", e.name(v))).collect();
         let _ = writeln!(out, "insn_{}(printer, at, mode{args});\n}}", insn.name);
     }
     let count = decoding.sources.len();
-    let _ = writeln!(out, "pub(super) static ENCS: [fn(&mut Printer, &At<'_>, u32, u32); {count}] = [");
+    let _ = writeln!(out, "pub(super) static ENCS: [fn(&mut Printer, &At<'_>, Mode, Word); {count}] = [");
     for number in 0..count {
         let _ = writeln!(out, "enc_{number},");
     }
     out.push_str("];\n}\n");
-    out.push_str(FUNCTIONS);
+    out.push_str(if model.bytewise() { super::bytes::DISASSEMBLE } else { FUNCTIONS });
     out
 }
 
@@ -59,7 +63,7 @@ fn disassemble(pc: u64, mode: u32, code: &[u8]) -> (String, u32) {
     let mut p = ir::disasm::Printer::new();
     let len = match DECODER.decode(code, mode) {
         ir::decode::Decoded::Insn { enc, word, len } => {
-            let at = At { pc, pc_next: pc.wrapping_add(u64::from(len)), code };
+            let at = At { pc, pc_next: pc.wrapping_add(u64::from(len)), code, imms: [0; 2] };
             text::ENCS[enc as usize](&mut p, &at, mode, word);
             len
         }
@@ -104,13 +108,13 @@ impl Emitter<'_> {
         let param = |&v: &VarId| {
             let ty = match self.locals.get(v).ty {
                 Ty::Bool => "bool",
-                Ty::Str => "&str",
+                Ty::Str | Ty::Place(_) => "&str",
                 _ => "i128",
             };
             format!(", {}: {ty}", self.name(v))
         };
         let params: String = params.iter().map(param).collect();
-        let _ = writeln!(out, "fn {name}(printer: &mut Printer, at: &At<'_>, mode: u32{params}) {{\n{PC}");
+        let _ = writeln!(out, "fn {name}(printer: &mut Printer, at: &At<'_>, mode: Mode{params}) {{\n{PC}");
         body(&mut self);
         out.push_str(&self.out);
         out.push_str("}\n");
@@ -177,9 +181,14 @@ impl Emitter<'_> {
 
     /// An argument of a function; a text is printed apart first.
     fn argument(&mut self, e: &Expr) -> String {
-        if !matches!(e.ty, Ty::Str) {
-            return self.expr(e);
+        if let (ExprKind::Var(v), Ty::Place(_)) = (&e.kind, &e.ty) {
+            return self.name(*v);
         }
+        if matches!(e.ty, Ty::Str | Ty::Place(_)) { self.apart(e) } else { self.expr(e) }
+    }
+
+    /// A text as an expression of its own.
+    fn apart(&self, e: &Expr) -> String {
         let writer = Static::new(self.model, self.table, self.locals);
         let mut inner =
             Emitter { model: self.model, table: self.table, writer, locals: self.locals, out: String::new() };
@@ -212,6 +221,7 @@ impl Emitter<'_> {
     fn print(&mut self, e: &Expr) {
         match &e.ty {
             Ty::Str | Ty::Undef | Ty::Unit => self.print_text(e),
+            Ty::Place(_) => self.place(e),
             Ty::Enum(EnumTy::User(id)) => {
                 let value = self.expr(e);
                 let _ = writeln!(self.out, "printer.name({value}, &ENUM_{});", id.0);
@@ -221,6 +231,25 @@ impl Emitter<'_> {
                 let _ = writeln!(self.out, "printer.int(i128::from({value}));");
             }
             _ => self.call("int", e),
+        }
+    }
+
+    /// The text of a place: that of its operand, of its view, or the number.
+    fn place(&mut self, e: &Expr) {
+        match &e.kind {
+            ExprKind::Call(id, args) => {
+                let name = format!("show_text_of_{}", self.model.fns[id.0 as usize].name);
+                self.helper(&name, args);
+            }
+            ExprKind::PlaceView(id, args) | ExprKind::View(id, args) => {
+                self.helper(&format!("view_{}", self.model.views[id.0 as usize].name), args);
+            }
+            ExprKind::Op(crate::hir::Op::PlaceValue, args) => self.place(&args[0]),
+            ExprKind::Constant(value) => self.call("hex", value),
+            ExprKind::Var(v) => {
+                let _ = writeln!(self.out, "printer.text({});", self.name(*v));
+            }
+            _ => self.text("?"),
         }
     }
 

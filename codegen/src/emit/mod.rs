@@ -5,11 +5,13 @@
 
 mod bindings;
 mod body;
+mod bytes;
 mod decoder;
 mod disasm;
 mod names;
 mod needs;
 mod op;
+mod place;
 mod semantics;
 mod stat;
 mod tables;
@@ -45,7 +47,8 @@ pub fn emit(model: &Model) -> Result<Module, String> {
             model.name
         ));
     }
-    let parts = [semantics, decoder::emit(model, &decoding), disasm::emit(model, &decoding), tables::emit(model)];
+    let decoder = if model.bytewise() { bytes::emit(model, &decoding) } else { decoder::emit(model, &decoding) };
+    let parts = [semantics, decoder, disasm::emit(model, &decoding), tables::emit(model)];
     Ok(Module { name: model.name.clone(), text: parts.join("\n") })
 }
 

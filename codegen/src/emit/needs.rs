@@ -1,6 +1,6 @@
 //! What generated functions need to be passed: the builder, the instruction's address, the mode word.
 
-use crate::hir::{Block, Expr, ExprKind, FnId, Part, StaticFn, Stmt, StmtKind, Template, ViewId};
+use crate::hir::{Block, Expr, ExprKind, FnId, Op, Part, StaticFn, Stmt, StmtKind, Template, Ty, ViewId};
 use crate::model::Model;
 
 /// Parameters of a generated function beyond those of the specification.
@@ -109,6 +109,11 @@ impl NeedsTable {
                 args.iter().for_each(|a| n.join(self.expr(a)));
                 n.join(self.expr(e));
             }
+            StmtKind::SetPlace(place, e) => {
+                n.join(Needs { builder: true, pc: true, ..Needs::default() });
+                n.join(self.expr(place));
+                n.join(self.expr(e));
+            }
             StmtKind::SetContext(_, e) => {
                 n.builder = true;
                 n.join(self.expr(e));
@@ -125,12 +130,19 @@ impl NeedsTable {
     /// Of an expression.
     pub(super) fn expr(&self, e: &Expr) -> Needs {
         let mut n = Needs { builder: e.ty.is_dynamic(), ..Needs::default() };
+        let widths = match &e.ty {
+            Ty::Bits(w) | Ty::Place(w) => [Some(w), None],
+            Ty::Lanes { lane, width } => [Some(lane), Some(width)],
+            _ => [None, None],
+        };
+        widths.into_iter().flatten().for_each(|w| n.join(self.expr(w)));
         match &e.kind {
             ExprKind::Undef => n.builder = true,
             ExprKind::Pc | ExprKind::PcNext => n.pc = true,
             ExprKind::Context(_) => n.mode = true,
-            ExprKind::Op(_, args) => {
+            ExprKind::Op(op, args) => {
                 n.builder = true;
+                n.pc |= *op == Op::PlaceGet;
                 args.iter().for_each(|a| n.join(self.expr(a)));
             }
             ExprKind::Static(f, args) => {
@@ -149,7 +161,7 @@ impl NeedsTable {
                 n.builder = true;
                 args.iter().for_each(|a| n.join(self.expr(a)));
             }
-            ExprKind::List(args) | ExprKind::Tuple(args) | ExprKind::Show(_, args) => {
+            ExprKind::List(args) | ExprKind::Tuple(args) | ExprKind::Show(_, args) | ExprKind::PlaceView(_, args) => {
                 args.iter().for_each(|a| n.join(self.expr(a)));
             }
             ExprKind::Unary(_, a) | ExprKind::Convert(a) | ExprKind::Constant(a) => n.join(self.expr(a)),

@@ -6,7 +6,7 @@ use super::needs::{Needs, NeedsTable};
 use super::stat::{self, Static};
 use super::writer::Writer;
 use crate::hir::{Block, EnumTy, Expr, ExprKind, InsnId, Locals, Ty, VarId};
-use crate::model::{Action, Enc, Insn, Model};
+use crate::model::{Action, Enc, Insn, Model, Tail};
 
 /// What generated code mentions.
 const HEADER: &str = "\
@@ -25,6 +25,9 @@ pub fn emit(model: &Model) -> String {
     let table = NeedsTable::new(model);
     let mut out = Writer::default();
     out.lines(HEADER);
+    let word = if model.bytewise() { "u128" } else { "u32" };
+    out.line(&format!("type Word = {word};"));
+    out.line(&format!("type Mode = {word};"));
     enums(&mut out, model);
     consts(&mut out, model, &table);
     let mut text = out.finish();
@@ -37,6 +40,9 @@ pub fn emit(model: &Model) -> String {
     let mut number = 0;
     for insn in &model.insns {
         text.push_str(&instruction(model, &table, insn, &mut number));
+    }
+    if model.bytewise() {
+        text.push_str(&super::place::emit(model, &table));
     }
     text.push_str(&fp_mode(model, &table));
     text
@@ -93,6 +99,7 @@ fn rust_ty(ty: &Ty) -> String {
         Ty::Bits(_) | Ty::Lanes { .. } => "Val".into(),
         Ty::Tuple(items) => format!("({})", items.iter().map(rust_ty).collect::<Vec<_>>().join(", ")),
         Ty::Unit => "()".into(),
+        Ty::Place(_) => "rt::Place".into(),
         _ => "i128".into(),
     }
 }
@@ -114,7 +121,7 @@ fn header(name: &str, needs: Needs, params: &[String], ret: &Ty) -> String {
         }
     } else {
         if needs.mode {
-            all.push("mode: u32".into());
+            all.push("mode: Mode".into());
         }
         if needs.pc {
             all.extend(["pc: i128".into(), "pc_next: i128".into()]);
@@ -195,7 +202,7 @@ fn instruction(model: &Model, table: &NeedsTable, insn: &Insn, number: &mut usiz
         if !shared {
             document(&mut body.out, insn);
         }
-        body.out.open(&format!("fn enc_{number}(ir: &mut Builder<'_>, at: &At<'_>, word: u32) -> Flow {{"));
+        body.out.open(&format!("fn enc_{number}(ir: &mut Builder<'_>, at: &At<'_>, word: Word) -> Flow {{"));
         fields(&mut body, model, table, enc);
         if shared {
             let args: Vec<String> = insn.params.iter().map(|&p| body.name(p)).collect();
@@ -233,8 +240,13 @@ fn fields(body: &mut Body, model: &Model, table: &NeedsTable, enc: &Enc) {
         let line = format!("let {} = {};", body.name(f.var), stat::field(f));
         body.out.line(&line);
     }
+    for (i, var) in immediates(enc).enumerate() {
+        let line = format!("let {} = at.imms[{i}];", body.name(var));
+        body.out.line(&line);
+    }
     for (v, e) in &enc.binds {
-        let line = format!("let {} = {};", body.name(*v), body.stat.expr(e));
+        let value = if matches!(e.ty, Ty::Place(_)) { body.value(e) } else { body.stat.expr(e) };
+        let line = format!("let {} = {value};", body.name(*v));
         body.out.line(&line);
     }
     for (id, value) in after {
@@ -246,6 +258,14 @@ fn fields(body: &mut Body, model: &Model, table: &NeedsTable, enc: &Enc) {
         let cond = body.value(predicate);
         body.out.line(&format!("ir.predicate({cond});"));
     }
+}
+
+/// The immediates of an encoding, in order.
+pub(super) fn immediates(enc: &Enc) -> impl Iterator<Item = VarId> {
+    enc.tail.iter().filter_map(|t| match t {
+        Tail::Immediate { var, .. } => Some(*var),
+        Tail::Operand(_) => None,
+    })
 }
 
 /// `let` clauses, then the body or the call of what it is another form of.

@@ -33,6 +33,11 @@ impl<'m> Static<'m> {
         Static { model, table, names: names::variables(locals) }
     }
 
+    /// What it writes about.
+    pub(crate) fn model(&self) -> &'m Model {
+        self.model
+    }
+
     /// The expression, to stand alone.
     pub(crate) fn expr(&self, e: &Expr) -> String {
         match &e.kind {
@@ -44,7 +49,8 @@ impl<'m> Static<'m> {
             ExprKind::PcNext => "pc_next".into(),
             ExprKind::Context(id) => {
                 let c = &self.model.contexts[id.0 as usize];
-                format!("rt::field(mode, {}, {})", c.lo, c.width)
+                let value = format!("rt::field(mode, {}, {})", c.lo, c.width);
+                if c.signed { format!("rt::sign({value}, {})", c.width) } else { value }
             }
             ExprKind::Const(id) => rust_name(&self.model.constant(*id).name),
             ExprKind::List(items) => format!("[{}]", self.list(items)),

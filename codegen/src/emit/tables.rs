@@ -66,7 +66,7 @@ pub(super) fn emit(model: &Model) -> String {
         slot_list(&s.fp_args),
         slot_list(&s.int_ret),
         slot_list(&s.fp_ret),
-        slot(s.return_address),
+        some_slot(s.return_address),
         some_slot(s.callee)
     );
     let native = match &s.native_call {
@@ -122,7 +122,7 @@ fn ty(width: u32) -> &'static str {
 
 fn contexts(out: &mut String, model: &Model) {
     out.push_str("contexts: &[");
-    for c in &model.contexts {
+    for c in model.modes() {
         let _ = write!(
             out,
             "ir::guest::ContextDesc {{ name: {:?}, lo: {}, width: {}, reset: {} }}, ",

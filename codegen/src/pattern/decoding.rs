@@ -4,7 +4,7 @@ use super::words::Random;
 use super::{Analysis, Entry, Guards, Relation, Table, analyse, holes, ones};
 use crate::diag::{Diagnostic, Diagnostics};
 use crate::hir::{Block, Domain, Expr, ExprKind, Locals, StaticFn, StmtKind, VarId};
-use crate::model::{Enc, Insn, Model};
+use crate::model::{Enc, Insn, Model, Prefix};
 use crate::sema::{Env, Value, eval};
 use crate::syntax::ast::Span;
 use std::collections::HashSet;
@@ -13,7 +13,7 @@ use std::fmt::Write as _;
 /// All encodings of a model, numbered in the order of instructions and their clauses.
 pub struct Decoding<'a> {
     model: &'a Model,
-    /// By encoding number.
+    /// By encoding number; then the prefixes.
     pub entries: Vec<Entry>,
     /// Instruction and clause of an encoding number.
     pub sources: Vec<(&'a Insn, &'a Enc)>,
@@ -29,10 +29,11 @@ impl<'a> Decoding<'a> {
         let (mut entries, mut sources) = (Vec::new(), Vec::new());
         for insn in &model.insns {
             for (position, enc) in insn.encs.iter().enumerate() {
-                entries.push(entry(insn, enc, position, diagnostics));
+                entries.push(entry(model, insn, enc, position, diagnostics));
                 sources.push((insn, enc));
             }
         }
+        entries.extend(model.prefixes.iter().map(|p| prefix_entry(model, p)));
         let guards = ModelGuards { model, sources: &sources };
         let analysis = analyse(&model.spaces, &entries, &guards, diagnostics);
         let tables = (0..model.spaces.len()).map(|s| table(model, &entries, &analysis, s)).collect();
@@ -76,7 +77,9 @@ impl<'a> Decoding<'a> {
             let count = self.entries.iter().filter(|e| e.space == index).count();
             let (mean, most) = self.tables[index].load();
             let _ = writeln!(text, "space {}: {} bits, {count} encodings", space.name, space.width());
-            let _ = writeln!(text, "  allocated: {:.1} % of words", 100.0 * self.allocated(index));
+            if space.unit > 8 {
+                let _ = writeln!(text, "  allocated: {:.1} % of words", 100.0 * self.allocated(index));
+            }
             let (buckets, bytes) = (self.tables[index].buckets.len(), self.tables[index].bytes());
             let _ = writeln!(
                 text,
@@ -90,7 +93,9 @@ impl<'a> Decoding<'a> {
             ] {
                 self.pairs(&mut text, index, relation, title);
             }
-            self.holes(&mut text, index);
+            if space.unit > 8 {
+                self.holes(&mut text, index);
+            }
         }
         text
     }
@@ -151,11 +156,31 @@ impl<'a> Decoding<'a> {
     }
 }
 
-fn entry(insn: &Insn, enc: &Enc, position: usize, diagnostics: &mut Diagnostics) -> Entry {
+/// A prefix, as far as matching is concerned.
+fn prefix_entry(model: &Model, p: &Prefix) -> Entry {
+    let guard_bits = (!p.enc.guards.is_empty()).then(|| {
+        let mut seen = Reach::new(model, &p.enc, &p.locals);
+        p.enc.guards.iter().for_each(|g| seen.expr(g));
+        seen.bits()
+    });
+    Entry {
+        insn: p.name.clone(),
+        label: format!("prefix {}", p.name),
+        space: p.enc.flat.space,
+        mask: p.enc.flat.mask,
+        value: p.enc.flat.value,
+        constraints: p.enc.flat.constraints.clone(),
+        guard_bits,
+        overrides: Vec::new(),
+        span: p.enc.flat.span,
+    }
+}
+
+fn entry(model: &Model, insn: &Insn, enc: &Enc, position: usize, diagnostics: &mut Diagnostics) -> Entry {
     let label = if insn.encs.len() == 1 { insn.name.clone() } else { format!("{}#{position}", insn.name) };
     let mut guards = insn.guards.iter().chain(&enc.guards).peekable();
     let guard_bits = guards.peek().is_some().then(|| {
-        let mut seen = Reach { enc, locals: &insn.locals, vars: HashSet::new(), all: false, address: None };
+        let mut seen = Reach::new(model, enc, &insn.locals);
         guards.for_each(|g| seen.expr(g));
         if let Some(span) = seen.address {
             let message = "what an instruction is cannot depend on its address";
@@ -205,19 +230,42 @@ impl ModelGuards<'_> {
 
     /// The same, with the guard that is known to fail as the error.
     fn failing(&self, entry: usize, word: u128, mode: Option<u32>) -> Result<Option<bool>, Span> {
-        let (insn, enc) = self.sources[entry];
         let mut env = Env { mode, ..Env::default() };
+        if self.model.bytewise() {
+            env.decoded = Some(word);
+        }
+        let Some(&(insn, enc)) = self.sources.get(entry) else {
+            let p = &self.model.prefixes[entry - self.sources.len()];
+            for (field, flat) in p.enc.fields.iter().zip(&p.enc.flat.fields) {
+                env.vars.insert(field.var, Value::Int(p.enc.flat.field_value(flat, word)));
+            }
+            return self.all(&p.locals, &env, p.enc.guards.iter());
+        };
         for (field, flat) in enc.fields.iter().zip(&enc.flat.fields) {
-            env.vars.insert(field.var, Value::Int(enc.flat.field_value(flat, word)));
+            let value = enc.flat.field_value(flat, word);
+            env.vars.insert(field.var, Value::Int(value));
+            for c in enc.sets.iter().filter(|s| s.1 == field.var).map(|s| &self.model.contexts[s.0]) {
+                let mask = ones(c.width) << c.lo;
+                env.decoded = env.decoded.map(|all| all & !mask | (value as u128) << c.lo & mask);
+            }
         }
         for (var, value) in &enc.binds {
             if let Some(value) = eval(self.model, &insn.locals, &env, value) {
                 env.vars.insert(*var, value);
             }
         }
+        self.all(&insn.locals, &env, insn.guards.iter().chain(&enc.guards))
+    }
+
+    fn all<'g>(
+        &self,
+        locals: &Locals,
+        env: &Env,
+        guards: impl Iterator<Item = &'g Expr>,
+    ) -> Result<Option<bool>, Span> {
         let mut result = Some(true);
-        for guard in insn.guards.iter().chain(&enc.guards) {
-            match eval(self.model, &insn.locals, &env, guard).and_then(|v| v.bool()) {
+        for guard in guards {
+            match eval(self.model, locals, env, guard).and_then(|v| v.bool()) {
                 Some(false) => return Err(guard.span),
                 Some(true) => {}
                 None => result = None,
@@ -229,6 +277,7 @@ impl ModelGuards<'_> {
 
 /// The variables an expression depends on, through definitions.
 struct Reach<'a> {
+    model: &'a Model,
     enc: &'a Enc,
     locals: &'a Locals,
     vars: HashSet<VarId>,
@@ -236,13 +285,21 @@ struct Reach<'a> {
     all: bool,
     /// Where the address of the instruction is mentioned.
     address: Option<Span>,
+    /// Bits of decode variables.
+    decoded: u128,
+}
+
+impl<'a> Reach<'a> {
+    fn new(model: &'a Model, enc: &'a Enc, locals: &'a Locals) -> Reach<'a> {
+        Reach { model, enc, locals, vars: HashSet::new(), all: false, address: None, decoded: 0 }
+    }
 }
 
 impl Reach<'_> {
     /// Bits of the word that the variables come from.
     fn bits(&self) -> u128 {
         let fields = self.enc.fields.iter().filter(|f| self.all || self.vars.contains(&f.var));
-        fields.flat_map(|f| &f.pieces).fold(0, |bits, p| bits | ones(p.width) << p.at)
+        fields.flat_map(|f| &f.pieces).fold(self.decoded, |bits, p| bits | ones(p.width) << p.at)
     }
 
     fn var(&mut self, var: VarId) {
@@ -259,7 +316,13 @@ impl Reach<'_> {
     fn expr(&mut self, e: &Expr) {
         match &e.kind {
             ExprKind::Int(_) | ExprKind::Bool(_) | ExprKind::EnumValue(_) | ExprKind::Const(_) => {}
-            ExprKind::Context(_) | ExprKind::Undef => {}
+            ExprKind::Undef => {}
+            ExprKind::Context(id) => {
+                let c = &self.model.contexts[id.0 as usize];
+                if c.decoded {
+                    self.decoded |= ones(c.width) << c.lo;
+                }
+            }
             ExprKind::Pc | ExprKind::PcNext | ExprKind::Static(StaticFn::CodeWord, _) => self.address = Some(e.span),
             ExprKind::Var(v) => self.var(*v),
             ExprKind::Unary(_, a) | ExprKind::Convert(a) => self.expr(a),
@@ -274,7 +337,14 @@ impl Reach<'_> {
                     hi.iter().for_each(|h| self.expr(h));
                 }
             }
-            ExprKind::Static(_, args) | ExprKind::Call(_, args) | ExprKind::List(args) => {
+            ExprKind::Call(id, args) => {
+                let f = &self.model.fns[id.0 as usize];
+                let mut inner = Reach::new(self.model, self.enc, &f.locals);
+                inner.block(&f.body);
+                self.decoded |= inner.decoded;
+                args.iter().for_each(|a| self.expr(a));
+            }
+            ExprKind::Static(_, args) | ExprKind::List(args) => {
                 args.iter().for_each(|a| self.expr(a));
             }
             ExprKind::If(c, a, b) => {

@@ -1,7 +1,9 @@
 //! One encoding as fixed bits, fields and constraints on field values.
 
+use super::bytes::{self, Tail};
 use super::{Space, ones};
 use crate::diag::{Diagnostic, Diagnostics, did_you_mean};
+use crate::model::Context;
 use crate::syntax::ast::{
     self, BitPattern, ConstraintValue, Enc, EnumDef, FieldWidth, Ident, MacroArg, PatBit, PatKind, Span, Spec,
 };
@@ -23,6 +25,8 @@ pub struct Flat {
     pub fields: Vec<FlatField>,
     /// What the fields may be, over bits of the word.
     pub constraints: Vec<Constraint>,
+    /// What follows the word (byte-wise spaces).
+    pub tail: Vec<Tail>,
     /// The pattern.
     pub span: Span,
 }
@@ -91,31 +95,55 @@ impl Flat {
 
 /// An item of a pattern with macros expanded, most significant first.
 #[derive(Clone)]
-struct Item {
-    kind: ItemKind,
-    width: u32,
-    span: Span,
+pub(super) struct Item {
+    pub(super) kind: ItemKind,
+    pub(super) width: u32,
+    pub(super) span: Span,
 }
 
 #[derive(Clone)]
-enum ItemKind {
+pub(super) enum ItemKind {
     Bits(Vec<PatBit>),
     ShouldBe(Vec<bool>),
-    Field { name: Ident, signed: bool, enum_name: Option<Ident>, constraints: Vec<ast::Constraint> },
-    Piece { name: Ident, hi: u32, lo: u32, signed: bool },
+    Field {
+        name: Ident,
+        signed: bool,
+        enum_name: Option<Ident>,
+        constraints: Vec<ast::Constraint>,
+    },
+    Piece {
+        name: Ident,
+        hi: u32,
+        lo: u32,
+        signed: bool,
+    },
+    /// Operands and fields of computed width, which only byte-wise spaces have.
+    Tail(Tail),
 }
 
 /// Resolve an encoding. Reports what is wrong with it; `None` if it has no meaning.
-pub fn flatten(spec: &Spec, spaces: &[Space], enc: &Enc, diagnostics: &mut Diagnostics) -> Option<Flat> {
+pub fn flatten(
+    spec: &Spec,
+    spaces: &[Space],
+    contexts: &[Context],
+    enc: &Enc,
+    diagnostics: &mut Diagnostics,
+) -> Option<Flat> {
     let space = find_space(spec, spaces, enc, diagnostics)?;
     let before = diagnostics.len();
-    let mut flattener = Flattener { spec, diagnostics, depth: 0 };
-    if let Some(key) = enc.keys.first() {
-        flattener.error("unsupported", key.name.span, "keys of an encoding's head are not supported yet");
-    }
+    let bytewise = spaces[space].unit == 8;
+    let mut flattener = Flattener { spec, diagnostics, bytewise, depth: 0 };
     let items = flattener.expand(&enc.bits);
     if flattener.diagnostics.len() > before {
         return None;
+    }
+    if bytewise {
+        let mut flat = bytes::flatten(&mut flattener, space, items, enc.bits.span);
+        bytes::keys(&mut flattener, &mut flat, contexts, &enc.keys);
+        return (flattener.diagnostics.len() == before).then_some(flat);
+    }
+    if let Some(key) = enc.keys.first() {
+        flattener.error("unsupported", key.name.span, "only encodings in byte-wise spaces have keys");
     }
     let width: u32 = items.iter().map(|i| i.width).sum();
     if width != spaces[space].width() {
@@ -130,6 +158,7 @@ pub fn flatten(spec: &Spec, spaces: &[Space], enc: &Enc, diagnostics: &mut Diagn
         should_be: 0,
         fields: Vec::new(),
         constraints: Vec::new(),
+        tail: Vec::new(),
         span: enc.bits.span,
     };
     let mut at = width;
@@ -161,18 +190,19 @@ fn find_space(spec: &Spec, spaces: &[Space], enc: &Enc, diagnostics: &mut Diagno
     found
 }
 
-struct Flattener<'a> {
-    spec: &'a Spec,
-    diagnostics: &'a mut Diagnostics,
-    depth: u32,
+pub(super) struct Flattener<'a> {
+    pub(super) spec: &'a Spec,
+    pub(super) diagnostics: &'a mut Diagnostics,
+    pub(super) bytewise: bool,
+    pub(super) depth: u32,
 }
 
 impl Flattener<'_> {
-    fn error(&mut self, code: &'static str, span: Span, message: impl Into<String>) {
+    pub(super) fn error(&mut self, code: &'static str, span: Span, message: impl Into<String>) {
         self.diagnostics.push(Diagnostic::error(code, span, message));
     }
 
-    fn expand(&mut self, pattern: &BitPattern) -> Vec<Item> {
+    pub(super) fn expand(&mut self, pattern: &BitPattern) -> Vec<Item> {
         let mut items = Vec::new();
         for item in &pattern.items {
             let span = item.span;
@@ -188,6 +218,10 @@ impl Flattener<'_> {
                 PatKind::ShouldBe(bits) => {
                     items.push(Item { width: bits.len() as u32, kind: ItemKind::ShouldBe(bits.clone()), span });
                 }
+                PatKind::Field { name, signed, width: FieldWidth::Expr(e), constraint: None } if self.bytewise => {
+                    let tail = Tail::Field { name: name.clone(), signed: *signed, width: (**e).clone() };
+                    items.push(Item { kind: ItemKind::Tail(tail), width: 0, span });
+                }
                 PatKind::Field { name, signed, width, constraint } => {
                     let Some((width, enum_name)) = self.field_width(width) else { continue };
                     let constraints = constraint.iter().cloned().collect();
@@ -199,9 +233,13 @@ impl Flattener<'_> {
                     items.push(Item { kind, width: hi - lo + 1, span });
                 }
                 PatKind::Macro { name, args } => items.extend(self.expand_macro(name, args, span)),
-                PatKind::Operand { name, .. } => {
-                    self.error("unsupported", name.span, format!("operand decoders (`@{name}`) are not supported yet"));
-                }
+                PatKind::Operand { name, .. } => match self.spec.operands.iter().any(|o| o.name.name == name.name) {
+                    true if self.bytewise => {
+                        items.push(Item { kind: ItemKind::Tail(Tail::Operand(name.clone())), width: 0, span });
+                    }
+                    true => self.error("unsupported", name.span, "only byte-wise spaces have operands"),
+                    false => self.error("unknown-name", name.span, format!("there is no operand `{name}`")),
+                },
             }
         }
         items
@@ -223,7 +261,8 @@ impl Flattener<'_> {
                 }
             },
             FieldWidth::Expr(e) => {
-                self.error("unsupported", e.span, "field widths computed while decoding are not supported yet");
+                let message = "only a field of a byte-wise space, without constraint, has a computed width";
+                self.error("unsupported", e.span, message);
                 None
             }
         }
@@ -297,7 +336,7 @@ impl Flattener<'_> {
     }
 
     /// Enter an item whose lowest bit is `at`.
-    fn place(&mut self, flat: &mut Flat, item: Item, at: u32) {
+    pub(super) fn place(&mut self, flat: &mut Flat, item: Item, at: u32) {
         let top = at + item.width - 1;
         match item.kind {
             ItemKind::Bits(bits) => {
@@ -333,6 +372,7 @@ impl Flattener<'_> {
                 let pieces = vec![Piece { lo: 0, width: item.width, at }];
                 flat.fields.push(FlatField { name, enum_name, width: item.width, signed, pieces });
             }
+            ItemKind::Tail(tail) => flat.tail.push(tail),
             ItemKind::Piece { name, hi, lo, signed } => {
                 let piece = Piece { lo, width: item.width, at };
                 match flat.fields.iter_mut().find(|f| f.name.name == name.name) {
@@ -404,7 +444,7 @@ impl Flattener<'_> {
     }
 
     /// The pieces of a field must not overlap, and the sign must be its highest bit.
-    fn check_field(&mut self, field: &FlatField) {
+    pub(super) fn check_field(&mut self, field: &FlatField) {
         let mut seen = 0;
         for piece in &field.pieces {
             let bits = ones(piece.width) << piece.lo;

@@ -1,5 +1,6 @@
 //! Bit patterns: from the notation to fixed bits and fields, overlaps between encodings, and decoder tables.
 
+mod bytes;
 mod count;
 mod decoding;
 mod flat;
@@ -10,6 +11,7 @@ mod table;
 mod why;
 mod words;
 
+pub use bytes::{Tail, operand_bits};
 pub use decoding::Decoding;
 pub use flat::{Constraint, Flat, FlatField, Piece, flatten};
 pub use overlap::{Analysis, Entry, Guards, Pair, Relation, analyse};

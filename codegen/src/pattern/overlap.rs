@@ -174,7 +174,7 @@ impl Analyser<'_> {
         let mut random = Random(a as u64);
         let words: Box<dyn Iterator<Item = u128>> = match proven {
             true => Box::new(subsets(free)),
-            false => Box::new((0..1 << 14).map(move |_| u128::from(random.next()) & free)),
+            false => Box::new((0..1 << 14).map(move |_| random.word() & free)),
         };
         for word in words.map(|w| w | value) {
             if !constraints().all(|c| c.holds(word)) {
@@ -239,17 +239,21 @@ impl Analyser<'_> {
             return;
         }
         let entry = &self.entries[index];
-        let free = ones(self.spaces[entry.space].width()) & !entry.mask;
+        // In a byte-wise space the first bytes, and the decode variables that guards look at.
+        let space = &self.spaces[entry.space];
+        let bytes = if space.unit == 8 { ones(24) | entry.guard_bits.unwrap_or(0) } else { 0 };
+        let free = (ones(space.width()) | bytes) & !entry.mask;
         let taken =
             |word: u128| others.iter().any(|&o| self.entries[o].matches(word) && self.holds(o, word) == Some(true));
-        let reached = |word: u128| entry.matches(word) && self.holds(index, word) != Some(false) && !taken(word);
-        let reachable = if free.count_ones() <= 14 {
-            subsets(free).any(|w| reached(w | entry.value))
-        } else {
-            let mut random = Random(index as u64);
-            (0..1 << 12).any(|_| reached(u128::from(random.next()) & free | entry.value))
+        let allowed = |word: &u128| entry.matches(*word) && self.holds(index, *word) != Some(false);
+        let mut random = Random(index as u64);
+        let words: Box<dyn Iterator<Item = u128>> = match free.count_ones() <= 14 {
+            true => Box::new(subsets(free)),
+            false => Box::new((0..1 << 12).map(move |_| random.word() & free)),
         };
-        if !reachable {
+        let mut words = words.map(|w| w | entry.value).filter(allowed).peekable();
+        // An encoding that its guard excludes altogether is that of another instance.
+        if words.peek().is_some() && words.all(taken) {
             let names: Vec<String> = others.iter().map(|&o| format!("`{}`", self.entries[o].label)).collect();
             let message = format!("every word of `{}` is taken by {}", entry.label, names.join(", "));
             let mut d = Diagnostic::error("unreachable", entry.span, message);

@@ -5,18 +5,18 @@ use super::words::subsets;
 use crate::diag::{Diagnostic, Diagnostics, did_you_mean};
 use crate::syntax::ast::{BinOp, Expr, ExprKind, Ident, Prop, PropValue, Props, Section, Span, Spec};
 
-/// A set of encodings of one length, decoded together.
+/// A set of encodings of one length, or of sequences of bytes, decoded together.
 #[derive(Clone, Debug)]
 pub struct Space {
     /// Name.
     pub name: String,
-    /// Bits of a unit: what is in the byte order of code.
+    /// Bits of a unit, which is in the byte order of code; 8 if instructions are sequences of bytes.
     pub unit: u32,
     /// Units of an instruction, the first of which has the highest bits of the word.
     pub units: u32,
     /// Length class; `None` takes every word.
     pub select: Option<Select>,
-    /// The contexts that must have these values.
+    /// The contexts that must have these values; in byte-wise spaces, the decode variables.
     pub active: Vec<(Ident, u32)>,
     /// Condition under which its instructions happen, over the names of an encoding.
     pub predicate: Option<Expr>,
@@ -24,6 +24,8 @@ pub struct Space {
     pub defaults: Vec<(Ident, Expr)>,
     /// Contexts and their values after an instruction that does not assign them.
     pub after: Vec<(Ident, Expr)>,
+    /// What instructions of the space must satisfy besides their own guards (byte-wise spaces).
+    pub check: Option<Expr>,
     /// Its name in the source.
     pub span: Span,
 }
@@ -122,6 +124,7 @@ fn space(section: &Section, diagnostics: &mut Diagnostics) -> Option<Space> {
         predicate: None,
         defaults: Vec::new(),
         after: Vec::new(),
+        check: None,
         span: name.span,
     };
     let mut failed = false;
@@ -143,6 +146,19 @@ fn space(section: &Section, diagnostics: &mut Diagnostics) -> Option<Space> {
         diagnostics.push(Diagnostic::error("unsupported", name.span, message));
         return None;
     }
+    if let (Some(e), false) = (&space.check, space.unit == 8) {
+        let message = "`check` is for byte-wise spaces (`unit = 8`)";
+        diagnostics.push(Diagnostic::error("unsupported", e.span, message));
+        return None;
+    }
+    let words = space.units > 1 || space.select.is_some() || space.predicate.is_some() || !space.after.is_empty();
+    if space.unit == 8 && words {
+        let message = format!(
+            "space `{name}`: `units`, `select`, `predicate` and `after` of byte-wise spaces are not supported yet"
+        );
+        diagnostics.push(Diagnostic::error("unsupported", name.span, message));
+        return None;
+    }
     Some(space)
 }
 
@@ -157,11 +173,8 @@ fn property(prop: &Prop, space: &mut Space) -> Result<()> {
     match key {
         "unit" => match expr(prop).and_then(int) {
             Some(unit @ (16 | 32)) => space.unit = unit as u32,
-            Some(8) => {
-                let message = format!("byte-wise space `{}` (`unit = 8`) is not supported yet", space.name);
-                return Err(Box::new(Diagnostic::error("unsupported", prop.key.span, message)));
-            }
-            _ => return Err(wrong(prop, "`unit` is 16 or 32")),
+            Some(8) => space.unit = 8,
+            _ => return Err(wrong(prop, "`unit` is 8, 16 or 32")),
         },
         "units" => match expr(prop).and_then(int) {
             Some(units @ 1..=8) => space.units = units as u32,
@@ -186,7 +199,7 @@ fn property(prop: &Prop, space: &mut Space) -> Result<()> {
         },
         "defaults" => space.defaults = assignments(prop)?,
         "after" => space.after = assignments(prop)?,
-        "check" => return unsupported("checks of a space"),
+        "check" => space.check = expr(prop).cloned(),
         "requires" => return unsupported("gated spaces"),
         _ => {
             let message = format!("unknown key `{key}` in space `{}`", space.name);

@@ -45,6 +45,12 @@ pub(super) fn satisfiable(mask: u128, value: u128, constraints: &[&Constraint], 
 pub(super) struct Random(pub u64);
 
 impl Random {
+    /// The next 128 bits; the low 64 are one number of the sequence.
+    pub(super) fn word(&mut self) -> u128 {
+        let low = self.next();
+        u128::from(low) | u128::from(low.wrapping_mul(0x2545_f491_4f6c_dd1d).rotate_left(29)) << 64
+    }
+
     /// The next number.
     pub(super) fn next(&mut self) -> u64 {
         self.0 = self.0.wrapping_add(0x9e37_79b9_7f4a_7c15);

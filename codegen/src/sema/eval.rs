@@ -41,6 +41,8 @@ pub struct Env {
     pub vars: HashMap<VarId, Value>,
     /// The mode word, if known.
     pub mode: Option<u32>,
+    /// The decode variables in their places, if known.
+    pub decoded: Option<u128>,
     /// Address of the instruction and the one after, if known.
     pub pc: Option<(u64, u64)>,
 }
@@ -74,7 +76,10 @@ impl Eval<'_> {
             ExprKind::PcNext => Value::Int(self.env.pc?.1.into()),
             ExprKind::Context(id) => {
                 let c = &self.model.contexts[id.0 as usize];
-                Value::Int((self.env.mode? >> c.lo & mask(c.width) as u32).into())
+                let word = if c.decoded { self.env.decoded? } else { self.env.mode?.into() };
+                let value = (word >> c.lo) as i128 & mask(c.width);
+                let sign = c.signed && value >> (c.width - 1) & 1 == 1;
+                Value::Int(if sign { value | !mask(c.width) } else { value })
             }
             ExprKind::Const(id) => return self.expr(&self.model.constant(*id).value),
             ExprKind::List(items) => Value::List(items.iter().map(|i| self.expr(i)).collect::<Option<_>>()?),
@@ -173,7 +178,7 @@ impl Eval<'_> {
         if self.depth >= MAX_DEPTH || !func.ret.is_static() || matches!(func.ret, Ty::Unit) {
             return None;
         }
-        let mut env = Env { mode: self.env.mode, pc: self.env.pc, ..Env::default() };
+        let mut env = Env { mode: self.env.mode, decoded: self.env.decoded, pc: self.env.pc, ..Env::default() };
         for (&param, arg) in func.params.iter().zip(args) {
             if let Some(value) = self.expr(arg) {
                 env.vars.insert(param, value);

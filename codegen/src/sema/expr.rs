@@ -14,6 +14,20 @@ use std::rc::Rc;
 impl Lower<'_, '_> {
     /// An expression; `want` guides, but the result may still have to be converted.
     pub(super) fn infer(&mut self, e: &ast::Expr, want: Option<&Ty>) -> Expr {
+        let value = self.raw(e, want);
+        match (&value.ty, want) {
+            (Ty::Place(_), Some(Ty::Place(_))) => value,
+            // A place that is not asked for as one is read.
+            (Ty::Place(w), _) => {
+                let ty = Ty::Bits(w.clone());
+                Expr { span: value.span, kind: ExprKind::Op(Op::PlaceGet, vec![value]), ty }
+            }
+            _ => value,
+        }
+    }
+
+    /// The same; a place stays one.
+    pub(super) fn raw(&mut self, e: &ast::Expr, want: Option<&Ty>) -> Expr {
         let span = e.span;
         match &e.kind {
             ast::ExprKind::Int(v) => int(*v as i128, span),
@@ -92,6 +106,9 @@ impl Lower<'_, '_> {
             Some(Item::Pc) => self.fail("type", span, format!("`{name}` is read as `pc` and written by jumps")),
             Some(Item::Context(id)) => Expr { kind: ExprKind::Context(id), ty: Ty::Int, span },
             Some(Item::View(_)) => self.view_get(name, &[], span),
+            Some(Item::Fn(_)) if self.g.spec.operands.iter().any(|o| o.name.name == name.name) => {
+                self.call(name, &[], want, span)
+            }
             Some(Item::Enum(_) | Item::Fn(_) | Item::Extern(_) | Item::Show(_)) => {
                 self.fail("type", span, format!("`{name}` is not a value"))
             }

@@ -7,7 +7,7 @@ use super::space;
 use super::{Env, Global, Item, eval};
 use crate::diag::Diagnostic;
 use crate::hir::{Block, Domain, EnumTy, Expr, ExprKind, InsnId, Stmt, StmtKind, Ty, VarId};
-use crate::model::{Action, Asm, Enc, Field, Insn};
+use crate::model::{Action, Asm, Enc, Field, Insn, Tail};
 use crate::pattern::{self, Flat, FlatField};
 use crate::syntax::ast::{self, Prelude};
 use std::collections::{BTreeSet, HashMap};
@@ -34,18 +34,23 @@ fn declare_one(g: &mut Global, id: InsnId, source: &ast::Insn) -> Insn {
     let mut l = Lower::new(g, Owner::Insn(id));
     let mut encs = Vec::new();
     for (index, enc) in source.encs.iter().enumerate() {
-        let Some(flat) = pattern::flatten(l.g.spec, &l.g.model.spaces.clone(), enc, l.g.diags) else { continue };
-        let fields = flat.fields.iter().map(|f| field(&mut l, &flat, f)).collect();
-        encs.push(Enc { index, fields, flat, binds: Vec::new(), guards: Vec::new(), predicate: None, span: enc.span });
+        let (spaces, contexts) = (l.g.model.spaces.clone(), l.g.model.contexts.clone());
+        let Some(flat) = pattern::flatten(l.g.spec, &spaces, &contexts, enc, l.g.diags) else { continue };
+        let fields: Vec<Field> = flat.fields.iter().map(|f| field(&mut l, &flat, f)).collect();
+        let var = |f: &FlatField| l.g.model.decode_var(&f.name.name);
+        let sets = flat.fields.iter().zip(&fields).filter_map(|(f, field)| Some((var(f)?, field.var))).collect();
+        let tail = flat.tail.iter().filter_map(|t| tail(&mut l, t)).collect();
+        let (binds, guards) = (Vec::new(), Vec::new());
+        encs.push(Enc { index, fields, tail, sets, flat, binds, guards, predicate: None, span: enc.span });
     }
     let first_claim = l.g.claims.len();
     for enc in &mut encs {
         for b in &source.encs[enc.index].with {
-            let bind = bind_with(&mut l, b);
+            let bind = bind_with(&mut l, source, b);
             enc.binds.push(bind);
         }
         for b in space::defaults(&l, enc) {
-            let bind = bind_with(&mut l, &b);
+            let bind = bind_with(&mut l, source, &b);
             enc.binds.push(bind);
         }
     }
@@ -70,6 +75,22 @@ fn declare_one(g: &mut Global, id: InsnId, source: &ast::Insn) -> Insn {
     }
 }
 
+/// An operand, or the variable of an immediate.
+fn tail(l: &mut Lower, t: &pattern::Tail) -> Option<Tail> {
+    Some(match t {
+        pattern::Tail::Operand(name) => Tail::Operand(l.g.spec.operands.iter().position(|o| o.name.name == name.name)?),
+        pattern::Tail::Field { name, signed, width } => {
+            let width = l.int(width);
+            let values = match width.kind {
+                ExprKind::Int(w @ 1..=64) if *signed => Domain::Range(-1 << (w - 1), 1 << (w - 1)),
+                ExprKind::Int(w @ 1..=64) => Domain::Range(0, 1 << w),
+                _ => Domain::Unknown,
+            };
+            Tail::Immediate { var: share(l, name, Ty::Int, values), width, signed: *signed }
+        }
+    })
+}
+
 /// The variable of a field; encodings that share a name share the variable.
 fn field(l: &mut Lower, flat: &Flat, f: &FlatField) -> Field {
     let ty = match f.enum_name.as_ref().map(|n| (n, l.enum_ty(&n.name))) {
@@ -92,6 +113,7 @@ fn share(l: &mut Lower, name: &ast::Ident, ty: Ty, values: Domain) -> VarId {
     let agree = match (&have.ty, &ty) {
         (Ty::Int, Ty::Int) | (Ty::Bool, Ty::Bool) | (Ty::Error, _) | (_, Ty::Error) => true,
         (Ty::Enum(a), Ty::Enum(b)) => a == b,
+        (Ty::Place(_), Ty::Place(_)) => true,
         _ => false,
     };
     have.domain = union(&have.domain, &values);
@@ -148,11 +170,14 @@ fn field_values(g: &Global, flat: &Flat, f: &FlatField, ty: &Ty) -> Domain {
 }
 
 /// `with name = e`
-fn bind_with(l: &mut Lower, b: &ast::Binding) -> (VarId, Expr) {
+fn bind_with(l: &mut Lower, source: &ast::Insn, b: &ast::Binding) -> (VarId, Expr) {
     let known = l.lookup(&b.name.name);
-    let want = known.map(|v| l.locals.get(v).ty.clone());
+    let want = match place_width(l, source, &b.name) {
+        Some(width) => Some(Ty::Place(Rc::new(l.int(&width)))),
+        None => known.map(|v| l.locals.get(v).ty.clone()),
+    };
     let value = l.expr(&b.value, want.as_ref());
-    if !value.ty.is_static() && !matches!(value.ty, Ty::Error) {
+    if !value.ty.is_static() && !matches!(value.ty, Ty::Error | Ty::Place(_)) {
         l.fail("binding-time", value.span, "a name that `with` binds must be known when translating");
     }
     let domain = match eval(&l.g.model, &l.locals, &Env::default(), &value) {
@@ -163,10 +188,22 @@ fn bind_with(l: &mut Lower, b: &ast::Binding) -> (VarId, Expr) {
     (share(l, &b.name, ty, domain), value)
 }
 
+/// A name that some encoding binds to an operand is a place in all of them; its width there.
+fn place_width(l: &Lower, source: &ast::Insn, name: &ast::Ident) -> Option<ast::Expr> {
+    let values = source.encs.iter().flat_map(|e| &e.with).filter(|b| b.name.name == name.name).map(|b| &b.value);
+    values.into_iter().find_map(|value| {
+        let ast::ExprKind::Call { callee, args, .. } = &value.kind else { return None };
+        let operand = l.g.spec.operands.iter().find(|o| o.name.name == callee.name)?;
+        let ast::TyKind::Place(width) = &operand.ty.kind else { return None };
+        let ast::ExprKind::Name(param) = &width.kind else { return None };
+        let position = operand.params.iter().position(|p| p.name().name == param.name)?;
+        args.get(position).map(|a| a.value.clone())
+    })
+}
+
 /// Variables that every encoding binds, in the order of the first.
 fn common(encs: &[Enc]) -> Vec<VarId> {
-    let bound =
-        |e: &Enc| -> Vec<VarId> { e.fields.iter().map(|f| f.var).chain(e.binds.iter().map(|(v, _)| *v)).collect() };
+    let bound = |e: &Enc| -> Vec<VarId> { e.bound().collect() };
     let Some((first, rest)) = encs.split_first() else { return Vec::new() };
     let rest: Vec<Vec<VarId>> = rest.iter().map(bound).collect();
     bound(first).into_iter().filter(|v| rest.iter().all(|r| r.contains(v))).collect()
@@ -184,7 +221,8 @@ pub(super) fn lower_bodies(g: &mut Global) {
 fn lower_one(g: &mut Global, i: usize) {
     let source = &g.spec.insns[i];
     let insn = &g.model.insns[i];
-    let (locals, params, mut encs) = (insn.locals.clone(), insn.params.clone(), insn.encs.clone());
+    let (mut locals, params, mut encs) = (insn.locals.clone(), insn.params.clone(), insn.encs.clone());
+    bound_values(&g.model, &mut locals, &encs);
     let with_claims = insn.with_claims.clone();
     let partial = partial_names(&encs, &params, &locals);
     let mut l = Lower::resume(g, Owner::Insn(InsnId(i as u32)), locals, &params);
@@ -209,12 +247,38 @@ fn lower_one(g: &mut Global, i: usize) {
         (locals, encs, lets, guards, asms, action);
 }
 
+/// What names that `with` binds can be, now that the functions they are computed with are known.
+fn bound_values(model: &crate::model::Model, locals: &mut crate::hir::Locals, encs: &[Enc]) {
+    for i in 0..locals.vars.len() {
+        if !matches!(locals.vars[i].domain, Domain::Unknown) || !matches!(locals.vars[i].ty, Ty::Int) {
+            continue;
+        }
+        let binds = encs.iter().flat_map(|e| &e.binds).filter(|(v, _)| v.0 as usize == i);
+        let values = |e: &Expr| match eval(model, locals, &Env::default(), e) {
+            Some(super::Value::Int(v)) => Some(vec![v]),
+            _ => super::decoded::values(model, locals, e).map(|v| v.to_vec()),
+        };
+        let is_bound = encs.iter().all(|e| !e.fields.iter().any(|f| f.var.0 as usize == i));
+        let all: Option<Vec<Vec<i128>>> = binds.map(|(_, e)| values(e)).collect();
+        if let (Some(all), true) = (all.filter(|a| !a.is_empty()), is_bound && immediate_free(encs, i)) {
+            let set: BTreeSet<i128> = all.into_iter().flatten().collect();
+            locals.vars[i].domain = Domain::Set(set.into_iter().collect());
+        }
+    }
+}
+
+/// Whether no encoding binds the variable to an immediate.
+fn immediate_free(encs: &[Enc], var: usize) -> bool {
+    let is_var = |t: &Tail| matches!(t, Tail::Immediate { var: v, .. } if v.0 as usize == var);
+    !encs.iter().flat_map(|e| &e.tail).any(is_var)
+}
+
 /// Names that some encodings bind and others do not, with the place of one that does not.
 fn partial_names(encs: &[Enc], params: &[VarId], locals: &crate::hir::Locals) -> Vec<(Rc<str>, ast::Span)> {
     let mut names = Vec::new();
     for (i, var) in locals.vars.iter().enumerate() {
         let id = VarId(i as u32);
-        let lacks = |e: &&Enc| !e.fields.iter().any(|f| f.var == id) && !e.binds.iter().any(|b| b.0 == id);
+        let lacks = |e: &&Enc| !e.bound().any(|v| v == id);
         if !params.contains(&id)
             && let Some(enc) = encs.iter().find(lacks)
         {
@@ -228,8 +292,11 @@ fn partial_names(encs: &[Enc], params: &[VarId], locals: &crate::hir::Locals) ->
 fn encoding_guards(l: &mut Lower, source: &ast::Insn, encs: &mut [Enc]) {
     let scope = std::mem::take(&mut l.scope);
     for enc in encs {
-        let own = enc.fields.iter().map(|f| f.var).chain(enc.binds.iter().map(|b| b.0));
-        l.scope = own.map(|v| (l.locals.get(v).name.clone(), v)).collect();
+        l.scope = enc.bound().map(|v| (l.locals.get(v).name.clone(), v)).collect();
+        if let Some(check) = &l.g.model.spaces[enc.flat.space].check {
+            let check = super::prefix::check_of(check, &source.attrs);
+            enc.guards.push(l.bool(&check));
+        }
         if let Some(when) = &source.encs[enc.index].when {
             let guard = l.bool(when);
             if source.encs.len() == 1 {

@@ -181,7 +181,9 @@ fn contexts(g: &mut Global) {
         let width = bounded(g, &c.width, "the width of a context", 32);
         let reset = c.reset.as_ref().map_or(0, |r| constant(g, r, "the reset value"));
         let id = ContextId(g.model.contexts.len() as u32);
-        g.model.contexts.push(Context { name: c.name.to_string(), lo, width, reset: reset as u32 });
+        let context =
+            Context { name: c.name.to_string(), lo, width, reset: reset as u32, signed: c.signed, decoded: false };
+        g.model.contexts.push(context);
         lo += width;
         if lo > 32 {
             g.error("context", c.name.span, "contexts take more than 32 bits together");
@@ -192,8 +194,23 @@ fn contexts(g: &mut Global) {
         }
         g.define(&c.name, Item::Context(id));
     }
+    decode_vars(g);
+}
+
+/// Decode variables lie above the mode word.
+fn decode_vars(g: &mut Global) {
+    let mut lo = 32;
     for d in &g.spec.decode_vars {
-        g.error("unsupported", d.name.span, "`decode_var` is not supported yet");
+        let width = bounded(g, &d.width, "the width of a decode variable", 32);
+        let reset = d.reset.as_ref().map_or(0, |r| constant(g, r, "the reset value")) as u32;
+        if lo + width > 128 {
+            g.error("context", d.name.span, "decode variables take more than 96 bits together");
+            return;
+        }
+        let id = ContextId(g.model.contexts.len() as u32);
+        g.model.contexts.push(Context { name: d.name.to_string(), lo, width, reset, signed: d.signed, decoded: true });
+        lo += width;
+        g.define(&d.name, Item::Context(id));
     }
 }
 

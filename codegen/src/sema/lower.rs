@@ -112,10 +112,7 @@ impl<'g, 'a> Lower<'g, 'a> {
                     }
                 }
             }
-            ast::TyKind::Place(_) => {
-                self.g.error("unsupported", t.span, "`place` types are not supported yet");
-                Ty::Error
-            }
+            ast::TyKind::Place(w) => Ty::Place(Rc::new(self.int(w))),
             ast::TyKind::Named(name) => match self.enum_ty(&name.name) {
                 Some(e) => Ty::Enum(e),
                 None => {
@@ -165,6 +162,12 @@ impl<'g, 'a> Lower<'g, 'a> {
             (Ty::Int, Ty::Int) | (Ty::Bool, Ty::Bool) | (Ty::Str, Ty::Str) | (Ty::Unit, Ty::Unit) => e,
             (Ty::Enum(a), Ty::Enum(b)) if a == b => e,
             (Ty::List(_), Ty::List(_)) => e,
+            (Ty::Place(w), _) if !matches!(want, Ty::Place(_)) => {
+                let ty = Ty::Bits(w.clone());
+                let value = Expr { kind: ExprKind::Op(Op::PlaceGet, vec![e]), ty, span };
+                self.coerce(value, want)
+            }
+            (_, Ty::Place(w)) => self.as_place(e, w),
             (Ty::Int | Ty::Bool, Ty::Bits(w)) => self.constant(e, w),
             (Ty::Int, Ty::Lanes { lane, width }) => {
                 let one = self.constant(e, lane);

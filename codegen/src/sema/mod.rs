@@ -6,13 +6,16 @@
 mod builtin;
 mod call;
 mod claims;
+mod decoded;
 mod eval;
 mod expr;
 mod insn;
 mod items;
 mod lower;
+mod operand;
 mod ops;
 mod place;
+mod prefix;
 mod sections;
 mod space;
 mod stmt;
@@ -25,7 +28,7 @@ pub(crate) use claims::collect_vars as mentioned;
 pub use eval::{Env, Value, eval};
 
 use crate::diag::{Diagnostic, Diagnostics, SourceMap};
-use crate::hir::{ContextId, EnumId, Expr, ExternId, FnId, RegId, ShowId, ViewId};
+use crate::hir::{ContextId, Domain, EnumId, Expr, ExternId, FnId, RegId, ShowId, ViewId};
 use crate::model::Model;
 use crate::syntax::ast::{ExprKind, Instance, PropValue, Span, Spec};
 use std::collections::HashMap;
@@ -33,6 +36,7 @@ use std::rc::Rc;
 
 /// One model per `instance` of the specification.
 pub fn check(spec: &Spec, sources: &SourceMap, diags: &mut Diagnostics) -> Vec<Model> {
+    let spec = &operand::expand(spec);
     let mut models = Vec::new();
     if let (true, Some(section)) = (spec.instances.is_empty(), spec.sections.first()) {
         let message = "a specification needs an `instance`: the name of the guest";
@@ -61,7 +65,10 @@ fn check_instance(spec: &Spec, instance: &Instance, sources: &SourceMap, diags: 
     if global.model.spaces.len() != declared {
         return global.model; // without its encodings, an instruction's names are all unknown
     }
+    operand::declare(&mut global);
     items::lower_bodies(&mut global);
+    operand::lower_guards(&mut global);
+    prefix::lower(&mut global);
     insn::lower_bodies(&mut global);
     space::lower_after(&mut global);
     sections::lower(&mut global);

@@ -12,6 +12,8 @@ pub(super) enum Place {
     Reg(RegId, Option<Expr>),
     View(ViewId, Vec<Expr>),
     Context(ContextId),
+    /// An expression of type `place`.
+    Operand(Expr),
     /// Bits of another place: the place, lowest bit, width.
     Field(Box<Place>, Ty, Expr, Width),
     /// Reported already.
@@ -161,12 +163,34 @@ impl Lower<'_, '_> {
         }
     }
 
+    /// A value where a place is needed: a view can be written, anything else only read.
+    pub(super) fn as_place(&mut self, e: Expr, width: &Width) -> Expr {
+        let (span, ty) = (e.span, Ty::Place(width.clone()));
+        match e.ty.clone() {
+            Ty::Place(w) => {
+                self.claim_equal(w, width.clone(), span);
+                Expr { ty, ..e }
+            }
+            Ty::Bits(w) if matches!(e.kind, ExprKind::View(..)) => {
+                self.claim_equal(w, width.clone(), span);
+                let ExprKind::View(id, args) = e.kind else { return ty::error(span) };
+                Expr { kind: ExprKind::PlaceView(id, args), ty, span }
+            }
+            _ => {
+                let value = self.coerce(e, &Ty::Bits(width.clone()));
+                Expr { kind: ExprKind::Op(Op::PlaceValue, vec![value]), ty, span }
+            }
+        }
+    }
+
     // ---- assigning
 
     /// The left side of an assignment, with the type of what goes there.
     pub(super) fn place(&mut self, target: &ast::Expr) -> (Place, Ty) {
         let span = target.span;
         match &target.kind {
+            ast::ExprKind::Name(name) if self.is_place_variable(name) => self.operand_place(target),
+            ast::ExprKind::Call { .. } => self.operand_place(target),
             ast::ExprKind::Name(name) => self.named_place(name, &[], span),
             ast::ExprKind::Index(base, args) => match &base.kind {
                 ast::ExprKind::Name(name) if !self.is_single_reg(name) => self.named_place(name, args, span),
@@ -183,6 +207,19 @@ impl Lower<'_, '_> {
                 self.field_place(base, lo, width, span)
             }
             _ => self.no_place(span),
+        }
+    }
+
+    fn is_place_variable(&self, name: &Ident) -> bool {
+        self.lookup(&name.name).is_some_and(|v| matches!(self.locals.get(v).ty, Ty::Place(_)))
+    }
+
+    fn operand_place(&mut self, target: &ast::Expr) -> (Place, Ty) {
+        let place = self.raw(target, None);
+        match place.ty.clone() {
+            Ty::Place(w) => (Place::Operand(place), Ty::Bits(w)),
+            Ty::Error => (Place::Error, Ty::Error),
+            _ => self.no_place(target.span),
         }
     }
 
@@ -221,6 +258,10 @@ impl Lower<'_, '_> {
                 self.note_call(super::claims::Owner::View(id), &args, span);
                 (Place::View(id, args), ty)
             }
+            Some(Item::Context(id)) if self.g.model.contexts[id.0 as usize].decoded => {
+                self.g.error("assign", span, "decode variables are set by prefixes and encodings");
+                (Place::Error, Ty::Error)
+            }
             Some(Item::Context(id)) => {
                 let width = self.g.model.contexts[id.0 as usize].width;
                 (Place::Context(id), ty::bits(width, span))
@@ -249,6 +290,7 @@ impl Lower<'_, '_> {
             Place::Reg(id, index) => StmtKind::SetReg(id, index, value),
             Place::View(id, args) => StmtKind::SetView(id, args, value),
             Place::Context(id) => StmtKind::SetContext(id, value),
+            Place::Operand(place) => StmtKind::SetPlace(place, value),
             Place::Field(base, ty, lo, _) => {
                 let old = self.read_place(&base, &ty, span)?;
                 let whole = self.op(Op::Insert, ty, vec![old, lo, value], span);
@@ -266,6 +308,7 @@ impl Lower<'_, '_> {
                 let old = self.read_place(base, ty, span)?;
                 return Some(self.extract(old, lo.clone(), width.clone(), span));
             }
+            Place::Operand(e) => ExprKind::Op(Op::PlaceGet, vec![e.clone()]),
             Place::Context(_) | Place::Error => return None,
         };
         Some(Expr { kind, ty: ty.clone(), span })

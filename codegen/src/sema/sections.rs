@@ -22,6 +22,7 @@ const KEYS: &[(&str, &[(&str, bool)])] = &[
             ("interwork", false),
             ("transient", false),
             ("delay_slots", false),
+            ("max_length", false),
             ("code_endian", false),
             ("data_endian", false),
         ],
@@ -104,6 +105,9 @@ pub(super) fn lower(g: &mut Global) {
     }
     for section in sections {
         check_keys(g, section);
+        if !is_active(g, section) {
+            continue;
+        }
         match &*section.kind.name {
             "arch" => arch(g, section),
             "elf" => elf(g, section),
@@ -114,6 +118,19 @@ pub(super) fn lower(g: &mut Global) {
             "fp" => fp(g, section),
             "memory" => memory(g, section),
             _ => {}
+        }
+    }
+}
+
+/// `active = xlen == 64;`: whether the block is for this instance.
+fn is_active(g: &mut Global, section: &Section) -> bool {
+    let Some(e) = value(section, "active").filter(|_| &*section.kind.name != "space") else { return true };
+    let condition = Lower::new(g, Owner::Nothing).bool(e);
+    match eval(&g.model, &Locals::default(), &Env::default(), &condition).and_then(|v| v.bool()) {
+        Some(active) => active,
+        None => {
+            g.error("constant", e.span, "whether a block is active must be a constant");
+            true
         }
     }
 }
@@ -129,7 +146,7 @@ fn check_keys(g: &mut Global, section: &Section) {
     }
     for prop in &section.props.items {
         let key = &*prop.key.name;
-        if !keys.iter().any(|(k, _)| *k == key) {
+        if key != "active" && !keys.iter().any(|(k, _)| *k == key) {
             let mut d = Diagnostic::error("key", prop.key.span, format!("unknown key `{key}` in `{kind}`"));
             if let Some(near) = did_you_mean(key, keys.iter().map(|(k, _)| *k)) {
                 d = d.note(format!("did you mean `{near}`?"));
@@ -296,6 +313,10 @@ fn arch(g: &mut Global, s: &Section) {
     let [big_code, big_data] = ["code_endian", "data_endian"].map(|key| word(g, s, key, &["little", "big"]) == "big");
     g.model.sections.interwork = contexts(g, s, "interwork").first().copied();
     g.model.sections.transient = contexts(g, s, "transient");
+    if g.model.bytewise() && value(s, "max_length").is_none() {
+        g.error("key", s.kind.span, "an `arch` with byte-wise spaces needs `max_length`");
+    }
+    g.model.sections.max_length = int(g, s, "max_length", 64) as u32;
     let sp = slot(g, s, "sp");
     let (pins, flags) = (slot_list(g, s, "pins"), slot_list(g, s, "flags"));
     let icache = word(g, s, "icache", &["explicit", "coherent"]);
@@ -348,7 +369,12 @@ fn syscall(g: &mut Global, s: &Section) {
 fn abi(g: &mut Global, s: &Section) {
     let (int_args, fp_args) = (slot_list(g, s, "int_args"), slot_list(g, s, "fp_args"));
     let (int_ret, fp_ret) = (slot_list(g, s, "int_ret"), slot_list(g, s, "fp_ret"));
-    let (return_address, callee) = (slot(g, s, "return_address"), slot(g, s, "callee"));
+    let on_stack = |e: &ast::Expr| matches!(&e.kind, ast::ExprKind::Name(n) if &*n.name == "stack");
+    let return_address = match value(s, "return_address") {
+        Some(e) if on_stack(e) => None,
+        _ => slot(g, s, "return_address"),
+    };
+    let callee = slot(g, s, "callee");
     let out = &mut g.model.sections;
     (out.int_args, out.fp_args, out.int_ret, out.fp_ret) = (int_args, fp_args, int_ret, fp_ret);
     (out.return_address, out.callee) = (return_address, callee);

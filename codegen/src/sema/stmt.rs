@@ -299,6 +299,8 @@ impl Op {
             self,
             O::Load
                 | O::Store
+                | O::PlaceGet
+                | O::PlaceCas
                 | O::LoadExclusive
                 | O::StoreExclusive
                 | O::ClearExclusive

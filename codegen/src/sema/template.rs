@@ -23,6 +23,9 @@ impl Lower<'_, '_> {
         if let Some(part) = self.view_hole(e, format) {
             return part;
         }
+        if let Some(part) = self.operand_hole(e) {
+            return part;
+        }
         let value = self.infer(e, None);
         if !value.ty.is_static() && !matches!(value.ty, Ty::Error) {
             let e = self.coerce(value, &Ty::Int);
@@ -38,6 +41,22 @@ impl Lower<'_, '_> {
                 Part::Pick { value, set, texts }
             }
         }
+    }
+
+    /// `{E(w)}` prints the operand, `{dst}` the place that `with` bound.
+    fn operand_hole(&mut self, e: &ast::Expr) -> Option<Part> {
+        let (name, args): (_, &[ast::Arg]) = match &e.kind {
+            ast::ExprKind::Name(name) => (name, &[]),
+            ast::ExprKind::Call { callee, args, .. } => (callee, args),
+            _ => return None,
+        };
+        if let Some(v) = self.lookup(&name.name) {
+            let is_place = matches!(self.locals.get(v).ty, Ty::Place(_));
+            return is_place.then(|| Part::Plain(self.var(v, name.span)));
+        }
+        self.g.spec.operands.iter().find(|o| o.name.name == name.name)?;
+        let helper = super::items::ident(&super::operand::text_name(&name.name), name.span);
+        Some(Part::Plain(self.call(&helper, args, None, e.span)))
     }
 
     /// `{X[n, w]}` prints the view.

@@ -23,7 +23,8 @@ fn test(g: &mut Global, insn: usize, t: &ast::Test, names: &HashMap<String, Stri
     let at = g.sources.at(t.span);
     let (space, code) = code(g, insn, t)?;
     let mut before = bindings(g, &t.input, names);
-    for (context, value) in g.model.spaces[space].active.iter().rev() {
+    let active = if g.model.bytewise() { &[][..] } else { &g.model.spaces[space].active };
+    for (context, value) in active.iter().rev() {
         if !before.iter().any(|b| b.0 == *context.name) {
             before.insert(0, (context.to_string(), u128::from(*value)));
         }
@@ -39,7 +40,7 @@ fn test(g: &mut Global, insn: usize, t: &ast::Test, names: &HashMap<String, Stri
     })
 }
 
-/// The space and the number's bytes in memory order.
+/// The space and the number's bytes in memory order; of byte-wise instructions the first space, and the bytes as they are.
 fn code(g: &mut Global, insn: usize, t: &ast::Test) -> Option<(usize, Vec<u8>)> {
     let digits: Option<Vec<u8>> = t.code.chars().map(|c| c.to_digit(16).map(|d| d as u8)).collect();
     let Some(digits) = digits.filter(|d| d.len() % 2 == 0 && !d.is_empty()) else {
@@ -47,6 +48,9 @@ fn code(g: &mut Global, insn: usize, t: &ast::Test) -> Option<(usize, Vec<u8>)> 
         return None;
     };
     let mut bytes: Vec<u8> = digits.chunks(2).map(|d| d[0] << 4 | d[1]).collect();
+    if g.model.bytewise() {
+        return Some((0, bytes));
+    }
     let fits = |space: usize| {
         let space = &g.model.spaces[space];
         space.bytes() as usize == bytes.len() && t.space.as_ref().is_none_or(|s| *s.name == *space.name)
@@ -91,7 +95,7 @@ fn register_names(model: &Model) -> HashMap<String, String> {
     for s in &model.slots {
         names.insert(s.name.clone(), s.name.clone());
     }
-    for c in &model.contexts {
+    for c in model.modes() {
         names.insert(c.name.clone(), c.name.clone());
     }
     for view in &model.views {

@@ -119,6 +119,7 @@ pub(super) fn subst_ty(ty: &Ty, map: &Subst) -> Ty {
     match ty {
         Ty::Bits(w) => Ty::Bits(Rc::new(subst(w, map))),
         Ty::Lanes { lane, width } => Ty::Lanes { lane: Rc::new(subst(lane, map)), width: Rc::new(subst(width, map)) },
+        Ty::Place(w) => Ty::Place(Rc::new(subst(w, map))),
         Ty::Tuple(items) => Ty::Tuple(items.iter().map(|t| subst_ty(t, map)).collect()),
         other => other.clone(),
     }
@@ -179,6 +180,7 @@ impl Global<'_> {
             Ty::Lanes { lane, width } => {
                 format!("lanes({}) of {} bits", self.show_width(lane), self.show_width(width))
             }
+            Ty::Place(w) => format!("place({})", self.show_width(w)),
             Ty::Tuple(items) => {
                 format!("({})", items.iter().map(|t| self.show_ty(t)).collect::<Vec<_>>().join(", "))
             }

@@ -177,6 +177,8 @@ pub struct Context {
     pub name: Ident,
     /// Width in bits.
     pub width: Expr,
+    /// Read sign-extended (`decode_var disp: s32`).
+    pub signed: bool,
     /// Reset value.
     pub reset: Option<Expr>,
     /// The register the context mirrors.

@@ -65,6 +65,13 @@ impl View<'_> {
     fn print(&self, out: &mut impl Write, base: u64, code: &[u8]) -> std::io::Result<()> {
         let model = self.decoding.model();
         let mode = model.contexts.iter().fold(0, |mode, c| mode | c.reset << c.lo);
+        if model.bytewise() {
+            return writeln!(
+                out,
+                "only the generated decoder takes instructions of {} apart, not this tool",
+                model.name
+            );
+        }
         let mut at = 0;
         while at < code.len() {
             let here = base.wrapping_add(at as u64);

@@ -17,6 +17,8 @@ pub struct At<'a> {
     pub pc_next: u64,
     /// Code from `pc` on, as far as it was fetched.
     pub code: &'a [u8],
+    /// Immediates of a byte-wise instruction, in the order of the pattern.
+    pub imms: [i128; 2],
 }
 
 /// Whether the unit goes on after a body.
@@ -25,8 +27,14 @@ pub fn flow(b: &Builder<'_>) -> Flow {
 }
 
 /// Bits `at .. at + width` of a word.
-pub fn field(word: u32, at: u32, width: u32) -> i128 {
-    i128::from(word >> at) & ((1 << width) - 1)
+pub fn field(word: impl Into<u128>, at: u32, width: u32) -> i128 {
+    (word.into() >> at) as i128 & ((1 << width) - 1)
+}
+
+/// Address of the instruction after one of `len` bytes; addresses of a 32-bit guest wrap.
+pub fn next(pc: u64, len: u32, class: u32) -> u64 {
+    let next = pc.wrapping_add(len.into());
+    if class == 32 { u64::from(next as u32) } else { next }
 }
 
 /// `value`, `width` bits wide, sign-extended.
@@ -146,6 +154,40 @@ pub fn code_word(at: &At<'_>, addr: i128, big_endian: bool) -> i128 {
 }
 
 // ---------------------------------------------------------------- operands of the builder
+
+/// Where an operand is.
+#[derive(Clone, Copy, Debug)]
+pub enum Place {
+    /// In memory.
+    Memory {
+        /// Address.
+        addr: Val,
+        /// Alignment demanded, in bytes; 0 for none.
+        align: i128,
+    },
+    /// A value that can only be read.
+    Value(Val),
+    /// A view of registers.
+    View {
+        /// Its number.
+        view: u32,
+        /// Its parameters.
+        args: [i128; 3],
+    },
+    /// After a trap.
+    Nowhere,
+}
+
+/// Atomic compare and swap of a place, which must be in memory; the old value.
+pub fn place_cas(b: &mut Builder<'_>, place: Place, width: u32, expected: Val, new: Val) -> Val {
+    match place {
+        Place::Memory { addr, .. } => b.atomic_cas(width, addr, expected, new, Order::SeqCst),
+        _ => {
+            b.undefined();
+            expected
+        }
+    }
+}
 
 /// Attributes of a little-endian access; `align` in bytes, 0 for none.
 pub fn access(order: Order, align: i128) -> MemAttr {

@@ -40,12 +40,12 @@ fn integer_functions_are_total() {
     assert_eq!((rt::div(-7, 2), rt::rem(-7, 2), rt::div(1, 0), rt::rem(1, 0)), (-4, 1, 0, 0));
     assert_eq!((rt::shl(1, 128), rt::shl(1, -1), rt::shr(-8, 200)), (0, 0, -1));
     assert_eq!((rt::sign(0xfff, 12), rt::sign(0x7ff, 12)), (-1, 0x7ff));
-    assert_eq!(rt::field(0xdead_beef, 16, 8), 0xad);
+    assert_eq!(rt::field(0xdead_beef_u32, 16, 8), 0xad);
 }
 
 #[test]
 fn code_beyond_what_was_fetched_reads_as_zero() {
-    let at = rt::At { pc: 0x1000, pc_next: 0x1004, code: &[0, 0, 0, 0, 0xfe, 0xff, 0xff, 0xff] };
+    let at = rt::At { pc: 0x1000, pc_next: 0x1004, code: &[0, 0, 0, 0, 0xfe, 0xff, 0xff, 0xff], imms: [0; 2] };
     assert_eq!(rt::code_word(&at, 0x1004, false), -2);
     assert_eq!(rt::code_word(&at, 0x1004, true), 0xfeff_ffff_u32 as i32 as i128);
     assert_eq!(rt::code_word(&at, 0x1005, false), 0);

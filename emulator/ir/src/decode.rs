@@ -41,7 +41,7 @@ pub struct Select {
 
 /// Encodings of one length.
 pub struct Space {
-    /// Bytes of a unit, which is in the byte order of code.
+    /// Bytes of a unit, which is in the byte order of code; 1 where instructions are sequences of bytes ([`crate::bytes`]).
     pub unit: u32,
     /// Units of an instruction, the first of which has the highest bits of the word.
     pub units: u32,
@@ -139,7 +139,7 @@ impl Space {
     }
 
     /// The patterns in the bucket of a word.
-    fn candidates(&self, word: u32) -> impl Iterator<Item = u16> {
+    pub(crate) fn candidates(&self, word: u32) -> impl Iterator<Item = u16> {
         let bucket = self.runs.iter().fold(0, |bucket, run| bucket | word >> run.shift & run.mask);
         let start = self.buckets[bucket as usize] as usize;
         self.lists[start..].iter().copied().take_while(|&number| number != u16::MAX)

@@ -64,6 +64,12 @@ impl Printer {
         }
     }
 
+    /// A byte that begins no instruction.
+    #[inline(never)]
+    pub fn byte(&mut self, byte: u8) {
+        let _ = write!(self.text, ".byte {byte:#04x}");
+    }
+
     /// A word that is no instruction, as a data directive of `len` bytes.
     #[inline(never)]
     pub fn data(&mut self, word: u32, len: u32) {

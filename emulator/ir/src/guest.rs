@@ -195,8 +195,8 @@ pub struct AbiDesc {
     pub int_ret: &'static [Slot],
     /// Floating-point result registers.
     pub fp_ret: &'static [Slot],
-    /// Register that holds the return address at function entry.
-    pub return_address: Slot,
+    /// Register that holds the return address at function entry; `None` where calls push it.
+    pub return_address: Option<Slot>,
     /// Register that holds the function's own address at its entry, where the convention wants that.
     pub callee: Option<Slot>,
 }

@@ -6,6 +6,7 @@
 //! (the snapshot). Nothing here names a guest or a host.
 
 pub mod builder;
+pub mod bytes;
 pub mod decode;
 pub mod disasm;
 pub mod eval;

@@ -72,6 +72,15 @@ pub(crate) fn call(
     frame: &AtomicU64,
     counters: &Block,
 ) -> bool {
+    let sp = state.get(guest, guest.sp) as u64;
+    let word = guest.slots[guest.sp.0 as usize].ty;
+    let back = match guest.abi.return_address {
+        Some(slot) => state.get(guest, slot) as u64,
+        None => match crate::guarded::load(sp, word) {
+            Ok(address) => address as u64,
+            Err(_) => return false,
+        },
+    };
     let args = arguments(function, guest, state);
     // SAFETY: the function keeps the contract above; `frame` outlives the call.
     let outcome = unsafe { arch::call(function.call, &args, frame.as_ptr()) };
@@ -82,7 +91,10 @@ pub(crate) fn call(
     if let (true, Some(slot)) = (function.returns, guest.abi.int_ret.first()) {
         state.set(guest, *slot, u128::from(outcome.result));
     }
-    state.pc = state.get(guest, guest.abi.return_address) as u64;
+    if guest.abi.return_address.is_none() {
+        state.set(guest, guest.sp, u128::from(sp.wrapping_add(word.bytes().into())));
+    }
+    state.pc = back;
     true
 }
 

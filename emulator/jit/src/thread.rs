@@ -96,6 +96,20 @@ impl Thread {
         event
     }
 
+    /// Interprets the one instruction at `state().pc`, whose bytes are given; what is to be done for it, if anything.
+    pub fn step(&mut self, code: &[u8]) -> Option<Event> {
+        let key = UnitKey { pc: self.block.guest.pc, mode: self.block.guest.mode };
+        let mut builder = ir::Builder::new(self.jit.guest, key);
+        builder.begin_insn(key.pc);
+        let ir::guest::Step::Done { len, .. } = (self.jit.guest.translate)(&mut builder, key.pc, code) else {
+            return Some(Event::FetchFault { addr: key.pc });
+        };
+        builder.end_insn();
+        let unit = builder.finish(key.pc.wrapping_add(len.into()));
+        let next = interp::execute(self.jit.guest, &unit, &mut self.block.guest);
+        self.follow(next)
+    }
+
     fn run_interpreted(&mut self, jit: &Jit) -> Event {
         loop {
             if let Some(event) = self.interrupted() {

@@ -124,7 +124,7 @@ pub(crate) static TOY: Guest = Guest {
         fp_args: &[],
         int_ret: &[Slot(0)],
         fp_ret: &[],
-        return_address: Slot(LR as u16),
+        return_address: Some(Slot(LR as u16)),
         callee: None,
     },
     native_call: None,

@@ -174,6 +174,8 @@ pub enum Handler {
     NotOnHost,
     /// A function of the emulator.
     Special(fn(&mut ThreadCtx, [u64; 6]) -> SysResult),
+    /// By the first argument, a register is set to the second or stored where it points: value, whether to set, slot.
+    Registers(&'static [(u64, bool, &'static str)]),
     /// `ENOSYS`, on purpose.
     Absent,
     /// The specs name the call but do not describe it.

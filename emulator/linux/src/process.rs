@@ -75,6 +75,9 @@ impl Process {
             threads: AtomicU32::new(1),
         }));
         let _ = PROCESS.set(process);
+        if guest.icache == ir::guest::Icache::Coherent {
+            process.space.watch_code();
+        }
         process
     }
 

@@ -27,6 +27,9 @@ impl ThreadCtx {
                 let info = self.trap_info(trap);
                 self.raise_fault(&info);
             }
+            jit::Event::Fault(fault) if fault.write != Some(false) && self.process.space.store_to_code(fault.addr) => {
+                self.store_to_code();
+            }
             jit::Event::Fault(fault) => {
                 let info = self.fault_info(&fault);
                 self.raise_fault(&info);
@@ -37,6 +40,16 @@ impl ThreadCtx {
                 self.raise_fault(&self.fault(libc::SIGSEGV, code, addr));
             }
             jit::Event::NativeCall { name } => self.native_call(name),
+        }
+    }
+
+    /// Executes the instruction that stores to code, which nothing keeps from it any more.
+    fn store_to_code(&mut self) {
+        let mut code = [0; 16];
+        let pc = self.jit.state().pc;
+        let got = self.process.space.peek_code(pc, &mut code);
+        if let Some(event) = self.jit.step(&code[..got]) {
+            self.handle(event);
         }
     }
 

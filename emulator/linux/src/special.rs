@@ -17,5 +17,5 @@ pub use crate::syscall::path::{open, openat, openat2, readlink, readlinkat};
 pub use crate::syscall::wait::{pselect6, pselect6_time64};
 pub use crate::task::calls::{
     cacheflush, clone, clone3, execve, execveat, exit, exit_group, fork, prctl, riscv_flush_icache, set_robust_list,
-    set_thread_area, set_tid_address,
+    set_thread_area, set_tid_address, vfork,
 };

@@ -31,7 +31,8 @@ fn try_start(options: Options) -> Result<std::convert::Infallible, LoadError> {
     let root = options.sysroots.iter().find(|root| loader::is_below(root, &options.program));
     let program = loader::identify(&options.program, argv, root.map(PathBuf::as_path))?;
     let mut environment = environment(&options);
-    if program.is_host() {
+    // Asked for by name, a program of the host's kind is emulated too, if there is such a guest.
+    if program.is_host() && program.guest().is_none() {
         bypass::unload_foreign(&mut environment, program.machine());
         return Err(run_on_host(&program, &environment));
     }

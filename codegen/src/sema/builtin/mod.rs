@@ -3,6 +3,7 @@
 mod bits;
 mod flow;
 mod lanes;
+mod places;
 mod shapes;
 
 use super::lower::Lower;
@@ -184,6 +185,8 @@ const OTHERS: &[&str] = &[
     "native_call",
     "icache_flush",
     "join",
+    "mem",
+    "atomic_update",
 ];
 
 /// Names of all built-in functions.
@@ -333,6 +336,8 @@ impl Lower<'_, '_> {
             "jump" | "branch" | "jump_indirect" | "call" | "trap" | "trap_if" | "native_call" | "icache_flush" => {
                 self.flow_builtin(name, args)
             }
+            "mem" => self.mem(args),
+            "atomic_update" => self.atomic_update(args),
             "join" => self.join(args),
             _ => {
                 self.unknown_function(args);

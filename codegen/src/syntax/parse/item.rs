@@ -132,8 +132,9 @@ impl Parser {
     }
 
     fn context(&mut self, doc: String, pair: Pair<'_, Rule>) -> Context {
-        let mut inner = parts(pair);
+        let mut inner = parts(pair).peekable();
         let name = inner.next().map(|p| self.ident(&p)).expect(NAMED);
+        let signed = inner.next_if(|p| p.as_rule() == Rule::sign).is_some();
         let width = match inner.next() {
             Some(width) => self.expr(width),
             None => self.make(ExprKind::Undef, name.span),
@@ -143,7 +144,7 @@ impl Parser {
             let slot = if part.as_rule() == Rule::default { &mut reset } else { &mut mirrors };
             *slot = parts(part).next().map(|p| self.expr(p));
         }
-        Context { doc, name, width, reset, mirrors }
+        Context { doc, name, width, signed, reset, mirrors }
     }
 
     fn view(&mut self, doc: String, pair: Pair<'_, Rule>) {

@@ -85,6 +85,8 @@ pub struct Builder<'g> {
     mode: u32,
     /// The same if the body does nothing: what the next instruction starts with, and what calls return to.
     fall_mode: u32,
+    /// Decode variables of the instruction, above the mode word's bits.
+    decoded: u128,
     /// A context was assigned a run-time value: the mode word is in the state.
     mode_in_state: bool,
     /// The floating-point environment depends on that value.
@@ -131,6 +133,7 @@ impl<'g> Builder<'g> {
             insn_mode: key.mode,
             mode: key.mode,
             fall_mode: key.mode,
+            decoded: 0,
             mode_in_state: false,
             fp_in_state: false,
             predicates,
@@ -271,6 +274,17 @@ impl<'g> Builder<'g> {
     #[must_use]
     pub fn mode(&self) -> u32 {
         if self.open { self.insn_mode } else { self.mode }
+    }
+
+    /// Sets the decode variables of the instruction: the bits above the mode word's.
+    pub fn set_decoded(&mut self, vars: u128) {
+        self.decoded = vars >> 32 << 32;
+    }
+
+    /// The mode word of the instruction with the decode variables above it.
+    #[must_use]
+    pub fn vars(&self) -> u128 {
+        self.decoded | u128::from(self.mode())
     }
 
     /// Assigns a context a translate-time value whatever the body does: the mode of what follows, before

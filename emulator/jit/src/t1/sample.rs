@@ -53,6 +53,7 @@ impl Thread {
     /// Time that the guest function at `entry.pc` takes, translated. The state is as before, whatever happens. `None` if
     /// it did not return in peace, twice.
     fn measure_guest_code(&mut self, runtime: &Runtime, entry: &GuestState) -> Option<Duration> {
+        let return_address = self.guest().abi.return_address?;
         let saved = self.block.guest.clone();
         let mut measured = None;
         // The first time it may have to be translated.
@@ -60,7 +61,7 @@ impl Thread {
             let units = self.jit.stats.report().units;
             self.block.guest = entry.clone();
             let guest = self.guest();
-            self.block.guest.set(guest, guest.abi.return_address, RETURN.into());
+            self.block.guest.set(guest, return_address, RETURN.into());
             self.run_plain();
             let whole = self.measure_to_return(runtime);
             self.block.guest.pc = RETURN;

@@ -53,8 +53,9 @@ impl Compiler {
         let guest = self.guest;
         let Some(args) = guest.abi.int_args.get(..function.args.into()) else { return false };
         let Some(result) = guest.abi.int_ret.first() else { return false };
+        let Some(return_address) = guest.abi.return_address else { return false };
         let wide = |slot: &Slot| guest.slots[slot.0 as usize].ty == Ty::I64;
-        if args.len() > MAX_ARGS || !args.iter().chain([result, &guest.abi.return_address]).all(wide) {
+        if args.len() > MAX_ARGS || !args.iter().chain([result, &return_address]).all(wide) {
             return false;
         }
         let mut thunk = Thunk { asm: Asm::default(), guest, conv: &self.conv, function, args };
@@ -173,7 +174,7 @@ impl Thunk<'_> {
     }
 
     fn return_to_guest(&mut self, mode: u32) {
-        let slot = self.guest.abi.return_address;
+        let Some(slot) = self.guest.abi.return_address else { return };
         match self.pinned(slot) {
             Some(r) => self.asm.mov_rr(8, RAX, r),
             None => {

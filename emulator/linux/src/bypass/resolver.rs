@@ -24,11 +24,20 @@ pub(super) fn run(process: &'static Process, pc: u64) -> Option<u64> {
     let options = JitOptions { engine: Engine::Interp, ..JitOptions::default() };
     let jit: Arc<Jit> = Jit::new(guest, Box::new(Plain { process }), options);
     let mut thread = jit::Thread::new(jit);
-    let stack = vec![0_u128; STACK / size_of::<u128>()];
+    let mut stack = vec![0_u128; STACK / size_of::<u128>()];
     let top = stack.as_ptr_range().end as u64;
+    let mut sp = top - 64;
+    if guest.abi.return_address.is_none() {
+        // Where calls push the return address, it is what the stack pointer points to.
+        let index = stack.len() - 5;
+        stack[index] = u128::from(RETURN) << 64;
+        sp -= 8;
+    }
     let state = thread.state();
-    state.set(guest, guest.sp, u128::from(top - 64));
-    state.set(guest, guest.abi.return_address, u128::from(RETURN));
+    state.set(guest, guest.sp, u128::from(sp));
+    if let Some(slot) = guest.abi.return_address {
+        state.set(guest, slot, u128::from(RETURN));
+    }
     let (hwcap, hwcap2) = (guest.process.hwcap, guest.process.hwcap2);
     let block = [size_of::<[u64; 3]>() as u64, hwcap, hwcap2];
     let args = match guest.process.ifunc {

@@ -55,7 +55,7 @@ impl Program {
             let elf = elf::parse(&file, &read_head(&file).ok()?).ok()?;
             Some((elf.machine, elf.class, elf.big_endian))
         });
-        self.guest().is_none() && *host == Some((self.elf.machine, self.elf.class, self.elf.big_endian))
+        *host == Some((self.elf.machine, self.elf.class, self.elf.big_endian))
     }
 
     /// [`Program::guest`], or why there is none.

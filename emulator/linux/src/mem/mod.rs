@@ -9,6 +9,7 @@ mod place;
 mod remap;
 mod shm;
 pub mod vma;
+mod watch;
 
 pub use place::Places;
 pub use vma::{Kind, MappedFile, PAGE, TASK_SIZE, Vma, VmaMap, page_down, page_up};
@@ -29,6 +30,7 @@ pub struct AddressSpace {
     changes: Mutex<Changes>,
     map: RwLock<VmaMap>,
     invalidate: OnceLock<Invalidate>,
+    watch: watch::Watch,
 }
 
 impl Default for AddressSpace {
@@ -128,6 +130,7 @@ impl AddressSpace {
 
     /// Drops translations of `range`, if told that it holds or held code.
     fn stale(&self, range: &Range<u64>, had_code: bool) {
+        self.watch.forget(range);
         if had_code && let Some(invalidate) = self.invalidate.get() {
             invalidate(range.clone());
         }
@@ -137,11 +140,22 @@ impl AddressSpace {
     pub fn quiesced<T>(&self, f: impl FnOnce() -> T) -> T {
         let _changes = self.lock();
         let _map = self.map_mut();
+        let _watch = self.watch.lock();
         f()
     }
 
     /// Reads up to `buf.len()` bytes of guest code at `pc`; fewer where executable memory ends, 0 if `pc` is not executable.
+    /// Stores to them are noticed from then on, if they are looked for.
     pub fn fetch(&self, pc: u64, buf: &mut [u8]) -> usize {
+        self.read_code(pc, buf, |at, vma| self.before_fetch(at, vma))
+    }
+
+    /// The same, for code that is not translated.
+    pub(crate) fn peek_code(&self, pc: u64, buf: &mut [u8]) -> usize {
+        self.read_code(pc, buf, |_, _| {})
+    }
+
+    fn read_code(&self, pc: u64, buf: &mut [u8], before: impl Fn(u64, &Vma)) -> usize {
         let map = self.map();
         let mut got = 0;
         while got < buf.len() {
@@ -150,7 +164,10 @@ impl AddressSpace {
             if !vma.executable() {
                 break;
             }
-            let n = (range.end - at).min((buf.len() - got) as u64) as usize;
+            before(at, vma);
+            // An instruction may lie across two pages, of which each is watched by itself.
+            let end = if self.watch.is_on() { range.end.min(page_down(at) + PAGE) } else { range.end };
+            let n = (end - at).min((buf.len() - got) as u64) as usize;
             if crate::guest_memory::read(at, &mut buf[got..got + n]).is_err() {
                 break;
             }
@@ -283,7 +300,8 @@ impl AddressSpace {
         let had_code = vma.executable();
         let changed = had_code != (prot & libc::PROT_EXEC != 0);
         self.map_mut().insert(part.clone(), Vma { prot, ..vma });
-        self.stale(part, had_code && changed);
+        self.watch.forget(part);
+        self.stale(part, had_code && (changed || self.watch.is_on()));
         Ok(())
     }
 

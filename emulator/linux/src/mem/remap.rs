@@ -22,6 +22,7 @@ impl AddressSpace {
             return Err(Errno::EINVAL);
         }
         let vma = self.single(&old)?;
+        self.unwatch_all();
         if fixed {
             return self.move_fixed(&mut changes, &old, new_len, new_addr, &vma, keep);
         }

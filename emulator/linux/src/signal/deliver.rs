@@ -141,7 +141,7 @@ impl ThreadCtx {
         let sp = self.sp();
         let on_alt = alt_stack.contains(sp);
         let switch = action.flags & libc::SA_ONSTACK as u64 != 0 && alt_stack.flags & libc::SS_DISABLE == 0 && !on_alt;
-        let top = if switch { alt_stack.base.wrapping_add(alt_stack.size) } else { sp };
+        let top = if switch { alt_stack.base.wrapping_add(alt_stack.size) } else { sp.wrapping_sub(layout.red_zone) };
         if alt_stack.flags & libc::SS_DISABLE == 0 && on_alt {
             alt_stack.flags |= libc::SS_ONSTACK;
         }
@@ -154,8 +154,13 @@ impl ThreadCtx {
         let restorer = action.flags & super::SA_RESTORER != 0 && layout.has_restorer;
         let back = if restorer { action.restorer } else { self.process.sigreturn_code() };
         self.enter(action.handler);
-        self.set_slot(guest.sp, sp);
-        self.set_slot(guest.abi.return_address, back);
+        match guest.abi.return_address {
+            Some(slot) => {
+                self.set_slot(guest.sp, sp);
+                self.set_slot(slot, back);
+            }
+            None => self.push(sp, back)?,
+        }
         if let Some(callee) = guest.abi.callee {
             self.set_slot(callee, action.handler);
         }
@@ -163,6 +168,14 @@ impl ThreadCtx {
         for (slot, value) in guest.abi.int_args.iter().zip(arguments) {
             self.set_slot(*slot, value);
         }
+        Ok(())
+    }
+
+    /// Calls push their return address: so does the call of a handler.
+    fn push(&mut self, sp: u64, back: u64) -> Result<(), Errno> {
+        let sp = sp.wrapping_sub(8);
+        crate::guest_memory::write(sp, &back.to_le_bytes())?;
+        self.set_slot(self.process.guest.sp, sp);
         Ok(())
     }
 

@@ -31,6 +31,8 @@ enum Value {
     Packed(Vec<Piece>),
     FaultAddress,
     Word(u64),
+    /// Offset of the field pointed to.
+    Address(u64),
 }
 
 /// A part of a packed word: `mask` of a source, shifted left by `lo`.
@@ -46,6 +48,8 @@ enum From {
     Mode(u32),
     /// Bit of the sticky floating-point flags.
     Flags(u32),
+    /// 1 where the slot has an even number of ones.
+    Parity(Slot),
 }
 
 /// What a frame holds beside the processor state.
@@ -80,6 +84,7 @@ impl Frame {
                 }
                 Source::FaultAddress => Value::FaultAddress,
                 Source::Word(value) => Value::Word(value),
+                Source::Address(offset) => Value::Address(offset),
             };
             fields.push(Field { at, size, value });
         }
@@ -108,7 +113,7 @@ impl Frame {
         }
         sp = sp.wrapping_sub(self.layout.size) & !(align - 1);
         let mut frame = vec![0; self.layout.size as usize];
-        self.fill(guest, abi, state, context, &mut frame);
+        self.fill(guest, abi, state, context, sp, &mut frame);
         guest_memory::write(sp, &frame)?;
         if let Some((slot, at)) = record_at {
             state.set(guest, slot, u128::from(at));
@@ -116,7 +121,15 @@ impl Frame {
         Ok(sp)
     }
 
-    fn fill(&self, guest: &Guest, abi: &'static Abi, state: &GuestState, context: &Context, frame: &mut [u8]) {
+    fn fill(
+        &self,
+        guest: &Guest,
+        abi: &'static Abi,
+        state: &GuestState,
+        context: &Context,
+        sp: u64,
+        frame: &mut [u8],
+    ) {
         let info = context.info.for_guest(abi);
         frame[self.layout.siginfo as usize..][..info.len()].copy_from_slice(&info);
         if let Some(what) = abi.structure("stack_t") {
@@ -132,6 +145,7 @@ impl Frame {
                 Value::FaultAddress if context.info.code() > 0 => u128::from(context.info.addr()),
                 Value::FaultAddress => 0,
                 Value::Word(value) => u128::from(*value),
+                Value::Address(offset) => u128::from(sp.wrapping_add(*offset)),
             };
             put(&mut frame[field.at..][..field.size], value, abi.big_endian);
         }
@@ -162,7 +176,7 @@ impl Frame {
                 Value::Slot(slot) => state.set(guest, *slot, value),
                 Value::Pc => state.pc = guest.code_address(value as u64),
                 Value::Packed(pieces) => pieces.iter().for_each(|piece| piece.write(guest, state, value)),
-                Value::FaultAddress | Value::Word(_) => {}
+                Value::FaultAddress | Value::Word(_) | Value::Address(_) => {}
             }
         }
         let stack = abi.structure("stack_t");
@@ -201,6 +215,10 @@ fn piece(guest: &Guest, part: Part) -> Result<Piece, String> {
             let context = guest.contexts.iter().find(|context| context.name == name).ok_or_else(|| name.to_owned())?;
             Piece { from: From::Mode(context.lo), mask: mask(context.width), lo }
         }
+        Part::Parity(name, lo) => {
+            let slot = guest.slot(name).ok_or_else(|| name.to_owned())?;
+            Piece { from: From::Parity(slot), mask: 1, lo }
+        }
         Part::Flag(flag, lo) => Piece { from: From::Flags(flag), mask: 1, lo },
     })
 }
@@ -211,6 +229,7 @@ impl Piece {
             From::Slot(slot) => state.get(guest, slot) as u32,
             From::Mode(bit) => state.mode >> bit,
             From::Flags(bit) => state.fflags >> bit,
+            From::Parity(slot) => 1 ^ state.get(guest, slot).count_ones(),
         };
         u128::from(value & self.mask) << self.lo
     }
@@ -222,6 +241,7 @@ impl Piece {
             From::Slot(slot) => state.set(guest, slot, u128::from(value)),
             From::Mode(bit) => state.mode = replace(state.mode, bit),
             From::Flags(bit) => state.fflags = replace(state.fflags, bit),
+            From::Parity(slot) => state.set(guest, slot, u128::from(value ^ 1)),
         }
     }
 }

@@ -15,6 +15,8 @@ pub enum Source {
     FaultAddress,
     /// A constant; not read back.
     Word(u64),
+    /// Address of the frame's field at this offset; not read back.
+    Address(u64),
 }
 
 /// A part of a packed word.
@@ -26,6 +28,8 @@ pub enum Part {
     Context(&'static str, u32),
     /// A sticky floating-point flag: (number in the order of `fflags`, lo).
     Flag(u32, u32),
+    /// 1 where a slot has an even number of ones: (name, lo).
+    Parity(&'static str, u32),
 }
 
 /// A field of the frame.
@@ -54,6 +58,8 @@ pub struct FrameLayout {
     pub stack: u64,
     /// Offset of the signal mask in it.
     pub mask: u64,
+    /// Bytes below the stack pointer that are in use.
+    pub red_zone: u64,
     /// Processor state.
     pub fields: &'static [Field],
     /// A frame record (frame pointer, return address) above the frame: names of the two slots; the first then points to it.

@@ -29,12 +29,20 @@ pub(crate) fn dispatch(ctx: &mut ThreadCtx, number: u64) -> SysResult {
     };
     let args = arguments::of(ctx, call)?;
     if !strace::wants(call) {
-        return perform(ctx, call, args);
+        return retried(ctx, call, args);
     }
     let entry = strace::Entry::new(ctx, call, args);
-    let result = perform(ctx, call, args);
+    let result = retried(ctx, call, args);
     entry.finish(ctx, result);
     result
+}
+
+/// Performs a call; again if it failed because it writes to code.
+fn retried(ctx: &mut ThreadCtx, call: &'static Call, args: [u64; 6]) -> SysResult {
+    match perform(ctx, call, args) {
+        Err(Errno::EFAULT) if ctx.process.space.unwatch_all() => perform(ctx, call, args),
+        result => result,
+    }
 }
 
 fn perform(ctx: &mut ThreadCtx, call: &'static Call, args: [u64; 6]) -> SysResult {
@@ -48,10 +56,25 @@ fn perform(ctx: &mut ThreadCtx, call: &'static Call, args: [u64; 6]) -> SysResul
             let result = function(ctx, arguments::for_host(ctx.process.abi, call, args));
             if call.convert_ret { marshal::result(call, &args, result) } else { result }
         }
+        Handler::Registers(rows) => registers(ctx, rows, args),
         Handler::Absent => not_supported(call, "is not supported"),
         Handler::NotOnHost => not_supported(call, "does not exist on the host"),
         Handler::Undescribed => not_supported(call, "is not described in isa-specs/linux"),
     }
+}
+
+/// Sets or reads a register that only the kernel can, or that it can too.
+fn registers(ctx: &mut ThreadCtx, rows: &[(u64, bool, &str)], args: [u64; 6]) -> SysResult {
+    let [code, value, ..] = args;
+    let Some((_, set, name)) = rows.iter().find(|row| row.0 == u64::from(code as u32)) else {
+        return Err(Errno::EINVAL);
+    };
+    let slot = ctx.process.guest.slot(name).ok_or(Errno::EINVAL)?;
+    match set {
+        true => ctx.set_slot(slot, value),
+        false => crate::guest_memory::write(value, &ctx.slot(slot).to_le_bytes())?,
+    }
+    Ok(0)
 }
 
 /// Passes arguments that mean the same on the host to the host kernel.

@@ -49,6 +49,16 @@ pub fn set_robust_list(ctx: &mut ThreadCtx, args: [u64; 6]) -> SysResult {
     unsafe { crate::host::syscall(libc::SYS_set_robust_list, args) }
 }
 
+/// `fork()`
+pub fn fork(ctx: &mut ThreadCtx, _: [u64; 6]) -> SysResult {
+    clone(ctx, [libc::SIGCHLD as u64, 0, 0, 0, 0, 0])
+}
+
+/// `vfork()`
+pub fn vfork(ctx: &mut ThreadCtx, _: [u64; 6]) -> SysResult {
+    clone(ctx, [(libc::CLONE_VM | libc::CLONE_VFORK | libc::SIGCHLD) as u64, 0, 0, 0, 0, 0])
+}
+
 /// `prctl(option, …)`: what would bind the emulator instead of the guest is refused.
 pub fn prctl(_ctx: &mut ThreadCtx, args: [u64; 6]) -> SysResult {
     match args[0] as i32 {

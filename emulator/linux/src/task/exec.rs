@@ -35,14 +35,15 @@ fn execute(ctx: &mut ThreadCtx, dir: i32, path: &[u8], argv: u64, envp: u64) -> 
     }
     let path = to_host(ctx.process, dir, path);
     let program = loader::identify(&path, argv, ctx.process.sysroot.as_deref()).map_err(|e| errno_of(&e))?;
-    if program.is_host() { execute_host(&program, &envp) } else { execute_guest(ctx, &program, envp) }
+    let own_kind = program.guest().is_some_and(|guest| std::ptr::eq(guest, ctx.process.guest));
+    if program.is_host() && !own_kind { execute_host(&program, &envp) } else { execute_guest(ctx, &program, envp) }
 }
 
 fn errno_of(error: &LoadError) -> Errno {
     Errno(error.errno())
 }
 
-/// A program of the host's own architecture needs no emulator.
+/// A program of the host's own architecture needs no emulator, unless it is the guest's own too.
 fn execute_host(program: &Program, envp: &[Vec<u8>]) -> SysResult {
     let envp: Vec<&[u8]> = envp.iter().map(Vec::as_slice).collect();
     let argv: Vec<&OsStr> = program.argv.iter().map(OsString::as_os_str).collect();

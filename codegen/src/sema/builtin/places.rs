@@ -1,0 +1,60 @@
+//! Places: memory as one, and the atomic update of one.
+
+use super::Args;
+use crate::hir::{Block, Domain, Expr, ExprKind, Op, Stmt, StmtKind, Ty};
+use crate::sema::items::ident;
+use crate::sema::lower::Lower;
+use crate::sema::ty;
+use crate::syntax::ast::{self, Span};
+use std::rc::Rc;
+
+impl Lower<'_, '_> {
+    /// `mem(w, addr)`
+    pub(super) fn mem(&mut self, args: &mut Args) -> Option<Expr> {
+        let span = args.span;
+        let (w, addr) = (self.width_arg(args, "width")?, self.bits_arg(args, "addr", 64)?);
+        let align = self.align(args);
+        Some(self.op(Op::PlaceMemory, Ty::Place(w), vec![addr, align], span))
+    }
+
+    /// `atomic_update(place, |old| new)`: the old value. If another thread was faster, the instruction is executed again;
+    /// so it must come before all other effects.
+    pub(super) fn atomic_update(&mut self, args: &mut Args) -> Option<Expr> {
+        let span = args.span;
+        let place = self.arg(args, "place")?;
+        let place = self.raw(place, None);
+        let Ty::Place(width) = place.ty.clone() else {
+            self.g.error("type", place.span, "an operand or `mem(..)` is needed");
+            return None;
+        };
+        let update = self.arg(args, "update")?;
+        let ast::ExprKind::Closure(name, body) = &update.kind else {
+            self.g.error("type", update.span, "a closure is needed: `|old| new`");
+            return None;
+        };
+        let bits = Ty::Bits(width);
+        let mut block = Block::default();
+        let depth = self.scope.len();
+        let place = self.keep("place", place, &mut block, span);
+        let read = self.op(Op::PlaceGet, bits.clone(), vec![place.clone()], span);
+        let old = self.keep(&name.name, read, &mut block, span);
+        let new = self.expr(body, Some(&bits));
+        let new = self.keep("new", new, &mut block, span);
+        let swap = self.op(Op::PlaceCas, bits.clone(), vec![place, old.clone(), new], span);
+        let seen = self.keep("seen", swap, &mut block, span);
+        let changed = self.op(Op::Ne, ty::bits(1, span), vec![seen, old.clone()], span);
+        let again = Expr { kind: ExprKind::Pc, ty: Ty::Int, span };
+        let retry = self.op(Op::Branch, Ty::Unit, vec![changed, again], span);
+        block.stmts.push(Stmt { kind: StmtKind::Expr(retry), span });
+        block.tail = Some(Box::new(old));
+        self.scope.truncate(depth);
+        Some(Expr { kind: ExprKind::Block(block), ty: bits, span })
+    }
+
+    /// A new variable with this value.
+    fn keep(&mut self, name: &str, value: Expr, block: &mut Block, span: Span) -> Expr {
+        let var = self.bind(&ident(name, span), value.ty.clone(), Domain::Let(Rc::new(value.clone()), None));
+        block.stmts.push(Stmt { kind: StmtKind::Let(vec![var], value), span });
+        self.var(var, span)
+    }
+}

@@ -1,0 +1,214 @@
+//! Decoding of x86 against a disassembler of another making: validity, length, mnemonic and operands of bytes made from
+//! the specification's `test` lines by random prefixes and flipped bits.
+//!
+//! `ICED_ROUNDS` and `ICED_SHOW` set how many instructions are tried and how many differences are shown.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use iced_x86::{Decoder, DecoderOptions, Formatter, IntelFormatter, MemorySizeOptions};
+use ir::Guest;
+
+/// What begins so is not compared, and why.
+const ALLOWED: [(&str, &str); 16] = [
+    ("native", "UD0 with an address relative to RIP is the call of a host function"),
+    ("sal", "another name of SHL"),
+    ("nop", "reserved hints have no operand there"),
+    ("endbr", "a NOP with an operand here"),
+    ("prefetch", "a NOP with an operand here"),
+    ("reservednop", "a NOP with an operand here"),
+    ("call far", "far branches are not described"),
+    ("jmp far", "far branches are not described"),
+    ("mov es", "segment registers cannot be written"),
+    ("mov ss", "segment registers cannot be written"),
+    ("mov ds", "segment registers cannot be written"),
+    ("mov fs", "segment registers cannot be written"),
+    ("mov gs", "segment registers cannot be written"),
+    ("f", "undocumented aliases of the x87 are not described; operands of the x87 are named in another way"),
+    ("wait", "the other calls it FWAIT"),
+    ("xchg", "order of operands, which are alike"),
+];
+
+/// Instructions of which only mnemonic and length are compared, for operands are written in another way: those of strings are
+/// implied here; numbers of 8 bits have a sign there; what a number multiplies is named once there.
+const MNEMONIC_ONLY: [&str; 22] = [
+    "movs",
+    "stos",
+    "lods",
+    "cmps",
+    "scas",
+    "enter",
+    "bit_test",
+    "imul",
+    "shift",
+    "shift_double",
+    "test",
+    "mov",
+    "ret",
+    "sse_cmp",
+    "packed_shift",
+    "pshuf",
+    "shufp",
+    "pinsrw",
+    "pextrw",
+    "mov_segment",
+    "fxsave",
+    "fxrstor",
+];
+
+struct Random(u64);
+
+impl Random {
+    fn next(&mut self) -> u64 {
+        self.0 ^= self.0 << 13;
+        self.0 ^= self.0 >> 7;
+        self.0 ^= self.0 << 17;
+        self.0.wrapping_mul(0x2545_f491_4f6c_dd1d)
+    }
+
+    fn below(&mut self, n: usize) -> usize {
+        (self.next() % n as u64) as usize
+    }
+}
+
+fn number(variable: &str, default: usize) -> usize {
+    std::env::var(variable).ok().and_then(|text| text.parse().ok()).unwrap_or(default)
+}
+
+const PC: u64 = 0x1_0000;
+
+/// The other disassembler's text in our notation; `None` if the bytes are no instruction.
+fn judge(code: &[u8], bits: u32) -> Option<(String, usize)> {
+    let mut decoder = Decoder::with_ip(bits, code, PC, DecoderOptions::NONE);
+    let insn = decoder.decode();
+    if insn.is_invalid() {
+        return None;
+    }
+    let mut formatter = IntelFormatter::new();
+    let options = formatter.options_mut();
+    options.set_hex_prefix("0x");
+    options.set_hex_suffix("");
+    options.set_uppercase_hex(false);
+    options.set_space_after_operand_separator(true);
+    options.set_rip_relative_addresses(true);
+    options.set_signed_immediate_operands(true);
+    options.set_signed_memory_displacements(true);
+    options.set_small_hex_numbers_in_decimal(false);
+    options.set_show_branch_size(false);
+    options.set_memory_size_options(MemorySizeOptions::Always);
+    options.set_always_show_scale(true);
+    options.set_show_zero_displacements(true);
+    options.set_branch_leading_zeros(false);
+    options.set_add_leading_zero_to_hex_numbers(false);
+    options.set_use_pseudo_ops(true);
+    let mut text = String::new();
+    formatter.format(&insn, &mut text);
+    Some((text, insn.len()))
+}
+
+/// Both texts without what is only notation.
+fn normal(text: &str) -> String {
+    let mut text = text.to_lowercase();
+    for noise in ["ds:", "es:", "cs:", "ss:"] {
+        text = text.replace(noise, "");
+    }
+    let hints = ["xacquire ", "xrelease ", "hint-taken ", "hint-not-taken ", "addr32 ", "data16 ", "bnd ", "notrack "];
+    for noise in hints.iter().chain(&["repne ", "repe ", "rep "]) {
+        text = text.replace(noise, "");
+    }
+    text.replace("oword ptr ", "xmmword ptr ").replace("xmmxmmword", "xmmword").replace("[eip", "[rip")
+}
+
+/// Mnemonics that the specification prints.
+fn mnemonics(guest: &Guest) -> BTreeSet<String> {
+    let word = |text: &str| text.trim_start_matches("lock ").split(' ').next().unwrap_or_default().to_owned();
+    guest.tests.iter().map(|test| word(&normal(test.text))).collect()
+}
+
+fn candidate(guest: &Guest, random: &mut Random) -> Vec<u8> {
+    let mut code = guest.tests[random.below(guest.tests.len())].code.to_vec();
+    for _ in 0..random.below(6) {
+        let bit = random.below(8 * code.len());
+        code[bit / 8] ^= 1 << (bit % 8);
+    }
+    for _ in 0..random.below(3) {
+        let prefixes = [0x66, 0x67, 0xf0, 0xf2, 0xf3, 0x2e, 0x64, 0x65, 0x48, 0x41, 0x44, 0x4f];
+        code.insert(0, prefixes[random.below(prefixes.len())]);
+    }
+    code.extend(random.next().to_le_bytes());
+    code.truncate(15);
+    code
+}
+
+#[test]
+fn decodes_as_another_disassembler_does() {
+    let mut failures: BTreeMap<String, Vec<String>> = BTreeMap::new();
+    let mut agreed = 0;
+    for (name, bits) in [("x86_64", 64), ("x86", 32)] {
+        let Some(guest) = guests::by_name(name) else { continue };
+        let known = mnemonics(guest);
+        let mut random = Random(0x1234_5678_9abc_def1);
+        for _ in 0..number("ICED_ROUNDS", 200_000) {
+            let code = candidate(guest, &mut random);
+            let ours = (guest.identify)(guest.reset_mode(), &code);
+            let theirs = judge(&code, bits);
+            let (text, len) = (guest.disassemble)(PC, guest.reset_mode(), &code);
+            let allowed = |start: &str| ALLOWED.iter().any(|a| start.starts_with(a.0));
+            let difference = match (ours, &theirs) {
+                (None, None) => continue,
+                (Some(insn), _) if allowed(insn) => continue,
+                (Some(insn), None) => Some((insn.to_owned(), format!("{text}: no instruction there"))),
+                (None, Some((other, _))) => {
+                    let word =
+                        normal(other).trim_start_matches("lock ").split(' ').next().unwrap_or_default().to_owned();
+                    (known.contains(&word) && !allowed(&normal(other)) && !lacking(other))
+                        .then(|| (word, format!("{other}: no instruction here")))
+                }
+                (Some(insn), Some((other, length))) => {
+                    let first = |t: &str| {
+                        normal(t).trim_start_matches("lock ").split(' ').next().unwrap_or_default().to_owned()
+                    };
+                    let alike = MNEMONIC_ONLY.contains(&insn) && first(&text) == first(other);
+                    let same = normal(&text) == normal(other) || alike || allowed(&normal(other));
+                    // SSE ignores the high bits of a predicate.
+                    let same = same || insn == "sse_cmp" && first(other).starts_with("cmp");
+                    let same_length = len as usize == *length;
+                    (!same || !same_length)
+                        .then(|| (insn.to_owned(), format!("{text} ({len} bytes) there is {other} ({length} bytes)")))
+                }
+            };
+            match difference {
+                None => agreed += 1,
+                Some((what, message)) => {
+                    failures.entry(format!("{name} {what}")).or_default().push(format!("{code:02x?} {message}"))
+                }
+            }
+        }
+    }
+    let shown = number("ICED_SHOW", 3);
+    let text: Vec<String> = failures
+        .iter()
+        .map(|(what, all)| format!("{what}: {}\n  {}", all.len(), all[..all.len().min(shown)].join("\n  ")))
+        .collect();
+    assert!(failures.is_empty(), "{} kinds of difference, {agreed} agree\n{}", failures.len(), text.join("\n"));
+    assert!(agreed > 50_000, "only {agreed} instructions were compared");
+}
+
+/// Forms of described mnemonics that are not described: MMX and 256-bit registers, control and debug registers, segment
+/// registers on the stack, far returns, frames of 16 bits, other operands of UD0.
+fn lacking(theirs: &str) -> bool {
+    let parts = [
+        " mm",
+        " ymm",
+        " cr",
+        " dr",
+        "push fs",
+        "push gs",
+        "pop fs",
+        "pop gs",
+        "ret far",
+        "ud0",
+        "data16 enter",
+        "data16 leave",
+    ];
+    parts.iter().any(|part| theirs.contains(part))
+}
