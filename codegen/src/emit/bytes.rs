@@ -5,8 +5,8 @@ use super::needs::NeedsTable;
 use super::stat::{Static, field};
 use crate::hir::Locals;
 use crate::model::{Context, Enc, Model, Operand, OperandAlt, Prefix, Tail};
-use crate::syntax::ast::Ident;
 use crate::pattern::Decoding;
+use crate::syntax::ast::Ident;
 use std::collections::HashMap;
 use std::fmt::Write as _;
 

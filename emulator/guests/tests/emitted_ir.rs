@@ -84,7 +84,7 @@ fn test_lines(guest: &Guest, insn: &str, text: &mut String) {
     for test in guest.tests.iter().filter(|t| t.insn == insn) {
         let hex: String = test.code.iter().map(|b| format!("{b:02x}")).collect();
         let _ = writeln!(text, "## {insn}: {hex} {}", test.text);
-        emitted(guest, test.code).lines().filter(|l| l.starts_with("  ")).for_each(|l| {
+        emitted(guest, guest.reset_mode(), test.code).lines().filter(|l| l.starts_with("  ")).for_each(|l| {
             let _ = writeln!(text, "{l}");
         });
     }
@@ -93,9 +93,9 @@ fn test_lines(guest: &Guest, insn: &str, text: &mut String) {
 /// The model of a guest, from whichever folder describes it.
 fn model(guest: &str) -> Model {
     let specs = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../isa-specs");
-    let folders = std::fs::read_dir(&specs).unwrap_or_else(|e| panic!("{}: {e}", specs.display())).flatten();
-    let models = folders.filter_map(|f| codegen::compile(&f.path()).ok()).flat_map(|c| c.models);
-    models.into_iter().find(|m| m.name == guest).unwrap_or_else(|| panic!("no folder describes {guest}"))
+    let compiled = codegen::compile(&folder(&specs, guest)).unwrap_or_else(|e| panic!("{guest}: {e:#}"));
+    let model = compiled.models.into_iter().find(|m| m.name == guest);
+    model.unwrap_or_else(|| panic!("{guest} has no instance of that name"))
 }
 
 /// Text per spec file.

@@ -193,7 +193,15 @@ mod tests {
     /// depends on variable 0; `0f 8x` has a fixed second byte.
     static DECODER: Decoder = Decoder {
         spaces: &[
-            Space { unit: 1, units: 1, active: (0, 0), select: None, runs: &[], buckets: &[0], lists: &[0, 2, 3, u16::MAX] },
+            Space {
+                unit: 1,
+                units: 1,
+                active: (0, 0),
+                select: None,
+                runs: &[],
+                buckets: &[0],
+                lists: &[0, 2, 3, u16::MAX],
+            },
             Space { unit: 1, units: 1, active: (0, 0), select: None, runs: &[], buckets: &[0], lists: &[1, u16::MAX] },
         ],
         patterns: &[

@@ -63,7 +63,14 @@ pub(super) static GUEST: Guest = Guest {
         ifunc: IfuncArgs::None,
     },
     syscall: SyscallDesc { number: Slot(0), args: &[], stack_args: None, ret: Slot(0), error: None },
-    abi: AbiDesc { int_args: &[], fp_args: &[], int_ret: &[], fp_ret: &[], return_address: Some(Slot(0)), callee: None },
+    abi: AbiDesc {
+        int_args: &[],
+        fp_args: &[],
+        int_ret: &[],
+        fp_ret: &[],
+        return_address: Some(Slot(0)),
+        callee: None,
+    },
     native_call: None,
     tests: &[],
 };

@@ -96,7 +96,13 @@ impl AddressSpace {
     #[must_use]
     pub fn new(places: &'static Places) -> AddressSpace {
         let changes = Mutex::new(Changes { placer: Placer::new(places), brk: 0..0 });
-        AddressSpace { places, changes, map: RwLock::default(), invalidate: OnceLock::new() }
+        AddressSpace {
+            places,
+            changes,
+            map: RwLock::default(),
+            invalidate: OnceLock::new(),
+            watch: watch::Watch::default(),
+        }
     }
 
     /// Where things go.

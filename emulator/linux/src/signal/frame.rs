@@ -121,15 +121,7 @@ impl Frame {
         Ok(sp)
     }
 
-    fn fill(
-        &self,
-        guest: &Guest,
-        abi: &'static Abi,
-        state: &GuestState,
-        context: &Context,
-        sp: u64,
-        frame: &mut [u8],
-    ) {
+    fn fill(&self, guest: &Guest, abi: &'static Abi, state: &GuestState, context: &Context, sp: u64, frame: &mut [u8]) {
         let info = context.info.for_guest(abi);
         frame[self.layout.siginfo as usize..][..info.len()].copy_from_slice(&info);
         if let Some(what) = abi.structure("stack_t") {

@@ -51,15 +51,6 @@ pub fn dup3(_ctx: &mut ThreadCtx, args: [u64; 6]) -> SysResult {
     unsafe { crate::host::syscall(libc::SYS_dup3, args) }
 }
 
-/// `dup2(old, new)`
-pub fn dup2(_ctx: &mut ThreadCtx, args: [u64; 6]) -> SysResult {
-    if is_reserved(args[0]) || is_reserved(args[1]) {
-        return Err(Errno::EBADF);
-    }
-    // SAFETY: acts on descriptors of the guest's.
-    unsafe { crate::host::syscall(libc::SYS_dup2, args) }
-}
-
 /// `close_range(first, last, flags)`: the ranges around the emulator's own.
 pub fn close_range(_ctx: &mut ThreadCtx, args: [u64; 6]) -> SysResult {
     let [first, last, flags, ..] = args;

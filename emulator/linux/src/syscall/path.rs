@@ -117,12 +117,6 @@ pub fn openat(ctx: &mut ThreadCtx, args: [u64; 6]) -> SysResult {
     unsafe { ctx.blocking(libc::SYS_openat, host) }
 }
 
-/// `open(path, flags, mode)`
-pub fn open(ctx: &mut ThreadCtx, args: [u64; 6]) -> SysResult {
-    let [path, flags, mode, ..] = args;
-    openat(ctx, [libc::AT_FDCWD as u64, path, flags, mode, 0, 0])
-}
-
 fn open_flags(process: &Process) -> Option<&'static Set> {
     static SET: OnceLock<Option<&'static Set>> = OnceLock::new();
     *SET.get_or_init(|| process.abi.set("open_flags"))
@@ -150,12 +144,6 @@ pub fn openat2(ctx: &mut ThreadCtx, args: [u64; 6]) -> SysResult {
     let name = redirected.as_ref().map_or(addr, |found| found.as_ptr() as u64);
     // SAFETY: a guest address or a string, and the structure; both outlive the call.
     unsafe { ctx.blocking(libc::SYS_openat2, [dirfd, name, how.as_ptr() as u64, size, 0, 0]) }
-}
-
-/// `readlink(path, buf, size)`
-pub fn readlink(ctx: &mut ThreadCtx, args: [u64; 6]) -> SysResult {
-    let [path, buf, size, ..] = args;
-    readlinkat(ctx, [libc::AT_FDCWD as u64, path, buf, size, 0, 0])
 }
 
 /// `readlinkat(dirfd, path, buf, size)`

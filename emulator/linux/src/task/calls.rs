@@ -1,6 +1,6 @@
 //! System calls on threads and processes.
 
-pub use super::clone::{clone, clone3, fork};
+pub use super::clone::{clone, clone3, fork, vfork};
 pub use super::exec::{execve, execveat};
 use crate::errno::{Errno, SysResult};
 use crate::thread::ThreadCtx;
@@ -47,16 +47,6 @@ pub fn set_robust_list(ctx: &mut ThreadCtx, args: [u64; 6]) -> SysResult {
     }
     // SAFETY: the kernel reads the list when the thread ends, tolerating bad addresses.
     unsafe { crate::host::syscall(libc::SYS_set_robust_list, args) }
-}
-
-/// `fork()`
-pub fn fork(ctx: &mut ThreadCtx, _: [u64; 6]) -> SysResult {
-    clone(ctx, [libc::SIGCHLD as u64, 0, 0, 0, 0, 0])
-}
-
-/// `vfork()`
-pub fn vfork(ctx: &mut ThreadCtx, _: [u64; 6]) -> SysResult {
-    clone(ctx, [(libc::CLONE_VM | libc::CLONE_VFORK | libc::SIGCHLD) as u64, 0, 0, 0, 0, 0])
 }
 
 /// `prctl(option, …)`: what would bind the emulator instead of the guest is refused.

@@ -48,6 +48,11 @@ pub fn fork(ctx: &mut ThreadCtx, _args: [u64; 6]) -> SysResult {
     clone(ctx, [libc::SIGCHLD as u64, 0, 0, 0, 0, 0])
 }
 
+/// `vfork()`
+pub fn vfork(ctx: &mut ThreadCtx, _: [u64; 6]) -> SysResult {
+    clone(ctx, [(libc::CLONE_VM | libc::CLONE_VFORK | libc::SIGCHLD) as u64, 0, 0, 0, 0, 0])
+}
+
 /// `clone3(args, size)`
 pub fn clone3(ctx: &mut ThreadCtx, args: [u64; 6]) -> SysResult {
     let [addr, size, ..] = args;

@@ -97,7 +97,14 @@ pub(in crate::x64) static GUEST: Guest = Guest {
         ifunc: ir::guest::IfuncArgs::None,
     },
     syscall: SyscallDesc { number: Slot(0), args: &[], stack_args: None, ret: Slot(0), error: None },
-    abi: AbiDesc { int_args: &[], fp_args: &[], int_ret: &[], fp_ret: &[], return_address: Some(Slot(1)), callee: None },
+    abi: AbiDesc {
+        int_args: &[],
+        fp_args: &[],
+        int_ret: &[],
+        fp_ret: &[],
+        return_address: Some(Slot(1)),
+        callee: None,
+    },
     native_call: None,
     tests: &[],
 };
