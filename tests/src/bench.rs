@@ -15,7 +15,7 @@ pub const WORKLOADS: [(&str, &str, &str); 7] = [
     ("hash", "20000000", "integer hash"),
     ("matrix", "12", "matrix product, doubles"),
     ("nbody", "1000000", "n-body, scalar doubles"),
-    ("strings", "300000", "4 KiB memcpy, strlen, memcmp"),
+    ("strings", "1500000", "4 KiB memcpy, strlen, memcmp"),
 ];
 
 /// A way to run a program.

@@ -65,7 +65,7 @@ pub(super) fn flatten(f: &mut Flattener, space: usize, items: Vec<Item>, span: S
             }
         }
     }
-    if flat.width % 8 != 0 || flat.width > 8 * HEAD {
+    if !flat.width.is_multiple_of(8) || flat.width > 8 * HEAD {
         let message =
             format!("the opcode with its fields is {} bits long; it must be 1 to {HEAD} whole bytes", flat.width);
         f.error("width", span, message);
@@ -82,7 +82,7 @@ fn by_bytes(item: Item, at: &mut u32) -> Vec<(Item, u32)> {
     for (i, bit) in bits.iter().enumerate() {
         let place = start + i as u32;
         match pieces.last_mut() {
-            Some((bits, _)) if place % 8 != 0 => bits.push(*bit),
+            Some((bits, _)) if !place.is_multiple_of(8) => bits.push(*bit),
             _ => pieces.push((vec![*bit], place)),
         }
     }
