@@ -70,7 +70,7 @@ fn list(names: &[String], out: &Path) -> String {
         ));
     }
     let all: Vec<String> = names.iter().map(|n| format!("&{n}::GUEST")).collect();
-    text.push_str(&format!("/// All guests.\npub static ALL: &[&ir::Guest] = &[{}];\n", all.join(", ")));
+    text.push_str(&format!("/// All guests.\npub static ALL: ir::Guests = ir::Guests::new(&[{}]);\n", all.join(", ")));
     text
 }
 

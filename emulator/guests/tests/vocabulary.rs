@@ -6,12 +6,12 @@ use guests::rt;
 fn guests_are_found_by_elf_header_and_name() {
     for guest in guests::ALL {
         let elf = guest.elf;
-        let found = guests::for_elf(elf.machine, elf.class, elf.big_endian);
+        let found = guests::ALL.for_elf(elf.machine, elf.class, elf.big_endian);
         assert_eq!(found.map(|g| g.name), Some(guest.name));
-        assert_eq!(guests::by_name(guest.name).map(|g| g.name), Some(guest.name));
+        assert_eq!(guests::ALL.by_name(guest.name).map(|g| g.name), Some(guest.name));
     }
-    assert!(guests::for_elf(0, 64, false).is_none());
-    assert!(guests::by_name("vax").is_none());
+    assert!(guests::ALL.for_elf(0, 64, false).is_none());
+    assert!(guests::ALL.by_name("vax").is_none());
 }
 
 #[test]

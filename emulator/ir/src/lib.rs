@@ -11,6 +11,7 @@ pub mod decode;
 pub mod disasm;
 pub mod eval;
 pub mod guest;
+pub mod guests;
 pub mod inst;
 pub mod interp;
 pub mod parse;
@@ -23,6 +24,7 @@ pub mod verify;
 
 pub use builder::Builder;
 pub use guest::Guest;
+pub use guests::Guests;
 pub use inst::{Attr, Inst, MemAttr, Order, Val};
 pub use state::GuestState;
 pub use ty::Ty;

@@ -114,7 +114,7 @@ struct Machine {
 
 impl Machine {
     fn new(frame: &'static Frame, engine: Engine) -> Machine {
-        let guest = guests::by_name(frame.guest).unwrap();
+        let guest = guests::ALL.by_name(frame.guest).unwrap();
         let code = Arc::new(RwLock::new(Vec::new()));
         let options = JitOptions { engine, exact_underflow: true, ..JitOptions::default() };
         let thread = Thread::new(Jit::new(guest, Box::new(Code(code.clone())), options));
@@ -265,7 +265,7 @@ fn deadly(frame: &Frame, batch: &Batch) -> usize {
 }
 
 fn disassembly(frame: &Frame, case: &Case) -> String {
-    let guest = guests::by_name(frame.guest).unwrap();
+    let guest = guests::ALL.by_name(frame.guest).unwrap();
     let mut text = String::new();
     let mut at = 0;
     while at < case.code.len() {
@@ -316,7 +316,7 @@ fn compare(frame: &'static Frame) {
     }
     prepare_process();
     let mut random = Random(number("QEMU_SEED", 0x9e37_79b9_7f4a_7c15));
-    let words = Words::of(guests::by_name(frame.guest).unwrap());
+    let words = Words::of(guests::ALL.by_name(frame.guest).unwrap());
     let (cases, batches) = (number("QEMU_CASES", 250).clamp(1, MOST as u64 - 1) as usize, number("QEMU_BATCHES", 3));
     let mut interpreter = Machine::new(frame, Engine::Interp);
     let mut translator = Machine::new(frame, Engine::T1);

@@ -385,7 +385,7 @@ fn a_delay_slot_belongs_to_its_branch() {
     const BRANCH: u32 = 0x1000_0003; // beq zero, zero, 12 bytes behind the slot
     const LIKELY: u32 = 0x5400_0003; // bnel zero, zero: not taken, skips its slot
     const LOAD: u32 = 0x8c02_0000; // lw v0, 0(zero)
-    for guest in ["mips", "mipsel", "mips64", "mips64el"].map(|name| guests::by_name(name).unwrap()) {
+    for guest in ["mips", "mipsel", "mips64", "mips64el"].map(|name| guests::ALL.by_name(name).unwrap()) {
         let fault = both(guest, &[NOP, BRANCH, LOAD]);
         assert!(matches!(fault.event, Event::Fault(_)), "{}: {:?}", guest.name, fault.event);
         assert_eq!(fault.pc, CODE + 4, "{}: a fault in the slot", guest.name);
@@ -440,7 +440,7 @@ fn agree_with(options: fn(Engine) -> JitOptions, guest: &'static Guest, words: &
 }
 
 fn aarch64() -> &'static Guest {
-    guests::by_name("aarch64").unwrap()
+    guests::ALL.by_name("aarch64").unwrap()
 }
 
 #[test]
@@ -599,7 +599,7 @@ fn value(guest: &Guest, run: &Run, name: &str) -> u128 {
 #[test]
 fn calls_between_instruction_sets_return_to_their_own() {
     let _turn = prepare_process();
-    let guest = guests::by_name("arm").unwrap();
+    let guest = guests::ALL.by_name("arm").unwrap();
     let mut memory = vec![0; DATA_LEN];
     memory[64..76].copy_from_slice(b"interworking");
     let values = [("gpr[10]", u128::from(DATA_32)), ("gpr[13]", u128::from(DATA_32) + DATA_LEN as u128)];
@@ -616,7 +616,7 @@ fn calls_between_instruction_sets_return_to_their_own() {
 #[test]
 fn a_fault_in_an_it_block_has_its_state() {
     let _turn = prepare_process();
-    let guest = guests::by_name("arm").unwrap();
+    let guest = guests::ALL.by_name("arm").unwrap();
     let code = [
         0x80, 0x42, // cmp r0, r0
         0x02, 0xbf, // ittt eq

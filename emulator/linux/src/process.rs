@@ -1,19 +1,23 @@
 //! The guest process.
 
-use std::ffi::OsString;
 use std::os::unix::ffi::OsStrExt;
 use std::path::PathBuf;
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::sync::{Arc, OnceLock};
 
+use ir::Guests;
+
 use crate::abi::Abi;
 use crate::bypass::Bypass;
+use crate::loader::Program;
 use crate::mem::{AddressSpace, Places};
 use crate::options::Options;
 use crate::signal::{Actions, Frame};
 
 /// What all threads of the guest share. Lives until the process ends.
 pub struct Process {
+    /// The processors there are.
+    pub guests: Guests,
     /// The processor.
     pub guest: &'static ir::Guest,
     /// Its Linux interface.
@@ -48,17 +52,19 @@ static PROCESS: OnceLock<&'static Process> = OnceLock::new();
 impl Process {
     /// A process that has nothing mapped yet. It is never freed: threads refer to it until the last ends the process.
     pub fn new(
+        guests: Guests,
         guest: &'static ir::Guest,
         abi: &'static Abi,
         frame: Frame,
         options: Options,
-        exe: PathBuf,
         sysroot: Option<PathBuf>,
-        argv: &[OsString],
+        program: &Program,
     ) -> &'static Process {
-        let cmdline = argv.iter().flat_map(|arg| arg.as_bytes().iter().copied().chain([0])).collect();
+        let exe = std::fs::canonicalize(&program.path).unwrap_or_else(|_| program.path.clone());
+        let cmdline = program.argv.iter().flat_map(|arg| arg.as_bytes().iter().copied().chain([0])).collect();
         let bypass = Bypass::new(options.native_bypass.clone().unwrap_or_default());
         let process: &'static Process = Box::leak(Box::new(Process {
+            guests,
             guest,
             abi,
             frame,

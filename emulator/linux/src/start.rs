@@ -4,6 +4,8 @@ use std::ffi::{CString, OsString};
 use std::os::unix::process::CommandExt;
 use std::path::PathBuf;
 
+use ir::Guests;
+
 use crate::abi::Abi;
 use crate::loader::{self, LoadError, Program};
 use crate::mem::{Kind, PAGE, Request};
@@ -13,9 +15,9 @@ use crate::signal::{Action, Frame, FrameLayout, SIGNALS};
 use crate::thread::ThreadCtx;
 use crate::{Options, bypass, crash, guest_memory, stdio, strace};
 
-/// Runs the program the options name. Returns only if it could not be started, with a status for the shell, after saying why.
-pub fn start(options: Options) -> i32 {
-    match try_start(options) {
+/// Runs the program the options name, which is built for one of `guests`. Returns only if it could not be started, with a status for the shell, after saying why.
+pub fn start(guests: Guests, options: Options) -> i32 {
+    match try_start(guests, options) {
         Ok(never) => match never {},
         Err(error) => {
             eprintln!("isamorph: {error}");
@@ -24,7 +26,7 @@ pub fn start(options: Options) -> i32 {
     }
 }
 
-fn try_start(options: Options) -> Result<std::convert::Infallible, LoadError> {
+fn try_start(guests: Guests, options: Options) -> Result<std::convert::Infallible, LoadError> {
     crash::set_quiet(options.quiet);
     let argv0 = options.argv0.clone().unwrap_or_else(|| options.program.clone().into());
     let argv = [argv0].into_iter().chain(options.args.iter().cloned()).collect();
@@ -32,14 +34,14 @@ fn try_start(options: Options) -> Result<std::convert::Infallible, LoadError> {
     let program = loader::identify(&options.program, argv, root.map(PathBuf::as_path))?;
     let mut environment = environment(&options);
     // Asked for by name, a program of the host's kind is emulated too, if there is such a guest.
-    if program.is_host() && program.guest().is_none() {
+    if program.is_host() && program.guest(guests).is_none() {
         bypass::unload_foreign(&mut environment, program.machine());
         return Err(run_on_host(&program, &environment));
     }
-    let guest = program.require_guest()?;
+    let guest = program.require_guest(guests)?;
     bypass::unload_foreign(&mut environment, program.machine());
     if let Some(library) = &options.native_library {
-        bypass::misfit(library, guest).map_or(Ok(()), |why| Err(LoadError::Library(why)))?;
+        bypass::misfit(library, guests, guest).map_or(Ok(()), |why| Err(LoadError::Library(why)))?;
         bypass::preload(&mut environment, library);
     }
     let undescribed = |what: &str| LoadError::Malformed {
@@ -58,8 +60,7 @@ fn try_start(options: Options) -> Result<std::convert::Infallible, LoadError> {
             .map_err(LoadError::Trace)?;
     }
     let (interpreter, sysroot) = loader::find_interpreter(&program, guest, &options)?;
-    let exe = std::fs::canonicalize(&program.path).unwrap_or_else(|_| program.path.clone());
-    let process = Process::new(guest, abi, frame, options, exe, sysroot, &program.argv);
+    let process = Process::new(guests, guest, abi, frame, options, sysroot, &program);
 
     let io_error = |source| LoadError::Io { path: PathBuf::from("(signal stack)"), source };
     let stack = HostStack::install().map_err(io_error)?;

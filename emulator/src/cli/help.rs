@@ -52,6 +52,5 @@ fn spelling(flag: &Flag) -> String {
 
 /// Text of `--version`.
 pub(crate) fn version() -> String {
-    let guests: Vec<&str> = guests::ALL.iter().map(|guest| guest.name).collect();
-    format!("isamorph {} (guests: {})\n", env!("CARGO_PKG_VERSION"), guests.join(", "))
+    format!("isamorph {} (guests: {})\n", env!("CARGO_PKG_VERSION"), guests::ALL.names())
 }

@@ -81,7 +81,8 @@ fn parse_with(argv: Vec<OsString>, lookup: impl Fn(&str) -> Option<OsString>) ->
 
 /// `--libnative ARCH [FILE]`.
 fn write_library(guest: &OsStr, rest: Vec<OsString>) -> Result<Command, String> {
-    let bytes = linux::bypass::guest_library(&guest.to_string_lossy()).map_err(|why| format!("--libnative: {why}"))?;
+    let bytes = linux::bypass::guest_library(guests::ALL, &guest.to_string_lossy());
+    let bytes = bytes.map_err(|why| format!("--libnative: {why}"))?;
     match &rest[..] {
         [] => Ok(Command::Write("libnative.so".into(), bytes)),
         [file] => Ok(Command::Write(file.into(), bytes)),
@@ -212,7 +213,7 @@ mod tests {
         let directory = std::env::temp_dir().join(format!("isamorph-cli-{}", std::process::id()));
         std::fs::create_dir_all(&directory).unwrap();
         let library = directory.join("by-another-name.so");
-        std::fs::write(&library, linux::bypass::guest_library("riscv64").unwrap()).unwrap();
+        std::fs::write(&library, linux::bypass::guest_library(guests::ALL, "riscv64").unwrap()).unwrap();
         let library = library.canonicalize().unwrap();
         let path = library.to_str().unwrap();
         for args in [&["--native-bypass", path, "p"][..], &["-native-bypass", path, "p"]] {

@@ -75,7 +75,7 @@ impl ElfFile {
         self.segments.iter().find(holds).map(|p| address - p.p_vaddr + p.p_offset)
     }
 
-    /// `e_machine`, class and byte order, as [`guests::for_elf`] takes them.
+    /// `e_machine`, class and byte order, as [`ir::Guests::for_elf`] takes them.
     pub(super) fn machine(&self) -> (u16, u8, bool) {
         let class = if self.header.e_ident[4] == ELFCLASS64 { 64 } else { 32 };
         (self.header.e_machine, class, self.header.e_ident[5] == ELFDATA2MSB)

@@ -38,14 +38,14 @@ pub fn native_library(argument: &OsStr) -> Result<Option<PathBuf>, String> {
 }
 
 /// Why a library cannot be preloaded to programs of a guest.
-pub(crate) fn misfit(library: &Path, guest: &ir::Guest) -> Option<String> {
+pub(crate) fn misfit(library: &Path, guests: ir::Guests, guest: &ir::Guest) -> Option<String> {
     let elf = ElfFile::open(library)?;
     let (machine, class, big) = elf.machine();
     let own = &guest.elf;
     if (machine, class, big) == (own.machine, own.class, own.big_endian) {
         return None;
     }
-    let built_for = match guests::for_elf(machine, class, big) {
+    let built_for = match guests.for_elf(machine, class, big) {
         Some(other) => other.name.to_owned(),
         None => format!("ELF machine {machine}, {class}-bit"),
     };
@@ -71,7 +71,7 @@ pub(crate) fn preload(environment: &mut Vec<OsString>, library: &Path) {
     environment.push(OsString::from_vec(value));
 }
 
-/// Takes native-call libraries out of what the environment preloads that are not for `machine` (as [`guests::for_elf`] takes
+/// Takes native-call libraries out of what the environment preloads that are not for `machine` (as [`ir::Guests::for_elf`] takes
 /// it): its dynamic linker would complain.
 pub(crate) fn unload_foreign(environment: &mut Vec<OsString>, machine: (u16, u8, bool)) {
     let foreign = |path: &[u8]| {

@@ -148,13 +148,12 @@ fn number(function: &'static Function) -> u32 {
     native_lib::FUNCTIONS.iter().position(|f| std::ptr::eq(f, function)).unwrap_or_default() as u32
 }
 
-/// Writes the native-call library of a guest: its bytes.
+/// Writes the native-call library of one of `guests`: its bytes.
 ///
 /// # Errors
 /// If there is no such guest, or its specification reserves no instruction for it.
-pub fn guest_library(guest: &str) -> Result<Vec<u8>, String> {
-    let names = || guests::ALL.iter().map(|guest| guest.name).collect::<Vec<_>>().join(", ");
-    let guest = guests::by_name(guest).ok_or_else(|| format!("no guest `{guest}`; there are {}", names()))?;
+pub fn guest_library(guests: ir::Guests, name: &str) -> Result<Vec<u8>, String> {
+    let guest = guests.by_name(name).ok_or_else(|| format!("no guest `{name}`; there are {}", guests.names()))?;
     native_lib::guest_library(guest)
         .ok_or_else(|| format!("isa-specs/{} reserves no instruction for native calls", guest.name))
 }

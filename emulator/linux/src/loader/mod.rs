@@ -16,6 +16,8 @@ use std::os::unix::fs::{FileExt, MetadataExt};
 use std::path::{Path, PathBuf};
 use std::sync::OnceLock;
 
+use ir::{Guest, Guests};
+
 use crate::process::Process;
 use elf::Elf;
 
@@ -35,13 +37,13 @@ pub struct Program {
 }
 
 impl Program {
-    /// The processor it is built for, if this build has it.
+    /// The processor it is built for, if it is among `guests`.
     #[must_use]
-    pub fn guest(&self) -> Option<&'static ir::Guest> {
-        guests::for_elf(self.elf.machine, self.elf.class, self.elf.big_endian)
+    pub fn guest(&self, guests: Guests) -> Option<&'static Guest> {
+        guests.for_elf(self.elf.machine, self.elf.class, self.elf.big_endian)
     }
 
-    /// Machine, class and byte order, as [`guests::for_elf`] takes them.
+    /// Machine, class and byte order, as [`Guests::for_elf`] takes them.
     pub(crate) fn machine(&self) -> (u16, u8, bool) {
         (self.elf.machine, self.elf.class, self.elf.big_endian)
     }
@@ -59,11 +61,11 @@ impl Program {
     }
 
     /// [`Program::guest`], or why there is none.
-    pub fn require_guest(&self) -> Result<&'static ir::Guest, LoadError> {
-        self.guest().ok_or_else(|| LoadError::Foreign {
+    pub fn require_guest(&self, guests: Guests) -> Result<&'static Guest, LoadError> {
+        self.guest(guests).ok_or_else(|| LoadError::Foreign {
             path: self.path.clone(),
             machine: format!("ELF machine {}, {}-bit", self.elf.machine, self.elf.class),
-            supported: guests::ALL.iter().map(|guest| guest.name).collect::<Vec<_>>().join(", "),
+            supported: guests.names(),
         })
     }
 }

@@ -35,7 +35,7 @@ fn execute(ctx: &mut ThreadCtx, dir: i32, path: &[u8], argv: u64, envp: u64) -> 
     }
     let path = to_host(ctx.process, dir, path);
     let program = loader::identify(&path, argv, ctx.process.sysroot.as_deref()).map_err(|e| errno_of(&e))?;
-    let own_kind = program.guest().is_some_and(|guest| std::ptr::eq(guest, ctx.process.guest));
+    let own_kind = program.guest(ctx.process.guests).is_some_and(|guest| std::ptr::eq(guest, ctx.process.guest));
     if program.is_host() && !own_kind { execute_host(&program, &envp) } else { execute_guest(ctx, &program, envp) }
 }
 
