@@ -42,6 +42,11 @@ macro_rules! guest_programs {
             }
 
             #[test]
+            fn in_lock_step() {
+                same_as_native(SOURCE, &[Link::Static], &["--check"]);
+            }
+
+            #[test]
             fn bypassed() {
                 same_as_native(SOURCE, &[Link::Static, Link::Dynamic], &["--native-bypass"]);
             }

@@ -51,6 +51,38 @@ fn run(code: &[[u8; 4]], registers: &[(u8, u64)]) -> (Event, [u64; 8], u64) {
     results[0]
 }
 
+/// Runs `code` with `r0` given, each unit compared with the interpreter.
+fn run_checked(code: &[[u8; 4]], r0: u64) -> (Event, Box<Thread>) {
+    let options = JitOptions { check: true, ..JitOptions::default() };
+    let jit = Jit::new(&TOY, Box::new(Code::new(code)), options);
+    let mut thread = start(&jit);
+    set(&mut thread, 0, r0);
+    set(&mut thread, 5, 0);
+    set(&mut thread, 4, 1);
+    (thread.run(), thread)
+}
+
+#[test]
+fn engines_in_lock_step_agree() {
+    let code = [addi(1, 1, 3), addi(0, 0, -1), bne(0, 2, -2), SYSCALL, BAD];
+    let (event, mut thread) = run_checked(&code, 1000);
+    assert_eq!((event, get(&mut thread, 1), thread.difference()), (Event::Syscall, 3000, ""));
+    let (event, _) = run_checked(&[load(1, 0, 0), SYSCALL], 8);
+    assert!(matches!(event, Event::Fault(fault) if fault.addr == 8));
+}
+
+#[test]
+fn engines_in_lock_step_stop_where_they_differ() {
+    let (event, thread) = run_checked(&[addi(1, 1, 3), addi(0, 0, -1), moody(2), SYSCALL], 5);
+    assert_eq!(event, Event::Differs);
+    let report = thread.difference();
+    assert!(
+        report.starts_with("generated code differs from the interpreter in the unit at 0x100000\n  r2: "),
+        "{report}"
+    );
+    assert!(report.contains("helper") && report.contains("host, "), "{report}");
+}
+
 #[test]
 fn a_loop_ends_in_a_system_call() {
     let code = [addi(1, 1, 3), addi(0, 0, -1), bne(0, 2, -2), SYSCALL, BAD];

@@ -36,4 +36,7 @@ pub enum Event {
     },
     /// The poll flag was set.
     Interrupted,
+    /// Generated code did something else than the interpreter ([`crate::JitOptions::check`]); [`crate::Thread::difference`]
+    /// says what. The state is that of generated code.
+    Differs,
 }

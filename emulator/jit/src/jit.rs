@@ -1,11 +1,12 @@
 //! The translator of a guest process.
 
-use std::sync::Arc;
+use std::sync::{Arc, MutexGuard};
 use std::time::Instant;
 
 use ir::Guest;
 use ir::unit::Unit;
 
+use crate::check;
 use crate::interp;
 use crate::native_counters::{Counters, NativeCounts};
 use crate::options::{Engine, Hooks, JitOptions, Stats, StatsReport};
@@ -19,6 +20,8 @@ pub struct Jit {
     pub(crate) stats: Stats,
     pub(crate) natives: Counters,
     pub(crate) interp: interp::Cache,
+    /// See [`JitOptions::check`].
+    pub(crate) turn: check::Turn,
     /// Present with [`Engine::T1`].
     pub(crate) t1: Option<t1::Runtime>,
 }
@@ -34,6 +37,7 @@ impl Jit {
             stats: Stats::default(),
             natives: Counters::default(),
             interp: interp::Cache::default(),
+            turn: check::Turn::default(),
             t1: (options.engine == Engine::T1).then(|| t1::Runtime::new(guest, options)).flatten(),
         })
     }
@@ -84,8 +88,9 @@ impl Jit {
     /// until the guard is dropped, in the parent and in the child ([`ForkGuard::in_child`]).
     #[must_use]
     pub fn fork_prepare(&self) -> ForkGuard<'_> {
+        let turn = self.turn.take();
         let t1 = self.t1.as_ref().map(t1::Runtime::freeze);
-        ForkGuard { natives: &self.natives, t1, _interp: self.interp.freeze() }
+        ForkGuard { natives: &self.natives, t1, _interp: self.interp.freeze(), _turn: turn }
     }
 
     pub(crate) fn count_unit(&self, unit: &Unit, insns: u32, since: Instant) {
@@ -101,6 +106,7 @@ pub struct ForkGuard<'a> {
     natives: &'a Counters,
     t1: Option<t1::Frozen<'a>>,
     _interp: interp::Frozen<'a>,
+    _turn: MutexGuard<'a, ()>,
 }
 
 impl ForkGuard<'_> {

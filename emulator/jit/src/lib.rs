@@ -4,6 +4,7 @@
 //! goes guest bytes → `ir::Unit` ([`form`](self)) → host code or, with [`Engine::Interp`], the interpreter that defines
 //! the operations. Nothing here names a guest: what differs between guests is in [`ir::Guest`].
 
+mod check;
 mod event;
 mod fault;
 mod form;

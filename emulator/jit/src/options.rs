@@ -36,6 +36,8 @@ pub struct JitOptions {
     pub exact_underflow: bool,
     /// Measure some native calls, as host code and translated.
     pub measure_natives: bool,
+    /// Interpret each unit before generated code executes it, and compare. Implies `exact_underflow`.
+    pub check: bool,
 }
 
 /// Counters, always on.

@@ -30,6 +30,8 @@ pub struct Thread {
     counters: *const Block,
     /// A native call is being measured.
     pub(crate) measuring: bool,
+    /// What [`Event::Differs`] is about.
+    pub(crate) difference: Option<String>,
 }
 
 thread_local! {
@@ -55,6 +57,7 @@ impl Thread {
             plain_at: None,
             counters: jit.natives.block(),
             measuring: false,
+            difference: None,
         });
         thread.block.owner = (&raw mut *thread).cast();
         thread.block.native_counts = thread.counters.cast();
@@ -65,6 +68,12 @@ impl Thread {
     /// Architectural state: complete whenever [`Thread::run`] is not executing.
     pub fn state(&mut self) -> &mut GuestState {
         &mut self.block.guest
+    }
+
+    /// What [`Event::Differs`] is about: the difference, and the unit as guest code, intermediate code and host code.
+    #[must_use]
+    pub fn difference(&self) -> &str {
+        self.difference.as_deref().unwrap_or_default()
     }
 
     /// The translator it belongs to.

@@ -1,9 +1,10 @@
 //! A guest for tests: eight 64-bit registers, a dozen instructions of four bytes `[op, a, b, c]`.
 
 use std::sync::Mutex;
+use std::sync::atomic::{AtomicU64, Ordering};
 
 use ir::guest::{
-    AbiDesc, ElfDesc, Flow, FpMode, FpPolicy, Icache, NanRule, NanToInt, ProcessDesc, Slot, SlotDesc, Step,
+    AbiDesc, ElfDesc, Flow, FpMode, FpPolicy, HelperDesc, Icache, NanRule, NanToInt, ProcessDesc, Slot, SlotDesc, Step,
     SyscallDesc, Tininess,
 };
 use ir::inst::{AtomicOp, MemAttr, Order, Round};
@@ -59,6 +60,10 @@ pub(crate) const fn fetch_add(a: u8, b: u8, c: u8) -> [u8; 4] {
 pub(crate) const fn move_load(a: u8, b: u8, c: u8) -> [u8; 4] {
     [12, a, b, c]
 }
+/// `a` = another number each time, by a function that says it depends on nothing.
+pub(crate) const fn moody(a: u8) -> [u8; 4] {
+    [13, a, 0, 0]
+}
 /// Matches nothing.
 pub(crate) const BAD: [u8; 4] = [0xff; 4];
 
@@ -99,7 +104,7 @@ pub(crate) static TOY: Guest = Guest {
     insn_align: 4,
     translate,
     disassemble: |_, _, code| (format!("{:?}", &code[..4]), 4),
-    identify: |_, code| (code[0] < 13).then_some("toy"),
+    identify: |_, code| (code[0] < 14).then_some("toy"),
     fp: FpPolicy {
         nan: NanRule::Canonical,
         default_nan_negative: false,
@@ -107,7 +112,7 @@ pub(crate) static TOY: Guest = Guest {
         nan_to_int: NanToInt::Max,
     },
     fp_mode: |_| FpMode { round: Round::Even, flush_inputs: false, flush_results: false, default_nan: false },
-    helpers: &[],
+    helpers: &[HelperDesc { name: "moody", call: |_, _| count(), pure: true, state: false }],
     elf: ElfDesc { machine: 0, class: 64, big_endian: false, flags: 0 },
     process: ProcessDesc {
         entry_sp_align: 16,
@@ -131,10 +136,15 @@ pub(crate) static TOY: Guest = Guest {
     tests: &[],
 };
 
+fn count() -> u128 {
+    static CALLS: AtomicU64 = AtomicU64::new(0);
+    CALLS.fetch_add(1, Ordering::Relaxed).into()
+}
+
 fn translate(b: &mut Builder<'_>, pc: u64, code: &[u8]) -> Step {
     let &[op, x, y, z, ..] = code else { return Step::Truncated };
     let done = |flow| Step::Done { len: 4, flow };
-    if op > 12 {
+    if op > 13 {
         return Step::Unallocated { len: 4 };
     }
     b.set_len(4);
@@ -188,6 +198,10 @@ fn translate(b: &mut Builder<'_>, pc: u64, code: &[u8]) -> Step {
             let (addr, value) = (b.get(slot(y)), b.konst(64, i128::from(z)));
             let old = b.atomic(AtomicOp::Add, 64, addr, value, Order::SeqCst);
             b.put(slot(x), old);
+        }
+        13 => {
+            let value = b.helper(0, 64, &[]).expect("it has a result");
+            b.put(slot(x), value);
         }
         _ => {
             let addr = b.get(slot(y));

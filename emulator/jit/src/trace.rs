@@ -63,6 +63,11 @@ impl Trace {
         if !(self.guest || self.ir || self.host) || !self.covers(unit.key.pc) {
             return;
         }
+        eprint!("{}", self.text(guest, hooks, unit, compiled));
+    }
+
+    /// What is to be printed of a unit.
+    fn text(&self, guest: &Guest, hooks: &dyn Hooks, unit: &Unit, compiled: Option<&Compiled>) -> String {
         let mut text = String::new();
         let count = unit.bounds.len();
         let _ = writeln!(text, "unit {:#x} mode {:#x}: {count} instructions", unit.key.pc, unit.key.mode);
@@ -77,7 +82,7 @@ impl Trace {
         if let Some(compiled) = compiled.filter(|_| self.host) {
             host_code(&mut text, compiled, |pc| instruction(guest, hooks, pc, unit.key.mode));
         }
-        eprint!("{text}");
+        text
     }
 
     /// The dispatcher enters a unit.
@@ -87,6 +92,11 @@ impl Trace {
             eprintln!("enter {:#x} mode {:#x}", key.pc, key.mode);
         }
     }
+}
+
+/// Everything about a unit.
+pub(crate) fn describe(guest: &Guest, hooks: &dyn Hooks, unit: &Unit, compiled: Option<&Compiled>) -> String {
+    Trace { guest: true, ir: true, host: true, ..Trace::default() }.text(guest, hooks, unit, compiled)
 }
 
 /// A line with a guest instruction.

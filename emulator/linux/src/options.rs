@@ -36,6 +36,8 @@ pub struct Options {
     pub native_report: Option<ReportFormat>,
     /// Print translator statistics at exit (`--stats`).
     pub stats: bool,
+    /// Compare each unit with the interpreter (`--check`).
+    pub check: bool,
     /// What to print of the translation (`--trace`, `--trace-range`).
     pub trace: jit::Trace,
     /// No crash report (`-q`).
@@ -84,7 +86,8 @@ impl Options {
         if let Some(format) = self.native_report {
             flags.push(format!("--native-report={}", format.name()).into());
         }
-        let switches = [(self.interp, "--interp"), (self.stats, "--stats"), (self.quiet, "-q")];
+        let switches =
+            [(self.interp, "--interp"), (self.check, "--check"), (self.stats, "--stats"), (self.quiet, "-q")];
         flags.extend(switches.into_iter().filter(|(on, _)| *on).map(|(_, flag)| flag.into()));
         flags
     }

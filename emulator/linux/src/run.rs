@@ -6,6 +6,9 @@ use crate::errno::{Errno, SysResult};
 use crate::signal::Info;
 use crate::thread::ThreadCtx;
 
+/// Exit status of a failure of the emulator itself.
+const OWN_FAILURE: i32 = 125;
+
 impl ThreadCtx {
     /// Runs guest code until the thread ends; returns its exit code.
     pub(crate) fn run(&mut self) -> i32 {
@@ -40,7 +43,14 @@ impl ThreadCtx {
                 self.raise_fault(&self.fault(libc::SIGSEGV, code, addr));
             }
             jit::Event::NativeCall { name } => self.native_call(name),
+            jit::Event::Differs => self.differs(),
         }
+    }
+
+    /// Ends the process: what it would do from here on is not to be trusted.
+    fn differs(&self) -> ! {
+        eprintln!("isamorph: {}", self.jit.difference().trim_end());
+        crate::task::end_process(OWN_FAILURE)
     }
 
     /// Executes the instruction that stores to code, which nothing keeps from it any more.

@@ -139,7 +139,8 @@ fn attach_translator(process: &'static Process, program: &Program) -> Result<(),
     let engine = if process.options.interp { jit::Engine::Interp } else { jit::Engine::T1 };
     let measure_natives = process.options.native_report.is_some();
     let trace = process.options.trace;
-    let options = jit::JitOptions { engine, trace, measure_natives, ..Default::default() };
+    let check = process.options.check;
+    let options = jit::JitOptions { engine, trace, measure_natives, check, ..Default::default() };
     let jit = jit::Jit::new(process.guest, Box::new(Hooks { process }), options);
     if jit.engine() != engine {
         let what = "no memory for generated code; is there a limit on the address space (ulimit -v)?".into();

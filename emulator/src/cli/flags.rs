@@ -140,6 +140,19 @@ pub(crate) const FLAGS: &[Flag] = &[
     },
     Flag {
         short: None,
+        long: "check",
+        aliases: &[],
+        value: Value::None,
+        env: &["ISAMORPH_CHECK"],
+        group: Group::Engine,
+        help: "compare each unit with the interpreter, stop at the first difference: slow",
+        apply: Some(|options, _| {
+            options.check = true;
+            Ok(())
+        }),
+    },
+    Flag {
+        short: None,
         long: "native-bypass",
         aliases: &["native-bypass"],
         value: Value::Optional("LIST"),

@@ -53,12 +53,12 @@ impl ir::interp::Env for HostMemory {
 }
 
 /// Between a value and its bytes in memory read as little-endian.
-fn swap(value: u128, ty: Ty, mem: MemAttr) -> u128 {
+pub(crate) fn swap(value: u128, ty: Ty, mem: MemAttr) -> u128 {
     if mem.big_endian { value.swap_bytes() >> (128 - 8 * ty.bytes()) } else { value }
 }
 
 /// The new value of a read-modify-write.
-fn combine(op: AtomicOp, ty: Ty, old: u128, v: u128) -> u128 {
+pub(crate) fn combine(op: AtomicOp, ty: Ty, old: u128, v: u128) -> u128 {
     let signed = |x: u128| (x << (128 - ty.bits())) as i128;
     let new = match op {
         AtomicOp::Add => old.wrapping_add(v),

@@ -6,12 +6,15 @@
 mod cache;
 mod memory;
 
+pub(crate) use memory::{combine, swap};
+
 pub(crate) use cache::{Cache, Code, Frozen, Lookup, PLAIN, ThreadCache};
 
+use ir::interp::Env;
 use ir::unit::{ExitKind, Unit};
 use ir::{Guest, GuestState};
 
-use crate::event::Event;
+use crate::event::{Event, MemFault};
 
 /// What to do after a unit.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -31,7 +34,17 @@ pub(crate) enum Next {
 
 /// Executes a unit to its exit, or to the guest instruction that faults.
 pub(crate) fn execute(guest: &'static Guest, unit: &Unit, state: &mut GuestState) -> Next {
-    let (exit, operand) = match ir::interp::run(guest, unit, state, &mut memory::HostMemory) {
+    execute_in(guest, unit, state, &mut memory::HostMemory)
+}
+
+/// [`execute`] with another memory.
+pub(crate) fn execute_in<E: Env<Fault = MemFault>>(
+    guest: &'static Guest,
+    unit: &Unit,
+    state: &mut GuestState,
+    memory: &mut E,
+) -> Next {
+    let (exit, operand) = match ir::interp::run(guest, unit, state, memory) {
         ir::interp::Outcome::Exit { exit, operand } => (unit.exits[exit.0 as usize], operand),
         ir::interp::Outcome::Fault(fault) => return Next::Event(Event::Fault(fault)),
     };

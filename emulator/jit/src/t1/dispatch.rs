@@ -3,12 +3,13 @@
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 
-use ir::unit::{Trap, UnitKey};
+use ir::unit::{Trap, Unit, UnitKey};
 
 use super::jump_cache::JumpCache;
 use super::return_stack::ReturnStack;
 use super::world::Shared;
 use super::{Body, Miss, Runtime, Translation, entries, float};
+use crate::check;
 use crate::event::{Event, MemFault};
 use crate::form::{self, Formed};
 use crate::interp::{self, Next};
@@ -96,7 +97,11 @@ impl Thread {
             }
         };
         match &translation.body {
-            Body::Host { .. } => self.enter(runtime, translation),
+            Body::Host { checked: Some(unit), .. } => self.enter_checked(runtime, translation.host, unit),
+            Body::Host { .. } => {
+                self.enter(runtime, translation.host);
+                self.left(runtime)
+            }
             Body::Native(function) => {
                 self.call_native(function);
                 None
@@ -116,9 +121,26 @@ impl Thread {
         }
     }
 
-    /// Runs host code, then handles why it left.
-    fn enter(&mut self, runtime: &Runtime, translation: &Translation) -> Option<Event> {
-        let t1 = self.t1.as_mut()?;
+    /// Executes one unit both ways; see [`crate::check`].
+    fn enter_checked(&mut self, runtime: &Runtime, host: u64, unit: &Unit) -> Option<Event> {
+        let jit = self.jit.clone();
+        let turn = jit.turn.take();
+        let rehearsal = check::rehearse(jit.guest, unit, &self.block.guest);
+        self.block.poll.fetch_or(check::ONE_UNIT, Ordering::SeqCst);
+        self.enter(runtime, host);
+        self.block.poll.fetch_and(!check::ONE_UNIT, Ordering::SeqCst);
+        // An access that generated code could not make is made by the interpreter, which stops after its instruction.
+        let retried = matches!(self.t1.as_ref()?.fault, Some(Fault::Unknown(_)));
+        let left = self.block.guest.clone();
+        let event = self.left(runtime);
+        self.difference = rehearsal.filter(|_| !retried).and_then(|it| it.compare(&jit, &left, event));
+        drop(turn);
+        if self.difference.is_some() { Some(Event::Differs) } else { event }
+    }
+
+    /// Runs the host code at `host`.
+    fn enter(&mut self, runtime: &Runtime, host: u64) {
+        let Some(t1) = self.t1.as_mut() else { return };
         if t1.shared.stale.swap(false, Ordering::Acquire) {
             self.block.jit_sp = t1.returns.clear();
         }
@@ -128,11 +150,10 @@ impl Thread {
         // and is kept while the thread is inside.
         unsafe {
             let enter: unsafe extern "sysv64" fn(*mut ThreadState, u64) = std::mem::transmute(runtime.stubs.enter);
-            enter(state, translation.host);
+            enter(state, host);
         }
         deferred::settle(&runtime.conv, &mut self.block);
         float::collect_flags(&mut self.block);
-        self.left(runtime)
     }
 
     /// Why generated code left.

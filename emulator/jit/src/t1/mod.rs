@@ -71,6 +71,8 @@ pub(crate) enum Body {
         links: Box<[Link]>,
         /// How to rebuild guest state at its memory accesses.
         faults: FaultTable,
+        /// To be interpreted beside it; see [`crate::check`].
+        checked: Option<Box<Unit>>,
     },
     /// The code generator gave the unit back: it is interpreted.
     Interp(Unit),
@@ -164,7 +166,7 @@ impl Runtime {
             generation: AtomicU64::new(0),
             writer: Mutex::new(writer),
             world: World::default(),
-            exact_underflow: AtomicBool::new(options.exact_underflow),
+            exact_underflow: AtomicBool::new(options.exact_underflow || options.check),
             masks: AtomicBool::new(false),
         })
     }
@@ -205,7 +207,7 @@ impl Runtime {
             && let Some(function) = jit.hooks.intercept(key.pc)
         {
             if compiler.compile_thunk(key, &function, jit.options.measure_natives) {
-                return Ok(Source::Host { compiled: compiler.output(), guest_len: NATIVE_LEN });
+                return Ok(Source::Host { compiled: compiler.output(), guest_len: NATIVE_LEN, checked: None });
             }
             return Ok(Source::Native(function));
         }
@@ -228,8 +230,8 @@ impl Runtime {
                     jit.count_unit(&unit, insns, since);
                     jit.options.trace.unit(jit.guest, &*jit.hooks, &unit, Some(compiler.output()));
                     let guest_len = unit.guest_len;
-                    unit.recycle();
-                    return Ok(Source::Host { compiled: compiler.output(), guest_len });
+                    let checked = Runtime::keep(jit, unit);
+                    return Ok(Source::Host { compiled: compiler.output(), guest_len, checked });
                 }
                 Err(CompileError::TooManyLive) if insns > 1 => limit = insns / 2,
                 Err(_) => {
@@ -239,6 +241,22 @@ impl Runtime {
                 }
             }
         }
+    }
+
+    /// What of a compiled unit is still needed; the rest is used again.
+    fn keep(jit: &Jit, unit: Unit) -> Option<Box<Unit>> {
+        if jit.options.check {
+            return Some(Box::new(unit));
+        }
+        unit.recycle();
+        None
+    }
+
+    /// The host code of a unit once more, to be looked at.
+    pub(crate) fn compile_again(&self, jit: &Jit, unit: &Unit) -> Option<Compiled> {
+        let mut compiler = self.compiler(jit.guest);
+        compiler.exact_underflow = self.exact_underflow.load(Ordering::Acquire);
+        compiler.compile(unit).ok().cloned()
     }
 
     /// The unit `key` has used a pointer whose top byte does not count, which the host does not accept as an address: from
@@ -266,10 +284,11 @@ impl Runtime {
         source: Source<'_>,
     ) -> Result<&'static Translation, Full> {
         let (host, host_len, guest_len, body) = match source {
-            Source::Host { compiled, guest_len } => {
+            Source::Host { compiled, guest_len, checked } => {
                 let relocate = |copy: &mut [u8], base| compiled.relocate(copy, base, &self.stubs);
                 let host = writer.memory.publish(&compiled.code, relocate)?;
-                let body = Body::Host { links: compiled.links.as_slice().into(), faults: compiled.faults.clone() };
+                let (links, faults) = (compiled.links.as_slice().into(), compiled.faults.clone());
+                let body = Body::Host { links, faults, checked };
                 (host, compiled.code.len() as u32, guest_len, body)
             }
             Source::Interp(unit) => (0, 0, unit.guest_len, Body::Interp(unit)),
@@ -374,7 +393,7 @@ const NATIVE_LEN: u32 = 1;
 
 /// A translation before it is published.
 enum Source<'c> {
-    Host { compiled: &'c Compiled, guest_len: u32 },
+    Host { compiled: &'c Compiled, guest_len: u32, checked: Option<Box<Unit>> },
     Interp(Unit),
     Native(NativeFn),
 }

@@ -17,9 +17,6 @@ use crate::thread_state::{SCRATCH, ThreadState};
 impl Gen<'_> {
     /// Emits the whole unit.
     pub(super) fn run(&mut self) {
-        if self.unit.exits.iter().any(|e| self.is_self(e)) {
-            self.poll_entry();
-        }
         if self.an.needs_settled {
             self.settle_entry();
         }

@@ -30,10 +30,19 @@ pub(super) struct Side {
     label: Label,
     kind: SideKind,
     moves: (u32, u32),
+    /// What brings all of the state to the boundary, if this is a jump to the unit's own entry.
+    turn: Option<(u32, u32)>,
     /// Comparison that the flags are of at the branch.
     flags: Option<Loc>,
     /// The mode word had been changed by run-time values.
     dynamic_mode: bool,
+}
+
+/// A poll seen at a jump to the unit's own entry: where to leave, with which moves.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Turn {
+    label: Label,
+    moves: (u32, u32),
 }
 
 /// A pinned register (or `rax`, `rdx` for operands) and what goes into it.
@@ -53,10 +62,9 @@ pub(super) fn jump_shift(guest: &Guest) -> u8 {
 
 impl Gen<'_> {
     // ------------------------------------------------------------------ what has to move
-    /// Appends to `self.moves` what brings the state of this position to the boundary; returns the range. Back to the
-    /// unit's own start, slots that it overwrites before anything can see them need not be right.
-    fn collect_moves(&mut self, exit: Option<&Exit>) -> (u32, u32) {
-        let again = exit.is_some_and(|e| self.is_self(e));
+    /// Appends to `self.moves` what brings the state of this position to the boundary; returns the range. `again`: to the unit's
+    /// own start, where slots that it overwrites before anything can see them need not be right.
+    fn collect_moves(&mut self, again: bool) -> (u32, u32) {
         let from = self.moves.len() as u32;
         for &(slot, r) in &self.conv.pins {
             let v = self.cur[slot.0 as usize];
@@ -80,13 +88,12 @@ impl Gen<'_> {
     /// A branch target for code outside the main line that leaves with the state of this position.
     pub(super) fn side(&mut self, kind: SideKind) -> Label {
         let label = self.asm.label();
-        let moves = match &kind {
-            SideKind::Exit(exit) => self.collect_moves(Some(exit)),
-            SideKind::Alignment(..) => self.collect_moves(None),
-        };
+        let again = matches!(&kind, SideKind::Exit(exit) if self.is_self(exit));
+        let moves = self.collect_moves(again);
+        let turn = again.then(|| self.collect_moves(false));
         let flags = self.flag_locs();
         let dynamic_mode = self.dynamic_mode;
-        self.sides.push(Side { label, kind, moves, flags, dynamic_mode });
+        self.sides.push(Side { label, kind, moves, turn, flags, dynamic_mode });
         label
     }
 
@@ -105,6 +112,10 @@ impl Gen<'_> {
             self.dynamic_mode = side.dynamic_mode;
             match side.kind {
                 SideKind::Exit(exit) => {
+                    if let Some(all) = side.turn {
+                        self.turn(side.moves, all);
+                        continue;
+                    }
                     self.move_to_boundary(side.moves, None);
                     self.leave(&exit);
                 }
@@ -116,12 +127,46 @@ impl Gen<'_> {
                 }
             }
         }
+        self.emit_turns();
+    }
+
+    /// Jumps to the unit's own entry, with the `moves` that are needed there; leaves for Rust, with `all` moves, if asked to.
+    fn turn(&mut self, moves: (u32, u32), all: (u32, u32)) {
+        self.poll_compare();
+        if moves.0 == moves.1 {
+            self.asm.jcc_back(cc::E, 0);
+            return self.leave_turn(all);
+        }
+        let label = self.asm.label();
+        self.asm.jcc(cc::NE, label);
+        self.turns.push(Turn { label, moves: all });
+        self.flags_of_locs = None;
+        self.move_to_boundary(moves, None);
+        self.asm.jmp_back(0);
+    }
+
+    fn leave_turn(&mut self, all: (u32, u32)) {
+        self.flags_of_locs = None;
+        self.move_to_boundary(all, None);
+        self.asm.mov_ri(RAX, self.unit.key.pc);
+        self.asm.jmp_stub(StubId::Poll);
+    }
+
+    fn emit_turns(&mut self) {
+        for turn in std::mem::take(&mut self.turns) {
+            self.asm.bind(turn.label);
+            self.leave_turn(turn.moves);
+        }
     }
 
     /// The unconditional exit at this position; `operand` is the address of an indirect one.
     pub(super) fn final_exit(&mut self, exit: &Exit, operand: Option<Val>) {
         self.flags_of_locs = self.flag_locs();
-        let moves = self.collect_moves(Some(exit));
+        if self.is_self(exit) {
+            let (moves, all) = (self.collect_moves(true), self.collect_moves(false));
+            return self.turn(moves, all);
+        }
+        let moves = self.collect_moves(false);
         let operand = operand.map(|v| self.loc(self.an.val(v)));
         let to = if matches!(exit.kind, ExitKind::Flush { .. } | ExitKind::NativeCall) { RDX } else { RAX };
         self.move_to_boundary(moves, operand.map(|loc| (to, loc)));
@@ -137,34 +182,16 @@ impl Gen<'_> {
     pub(super) fn final_pair(&mut self, cond: u32, taken: &Exit, other: &Exit) {
         let loop_back = taken.kind == ExitKind::Jump && taken.target <= self.unit.key.pc;
         let code = self.condition(cond);
-        if loop_back && self.is_self(taken) && self.is_at_boundary(taken) {
-            self.asm.jcc_back(code, 0);
-            return self.final_exit(other, None);
-        }
         let (code, inline, outline) = if loop_back { (code ^ 1, taken, other) } else { (code, other, taken) };
         let side = self.side(SideKind::Exit(*outline));
         self.asm.jcc(code, side);
         self.final_exit(inline, None);
     }
 
-    fn is_at_boundary(&mut self, exit: &Exit) -> bool {
-        let (from, to) = self.collect_moves(Some(exit));
-        self.moves.truncate(from as usize);
-        from == to
-    }
-
-    /// Whether an exit leads back to this unit's own entry, where the poll of such loops is.
+    /// Whether an exit leads back to this unit's own entry.
     pub(super) fn is_self(&self, exit: &Exit) -> bool {
         let target = UnitKey { pc: exit.target, mode: exit.mode };
         exit.kind == ExitKind::Jump && target == self.unit.key && !self.dynamic_mode
-    }
-
-    /// At the entry of a unit that jumps to itself: leave for Rust if asked to.
-    pub(super) fn poll_entry(&mut self) {
-        self.poll_compare();
-        let label = self.asm.label();
-        self.asm.jcc(cc::NE, label);
-        self.polls.push((label, self.unit.key.pc));
     }
 
     /// At the entry of a unit that wants the condition flags at home.
@@ -643,10 +670,6 @@ impl Gen<'_> {
     }
 
     fn leave_jump(&mut self, exit: &Exit) {
-        if self.is_self(exit) {
-            self.asm.jmp_back(0);
-            return;
-        }
         self.poll_backward(exit);
         self.link(0xe9, LinkKind::Jump, UnitKey { pc: exit.target, mode: exit.mode });
     }

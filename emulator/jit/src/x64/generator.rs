@@ -25,7 +25,7 @@ use ir::{Ty, Unit};
 use super::analysis::{Analysis, CondKind, Mode, NO, NO_HINT, result_ty};
 use super::asm::{Asm, Label, Mem, Xmm};
 use super::emit_fp::Redo;
-use super::exit::Side;
+use super::exit::{Side, Turn};
 use super::snapshot::{Loc, Recorder};
 use super::{CompileError, Convention, Features, Gpr, Link};
 use crate::thread_state::{SPILLS, ThreadState, disp, slot_disp};
@@ -136,6 +136,8 @@ pub(super) struct Gen<'a> {
     /// The same in terms of locations, at exits.
     pub(super) flags_of_locs: Option<Loc>,
     pub(super) sides: Vec<Side>,
+    /// Polls of jumps to the unit's own entry.
+    pub(super) turns: Vec<Turn>,
     pub(super) moves: Vec<(u16, Loc)>,
     pub(super) links: Vec<Link>,
     pub(super) link_stubs: Vec<Label>,
@@ -189,6 +191,7 @@ impl<'a> Gen<'a> {
             result_flags: None,
             flags_of_locs: None,
             sides: b.sides,
+            turns: Vec::new(),
             moves: b.moves,
             links: b.links,
             link_stubs: b.link_stubs,

@@ -95,7 +95,7 @@ fn indirect_exits_ask_for_unknown_targets() {
 }
 
 #[test]
-fn a_set_poll_flag_stops_loops_at_their_start() {
+fn a_set_poll_flag_stops_loops_after_a_turn() {
     let mut m = Machine::new(Features::host());
     let mut w = Writer::new();
     let (a, one) = (w.get(0), w.konst(Ty::I64, 1));
@@ -104,7 +104,31 @@ fn a_set_poll_flag_stops_loops_at_their_start() {
     let unit = w.end(PC);
     m.thread.poll = 1.into();
     run(&mut m, &unit);
-    assert_eq!((m.thread.exit_kind, m.thread.guest.pc, slot(&m, 0)), (Leave::Poll as u32, PC, 0));
+    assert_eq!((m.thread.exit_kind, m.thread.guest.pc, slot(&m, 0)), (Leave::Poll as u32, PC, 1));
+}
+
+#[test]
+fn a_loop_stopped_by_the_poll_flag_has_written_its_flags() {
+    let mut m = Machine::new(Features::host());
+    let mut w = Writer::new();
+    let (a, zero) = (w.get(0), w.konst(Ty::I64, 0));
+    // Two jumps to the entry after comparisons that are likely to be made in the same register.
+    for bit in [1, 2] {
+        let k = w.konst(Ty::I64, bit);
+        let masked = w.op(Op::And, Ty::I64, Attr(0), &[a, k]);
+        let clear = w.op(Op::Eq, Ty::I64, Attr(0), &[masked, zero]);
+        w.put(FLAGS, clear);
+        w.put(1, masked);
+        let exit = w.exit(ExitKind::Jump, PC);
+        w.op(Op::ExitIf, Ty::I1, exit, &[clear]);
+    }
+    let unit = w.end(PC + 4);
+    m.thread.guest.set(&GUEST, Slot(0), 1);
+    m.thread.guest.set(&GUEST, Slot(1), 7);
+    m.thread.poll = 1.into();
+    run(&mut m, &unit);
+    assert_eq!((m.thread.exit_kind, m.thread.guest.pc), (Leave::Poll as u32, PC));
+    assert_eq!((slot(&m, 0), slot(&m, 1), slot(&m, FLAGS)), (1, 0, 1));
 }
 
 #[test]
