@@ -45,6 +45,7 @@ impl GuestState {
 
     /// Value of a slot, zero-extended.
     #[must_use]
+    #[inline]
     pub fn get(&self, guest: &Guest, slot: Slot) -> u128 {
         let desc = &guest.slots[slot.0 as usize];
         let at = desc.offset as usize;
@@ -55,6 +56,7 @@ impl GuestState {
     }
 
     /// Set a slot to the low bits of `value`.
+    #[inline]
     pub fn set(&mut self, guest: &Guest, slot: Slot, value: u128) {
         let desc = &guest.slots[slot.0 as usize];
         let at = desc.offset as usize;

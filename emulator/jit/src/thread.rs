@@ -95,11 +95,13 @@ impl Thread {
 
     /// Runs guest code from `state().pc` until something is to be done for it.
     pub fn run(&mut self) -> Event {
-        let jit = self.jit.clone();
+        // SAFETY: the thread keeps its translator and never changes it. A count of its own would cost two atomic operations for each
+        // system call.
+        let jit = unsafe { &*Arc::as_ptr(&self.jit) };
         let outer = CURRENT.replace(self);
         let event = match &jit.t1 {
             Some(runtime) => self.run_translated(runtime),
-            None => self.run_interpreted(&jit),
+            None => self.run_interpreted(jit),
         };
         CURRENT.set(outer);
         event

@@ -464,6 +464,17 @@ impl Struct {
 /// The integer in up to eight bytes, zero-extended.
 #[must_use]
 pub fn integer(bytes: &[u8], big_endian: bool) -> u64 {
+    match *bytes {
+        [a, b, c, d] => {
+            let word = [a, b, c, d];
+            return if big_endian { u32::from_be_bytes(word) } else { u32::from_le_bytes(word) }.into();
+        }
+        [a, b, c, d, e, f, g, h] => {
+            let word = [a, b, c, d, e, f, g, h];
+            return if big_endian { u64::from_be_bytes(word) } else { u64::from_le_bytes(word) };
+        }
+        _ => {}
+    }
     let push = |value: u64, byte: &u8| value << 8 | u64::from(*byte);
     if big_endian { bytes.iter().fold(0, push) } else { bytes.iter().take(8).rev().fold(0, push) }
 }
@@ -471,6 +482,14 @@ pub fn integer(bytes: &[u8], big_endian: bool) -> u64 {
 /// Stores the low bytes of `value`.
 pub fn put_integer(bytes: &mut [u8], value: u64, big_endian: bool) {
     let n = bytes.len();
+    match n {
+        4 => {
+            let word = value as u32;
+            return bytes.copy_from_slice(&if big_endian { word.to_be_bytes() } else { word.to_le_bytes() });
+        }
+        8 => return bytes.copy_from_slice(&if big_endian { value.to_be_bytes() } else { value.to_le_bytes() }),
+        _ => {}
+    }
     for (i, byte) in bytes.iter_mut().enumerate() {
         let shift = 8 * if big_endian { n - 1 - i } else { i };
         *byte = if shift < 64 { (value >> shift) as u8 } else { 0 };

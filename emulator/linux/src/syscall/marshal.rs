@@ -1,5 +1,7 @@
 //! Calls whose arguments the host sees differently: integers, constants, structures, paths, signal masks.
 
+use smallvec::{SmallVec, smallvec};
+
 use super::mask::{SET_BYTES, TemporaryMask};
 use super::{arguments, convert, path, to_host};
 use crate::abi::{Abi, Bytes, Call, Dir, Format, Int, Len, Set, Struct, Terminated, Ty, integer, put_integer};
@@ -22,6 +24,9 @@ struct Data {
     /// What pointers in them point to.
     inner: Vec<Data>,
 }
+
+/// One value in the guest's representation; the structures of frequent calls fit without an allocation.
+type Value = SmallVec<[u8; 256]>;
 
 /// Most bytes converted for one argument; the kernel's own limits are lower.
 const LIMIT: u64 = 64 << 20;
@@ -199,7 +204,7 @@ impl Data {
 
     /// Converts what the guest has.
     fn read(&mut self, abi: &Abi) -> Result<(), Errno> {
-        let mut source = vec![0; self.sizes.0 as usize];
+        let mut source: Value = smallvec![0; self.sizes.0 as usize];
         for i in 0..self.count {
             guest_memory::read(self.guest.wrapping_add(i * self.sizes.0), &mut source)?;
             let at = (i * self.sizes.1) as usize;
@@ -224,12 +229,11 @@ impl Data {
             (Dir::Out, Err(Errno::EINTR)) if self.host.iter().any(|&word| word != 0) => self.count,
             _ => 0,
         };
-        let mut host = self.host.clone();
-        let bytes = as_bytes(&mut host);
+        let bytes = bytes_of(&self.host);
         for i in 0..count {
             let source = &bytes[(i * self.sizes.1) as usize..][..self.sizes.1 as usize];
             let at = self.guest.wrapping_add(i * self.sizes.0);
-            let mut target = vec![0; self.sizes.0 as usize];
+            let mut target: Value = smallvec![0; self.sizes.0 as usize];
             if pointers {
                 guest_memory::read(at, &mut target)?;
             }
@@ -267,6 +271,11 @@ fn pointees(abi: &Abi, what: &Struct, guest: &[u8], host: &mut [u8], dir: Dir) -
         }
     }
     Ok(all)
+}
+
+fn bytes_of(words: &[u64]) -> &[u8] {
+    // SAFETY: as below.
+    unsafe { std::slice::from_raw_parts(words.as_ptr().cast(), size_of_val(words)) }
 }
 
 fn as_bytes(words: &mut [u64]) -> &mut [u8] {
