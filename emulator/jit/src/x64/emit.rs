@@ -266,14 +266,24 @@ impl Gen<'_> {
         self.asm.alu_rm(Alu::Or, 4, d, soft);
     }
 
+    /// Those of the host stay if the new flags have them all: `ldmxcsr` costs more than everything else here, and as a rule the
+    /// guest brings back what it has read before.
     fn emit_write_flags(&mut self) {
         let soft = Self::field(offset_of!(ThreadState, guest) + offset_of!(GuestState, fflags));
         let temp = Self::field(offset_of!(ThreadState, mxcsr_temp));
         let r = self.use_gpr(self.arg(0));
+        let surplus = self.temp_gpr();
         self.asm.store(4, soft, r);
         self.asm.op_rm(4, 0x0fae, 3, temp); // stmxcsr
+        self.asm.mov_rr(4, surplus, r);
+        self.asm.unary(2, 4, surplus); // not
+        self.asm.alu_rm(Alu::And, 4, surplus, temp);
+        self.asm.alu_ri(Alu::And, 4, surplus, 0x3d);
+        let done = self.asm.label();
+        self.asm.jcc(cc::E, done);
         self.asm.alu_mi(Alu::And, 4, temp, !0x3f);
         self.asm.op_rm(4, 0x0fae, 2, temp); // ldmxcsr
+        self.asm.bind(done);
     }
 
     // ------------------------------------------------------------------ calls
