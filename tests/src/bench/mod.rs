@@ -1,22 +1,20 @@
-//! The speed table: each workload native, under isamorph and under qemu-user, interleaved.
+//! The speed of the emulator: each workload native, under isamorph and under qemu-user, interleaved.
 
-use crate::programs::{Link, build};
-use crate::run::isamorph;
-use anyhow::{Context, Result, ensure};
+mod plot;
+mod report;
+mod workloads;
+
+pub use plot::plot;
+pub use report::{json, table};
+pub use workloads::{Class, WORKLOADS, Workload};
+
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 use std::time::Instant;
 
-/// Workloads: source under `tests/bench`, argument, what it stands for.
-pub const WORKLOADS: [(&str, &str, &str); 7] = [
-    ("hello", "", "start-up"),
-    ("calls", "36", "recursive calls"),
-    ("sort", "8", "heap sort and binary search"),
-    ("hash", "20000000", "integer hash"),
-    ("matrix", "12", "matrix product, doubles"),
-    ("nbody", "1000000", "n-body, scalar doubles"),
-    ("strings", "1500000", "4 KiB memcpy, strlen, memcmp"),
-];
+use anyhow::{Context, Result, ensure};
+
+use crate::run::isamorph;
 
 /// A way to run a program.
 struct Runner {
@@ -25,102 +23,161 @@ struct Runner {
     program: PathBuf,
 }
 
-/// Medians of one workload, in milliseconds, by runner.
-pub struct Row {
-    /// Workload.
-    pub name: &'static str,
-    /// Runner and median.
-    pub medians: Vec<(&'static str, f64)>,
+/// One execution.
+#[derive(Clone, Copy, Debug)]
+struct Run {
+    /// From start to end, in milliseconds.
+    wall: f64,
+    /// On processors, in the program and in the kernel for it, in milliseconds.
+    processor: f64,
+    /// Most memory at once, in KiB.
+    memory: f64,
 }
 
-/// Runs every workload whose name contains `only`, `rounds` times under each runner in turn.
+/// What a runner needed for a workload: medians.
+#[derive(Clone, Copy, Debug)]
+pub struct Cost {
+    /// Milliseconds from start to end.
+    pub wall: f64,
+    /// Milliseconds on processors.
+    pub processor: f64,
+    /// KiB of memory.
+    pub memory: f64,
+    /// Half of the distance between the quartiles of the processor time, as a share of it.
+    pub noise: f64,
+}
+
+/// The costs of one workload, by runner.
+pub struct Row {
+    /// Workload.
+    pub workload: &'static Workload,
+    /// Runner and costs.
+    pub costs: Vec<(&'static str, Cost)>,
+}
+
+impl Row {
+    /// The costs under a runner, if it was there.
+    #[must_use]
+    pub fn cost(&self, runner: &str) -> Option<Cost> {
+        self.costs.iter().find(|(name, _)| *name == runner).map(|(_, cost)| *cost)
+    }
+
+    /// Processor time of `a` in that of `b`.
+    #[must_use]
+    pub fn ratio(&self, a: &str, b: &str) -> Option<f64> {
+        Some(self.cost(a)?.processor / self.cost(b)?.processor)
+    }
+}
+
+/// Short workloads are measured so many times more often.
+const SHORT_REPEATS: usize = 5;
+
+/// Runs every workload whose name or class contains `only`, `rounds` times under each runner in turn. Programs that the guest has no tree
+/// for are left out.
 ///
 /// # Errors
 /// If a program cannot be run or its output differs between runners.
 pub fn measure(guest: &str, only: &str, rounds: usize) -> Result<Vec<Row>> {
+    let chosen = WORKLOADS.iter().filter(|w| w.name.contains(only) || w.class.name().contains(only));
     let mut rows = Vec::new();
-    for (name, argument, _) in WORKLOADS.iter().filter(|w| w.0.contains(only)) {
-        let runners = runners(guest, name);
-        let mut times = vec![Vec::new(); runners.len()];
-        let mut expected: Option<Vec<u8>> = None;
-        let repeats = if *name == "hello" { rounds * 5 } else { rounds };
-        for _ in 0..repeats {
-            for (runner, times) in runners.iter().zip(&mut times) {
-                let (milliseconds, output) = time(runner, argument)?;
-                times.push(milliseconds);
-                let expected = expected.get_or_insert_with(|| output.clone());
-                ensure!(*expected == output, "{name} under {}: output differs from {}'s", runner.name, runners[0].name);
-            }
-        }
-        let medians = runners.iter().zip(&mut times).map(|(r, t)| (r.name, median(t))).collect();
-        rows.push(Row { name, medians });
+    for workload in chosen {
+        let Some(runners) = runners(guest, workload) else { continue };
+        rows.push(row(workload, &runners, rounds)?);
     }
     Ok(rows)
 }
 
-fn runners(guest: &str, name: &str) -> Vec<Runner> {
-    let source = format!("bench/{name}.c");
-    let program = build(&source, guest, Link::Static);
-    let mut runners = vec![
-        Runner { name: "native", prefix: Vec::new(), program: build(&source, "native", Link::Static) },
-        Runner { name: "isamorph", prefix: vec![isamorph().clone()], program: program.clone() },
-    ];
-    if name == "strings" {
-        let prefix = vec![isamorph().clone(), "--native-bypass".into()];
+fn row(workload: &'static Workload, runners: &[Runner], rounds: usize) -> Result<Row> {
+    let mut runs = vec![Vec::new(); runners.len()];
+    let mut expected: Option<Vec<u8>> = None;
+    let repeats = if workload.class == Class::Start { rounds * SHORT_REPEATS } else { rounds };
+    for _ in 0..repeats {
+        for (runner, runs) in runners.iter().zip(&mut runs) {
+            let (run, output) = execute(runner, workload)?;
+            runs.push(run);
+            let expected = expected.get_or_insert_with(|| output.clone());
+            ensure!(*expected == output, "{} under {}: another output than native", workload.name, runner.name);
+        }
+    }
+    let costs = runners.iter().zip(&runs).map(|(runner, runs)| (runner.name, cost(runs))).collect();
+    Ok(Row { workload, costs })
+}
+
+fn runners(guest: &str, workload: &Workload) -> Option<Vec<Runner>> {
+    let program = workload.file(guest)?;
+    let tree: Vec<PathBuf> = match workload.is_program() {
+        true => vec!["-L".into(), crate::sysroot(guest)],
+        false => Vec::new(),
+    };
+    let emulator = |path: &Path, options: &[&str]| -> Vec<PathBuf> {
+        [path.to_owned()].into_iter().chain(options.iter().map(PathBuf::from)).chain(tree.clone()).collect()
+    };
+    let mut runners = Vec::new();
+    if let Some(native) = workload.file("native") {
+        runners.push(Runner { name: "native", prefix: Vec::new(), program: native });
+    }
+    runners.push(Runner { name: "isamorph", prefix: emulator(isamorph(), &[]), program: program.clone() });
+    if workload.class == Class::Strings {
+        let prefix = emulator(isamorph(), &["--native-bypass"]);
         runners.push(Runner { name: "bypass", prefix, program: program.clone() });
     }
     if let Some(qemu) = find(&format!("qemu-{guest}")) {
-        runners.push(Runner { name: "qemu", prefix: vec![qemu], program });
+        runners.push(Runner { name: "qemu", prefix: emulator(&qemu, &[]), program });
     }
-    runners
+    Some(runners)
 }
 
 fn find(program: &str) -> Option<PathBuf> {
     std::env::split_paths(&std::env::var_os("PATH")?).map(|d| d.join(program)).find(|p| Path::is_file(p))
 }
 
-fn time(runner: &Runner, argument: &str) -> Result<(f64, Vec<u8>)> {
+fn execute(runner: &Runner, workload: &Workload) -> Result<(Run, Vec<u8>)> {
     let words: Vec<&Path> = runner.prefix.iter().map(PathBuf::as_path).chain([runner.program.as_path()]).collect();
     let mut command = Command::new(words[0]);
-    command.args(&words[1..]).args((!argument.is_empty()).then_some(argument)).stderr(Stdio::inherit());
+    command.args(&words[1..]).args(workload.arguments).stdin(Stdio::null()).stdout(Stdio::piped());
     let start = Instant::now();
-    let output = command.output().with_context(|| format!("{command:?}"))?;
-    let milliseconds = start.elapsed().as_secs_f64() * 1e3;
-    ensure!(output.status.success(), "{command:?}: {}", output.status);
-    Ok((milliseconds, output.stdout))
+    let mut child = command.spawn().with_context(|| format!("{command:?}"))?;
+    let mut output = Vec::new();
+    std::io::Read::read_to_end(&mut child.stdout.take().context("piped")?, &mut output)?;
+    let (status, usage) = wait(child.id())?;
+    let wall = start.elapsed().as_secs_f64() * 1e3;
+    ensure!(status == 0, "{command:?}: wait status {status:#x}");
+    let milliseconds = |t: libc::timeval| t.tv_sec as f64 * 1e3 + t.tv_usec as f64 / 1e3;
+    let processor = milliseconds(usage.ru_utime) + milliseconds(usage.ru_stime);
+    Ok((Run { wall, processor, memory: usage.ru_maxrss as f64 }, output))
 }
 
-fn median(times: &mut [f64]) -> f64 {
-    times.sort_by(f64::total_cmp);
-    times[times.len() / 2]
+/// Waits for a child; its wait status and what it used.
+fn wait(child: u32) -> Result<(i32, libc::rusage)> {
+    let (mut status, mut usage) = (0, std::mem::MaybeUninit::<libc::rusage>::zeroed());
+    // SAFETY: both are writable; the child is ours and nobody else waits for it.
+    let waited = unsafe { libc::wait4(child as i32, &raw mut status, 0, usage.as_mut_ptr()) };
+    ensure!(waited == child as i32, "wait4: {}", std::io::Error::last_os_error());
+    // SAFETY: filled by the kernel; all bit patterns are valid.
+    Ok((status, unsafe { usage.assume_init() }))
 }
 
-/// The table as Markdown: times in milliseconds, then ratios.
+fn cost(runs: &[Run]) -> Cost {
+    let sorted = |of: fn(&Run) -> f64| {
+        let mut values: Vec<f64> = runs.iter().map(of).collect();
+        values.sort_by(f64::total_cmp);
+        values
+    };
+    let median = |of| quantile(&sorted(of), 0.5);
+    let processor = sorted(|run| run.processor);
+    let spread = quantile(&processor, 0.75) - quantile(&processor, 0.25);
+    let middle = quantile(&processor, 0.5);
+    Cost { wall: median(|r| r.wall), processor: middle, memory: median(|r| r.memory), noise: spread / 2.0 / middle }
+}
+
+/// Of sorted values.
+fn quantile(sorted: &[f64], at: f64) -> f64 {
+    sorted[((sorted.len() - 1) as f64 * at).round() as usize]
+}
+
+/// Geometric mean; `None` of nothing.
 #[must_use]
-pub fn table(guest: &str, rows: &[Row]) -> String {
-    let mut text = format!("| {guest} | native ms | isamorph ms | qemu ms | isamorph / native | qemu / isamorph |\n");
-    text += "|---|---:|---:|---:|---:|---:|\n";
-    for row in rows {
-        let of = |name| row.medians.iter().find(|m| m.0 == name).map(|m| m.1);
-        let number = |x: Option<f64>| x.map_or_else(|| "-".to_owned(), |x| format!("{x:.1}"));
-        let ratio =
-            |a: Option<f64>, b: Option<f64>| a.zip(b).map_or_else(|| "-".to_owned(), |(a, b)| format!("{:.2}", a / b));
-        let (native, ours, qemu) = (of("native"), of("isamorph"), of("qemu"));
-        let what = WORKLOADS.iter().find(|w| w.0 == row.name).map_or("", |w| w.2);
-        let mut line = |label: &str, ours: Option<f64>| {
-            text += &format!(
-                "| {label} | {} | {} | {} | {} | {} |\n",
-                number(native),
-                number(ours),
-                number(qemu),
-                ratio(ours, native),
-                ratio(qemu, ours)
-            );
-        };
-        line(what, ours);
-        if let Some(bypass) = of("bypass") {
-            line(&format!("{what}, `--native-bypass`"), Some(bypass));
-        }
-    }
-    text
+pub fn geomean(values: impl Iterator<Item = f64>) -> Option<f64> {
+    let logs: Vec<f64> = values.map(f64::ln).collect();
+    (!logs.is_empty()).then(|| (logs.iter().sum::<f64>() / logs.len() as f64).exp())
 }

@@ -1,30 +1,54 @@
-//! Developer tasks: `cargo x bench [--guest G] [--only NAME] [--rounds N]` prints the speed table.
+//! Developer tasks: `cargo x bench [--guest G] [--only NAME] [--rounds N] [--save yes]` prints the speed tables, and saves what
+//! they are made of; `cargo x plot` draws the plots of what was saved.
 #![allow(clippy::print_stdout)]
 
 use anyhow::{Context, Result, bail};
-use tests::{bench, programs};
+use serde_json::Value;
+use tests::{bench, programs, root};
+
+/// What `cargo x bench --save yes` measured last, in the repository.
+const RESULTS: &str = "tests/bench/results.json";
 
 fn main() -> Result<()> {
     let arguments: Vec<String> = std::env::args().skip(1).collect();
     match arguments.first().map(String::as_str) {
-        Some("bench") => print_speed_table(&arguments[1..]),
-        _ => bail!("usage: cargo x bench [--guest aarch64|riscv64] [--only NAME] [--rounds N]"),
+        Some("bench") => run_benchmarks(&arguments[1..]),
+        Some("plot") => draw_plots(),
+        _ => bail!(
+            "usage: cargo x bench [--guest aarch64|riscv64] [--only NAME] [--rounds N] [--save yes] | cargo x plot"
+        ),
     }
 }
 
-fn print_speed_table(options: &[String]) -> Result<()> {
-    let (mut guests, mut only, mut rounds) = (programs::GUESTS.to_vec(), "", 5);
+fn run_benchmarks(options: &[String]) -> Result<()> {
+    let (mut guests, mut only, mut rounds, mut save) = (programs::GUESTS.to_vec(), "", 5, false);
     for pair in options.chunks(2) {
         let [name, value] = pair else { bail!("{} needs a value", pair[0]) };
         match name.as_str() {
             "--guest" => guests.retain(|g| g == value),
             "--only" => only = value,
             "--rounds" => rounds = value.parse().context("--rounds takes a number")?,
+            "--save" => save = value == "yes",
             _ => bail!("unknown option {name}"),
         }
     }
+    let mut results = Vec::new();
     for guest in guests {
-        println!("{}", bench::table(guest, &bench::measure(guest, only, rounds)?));
+        let rows = bench::measure(guest, only, rounds)?;
+        println!("{}", bench::table(guest, &rows));
+        results.push(bench::json(guest, &rows));
+    }
+    if save {
+        std::fs::write(root().join(RESULTS), format!("{:#}\n", Value::from(results)))?;
+        draw_plots()?;
+    }
+    Ok(())
+}
+
+fn draw_plots() -> Result<()> {
+    let results: Value = serde_json::from_str(&std::fs::read_to_string(root().join(RESULTS))?)?;
+    for guest in programs::GUESTS {
+        std::fs::write(root().join(format!("tests/bench/{guest}.svg")), bench::plot(&results, guest)?)?;
     }
     Ok(())
 }
