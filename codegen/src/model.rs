@@ -456,6 +456,8 @@ pub struct Fp {
     pub nan: String,
     /// Sign of the default NaN.
     pub default_nan_sign: bool,
+    /// `invalid`, which it is if nothing is said, `addend`, `quiet`
+    pub product_nan: String,
     /// `before_rounding`, `after_rounding`
     pub tininess: String,
     /// `zero`, `max`, `indefinite`

@@ -139,6 +139,11 @@ fn fp(out: &mut String, model: &Model) {
         "signalling_first" => "SignallingFirst",
         _ => "Canonical",
     };
+    let product_nan = match &*fp.product_nan {
+        "addend" => "Addend",
+        "quiet" => "Quiet",
+        _ => "Invalid",
+    };
     let tininess = if fp.tininess == "before_rounding" { "Before" } else { "After" };
     let nan_to_int = match &*fp.nan_to_int {
         "zero" => "Zero",
@@ -147,7 +152,7 @@ fn fp(out: &mut String, model: &Model) {
     };
     let _ = writeln!(
         out,
-        "fp: ir::guest::FpPolicy {{ nan: ir::guest::NanRule::{nan}, default_nan_negative: {}, tininess: ir::guest::Tininess::{tininess}, nan_to_int: ir::guest::NanToInt::{nan_to_int} }},",
+        "fp: ir::guest::FpPolicy {{ nan: ir::guest::NanRule::{nan}, default_nan_negative: {}, product_nan: ir::guest::ProductNan::{product_nan}, tininess: ir::guest::Tininess::{tininess}, nan_to_int: ir::guest::NanToInt::{nan_to_int} }},",
         fp.default_nan_sign
     );
 }

@@ -63,6 +63,7 @@ const KEYS: &[(&str, &[(&str, bool)])] = &[
         &[
             ("nan", true),
             ("default_nan_sign", true),
+            ("product_nan", false),
             ("tininess", true),
             ("nan_to_int", true),
             ("mode", true),
@@ -389,13 +390,15 @@ fn native_call(g: &mut Global, s: &Section) {
 fn fp(g: &mut Global, s: &Section) {
     let nan = word(g, s, "nan", &["canonical", "first_operand", "signalling_first"]);
     let sign = int(g, s, "default_nan_sign", 1) == 1;
+    let product_nan = word(g, s, "product_nan", &["invalid", "addend", "quiet"]);
     let tininess = word(g, s, "tininess", &["before_rounding", "after_rounding"]);
     let nan_to_int = word(g, s, "nan_to_int", &["zero", "max", "indefinite"]);
     let round = mode(g, s, "round", &Ty::Enum(EnumTy::Builtin(BuiltinEnum::Round)));
     let [flush_inputs, flush_results, default_nan] =
         ["flush_inputs", "flush_results", "default_nan"].map(|key| mode(g, s, key, &Ty::Int).map(truth));
     let out = &mut g.model.sections.fp;
-    (out.nan, out.default_nan_sign, out.tininess, out.nan_to_int) = (nan, sign, tininess, nan_to_int);
+    (out.nan, out.default_nan_sign, out.product_nan) = (nan, sign, product_nan);
+    (out.tininess, out.nan_to_int) = (tininess, nan_to_int);
     (out.round, out.flush_inputs, out.flush_results, out.default_nan) =
         (round, flush_inputs, flush_results, default_nan);
 }

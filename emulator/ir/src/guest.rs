@@ -100,6 +100,17 @@ pub enum NanToInt {
     Indefinite,
 }
 
+/// What infinity times zero, plus a quiet NaN, gives: IEEE 754 leaves it open.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum ProductNan {
+    /// The default NaN, and an invalid operation (Arm, RISC-V).
+    Invalid,
+    /// The addend, and an invalid operation (LoongArch).
+    Addend,
+    /// The addend (x86).
+    Quiet,
+}
+
 /// Floating-point policy of a guest (`fp` section).
 #[derive(Clone, Copy, Debug)]
 pub struct FpPolicy {
@@ -107,6 +118,8 @@ pub struct FpPolicy {
     pub nan: NanRule,
     /// Sign bit of the default NaN.
     pub default_nan_negative: bool,
+    /// Infinity times zero, plus a quiet NaN.
+    pub product_nan: ProductNan,
     /// Tininess detection.
     pub tininess: Tininess,
     /// NaN to integer.

@@ -4,8 +4,8 @@ use std::sync::Mutex;
 use std::sync::atomic::{AtomicU64, Ordering};
 
 use ir::guest::{
-    AbiDesc, ElfDesc, Flow, FpMode, FpPolicy, HelperDesc, Icache, NanRule, NanToInt, ProcessDesc, Slot, SlotDesc, Step,
-    SyscallDesc, Tininess,
+    AbiDesc, ElfDesc, Flow, FpMode, FpPolicy, HelperDesc, Icache, NanRule, NanToInt, ProcessDesc, ProductNan, Slot,
+    SlotDesc, Step, SyscallDesc, Tininess,
 };
 use ir::inst::{AtomicOp, MemAttr, Order, Round};
 use ir::{Builder, Guest, Ty};
@@ -108,6 +108,7 @@ pub(crate) static TOY: Guest = Guest {
     fp: FpPolicy {
         nan: NanRule::Canonical,
         default_nan_negative: false,
+        product_nan: ProductNan::Invalid,
         tininess: Tininess::After,
         nan_to_int: NanToInt::Max,
     },

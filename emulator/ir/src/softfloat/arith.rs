@@ -3,7 +3,7 @@
 use super::parts::{Class, Format, Parts, invalid, operand, propagate, ranked};
 use super::round::{effective, pack};
 use super::{FpEnv, flag};
-use crate::guest::NanRule;
+use crate::guest::{NanRule, ProductNan};
 use crate::inst::Round;
 
 /// `a + b`; `e` is the width of the format (16, 32 or 64), here and below.
@@ -119,19 +119,18 @@ fn multiply_add(f: Format, a: u64, b: u64, c: u64, round: Round, env: &mut FpEnv
     }
 }
 
-/// Arm looks at the addend first and makes infinity times zero invalid whatever the addend; RISC-V does the latter; x86 looks at
-/// the factors first and lets a quiet addend pass (Arm ARM FPMulAdd, RISC-V 11.6, Intel SDM vol. 1 table 14-17).
+/// x86 looks at the factors first, others at the addend (Arm ARM FPMulAdd, RISC-V 11.6, Intel SDM vol. 1 table 14-17, LoongArch
+/// 3.1.2). A signalling addend of an invalid product is itself invalid.
 fn fma_nan(f: Format, [a, b, c]: [u64; 3], product_invalid: bool, env: &mut FpEnv) -> u64 {
-    if env.policy.nan == NanRule::FirstOperand {
-        return propagate(f, &[a, b, c], env);
-    }
     if product_invalid && !f.is_signalling(c) {
-        return invalid(f, env);
+        match env.policy.product_nan {
+            ProductNan::Invalid => return invalid(f, env),
+            ProductNan::Addend => env.flags |= flag::INVALID,
+            ProductNan::Quiet => {}
+        }
     }
-    if product_invalid {
-        env.flags |= flag::INVALID;
-    }
-    propagate(f, &[c, a, b], env)
+    let order = if env.policy.nan == NanRule::FirstOperand { [a, b, c] } else { [c, a, b] };
+    propagate(f, &order, env)
 }
 
 /// `a / b`.

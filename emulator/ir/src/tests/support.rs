@@ -39,6 +39,7 @@ pub(super) static GUEST: Guest = Guest {
     fp: FpPolicy {
         nan: NanRule::Canonical,
         default_nan_negative: false,
+        product_nan: ProductNan::Invalid,
         tininess: Tininess::After,
         nan_to_int: NanToInt::Max,
     },

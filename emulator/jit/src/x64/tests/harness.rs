@@ -81,6 +81,7 @@ pub(in crate::x64) static GUEST: Guest = Guest {
     fp: FpPolicy {
         nan: NanRule::Canonical,
         default_nan_negative: false,
+        product_nan: ProductNan::Invalid,
         tininess: Tininess::After,
         nan_to_int: NanToInt::Max,
     },
