@@ -359,6 +359,17 @@ pub struct Test {
     pub span: Span,
 }
 
+/// LLVM's name of the processor and the extensions that the specification has.
+#[derive(Clone, Debug)]
+pub struct Disassembler {
+    /// `triple = "riscv64";`
+    pub triple: String,
+    /// `attributes = "+m,+a";`
+    pub attributes: String,
+    /// `unknown = "vector.isa";`: a file of instructions that it does not know; empty without one.
+    pub unknown: String,
+}
+
 /// What the property blocks say, resolved.
 #[derive(Clone, Debug, Default)]
 pub struct Sections {
@@ -396,6 +407,8 @@ pub struct Sections {
     pub elf_big: bool,
     /// `elf.flags`
     pub elf_flags: u32,
+    /// `disassembler`: who judges the decoder.
+    pub disassembler: Option<Disassembler>,
     /// `process.entry_sp_align`
     pub entry_sp_align: u32,
     /// `process.hwcap`

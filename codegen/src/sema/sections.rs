@@ -1,11 +1,11 @@
-//! Property blocks: `arch`, `elf`, `process`, `syscall`, `abi`, `native_call`, `fp`.
+//! Property blocks: `arch`, `elf`, `process`, `syscall`, `abi`, `native_call`, `fp`, `disassembler`.
 
 use super::claims::Owner;
 use super::lower::Lower;
 use super::{Env, Global, Item, eval, items};
 use crate::diag::{Diagnostic, did_you_mean};
 use crate::hir::{BuiltinEnum, ContextId, EnumTy, Expr, ExprKind, Locals, Ty};
-use crate::model::NativeCall;
+use crate::model::{Disassembler, NativeCall};
 use crate::syntax::ast::{self, BinOp, Prop, PropValue, Section, Span};
 
 /// The keys of each block. `true`: the block must exist and have the key.
@@ -71,6 +71,7 @@ const KEYS: &[(&str, &[(&str, bool)])] = &[
             ("round", false),
         ],
     ),
+    ("disassembler", &[("triple", true), ("attributes", true), ("unknown", false)]),
     ("memory", &[("model", false), ("unaligned", false), ("page", false), ("ignore_top_byte", false)]),
     ("space", &[]), // checked with the encodings
 ];
@@ -117,6 +118,7 @@ pub(super) fn lower(g: &mut Global) {
             "abi" => abi(g, section),
             "native_call" => native_call(g, section),
             "fp" => fp(g, section),
+            "disassembler" => disassembler(g, section),
             "memory" => memory(g, section),
             _ => {}
         }
@@ -356,6 +358,11 @@ fn process(g: &mut Global, s: &Section) {
     let out = &mut g.model.sections;
     (out.entry_sp_align, out.hwcap, out.hwcap2) = (align, hwcap, hwcap2);
     (out.platform, out.machine, out.tls) = (platform, machine, tls);
+}
+
+fn disassembler(g: &mut Global, s: &Section) {
+    let (triple, attributes, unknown) = (text(g, s, "triple"), text(g, s, "attributes"), text(g, s, "unknown"));
+    g.model.sections.disassembler = Some(Disassembler { triple, attributes, unknown });
 }
 
 fn syscall(g: &mut Global, s: &Section) {

@@ -14,13 +14,14 @@ pub(super) struct RawItem {
 }
 
 /// Words an item starts with, and what ends it.
-const KEYWORDS: [(&str, End); 26] = [
+const KEYWORDS: [(&str, End); 27] = [
     ("abi", End::Brace),
     ("arch", End::Brace),
     ("config", End::Semicolon),
     ("const", End::Semicolon),
     ("context", End::Semicolon),
     ("decode_var", End::Semicolon),
+    ("disassembler", End::Brace),
     ("elf", End::Brace),
     ("enum", End::Brace),
     ("extern", End::Semicolon),
