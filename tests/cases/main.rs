@@ -3,8 +3,8 @@
 mod bad_input;
 mod bypass;
 mod debian;
+mod guests;
 mod layers;
-mod mips;
 mod programs;
 mod strace;
 mod surroundings;

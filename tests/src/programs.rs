@@ -42,14 +42,39 @@ fn newer(file: &Path, than: &Path) -> bool {
     time(file).is_some_and(|file| Some(file) > time(than))
 }
 
-/// The C compiler for a guest, as Debian names it.
+/// What Debian appends to the name of a processor in those of its tools.
+const SYSTEMS: [&str; 3] = ["linux-gnu", "linux-gnuabi64", "linux-gnueabihf"];
+
+/// Name of a guest's tools, the C compiler, and the root of the tree that has the guest's libraries: the system's, or what
+/// `tests/setup.sh` took from a later release.
+fn cross(guest: &str) -> Option<(String, PathBuf, PathBuf)> {
+    let later = crate::root().join("target/tools").join(format!("cross-{guest}"));
+    let path = std::env::var_os("PATH").unwrap_or_default();
+    SYSTEMS.into_iter().find_map(|system| {
+        let triple = format!("{guest}-{system}");
+        let name = format!("{triple}-gcc");
+        let installed = std::env::split_paths(&path).map(|p| p.join(&name)).find(|p| p.exists());
+        if let Some(compiler) = installed {
+            return Some((triple, compiler, PathBuf::from("/")));
+        }
+        let fetched = later.join("bin").join(&name);
+        fetched.exists().then(|| (triple, fetched, later.join("tree")))
+    })
+}
+
+/// The C compiler for a guest, as Debian names it ("native" for the host). Without one, the name that it would have.
 #[must_use]
-pub fn compiler(guest: &str) -> String {
+pub fn compiler(guest: &str) -> PathBuf {
     match guest {
-        "native" => "gcc".to_owned(),
-        "mips64" | "mips64el" => format!("{guest}-linux-gnuabi64-gcc"),
-        _ => format!("{guest}-linux-gnu-gcc"),
+        "native" => PathBuf::from("gcc"),
+        _ => cross(guest).map_or_else(|| format!("{guest}-linux-gnu-gcc").into(), |(_, compiler, _)| compiler),
     }
+}
+
+/// The tree with the guest's libraries, for `-L`; `None` without a compiler.
+#[must_use]
+pub fn libraries(guest: &str) -> Option<PathBuf> {
+    cross(guest).map(|(triple, _, tree)| tree.join("usr").join(triple))
 }
 
 fn compile(from: &Path, to: &Path, guest: &str, link: Link) {
@@ -78,7 +103,7 @@ fn compile(from: &Path, to: &Path, guest: &str, link: Link) {
         .arg(from)
         .arg("-lm")
         .status()
-        .unwrap_or_else(|e| panic!("{compiler}: {e}; tests/setup.sh installs it"));
-    assert!(status.success(), "{compiler} refuses {}", from.display());
+        .unwrap_or_else(|e| panic!("{}: {e}; tests/setup.sh installs it", compiler.display()));
+    assert!(status.success(), "{} refuses {}", compiler.display(), from.display());
     std::fs::rename(&fresh, to).expect("same directory");
 }
