@@ -4,7 +4,6 @@ use super::check;
 use anyhow::{Context as _, Result, ensure};
 use codegen::model::{Model, Sections};
 use codegen::pattern::Space;
-use std::fmt::Write as _;
 use std::path::Path;
 
 /// Write `specs/<name>/arch.isa`.
@@ -30,10 +29,7 @@ pub(crate) fn run(specs: &Path, name: &str, like: &str) -> Result<bool> {
 fn skeleton(name: &str, like: &str, model: &Model) -> String {
     let Sections { elf_class, elf_big, .. } = &model.sections;
     let data = if *elf_big { "big" } else { "little" };
-    let mut spaces = String::new();
-    for space in &model.spaces {
-        let _ = writeln!(spaces, "{}", declaration(space));
-    }
+    let unit = model.spaces[0].unit;
     let example = example(&model.spaces[0]);
     let (bits, hex) = (&example.pattern, &example.hex);
     format!(
@@ -70,6 +66,7 @@ abi standard {{
     fp_ret = [];
     return_address = gpr[1];
 }}
+// disassembler {{ triple = "{name}"; attributes = ""; }}     LLVM's name of it, if it has one: the tests compare the two
 fp {{
     nan = canonical;
     default_nan_sign = 0;
@@ -79,7 +76,8 @@ fp {{
 }}
 
 // ------------------------------------------------------------------ encodings
-{spaces}
+space words {{ unit = {unit}; }}         // more of them, for other lengths and modes: see Spaces in the reference
+
 // ------------------------------------------------------------------ state
 reg gpr[32]: bits(xlen);
 reg PC: bits(xlen);
@@ -101,11 +99,6 @@ insn add {{
 }}
 "#
     )
-}
-
-/// `space name { … }`, for all words of its length.
-fn declaration(space: &Space) -> String {
-    format!("space {} {{ unit = {}; }}", space.name, space.unit)
 }
 
 struct Example {
