@@ -31,7 +31,7 @@ const STRUCTURES: [(&str, &str, &str); 38] = [
     ("clone_args", "struct clone_args", "linux/sched.h"),
     ("robust_list_head", "struct robust_list_head", "linux/futex.h"),
     ("tms", "struct tms", "linux/times.h"),
-    ("sched_param", "struct sched_param", "linux/sched/types.h"),
+    ("sched_param", "struct sched_param", "sched.h"),
     ("cap_header", "struct __user_cap_header_struct", "linux/capability.h"),
     ("sigaction", "struct sigaction", "linux/signal.h"),
     ("stack_t", "stack_t", "linux/signal.h"),
