@@ -56,11 +56,13 @@ const STRUCTURES: [(&str, &str, &str); 38] = [
 ];
 
 /// Signal contexts: architecture, our structure, C's, header.
-const CONTEXTS: [(&str, &str, &str, &str); 7] = [
+const CONTEXTS: [(&str, &str, &str, &str); 9] = [
     ("aarch64", "mcontext", "struct sigcontext", "asm/sigcontext.h"),
     ("aarch64", "fpsimd_context", "struct fpsimd_context", "asm/sigcontext.h"),
     ("aarch64", "ucontext", "struct ucontext", "linux/signal.h asm/sigcontext.h asm/ucontext.h"),
     ("riscv64", "ucontext", "struct ucontext", "linux/signal.h asm/sigcontext.h asm/ucontext.h"),
+    ("loongarch64", "sctx_info", "struct sctx_info", "asm/sigcontext.h"),
+    ("loongarch64", "lsx_context", "struct lsx_context", "asm/sigcontext.h"),
     ("x86_64", "sigcontext", "struct sigcontext", "asm/sigcontext.h"),
     ("x86_64", "fxsave", "struct _fpstate_64", "asm/sigcontext.h"),
     ("x86_64", "ucontext", "struct ucontext", "linux/signal.h asm/sigcontext.h asm/ucontext.h"),

@@ -22,15 +22,26 @@ struct Row {
 /// Those that do not count on 64-bit words, or on a C library that passes bad pointers on to the kernel.
 const PROGRAMS: &[&str] = &["hello", "lifetimes", "process", "segv", "signals", "strings", "threads", "timer"];
 
-const ROWS: &[Row] = &[Row {
-    guests: &["mips", "mipsel", "mips64", "mips64el"],
-    freestanding: "mips.c",
-    options: &["-mno-abicalls"],
-    output: "squares 332833500\nfib 6765\nunaligned 16909062\ncopied byte by byte\nlikely 27\nslot 7\nhigh 28389652\n\
+const ROWS: &[Row] = &[
+    Row {
+        guests: &["mips", "mipsel", "mips64", "mips64el"],
+        freestanding: "mips.c",
+        options: &["-mno-abicalls"],
+        output: "squares 332833500\nfib 6765\nunaligned 16909062\ncopied byte by byte\nlikely 27\nslot 7\nhigh 28389652\n\
              quotient 8321\n",
-    programs: PROGRAMS,
-    later: false,
-}];
+        programs: PROGRAMS,
+        later: false,
+    },
+    Row {
+        guests: &["loongarch64"],
+        freestanding: "loongarch64.c",
+        options: &["-msimd=none"],
+        output: "squares 332833500\nfib 6765\nunaligned 72623859790382858\ncopied byte by byte\nbits 17356517385570200332\n\
+             checksum 3421780262\natomics 9083\npi 3141592\nhigh 4864999597\nquotient 19173961320\ncaught 420801\nkept 2\n",
+        programs: PROGRAMS,
+        later: true,
+    },
+];
 
 /// Runs `check` for every guest that can be compiled for.
 fn for_each(check: impl Fn(&Row, &str)) {

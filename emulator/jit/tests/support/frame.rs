@@ -45,6 +45,8 @@ pub(crate) struct Frame {
     pub(crate) get: fn(&Guest, &GuestState) -> [u8; BLOCK],
     /// Names of the words of register values.
     pub(crate) names: fn() -> Vec<String>,
+    /// What the manual leaves open: whether the word may hold anything after an instruction of the name.
+    pub(crate) open: fn(&str, usize) -> bool,
 }
 
 /// An executable of two segments.
@@ -159,6 +161,7 @@ pub(crate) static AARCH64: Frame = Frame {
     set: a64::set,
     get: a64::get,
     names: a64::names,
+    open: |_, _| false,
 };
 
 mod a64 {
@@ -311,6 +314,7 @@ pub(crate) static RISCV64: Frame = Frame {
     set: riscv::set,
     get: riscv::get,
     names: riscv::names,
+    open: |_, _| false,
 };
 
 mod riscv {
@@ -404,5 +408,147 @@ mod riscv {
     pub(crate) fn names() -> Vec<String> {
         let registers = |letter: char| (0..32).map(move |r| format!("{letter}{r}"));
         registers('x').chain(registers('f')).chain(["fcsr".to_owned()]).collect()
+    }
+}
+
+// ------------------------------------------------------------------ LoongArch
+/// Words: R0 to R31, halves of VR0 to VR31, whose lower ones are F0 to F31, FCC0 to FCC7 as bits, FCSR0 without the causes. The
+/// base is R31. The QEMU must know vectors: one of a later release, as `tests/setup.sh` gets it.
+pub(crate) static LOONGARCH64: Frame = Frame {
+    guest: "loongarch64",
+    qemu: concat!(env!("CARGO_MANIFEST_DIR"), "/../../target/tools/qemu/usr/bin/qemu-loongarch64"),
+    arguments: &[],
+    machine: 258,
+    base: "gpr[31]",
+    bias: 1024,
+    short_nop: &[],
+    enter: loongarch::enter,
+    leave: loongarch::leave,
+    finish: loongarch::finish,
+    table: loongarch::table,
+    set: loongarch::set,
+    get: loongarch::get,
+    names: loongarch::names,
+    open: loongarch::open,
+};
+
+mod loongarch {
+    use super::*;
+
+    const V: usize = 32;
+    const FCC: usize = 96;
+    const FCSR: usize = 97;
+    const BASE: u32 = 31;
+    const LD_D: u32 = 0x28c0_0000;
+    const ST_D: u32 = 0x29c0_0000;
+    const VLD: u32 = 0x2c00_0000;
+    const VST: u32 = 0x2c40_0000;
+    /// Bits of the spec's sticky flags and those of FCSR: V, Z, O, U, I.
+    const STICKY: [(u32, u32); 5] = [(0, 20), (2, 19), (3, 18), (4, 17), (5, 16)];
+
+    /// `pcaddi; ld.d` of a literal, jumped over.
+    fn immediate(register: u32, value: u64) -> Vec<u32> {
+        let address = 0x1800_0000 | 3 << 5 | register;
+        vec![address, LD_D | register << 5 | register, 0x5000_0c00, value as u32, (value >> 32) as u32]
+    }
+
+    fn access(opcode: u32, register: u32, offset: i32) -> u32 {
+        opcode | (offset as u32 & 0xfff) << 10 | BASE << 5 | register
+    }
+
+    pub(crate) fn enter(block: u64) -> Vec<u8> {
+        let at = |word: usize| 8 * word as i32 - 1024;
+        let mut code = immediate(BASE, block);
+        code.push(access(LD_D, 1, at(FCSR)));
+        code.push(0x0114_c020); // movgr2fcsr fcsr0, r1
+        code.push(access(LD_D, 1, at(FCC)));
+        for flag in 0..8 {
+            code.push(0x0114_d820 | flag); // movgr2cf fcc, r1
+            code.push(0x0045_0421); // srli.d r1, r1, 1
+        }
+        code.extend((0..32).map(|f| access(VLD, f, at(V + 2 * f as usize))));
+        code.extend((1..31).map(|r| access(LD_D, r, at(r as usize))));
+        bytes(code)
+    }
+
+    pub(crate) fn leave(_block: u64) -> Vec<u8> {
+        let at = |word: usize| 8 * word as i32;
+        let mut code: Vec<u32> = (0..32).map(|r| access(ST_D, r, at(r as usize))).collect();
+        code.extend((0..32).map(|f| access(VST, f, at(V + 2 * f as usize))));
+        code.push(0x0015_0001); // move r1, zero
+        for flag in (0..8).rev() {
+            code.push(0x0041_0421); // slli.d r1, r1, 1
+            code.push(0x0114_dc02 | flag << 5); // movcf2gr r2, fcc
+            code.push(0x0015_0821); // or r1, r1, r2
+        }
+        code.push(access(ST_D, 1, at(FCC)));
+        code.push(0x0114_c801); // movfcsr2gr r1, fcsr0
+        code.push(0x009c_6001); // bstrins.d r1, zero, 28, 24
+        code.push(access(ST_D, 1, at(FCSR)));
+        bytes(code)
+    }
+
+    pub(crate) fn finish(data: u64, len: usize) -> Vec<u8> {
+        let call = |number, arguments: [u64; 3]| {
+            let mut code: Vec<u32> = (0..3).flat_map(|r| immediate(4 + r, arguments[r as usize])).collect();
+            code.extend(immediate(11, number));
+            code.push(0x002b_0000); // syscall 0
+            code
+        };
+        let mut code = call(64, [1, data, len as u64]);
+        code.extend(call(93, [0; 3]));
+        bytes(code)
+    }
+
+    pub(crate) fn table(random: &mut Random, block: u64) -> Vec<u8> {
+        let case = block - 1024;
+        let mut area = fresh(random);
+        (1..V).for_each(|word| put(&mut area, word, general(random, case)));
+        (V..FCC).for_each(|word| put(&mut area, word, number(random)));
+        put(&mut area, BASE as usize, block);
+        put(&mut area, FCC, random.below(256));
+        let flags = if random.below(4) == 0 { random.below(32) } else { 0 };
+        put(&mut area, FCSR, random.below(4) << 8 | flags << 16);
+        area
+    }
+
+    pub(crate) fn set(guest: &Guest, state: &mut GuestState, table: &[u8], _block: u64) {
+        let slot = |name: String| guest.slot(&name).unwrap();
+        for r in 0..32 {
+            state.set(guest, slot(format!("gpr[{r}]")), take(table, r).into());
+            let vector = u128::from(take(table, V + 2 * r)) | u128::from(take(table, V + 2 * r + 1)) << 64;
+            state.set(guest, slot(format!("vreg[{r}]")), vector);
+        }
+        for flag in 0..8 {
+            state.set(guest, slot(format!("fcc[{flag}]")), (take(table, FCC) >> flag & 1).into());
+        }
+        let control = take(table, FCSR) as u32;
+        state.mode = control >> 8 & 3;
+        state.fflags = reorder(control, &STICKY.map(|(ours, theirs)| (theirs, ours)));
+    }
+
+    pub(crate) fn get(guest: &Guest, state: &GuestState) -> [u8; BLOCK] {
+        let mut table = [0; BLOCK];
+        let slot = |name: String| state.get(guest, guest.slot(&name).unwrap());
+        for r in 0..32 {
+            put(&mut table, r, slot(format!("gpr[{r}]")) as u64);
+            let vector = slot(format!("vreg[{r}]"));
+            put(&mut table, V + 2 * r, vector as u64);
+            put(&mut table, V + 2 * r + 1, (vector >> 64) as u64);
+        }
+        put(&mut table, FCC, (0..8).fold(0, |all, flag| all | (slot(format!("fcc[{flag}]")) as u64) << flag));
+        put(&mut table, FCSR, u64::from((state.mode & 3) << 8 | reorder(state.fflags, &STICKY)));
+        table
+    }
+
+    pub(crate) fn names() -> Vec<String> {
+        let general = (0..32).map(|r| format!("r{r}"));
+        let vectors = (0..64).map(|h| format!("vr{}{}", h / 2, if h % 2 == 0 { "" } else { ".high" }));
+        general.chain(vectors).chain(["fcc", "fcsr"].map(String::from)).collect()
+    }
+
+    /// Upper halves of vector registers, after instructions on floating-point registers. Volume 2, Vector Registers.
+    pub(crate) fn open(name: &str, word: usize) -> bool {
+        (name.starts_with('f') || name.starts_with("mov")) && (V..FCC).contains(&word) && word % 2 == 1
     }
 }
