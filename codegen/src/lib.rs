@@ -1,5 +1,5 @@
 //! From instruction-set specifications (`isa-specs/<arch>/*.isa`) to Rust: parser, checker, decoder tables, emitters.
-//! Ordinary library with the `isa` tool in front; knows nothing of the emulator but the operation table `ir.ops`.
+//! An ordinary library, of build scripts and of the `isa` tool; knows nothing of the emulator but the operation table `ir.ops`.
 #![forbid(unsafe_code)]
 
 pub mod abi;

@@ -4,7 +4,7 @@ use std::path::{Path, PathBuf};
 use std::process::{Command, Output};
 
 fn specs() -> PathBuf {
-    Path::new(env!("CARGO_MANIFEST_DIR")).join("../isa-specs")
+    Path::new(env!("CARGO_MANIFEST_DIR")).join("../../isa-specs")
 }
 
 fn isa(specs: &Path, arguments: &[&str]) -> Output {
@@ -68,7 +68,7 @@ fn words_and_files_are_disassembled() {
     std::fs::write(&file, [0x93, 0x02, 0x73, 0x00, 0x01]).unwrap();
     let text = succeeds(&["disasm", "riscv64", file.to_str().unwrap(), "--pc", "0x1000"]);
     assert_eq!(text, "0x1000: addi t0, t1, 7    // alu_imm\n0x1004: 01    // incomplete\n");
-    let program = Path::new(env!("CARGO_MANIFEST_DIR")).join("../tests/prebuilt/wordfreq-aarch64");
+    let program = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../tests/prebuilt/wordfreq-aarch64");
     let text = succeeds(&["disasm", "aarch64", program.to_str().unwrap()]);
     assert!(text.contains(": ret    // ") && text.contains(": svc #0"), "{}", &text[..1000]);
 }
