@@ -5,6 +5,7 @@ cd "$(dirname "$0")/.."
 
 tests/setup.sh
 cargo fmt --all --check
+cargo isa fmt --check
 cargo clippy --quiet --workspace --all-targets -- --deny warnings
 export PATH="$PWD/target/tools:$PATH"
 cargo deny --log-level error check licenses bans sources

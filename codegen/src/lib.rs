@@ -6,6 +6,7 @@ pub mod abi;
 pub mod codes;
 pub mod diag;
 pub mod emit;
+pub mod format;
 pub mod hir;
 pub mod model;
 pub mod native;

@@ -8,6 +8,7 @@ mod disasm;
 mod doc;
 mod elf;
 mod explain;
+mod fmt;
 mod html;
 mod new_arch;
 
@@ -40,6 +41,14 @@ enum Command {
         /// Print the messages as JSON, one a line.
         #[arg(long)]
         json: bool,
+    },
+    /// Format specifications in place; what is aligned stays aligned.
+    Fmt {
+        /// Files, folders or names of guests; all specifications if there is none.
+        paths: Vec<PathBuf>,
+        /// Change nothing: name the files that are not formatted, and fail if there are any.
+        #[arg(long)]
+        check: bool,
     },
     /// Disassemble words or a file.
     Disasm {
@@ -130,6 +139,7 @@ fn run(args: &Args) -> Result<bool> {
     let specs = &args.specs;
     match &args.command {
         Command::Check { arch, json } => check::run(specs, arch.as_deref(), *json),
+        Command::Fmt { paths, check } => fmt::run(specs, paths, *check),
         Command::Disasm { arch, code, pc, why } => disasm::run(&specs.join(arch), code, *pc, *why),
         Command::Expand { arch, insn } => expand(&specs.join(arch), insn),
         Command::Coverage { arch, html } => coverage::run(specs, arch.as_deref(), html.as_deref()),

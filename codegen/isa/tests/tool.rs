@@ -62,6 +62,27 @@ fn messages_come_as_json_too() {
 }
 
 #[test]
+fn specifications_are_formatted() {
+    let folder = copy_of("riscv64", "fmt");
+    let file = folder.join("riscv64/m.isa");
+    let good = std::fs::read_to_string(&file).unwrap();
+    assert!(isa(&folder, &["fmt", "--check"]).status.success());
+    let line = good.lines().position(|l| l.contains("    exec")).unwrap() + 1;
+    std::fs::write(&file, good.replacen("    exec", "  exec", 1)).unwrap();
+    let output = isa(&folder, &["fmt", "--check", "riscv64"]);
+    assert!(!output.status.success());
+    let message = String::from_utf8(output.stdout).unwrap();
+    assert!(message.ends_with(&format!("m.isa:{line}: not formatted\n")), "{message}");
+    assert!(isa(&folder, &["fmt", file.to_str().unwrap()]).status.success());
+    assert_eq!(std::fs::read_to_string(&file).unwrap(), good);
+    let broken = good + "insn a {\n";
+    std::fs::write(&file, &broken).unwrap();
+    let output = isa(&folder, &["fmt"]);
+    assert!(!output.status.success() && String::from_utf8_lossy(&output.stderr).contains("is not closed"));
+    assert_eq!(std::fs::read_to_string(&file).unwrap(), broken);
+}
+
+#[test]
 fn words_and_files_are_disassembled() {
     assert_eq!(succeeds(&["disasm", "riscv64", "00730293"]), "0x0: addi t0, t1, 7    // alu_imm\n");
     let file = scratch("disasm").join("code");

@@ -6,3 +6,4 @@ mod parse;
 mod split;
 
 pub use parse::{parse_dir, parse_expr, parse_files, parse_text};
+pub(crate) use split::{is_item_keyword, string_length};

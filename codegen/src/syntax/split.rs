@@ -263,10 +263,10 @@ impl Splitter<'_> {
         self.text[at..].find("*/").map_or(self.bytes.len(), |n| at + n + 2)
     }
 
-    /// One past the closing quote, if there is one on this line. Holes may contain strings, plain or with escaped quotes.
+    /// One past the closing quote, if there is one on this line.
     fn string_end(&mut self, at: usize) -> Option<usize> {
         let line = &self.bytes[at..line_end(self.bytes, at)];
-        let length = nested_string_end(line).or_else(|| plain_string_end(line));
+        let length = string_length(line);
         if length.is_none() {
             self.error("syntax", at, at + 1, "this string does not end on its line".to_owned());
         }
@@ -281,6 +281,16 @@ impl Splitter<'_> {
     fn span(&self, start: usize, end: usize) -> Span {
         Span { file: self.file, start: start as u32, end: end as u32 }
     }
+}
+
+/// Length of the string that starts `line`, if it ends there. Holes may contain strings, plain or with escaped quotes.
+pub(crate) fn string_length(line: &[u8]) -> Option<usize> {
+    nested_string_end(line).or_else(|| plain_string_end(line))
+}
+
+/// Whether an item may begin with this word.
+pub(crate) fn is_item_keyword(word: &str) -> bool {
+    KEYWORDS.iter().any(|(k, _)| *k == word)
 }
 
 /// End of the string that starts `s`, with holes and the strings in them.
