@@ -53,3 +53,39 @@ fn contexts() {
 fn spaces() {
     insta::assert_snapshot!(generate("spaces"));
 }
+
+/// The generated module of the prelude with `text`, or why there is none.
+fn module(text: &str) -> Result<emit::Module, String> {
+    let prelude = fs::read_to_string(Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/emit/prelude.inc")).unwrap();
+    let (spec, mut diags, sources) = syntax::parse_text("long.isa", &format!("{prelude}{text}"));
+    let models = sema::check(&spec, &sources, &mut diags);
+    assert!(diags.is_empty(), "{}", diags.render(&sources, false));
+    emit::emit(&models[0])
+}
+
+#[test]
+fn functions_that_would_be_too_long_are_refused() {
+    // As the semantics of a body, as texts, and as the encoding of alternatives.
+    let stores: String = (0..300).map(|i| format!("gpr[{}] = gpr[{}] + {i};\n", i % 4, (i + 1) % 4)).collect();
+    let texts: String = (0..200).map(|i| format!("asm \"long {i}\" when x == {i};\n")).collect();
+    for (what, name) in
+        [(format!("exec {{ {stores} }}"), "`enc_0 long"), (format!("exec {{ }} {texts}"), "`insn_long`")]
+    {
+        let message = module(&format!("insn long {{ enc 11111111 00000000 00000000 x:8; {what} }}\n")).unwrap_err();
+        assert!(message.contains(name) && message.contains("more than 400"), "{message}");
+    }
+    assert!(module("").is_ok());
+}
+
+#[test]
+fn no_function_of_a_guest_is_too_long() {
+    let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("../isa-specs");
+    for dir in fs::read_dir(&root).unwrap().map(|e| e.unwrap().path()).filter(|p| p.join("arch.isa").exists()) {
+        for model in &codegen::compile(&dir).unwrap().models {
+            let module = emit::emit(model).unwrap();
+            let (name, lines) = emit::longest_function(&module.text).unwrap();
+            eprintln!("{}: {lines} lines in `{name}`", module.name);
+            assert!((20..=emit::MAX_FUNCTION_LINES).contains(&lines), "{name} has {lines} lines");
+        }
+    }
+}

@@ -8,6 +8,7 @@ mod body;
 mod bytes;
 mod decoder;
 mod disasm;
+mod length;
 mod names;
 mod needs;
 mod op;
@@ -17,6 +18,7 @@ mod stat;
 mod tables;
 mod writer;
 
+pub use length::longest_function;
 pub(crate) use op::exists as op_exists;
 pub use semantics::{emit as semantics, expand};
 
@@ -40,34 +42,14 @@ pub struct Module {
 pub fn emit(model: &Model) -> Result<Module, String> {
     let mut diags = Diagnostics::default(); // reported by the checker already
     let decoding = Decoding::of(model, &mut diags);
-    let semantics = semantics(model);
-    if let Some((name, lines)) = longest_function(&semantics).filter(|(_, lines)| *lines > MAX_FUNCTION_LINES) {
+    let decoder = if model.bytewise() { bytes::emit(model, &decoding) } else { decoder::emit(model, &decoding) };
+    let text = [semantics(model), decoder, disasm::emit(model, &decoding), tables::emit(model)].join("\n");
+    if let Some((name, lines)) = length::longest_function(&text).filter(|(_, lines)| *lines > MAX_FUNCTION_LINES) {
         return Err(format!(
-            "{}: generated function `{name}` has {lines} lines, more than {MAX_FUNCTION_LINES}: split the body into functions",
+            "{}: generated function `{name}` has {lines} lines, more than {MAX_FUNCTION_LINES}: split what it is made from into \
+             functions or instructions",
             model.name
         ));
     }
-    let decoder = if model.bytewise() { bytes::emit(model, &decoding) } else { decoder::emit(model, &decoding) };
-    let parts = [semantics, decoder, disasm::emit(model, &decoding), tables::emit(model)];
-    Ok(Module { name: model.name.clone(), text: parts.join("\n") })
-}
-
-/// The longest top-level function of generated source.
-fn longest_function(text: &str) -> Option<(String, usize)> {
-    let mut longest: Option<(String, usize)> = None;
-    let mut start = None;
-    for (number, line) in text.lines().enumerate() {
-        if line.starts_with("fn ") || line.starts_with("pub fn ") {
-            let name = line.trim_start_matches("pub ").trim_start_matches("fn ").split('(').next().unwrap_or_default();
-            start = Some((name.to_string(), number));
-        } else if line == "}"
-            && let Some((name, first)) = start.take()
-        {
-            let lines = number - first + 1;
-            if longest.as_ref().is_none_or(|(_, l)| lines > *l) {
-                longest = Some((name, lines));
-            }
-        }
-    }
-    longest
+    Ok(Module { name: model.name.clone(), text })
 }
