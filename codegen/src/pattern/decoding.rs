@@ -113,8 +113,35 @@ impl<'a> Decoding<'a> {
         }
     }
 
+    /// Warnings about words without an encoding in spaces that are said to be complete.
+    pub(crate) fn warn_of_holes(&self, diagnostics: &mut Diagnostics) {
+        for (index, space) in self.model.spaces.iter().enumerate().filter(|(_, s)| s.complete && s.unit > 8) {
+            let holes = self.find_holes(index);
+            let of_space = space.fixed().map_or(1.0, |(mask, _)| 0.5_f64.powi(mask.count_ones() as i32));
+            let share: f64 = holes.iter().map(|h| 100.0 * h.share() / of_space).sum();
+            if holes.is_empty() {
+                continue;
+            }
+            let message = format!("{share:.1} % of space `{}` is unallocated", space.name);
+            let mut d = Diagnostic::warning("hole", space.span, message);
+            for hole in holes.iter().take(4) {
+                d = d.note(format!("no encoding has {}", hole.pattern(space.width())));
+            }
+            diagnostics.push(d.note("`isa report` lists all holes"));
+        }
+    }
+
     /// Ranges of words that no encoding has.
     fn holes(&self, text: &mut String, space: usize) {
+        let desc = &self.model.spaces[space];
+        let holes = self.find_holes(space);
+        let _ = writeln!(text, "  holes of 1/256 or more of the space: {}", holes.len());
+        for hole in &holes {
+            let _ = writeln!(text, "    {} {:.2} %", hole.pattern(desc.width()), 100.0 * hole.share());
+        }
+    }
+
+    fn find_holes(&self, space: usize) -> Vec<holes::Hole> {
         let desc = &self.model.spaces[space];
         let mut taken: Vec<(u128, u128)> =
             self.entries.iter().filter(|e| e.space == space).map(|e| (e.mask, e.value)).collect();
@@ -122,11 +149,7 @@ impl<'a> Decoding<'a> {
             taken.extend(desc.excluded()); // words of other spaces are no holes
             (0, 0)
         });
-        let holes = holes::find(&taken, fixed, desc.width());
-        let _ = writeln!(text, "  holes of 1/256 or more of the space: {}", holes.len());
-        for hole in &holes {
-            let _ = writeln!(text, "    {} {:.2} %", hole.pattern(desc.width()), 100.0 * hole.share());
-        }
+        holes::find(&taken, fixed, desc.width())
     }
 
     /// A mode word in which a space is active.

@@ -24,6 +24,8 @@ pub struct Space {
     pub defaults: Vec<(Ident, Expr)>,
     /// Contexts and their values after an instruction that does not assign them.
     pub after: Vec<(Ident, Expr)>,
+    /// Its author says that every word has an encoding: words without one are warned of.
+    pub complete: bool,
     /// What instructions of the space must satisfy besides their own guards (byte-wise spaces).
     pub check: Option<Expr>,
     /// Its name in the source.
@@ -102,7 +104,8 @@ impl Select {
 }
 
 /// Properties a space may have.
-const KEYS: [&str; 9] = ["unit", "units", "select", "active", "predicate", "defaults", "after", "check", "requires"];
+const KEYS: [&str; 10] =
+    ["unit", "units", "select", "active", "predicate", "defaults", "after", "check", "complete", "requires"];
 
 /// The spaces of a specification, in source order; encodings without a space are of the first.
 pub fn spaces(spec: &Spec, diagnostics: &mut Diagnostics) -> Vec<Space> {
@@ -124,6 +127,7 @@ fn space(section: &Section, diagnostics: &mut Diagnostics) -> Option<Space> {
         predicate: None,
         defaults: Vec::new(),
         after: Vec::new(),
+        complete: false,
         check: None,
         span: name.span,
     };
@@ -199,6 +203,10 @@ fn property(prop: &Prop, space: &mut Space) -> Result<()> {
         },
         "defaults" => space.defaults = assignments(prop)?,
         "after" => space.after = assignments(prop)?,
+        "complete" => match expr(prop).map(|e| &e.kind) {
+            Some(ExprKind::Bool(complete)) => space.complete = *complete,
+            _ => return Err(wrong(prop, "`complete` is `true` or `false`")),
+        },
         "check" => space.check = expr(prop).cloned(),
         "requires" => return unsupported("gated spaces"),
         _ => {

@@ -16,6 +16,7 @@ mod operand;
 mod ops;
 mod place;
 mod prefix;
+mod reads;
 mod sections;
 mod space;
 mod stmt;
@@ -77,9 +78,11 @@ fn check_instance(spec: &Spec, instance: &Instance, sources: &SourceMap, diags: 
     stmt::check_conditional_calls(&mut global);
     if !global.diags.has_errors() {
         claims::prove(&mut global);
+        reads::check(&mut global);
     }
     if !global.diags.has_errors() {
-        crate::pattern::Decoding::of(&global.model, global.diags); // for its messages about overlaps
+        let decoding = crate::pattern::Decoding::of(&global.model, global.diags); // for its messages about overlaps
+        decoding.warn_of_holes(global.diags);
     }
     global.model
 }
