@@ -52,13 +52,15 @@ const MAX_DEPTH: u32 = 64;
 
 /// The value of `e`, unless it depends on something unknown.
 pub fn eval(model: &Model, locals: &Locals, env: &Env, e: &Expr) -> Option<Value> {
-    Eval { model, locals, env: env.clone(), depth: 0 }.expr(e)
+    Eval { model, locals, env, defined: HashMap::new(), depth: 0 }.expr(e)
 }
 
 struct Eval<'a> {
     model: &'a Model,
     locals: &'a Locals,
-    env: Env,
+    env: &'a Env,
+    /// Values of variables that are defined by others, as far as they were needed.
+    defined: HashMap<VarId, Value>,
     depth: u32,
 }
 
@@ -119,7 +121,7 @@ impl Eval<'_> {
     }
 
     fn var(&mut self, id: VarId) -> Option<Value> {
-        if let Some(v) = self.env.vars.get(&id) {
+        if let Some(v) = self.env.vars.get(&id).or_else(|| self.defined.get(&id)) {
             return Some(v.clone());
         }
         let var = self.locals.get(id);
@@ -129,7 +131,7 @@ impl Eval<'_> {
         match &var.domain {
             Domain::Let(def, _) => {
                 let value = self.expr(&def.clone())?;
-                self.env.vars.insert(id, value.clone());
+                self.defined.insert(id, value.clone());
                 Some(value)
             }
             _ => None,
@@ -184,7 +186,8 @@ impl Eval<'_> {
                 env.vars.insert(param, value);
             }
         }
-        Eval { model: self.model, locals: &func.locals, env, depth: self.depth + 1 }.block(&func.body)
+        let (model, locals, depth) = (self.model, &func.locals, self.depth + 1);
+        Eval { model, locals, env: &env, defined: HashMap::new(), depth }.block(&func.body)
     }
 }
 
