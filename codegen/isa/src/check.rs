@@ -61,14 +61,38 @@ fn checked(dir: &Path) -> Result<Compiled> {
     Ok(compiled)
 }
 
+/// A guest by its name, or the first one of a folder; prints what is wrong with its specification.
+pub(crate) fn load_guest(specs: &Path, name: &str) -> Result<Loaded> {
+    let folders = spec_folders(specs)?;
+    if let Some(dir) = folders.iter().find(|d| d.file_name().is_some_and(|n| n == name)) {
+        return load_instance(dir, name);
+    }
+    for dir in folders {
+        let declares = |file: std::fs::DirEntry| {
+            let text = std::fs::read_to_string(file.path()).unwrap_or_default();
+            text.lines().any(|l| l.strip_prefix("instance ").is_some_and(|l| l.split_whitespace().next() == Some(name)))
+        };
+        if std::fs::read_dir(&dir)?.filter_map(Result::ok).any(declares) {
+            return load_instance(&dir, name);
+        }
+    }
+    anyhow::bail!("there is no guest `{name}` in {}", specs.display())
+}
+
 /// The first guest of a specification without errors; prints what is wrong with it.
 pub(crate) fn load(dir: &Path) -> Result<Loaded> {
+    load_instance(dir, "")
+}
+
+/// The guest of this name; the first if there is none.
+fn load_instance(dir: &Path, name: &str) -> Result<Loaded> {
     let compiled = checked(dir)?;
     if !compiled.diagnostics.is_empty() {
         report(dir, &compiled);
     }
     anyhow::ensure!(!compiled.diagnostics.has_errors(), "the specification has errors");
-    let model = compiled.models.into_iter().next().context("the specification has no `instance`")?;
+    let number = compiled.models.iter().position(|m| m.name == name).unwrap_or(0);
+    let model = compiled.models.into_iter().nth(number).context("the specification has no `instance`")?;
     Ok(Loaded { model, sources: compiled.sources })
 }
 

@@ -1,15 +1,18 @@
-//! `isa doc`: a manual for readers, one page per guest.
+//! `isa doc`: a manual for readers, one page per guest, or some instructions in Markdown.
 
-use super::{check, html};
-use anyhow::{Context as _, Result};
-use codegen::diag::SourceMap;
+use super::{check, diagram, html, print};
+use anyhow::{Context as _, Result, bail};
+use codegen::diag::{SourceMap, did_you_mean};
 use codegen::model::{Enc, Insn, Model};
 use std::fmt::Write as _;
 use std::path::Path;
 
-/// Write `out/<guest>.html`.
-pub(crate) fn run(dir: &Path, out: &Path) -> Result<bool> {
-    let loaded = check::load(dir)?;
+/// Write `out/<guest>.html`; if there are names of instructions, print these.
+pub(crate) fn run(specs: &Path, arch: &str, insns: &[String], out: &Path) -> Result<bool> {
+    let loaded = check::load_guest(specs, arch)?;
+    if !insns.is_empty() {
+        return print(&sections(&loaded.model, &loaded.sources, insns)?);
+    }
     std::fs::create_dir_all(out).with_context(|| format!("cannot create {}", out.display()))?;
     let path = out.join(format!("{}.html", loaded.model.name));
     std::fs::write(&path, manual(&loaded.model, &loaded.sources))
@@ -18,12 +21,31 @@ pub(crate) fn run(dir: &Path, out: &Path) -> Result<bool> {
     Ok(true)
 }
 
+/// Instructions in Markdown: boxes of the encodings, and the source.
+fn sections(model: &Model, sources: &SourceMap, insns: &[String]) -> Result<String> {
+    let mut text = String::new();
+    for name in insns {
+        let Some(insn) = model.insns.iter().find(|i| i.name == *name) else {
+            match did_you_mean(name, model.insns.iter().map(|i| i.name.as_str())) {
+                Some(near) => bail!("there is no instruction `{name}`; did you mean `{near}`?"),
+                None => bail!("there is no instruction `{name}`"),
+            }
+        };
+        let _ = writeln!(text, "### {name}\n\n{}\n\n```", insn.doc.trim());
+        for enc in &insn.encs {
+            let _ = writeln!(text, "{}", diagram::text(&diagram::cells(model, enc, sources)));
+        }
+        let _ = writeln!(text, "{}\n```\n", source(insn, sources));
+    }
+    Ok(text)
+}
+
 fn manual(model: &Model, sources: &SourceMap) -> String {
     let mut body = String::new();
     for insn in &model.insns {
         let _ = writeln!(body, "<section id=\"{0}\"><h2>{0}</h2>\n<p>{1}</p>", insn.name, html::escape(&insn.doc));
         for enc in &insn.encs {
-            boxes(&mut body, model, enc);
+            boxes(&mut body, model, sources, enc);
         }
         let _ = writeln!(body, "<pre>{}</pre>", html::escape(&operation(insn, sources)));
         tests(&mut body, insn);
@@ -32,7 +54,16 @@ fn manual(model: &Model, sources: &SourceMap) -> String {
     html::page(&format!("{}: instructions", model.name), &body)
 }
 
-/// The instruction as it is written, without encodings and tests, which are shown as tables.
+/// The instruction as it is written.
+fn source<'a>(insn: &Insn, sources: &'a SourceMap) -> &'a str {
+    let text = &sources.file(insn.span.file).text;
+    // The span is that of the name.
+    let start = text[..insn.span.start as usize].rfind("insn").unwrap_or(insn.span.start as usize);
+    let source = &text[start..];
+    &source[..end_of_braces(source)]
+}
+
+/// The same, without encodings and tests, which are shown as tables.
 fn operation(insn: &Insn, sources: &SourceMap) -> String {
     let start = insn.span.start;
     let source = sources.file(insn.span.file).text.get(start as usize..).unwrap_or_default();
@@ -71,62 +102,16 @@ fn end_of_braces(text: &str) -> usize {
     text.len()
 }
 
-/// What is in some adjacent bits, highest first.
-#[derive(PartialEq)]
-enum Cell {
-    Fixed(String),
-    Ignored,
-    Field(String),
-}
-
 /// The encoding's bits as a table: numbers of the outer bits of each cell, contents.
-fn boxes(out: &mut String, model: &Model, enc: &Enc) {
-    let unit = model.spaces[enc.flat.space].width();
+fn boxes(out: &mut String, model: &Model, sources: &SourceMap, enc: &Enc) {
     let (mut numbers, mut contents) = (String::new(), String::new());
-    let mut bit = unit;
-    while bit > 0 {
-        let (cell, width) = cell(enc, bit - 1);
-        let (hi, lo) = (bit - 1, bit - width);
-        let label = if width == 1 { hi.to_string() } else { format!("{hi}…{lo}") };
-        let (class, text) = match cell {
-            Cell::Fixed(bits) => ("", bits),
-            Cell::Ignored => ("", "x".repeat(width as usize)),
-            Cell::Field(name) => (" class=\"field\"", name),
-        };
-        let _ = write!(numbers, "<td colspan=\"{width}\">{label}</td>");
-        let _ = write!(contents, "<td colspan=\"{width}\"{class}>{text}</td>");
-        bit -= width;
+    for cell in diagram::cells(model, enc, sources) {
+        let span = cell.width.max(1);
+        let class = if cell.is_field { " class=\"field\"" } else { "" };
+        let _ = write!(numbers, "<td colspan=\"{span}\">{}</td>", html::escape(&cell.numbers));
+        let _ = write!(contents, "<td colspan=\"{span}\"{class}>{}</td>", html::escape(&cell.label));
     }
     let _ = writeln!(out, "<table class=\"bits\"><tr class=\"number\">{numbers}</tr><tr>{contents}</tr></table>");
-}
-
-/// The cell whose highest bit is `top`, and its width.
-fn cell(enc: &Enc, top: u32) -> (Cell, u32) {
-    let flat = &enc.flat;
-    for field in &flat.fields {
-        for piece in &field.pieces {
-            if top == piece.at + piece.width - 1 {
-                let name = &field.name;
-                let (hi, lo) = (piece.lo + piece.width - 1, piece.lo);
-                let label = match (field.pieces.len(), hi == lo) {
-                    (1, _) => name.to_string(),
-                    (_, true) => format!("{name}[{hi}]"),
-                    _ => format!("{name}[{hi}:{lo}]"),
-                };
-                return (Cell::Field(label), piece.width);
-            }
-        }
-    }
-    let in_field = |bit: u32| flat.fields.iter().flat_map(|f| &f.pieces).any(|p| (p.at..p.at + p.width).contains(&bit));
-    let fixed = |bit: u32| flat.mask >> bit & 1 == 1;
-    let run = (0..=top).rev().take_while(|&bit| fixed(bit) == fixed(top) && !in_field(bit));
-    let bits: Vec<u32> = run.collect();
-    let width = bits.len().max(1) as u32;
-    if !fixed(top) {
-        return (Cell::Ignored, width);
-    }
-    let digit = |bit: &u32| if flat.value >> bit & 1 == 1 { '1' } else { '0' };
-    (Cell::Fixed(bits.iter().map(digit).collect()), width)
 }
 
 fn tests(out: &mut String, insn: &Insn) {

@@ -5,6 +5,7 @@ mod check;
 mod completions;
 mod coverage;
 mod disasm;
+mod diagram;
 mod doc;
 mod elf;
 mod explain;
@@ -52,7 +53,7 @@ enum Command {
     },
     /// Disassemble words or a file.
     Disasm {
-        /// Folder name.
+        /// Name of a guest or of its folder.
         arch: String,
         /// Words, written as in the manual (most significant digit first), or a file: the executable segments of an ELF
         /// file, or bytes.
@@ -95,8 +96,10 @@ enum Command {
     },
     /// Write a manual: every instruction with its encodings, text, operation and tests.
     Doc {
-        /// Folder name.
+        /// Name of a guest or of its folder.
         arch: String,
+        /// Print these instructions in Markdown instead.
+        insns: Vec<String>,
         /// Folder for the page `ARCH.html`.
         #[arg(short, long, default_value = "target/doc-isa")]
         out: PathBuf,
@@ -148,7 +151,7 @@ fn run(args: &Args) -> Result<bool> {
             print(&Decoding::of(&model, &mut Diagnostics::default()).report())
         }
         Command::NewArch { name, like } => new_arch::run(specs, name, like),
-        Command::Doc { arch, out } => doc::run(&specs.join(arch), out),
+        Command::Doc { arch, insns, out } => doc::run(specs, arch, insns, out),
         Command::Explain { code } => explain::run(code.as_deref()),
         Command::Completions { shell } => print(&completions::script(&Args::command(), *shell, specs)),
     }

@@ -35,6 +35,7 @@ pub(super) fn flatten(f: &mut Flattener, space: usize, items: Vec<Item>, span: S
         width: 0,
         mask: 0,
         value: 0,
+        should_mask: 0,
         should_be: 0,
         fields: Vec::new(),
         constraints: Vec::new(),

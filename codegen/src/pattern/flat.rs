@@ -19,7 +19,9 @@ pub struct Flat {
     pub mask: u128,
     /// Their value.
     pub value: u128,
-    /// Bits the encoder sets although the decoder ignores them: `(1)`.
+    /// Bits that should have a value although the decoder ignores them: `(0)`, `(1)`.
+    pub should_mask: u128,
+    /// Their value.
     pub should_be: u128,
     /// Fields in the order of their first appearance.
     pub fields: Vec<FlatField>,
@@ -155,6 +157,7 @@ pub fn flatten(
         width,
         mask: 0,
         value: 0,
+        should_mask: 0,
         should_be: 0,
         fields: Vec::new(),
         constraints: Vec::new(),
@@ -353,8 +356,9 @@ impl Flattener<'_> {
                 }
             }
             ItemKind::ShouldBe(bits) => {
-                for (i, _) in bits.iter().enumerate().filter(|(_, one)| **one) {
-                    flat.should_be |= 1 << (top - i as u32);
+                for (i, one) in bits.iter().enumerate() {
+                    flat.should_mask |= 1 << (top - i as u32);
+                    flat.should_be |= u128::from(*one) << (top - i as u32);
                 }
             }
             ItemKind::Field { name, signed, enum_name, constraints } => {
