@@ -4,6 +4,7 @@ use super::check;
 use anyhow::{Context as _, Result, ensure};
 use codegen::model::{Model, Sections};
 use codegen::pattern::Space;
+use std::fmt::Write as _;
 use std::path::Path;
 
 /// Write `specs/<name>/arch.isa`.
@@ -27,11 +28,20 @@ pub(crate) fn run(specs: &Path, name: &str, like: &str) -> Result<bool> {
 }
 
 fn skeleton(name: &str, like: &str, model: &Model) -> String {
-    let Sections { elf_class, elf_big, .. } = &model.sections;
-    let data = if *elf_big { "big" } else { "little" };
-    let unit = model.spaces[0].unit;
+    let Sections { elf_class, elf_big, big_code, max_length, .. } = &model.sections;
+    let word = |big: bool| if big { "big" } else { "little" };
+    let (data, code) = (word(*elf_big), word(*big_code));
+    let longest = if model.bytewise() {
+        format!("    max_length = {max_length};                    // bytes\n")
+    } else {
+        String::new()
+    };
+    let mut spaces = contexts(model);
+    for space in &model.spaces {
+        let _ = writeln!(spaces, "{}", declaration(space));
+    }
     let example = example(&model.spaces[0]);
-    let (bits, hex) = (&example.pattern, &example.hex);
+    let Example { pattern, asm, exec, hex, text, sum } = &example;
     format!(
         r#"/// {name}: state, register names and everything about the processor that is not an instruction. Begun like {like}.
 /// ref: the manual, its version, and how its sections are cited.
@@ -43,10 +53,10 @@ const xlen = {elf_class};
 arch {name} {{
     pc = PC;
     sp = gpr[2];                        // the stack pointer
-    code_endian = {data};
+    code_endian = {code};
     data_endian = {data};
     icache = explicit;                  // coherent: stores to code are seen without any instruction
-    pins = [gpr[2], gpr[4], gpr[5], gpr[6], gpr[7]];    // the registers that programs use most, first
+{longest}    pins = [gpr[2], gpr[4], gpr[5], gpr[6], gpr[7]];    // the registers that programs use most, first
 }}
 memory  {{ model = weak; unaligned = allowed; page = 4096; }}
 elf     {{ machine = 65535; class = {elf_class}; data = {data}; }}    // e_machine
@@ -66,7 +76,6 @@ abi standard {{
     fp_ret = [];
     return_address = gpr[1];
 }}
-// disassembler {{ triple = "{name}"; attributes = ""; }}     LLVM's name of it, if it has one: the tests compare the two
 fp {{
     nan = canonical;
     default_nan_sign = 0;
@@ -76,8 +85,7 @@ fp {{
 }}
 
 // ------------------------------------------------------------------ encodings
-space words {{ unit = {unit}; }}         // more of them, for other lengths and modes: see Spaces in the reference
-
+{spaces}
 // ------------------------------------------------------------------ state
 reg gpr[32]: bits(xlen);
 reg PC: bits(xlen);
@@ -92,26 +100,109 @@ view X[n: int]: bits(xlen) {{
 // ------------------------------------------------------------------ instructions
 /// ADD.  The name and the section of the manual. An example: replace its encoding.
 insn add {{
-    enc {bits};
-    asm "add {{X[rd]}}, {{X[rs]}}, {{X[rt]}}";
-    exec X[rd] = X[rs] + X[rt];
-    test "{hex}" "add r3, r1, r2" {{ r1 = 5, r2 = 7 }} => {{ r3 = 12 }};
+    enc {pattern};
+    asm "{asm}";
+    exec {exec};
+    test "{hex}" "{text}" {{ r1 = 5, r2 = 7 }} => {{ {sum} = 12 }};
 }}
 "#
     )
 }
 
-struct Example {
-    pattern: String,
-    /// The word of `add r3, r1, r2`.
-    hex: String,
+/// `space name { … }`: length, and which instructions are in it.
+fn declaration(space: &Space) -> String {
+    let mut text = format!("space {} {{ unit = {};", space.name, space.unit);
+    if space.units > 1 {
+        let _ = write!(text, " units = {};", space.units);
+    }
+    let active: Vec<String> = space.active.iter().map(|(name, value)| format!("{name} == {value}")).collect();
+    if !active.is_empty() {
+        let _ = write!(text, " active = {};", active.join(" && "));
+    }
+    if let Some(s) = &space.select {
+        let shift = if s.shift == 0 { String::new() } else { format!(" >> {}", s.shift) };
+        let mask = if s.mask >= (1 << space.unit) - 1 { String::new() } else { format!(" & {}", s.mask) };
+        let relation = match (s.low == s.high, s.negated) {
+            (true, false) => format!("== {}", s.low),
+            (true, true) => format!("!= {}", s.low),
+            (false, false) => format!("<= {}", s.high),
+            (false, true) => format!("> {}", s.high),
+        };
+        let _ = write!(text, " select = first{shift}{mask} {relation};");
+    }
+    text + " }"
 }
 
-/// An encoding with three register fields in the lowest bits.
+/// The contexts and decode variables that spaces depend on.
+fn contexts(model: &Model) -> String {
+    let wanted = |name: &str| model.spaces.iter().flat_map(|s| &s.active).any(|(n, _)| *n.name == *name);
+    let mut text = String::new();
+    for c in model.contexts.iter().filter(|c| wanted(&c.name)) {
+        let kind = if c.decoded { "decode_var" } else { "context" };
+        let _ = writeln!(text, "{kind} {}: {} = {};", c.name, c.width, c.reset);
+    }
+    text
+}
+
+/// An instruction to start from.
+struct Example {
+    pattern: String,
+    /// Template of its text, what it does.
+    asm: &'static str,
+    exec: &'static str,
+    /// The code and the text of an addition of r1 and r2.
+    hex: String,
+    text: &'static str,
+    /// Where the sum is.
+    sum: &'static str,
+}
+
+/// An encoding with register fields in the lowest bits that do not tell the space.
 fn example(space: &Space) -> Example {
-    let field = if space.unit == 32 { 5 } else { 3 };
-    let zeros = space.unit - 3 * field;
-    let pattern = format!("{} rd:{field} rs:{field} rt:{field}", "0".repeat(zeros as usize));
-    let word = 3 << (2 * field) | 1 << field | 2_u128;
-    Example { pattern, hex: format!("{word:0width$x}", width = space.unit as usize / 4) }
+    if space.unit == 8 {
+        return Example {
+            pattern: "0x01 00 rd:3 rs:3".to_owned(),
+            asm: "add {X[rd]}, {X[rs]}",
+            exec: "X[rd] = X[rd] + X[rs]",
+            hex: "010a".to_owned(),
+            text: "add r1, r2",
+            sum: "r1",
+        };
+    }
+    let (width, select) = (space.width(), space.select_bits());
+    // Bits that tell the space, by trying; nearly all of them are wanted as 1 or as 0.
+    let fixed = [0, select].into_iter().chain((0..1 << 16).map(|n| spread(n, select)));
+    let fixed = fixed.into_iter().find(|&word| space.selects(word)).unwrap_or(0);
+    let field = if width == 32 { 5 } else { 3 };
+    let (mut pattern, mut word, mut at) = (Vec::new(), fixed, 0);
+    let mut fields = [("rt", 2), ("rs", 1), ("rd", 3)].into_iter().peekable();
+    while at < width {
+        let room = (at..(at + field).min(width)).all(|bit| select >> bit & 1 == 0) && at + field <= width;
+        match fields.next_if(|_| room) {
+            Some((name, register)) => {
+                pattern.push(format!(" {name}:{field} "));
+                word |= register << at;
+                at += field;
+            }
+            None => {
+                pattern.push((fixed >> at & 1).to_string());
+                at += 1;
+            }
+        }
+    }
+    pattern.reverse();
+    Example {
+        pattern: pattern.concat().split_whitespace().collect::<Vec<_>>().join(" "),
+        asm: "add {X[rd]}, {X[rs]}, {X[rt]}",
+        exec: "X[rd] = X[rs] + X[rt]",
+        hex: format!("{word:0digits$x}", digits = width as usize / 4),
+        text: "add r3, r1, r2",
+        sum: "r3",
+    }
+}
+
+/// The bits of `number` in the places of the bits of `mask`.
+fn spread(number: u128, mask: u128) -> u128 {
+    let places = (0..128).filter(|bit| mask >> bit & 1 == 1);
+    places.enumerate().fold(0, |word, (i, bit)| word | (number >> i & 1) << bit)
 }

@@ -104,15 +104,26 @@ fn the_way_through_the_decoder_is_shown() {
 
 #[test]
 fn a_new_guest_passes_the_check() {
-    for like in ["riscv64", "aarch64"] {
-        let folder = copy_of(like, &format!("new_like_{like}"));
-        let output = isa(&folder, &["new-arch", "vax", "--like", like]);
+    let all: Vec<String> = std::fs::read_dir(specs())
+        .unwrap()
+        .map(|e| e.unwrap().path())
+        .filter(|p| p.join("arch.isa").exists())
+        .map(|p| p.file_name().unwrap().to_string_lossy().into_owned())
+        .collect();
+    assert!(all.len() >= 5, "{all:?}");
+    for like in all {
+        let folder = copy_of(&like, &format!("new_like_{like}"));
+        let output = isa(&folder, &["new-arch", "vax", "--like", &like]);
         assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
         assert!(String::from_utf8_lossy(&output.stdout).contains("cargo isa check vax"));
         let output = isa(&folder, &["check", "vax"]);
         let messages = String::from_utf8_lossy(&output.stderr);
-        assert_eq!(messages, "vax: 1 instructions, 1 encodings, 1 tests\n");
-        assert!(!isa(&folder, &["new-arch", "vax", "--like", like]).status.success(), "it exists");
+        assert_eq!(messages, "vax: 1 instructions, 1 encodings, 1 tests\n", "like {like}");
+        assert!(isa(&folder, &["fmt", "--check", "vax"]).status.success(), "like {like}");
+        assert!(!isa(&folder, &["new-arch", "vax", "--like", &like]).status.success(), "it exists");
+        let compiled = codegen::compile(&folder.join("vax")).unwrap();
+        let module = codegen::emit::emit(&compiled.models[0]).unwrap();
+        assert!(module.name == "vax" && module.text.contains("fn insn_add"), "like {like}: {}", module.text);
     }
 }
 
