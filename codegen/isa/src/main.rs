@@ -2,10 +2,11 @@
 #![allow(clippy::print_stdout)] // its output is what it is run for
 
 mod check;
+mod code;
 mod completions;
 mod coverage;
-mod disasm;
 mod diagram;
+mod disasm;
 mod doc;
 mod elf;
 mod explain;
@@ -51,20 +52,19 @@ enum Command {
         #[arg(long)]
         check: bool,
     },
-    /// Disassemble words or a file.
+    /// Disassemble words or a file, and show what becomes of the instructions.
     Disasm {
         /// Name of a guest or of its folder.
         arch: String,
-        /// Words, written as in the manual (most significant digit first), or a file: the executable segments of an ELF
-        /// file, or bytes.
+        /// Words, written as in the manual (most significant digit first; sequences of bytes in the order of memory), or a file: the executable segments of
+        /// an ELF file, or bytes.
         #[arg(required = true)]
         code: Vec<String>,
         /// Address of the first word or byte.
         #[arg(long, default_value = "0", value_parser = address)]
         pc: u64,
-        /// Show which encodings were tried for each word, and why each was rejected.
-        #[arg(long)]
-        why: bool,
+        #[command(flatten)]
+        show: disasm::Show,
     },
     /// Show the Rust code generated for an instruction.
     Expand {
@@ -143,7 +143,7 @@ fn run(args: &Args) -> Result<bool> {
     match &args.command {
         Command::Check { arch, json } => check::run(specs, arch.as_deref(), *json),
         Command::Fmt { paths, check } => fmt::run(specs, paths, *check),
-        Command::Disasm { arch, code, pc, why } => disasm::run(&specs.join(arch), code, *pc, *why),
+        Command::Disasm { arch, code, pc, show } => disasm::run(specs, arch, code, *pc, show),
         Command::Expand { arch, insn } => expand(&specs.join(arch), insn),
         Command::Coverage { arch, html } => coverage::run(specs, arch.as_deref(), html.as_deref()),
         Command::Report { arch } => {

@@ -95,6 +95,23 @@ fn words_and_files_are_disassembled() {
 }
 
 #[test]
+fn every_kind_of_guest_is_disassembled() {
+    assert_eq!(succeeds(&["disasm", "arm", "e2800001"]), "0x0: add r0, r0, #1    // dp_immediate\n");
+    let thumb = succeeds(&["disasm", "arm", "--mode", "thumb=1", "3001", "f2400005"]);
+    assert!(thumb.starts_with("0x0: adds r0, r0, #1") && thumb.contains("0x2: movw r0, #5 "), "{thumb}");
+    // Bytes in the order of memory, in any groups.
+    let x86 = succeeds(&["disasm", "x86", "48", "8b45", "08c3"]);
+    assert_eq!(x86, "0x0: mov rax, qword ptr [rbp+0x8]    // mov\n0x4: ret    // ret\n");
+    assert_eq!(succeeds(&["disasm", "mips64el", "24840001"]), succeeds(&["disasm", "mips", "24840001"]));
+    let why = succeeds(&["disasm", "x86_64", "--why", "90"]);
+    assert!(why.contains("byte 0, 90, in space m0") && why.contains(": taken"), "{why}");
+    for wrong in [["--mode", "thumb=2"], ["--mode", "thum=1"], ["--mode", "thumb"]] {
+        let output = isa(&specs(), &["disasm", "arm", "3001", wrong[0], wrong[1]]);
+        assert!(!output.status.success() && !output.stderr.is_empty());
+    }
+}
+
+#[test]
 fn the_way_through_the_decoder_is_shown() {
     let text = succeeds(&["disasm", "aarch64", "8b020020", "0b02c020", "--why"]);
     assert!(text.contains("in space a64, bucket "), "{text}");
@@ -102,6 +119,7 @@ fn the_way_through_the_decoder_is_shown() {
     assert!(text.contains("no: "), "{text}");
 }
 
+/// A folder like each of those there are, checked, formatted, and compiled to Rust.
 #[test]
 fn a_new_guest_passes_the_check() {
     let all: Vec<String> = std::fs::read_dir(specs())

@@ -16,10 +16,10 @@ pub enum Rejection {
 
 impl Decoding<'_> {
     /// The encodings in the word's bucket in the order of trying, up to the one that is taken: number, why not.
-    pub fn why(&self, space: usize, word: u32, mode: u32) -> Vec<(usize, Option<Rejection>)> {
+    pub fn why(&self, space: usize, word: u128, mode: u32) -> Vec<(usize, Option<Rejection>)> {
         let mut tried = Vec::new();
-        for number in self.tables[space].candidates(word).map(usize::from) {
-            let rejection = self.rejection(number, word.into(), mode);
+        for number in self.tables[space].candidates(word as u32).map(usize::from) {
+            let rejection = self.rejection(number, word, mode);
             tried.push((number, rejection));
             if rejection.is_none() {
                 break;

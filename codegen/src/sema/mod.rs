@@ -27,6 +27,7 @@ mod ty;
 pub use builtin::builtin_names;
 pub(crate) use claims::collect_vars as mentioned;
 pub use eval::{Env, Value, eval};
+pub(crate) use operand::text_name as operand_text;
 
 use crate::diag::{Diagnostic, Diagnostics, SourceMap};
 use crate::hir::{ContextId, Domain, EnumId, Expr, ExternId, FnId, RegId, ShowId, ViewId};

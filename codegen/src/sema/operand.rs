@@ -14,7 +14,7 @@ use crate::syntax::ast::{
 };
 
 /// The text helper of an operand.
-pub(super) fn text_name(operand: &str) -> String {
+pub(crate) fn text_name(operand: &str) -> String {
     format!("text_of_{operand}")
 }
 

@@ -33,4 +33,4 @@ pub use native::{Bytes, MAX_FNS, NativeFn};
 pub use native_counters::NativeCounts;
 pub use options::{Engine, Hooks, JitOptions, StatsReport};
 pub use thread::Thread;
-pub use trace::Trace;
+pub use trace::{Trace, host_code};

@@ -106,8 +106,9 @@ fn instruction(guest: &Guest, hooks: &dyn Hooks, pc: u64, mode: u32) -> String {
     format!("{pc:#x}  {}", (guest.disassemble)(pc, mode, &code[..len]).0)
 }
 
-/// The host code, each guest instruction's under it; what follows the last is cold.
-fn host_code(text: &mut String, compiled: &Compiled, instruction: impl Fn(u64) -> String) {
+/// Adds the host code to `text`, each guest instruction's under its line, which `instruction` makes from its address; what follows
+/// the last is cold.
+pub fn host_code(text: &mut String, compiled: &Compiled, instruction: impl Fn(u64) -> String) {
     let mut marks = compiled.marks.iter().peekable();
     let mut formatter = IntelFormatter::new();
     let mut line = String::new();
