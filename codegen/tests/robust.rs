@@ -2,6 +2,7 @@
 
 use codegen::diag::{Diagnostics, SourceMap};
 use codegen::{check_tests, codes, emit, sema, syntax};
+use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
 
 /// A fixed sequence of random numbers.
@@ -117,25 +118,150 @@ fn changed_specs_give_messages_not_panics() {
     assert!(messages > 1000, "the changes must be noticed");
 }
 
-/// Folders as one text each, so that names resolve and the checker gets further than the first unknown one.
-#[test]
-fn changed_guests_give_messages_not_panics() {
-    let mut random = Random(2);
-    let mut folders: std::collections::BTreeMap<PathBuf, String> = std::collections::BTreeMap::new();
+/// Mutations of each guest.
+const MUTATIONS: usize = 1000;
+
+/// Top-level items of a specification, and what is needed to check one of them without the others.
+struct Items {
+    /// Texts, comments included.
+    texts: Vec<String>,
+    /// By item: those whose names it mentions.
+    mentions: Vec<BTreeSet<usize>>,
+    /// Items without which nothing can be checked.
+    always: BTreeSet<usize>,
+    insns: Vec<usize>,
+}
+
+impl Items {
+    fn of(text: &str) -> Items {
+        let mut texts: Vec<String> = Vec::new();
+        let mut comment = false;
+        for line in text.lines() {
+            let is_comment = line.starts_with("//");
+            if (is_comment || line.starts_with(|c: char| c.is_ascii_alphabetic())) && !comment || texts.is_empty() {
+                texts.push(String::new());
+            }
+            comment = is_comment;
+            texts.last_mut().unwrap().push_str(&format!("{line}\n"));
+        }
+        // An instruction and a function may have the same name.
+        let mut declared: BTreeMap<&str, Vec<usize>> = BTreeMap::new();
+        let (mut always, mut insns, mut instance) = (BTreeSet::new(), Vec::new(), false);
+        for (number, text) in texts.iter().enumerate() {
+            let Some(line) = text.lines().find(|l| !l.starts_with("//") && !l.is_empty()) else { continue };
+            let words: Vec<&str> = tokens(line).into_iter().filter(|t| t.starts_with(char::is_alphabetic)).collect();
+            let names = match words[..] {
+                ["reg", ..] => &words[1..],
+                ["extern", ..] => &words[2..3],
+                ["fn" | "view" | "show" | "enum" | "const" | "context" | "decode_var" | "pattern" | "operand", ..] => {
+                    &words[1..2]
+                }
+                ["insn", ..] => {
+                    insns.push(number);
+                    &words[1..2]
+                }
+                ["instance", ..] if std::mem::replace(&mut instance, true) => continue, // one guest is enough
+                _ => {
+                    always.insert(number); // sections, spaces, configs, prefixes
+                    continue;
+                }
+            };
+            if words[0] == "view" {
+                always.insert(number); // `test` lines name registers as views show them
+            }
+            names.iter().for_each(|name| declared.entry(name).or_default().push(number));
+        }
+        let mention =
+            |text: &String| tokens(text).into_iter().filter_map(|t| declared.get(t)).flatten().copied().collect();
+        let mentions = texts.iter().map(mention).collect();
+        Items { texts, mentions, always, insns }
+    }
+
+    /// An instruction and all that it needs, in order.
+    fn closure(&self, insn: usize) -> Vec<usize> {
+        let mut found = self.always.clone();
+        let mut open: Vec<usize> = found.iter().copied().chain([insn]).collect();
+        while let Some(item) = open.pop() {
+            found.insert(item);
+            open.extend(self.mentions[item].iter().filter(|i| !found.contains(i)));
+        }
+        found.into_iter().collect()
+    }
+}
+
+fn messages(text: &str) -> String {
+    let (spec, mut diagnostics, sources) = syntax::parse_text("guest.isa", text);
+    sema::check(&spec, &sources, &mut diagnostics);
+    diagnostics.render(&sources, false)
+}
+
+/// What a text gives: the size of its messages, and whether there is no error.
+fn compiled(text: &str) -> (usize, bool) {
+    let (spec, mut diagnostics, sources) = syntax::parse_text("guest.isa", text);
+    let models = sema::check(&spec, &sources, &mut diagnostics);
+    if !diagnostics.has_errors() {
+        check_tests(&models, &mut diagnostics);
+        models.iter().for_each(|m| drop(emit::emit(m)));
+    }
+    (located(&diagnostics, &sources), !diagnostics.has_errors())
+}
+
+/// Mutations of the instructions of a guest, each with what it needs and nothing else, so that a text is checked in a millisecond or two, and the
+/// checker gets further than the first unknown name.
+fn mutated_instructions(name: &str, text: &str, seed: u64) {
+    let items = Items::of(text);
+    let first: String = items.closure(items.insns[0]).iter().map(|&i| items.texts[i].as_str()).collect();
+    assert!(compiled(&first).1, "{name}: not even unchanged:\n{}", messages(&first));
+    let mut random = Random(seed);
+    let (mut noticed, mut accepted) = (0, 0);
+    for _ in 0..MUTATIONS {
+        let insn = items.insns[random.below(items.insns.len())];
+        let closure = items.closure(insn);
+        // Mostly the instruction; sometimes what it needs.
+        let changed = if random.below(4) == 0 { closure[random.below(closure.len())] } else { insn };
+        let part = |&i: &usize| match i == changed {
+            true => mutate(&items.texts[i], &mut random),
+            false => items.texts[i].clone(),
+        };
+        let text: String = closure.iter().map(part).collect();
+        let result = std::panic::catch_unwind(|| compiled(&text));
+        let (messages, ok) = result.unwrap_or_else(|_| panic!("{name}: panics on this text:\n{text}"));
+        noticed += usize::from(messages > 0);
+        accepted += usize::from(ok);
+    }
+    eprintln!("{name}: {noticed} of {MUTATIONS} changes gave messages, {accepted} no error");
+    // Both: else the texts are broken from the start, or the checker sleeps.
+    assert!(noticed > MUTATIONS / 4 && accepted > MUTATIONS / 20, "{name}: {noticed} noticed, {accepted} accepted");
+}
+
+fn guest_texts() -> BTreeMap<PathBuf, String> {
+    let mut folders: BTreeMap<PathBuf, String> = BTreeMap::new();
     for (path, text) in specs() {
         folders.entry(path.parent().unwrap().to_owned()).or_default().push_str(&text);
     }
+    folders
+}
+
+#[test]
+fn changed_instructions_give_messages_not_panics() {
+    std::thread::scope(|scope| {
+        for (seed, (folder, text)) in guest_texts().into_iter().enumerate() {
+            scope.spawn(move || {
+                let name = folder.file_name().unwrap().to_string_lossy().into_owned();
+                mutated_instructions(&name, &text, 3 + seed as u64);
+            });
+        }
+    });
+}
+
+/// Whole folders, where a change may meet anything.
+#[test]
+fn changed_guests_give_messages_not_panics() {
+    let mut random = Random(2);
     let mut messages = 0;
-    for text in folders.values() {
-        for _ in 0..8 {
-            let text = mutate(text, &mut random);
-            let (spec, mut diagnostics, sources) = syntax::parse_text("guest.isa", &text);
-            let models = sema::check(&spec, &sources, &mut diagnostics);
-            messages += located(&diagnostics, &sources);
-            if !diagnostics.has_errors() {
-                check_tests(&models, &mut diagnostics);
-                models.iter().for_each(|m| drop(emit::emit(m)));
-            }
+    for text in guest_texts().values() {
+        for _ in 0..4 {
+            messages += compiled(&mutate(text, &mut random)).0;
         }
     }
     assert!(messages > 100, "the changes must be noticed");
