@@ -1,5 +1,6 @@
 //! `isa check`, and the reading of specifications for the other commands.
 
+use super::print;
 use anyhow::{Context as _, Result};
 use codegen::codes;
 use codegen::diag::{Diagnostic, Severity, SourceMap};
@@ -28,7 +29,7 @@ pub(crate) fn run(specs: &Path, arch: Option<&str>, json: bool) -> Result<bool> 
         let compiled = checked(&dir)?;
         if json {
             for diagnostic in compiled.diagnostics.iter() {
-                println!("{}", json_line(diagnostic, &compiled.sources));
+                print(&format!("{}\n", json_line(diagnostic, &compiled.sources)))?;
             }
         } else {
             report(&dir, &compiled);

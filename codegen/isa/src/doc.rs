@@ -17,8 +17,7 @@ pub(crate) fn run(specs: &Path, arch: &str, insns: &[String], out: &Path) -> Res
     let path = out.join(format!("{}.html", loaded.model.name));
     std::fs::write(&path, manual(&loaded.model, &loaded.sources))
         .with_context(|| format!("cannot write {}", path.display()))?;
-    println!("{}", path.display());
-    Ok(true)
+    print(&format!("{}\n", path.display()))
 }
 
 /// Instructions in Markdown: boxes of the encodings, and the source.

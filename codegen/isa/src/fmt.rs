@@ -1,5 +1,6 @@
 //! `isa fmt`.
 
+use super::print;
 use anyhow::{Context as _, Result, ensure};
 use codegen::format::format;
 use codegen::syntax::parse_text;
@@ -60,7 +61,7 @@ fn one(file: &Path, check_only: bool) -> Result<bool> {
     if check_only {
         let differs = text.lines().zip(formatted.lines()).position(|(a, b)| a != b);
         let line = differs.unwrap_or_else(|| text.lines().count().min(formatted.lines().count())) + 1;
-        println!("{}:{line}: not formatted", file.display());
+        print(&format!("{}:{line}: not formatted\n", file.display()))?;
         return Ok(false);
     }
     std::fs::write(file, formatted).with_context(|| format!("cannot write {}", file.display()))?;

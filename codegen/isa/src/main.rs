@@ -1,5 +1,4 @@
 //! The `isa` tool: checks specifications, shows what becomes of them and starts new ones.
-#![allow(clippy::print_stdout)] // its output is what it is run for
 
 mod check;
 mod code;

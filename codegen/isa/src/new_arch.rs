@@ -1,6 +1,6 @@
 //! `isa new-arch`: a specification to start from.
 
-use super::check;
+use super::{check, print};
 use anyhow::{Context as _, Result, ensure};
 use codegen::model::{Model, Sections};
 use codegen::pattern::Space;
@@ -18,13 +18,17 @@ pub(crate) fn run(specs: &Path, name: &str, like: &str) -> Result<bool> {
     std::fs::create_dir_all(&folder).with_context(|| format!("cannot create {}", folder.display()))?;
     let file = folder.join("arch.isa");
     std::fs::write(&file, skeleton(name, like, &model)).with_context(|| format!("cannot write {}", file.display()))?;
-    println!("{} is a guest with one instruction. Next:", file.display());
-    println!("  fill in what the comments ask for, with the processor's manual at hand");
-    println!("  cargo isa check {name}");
-    println!("  cargo isa doc {name}                    # how it reads");
-    println!("  cargo test --release -p guests         # its tests; the build has found the folder by itself");
-    println!("  write {}, after isa-specs/{like}/linux.abi, for programs", folder.join("linux.abi").display());
-    Ok(true)
+    print(&format!(
+        "{} is a guest with one instruction. Next:
+  fill in what the comments ask for, with the processor's manual at hand
+  cargo isa check {name}
+  cargo isa doc {name}                    # how it reads
+  cargo test --release -p guests         # its tests; the build has found the folder by itself
+  write {}, after isa-specs/{like}/linux.abi, for programs
+",
+        file.display(),
+        folder.join("linux.abi").display()
+    ))
 }
 
 fn skeleton(name: &str, like: &str, model: &Model) -> String {
