@@ -56,6 +56,9 @@ fails! {
     an_architecture_described_twice: "type fd = s32;", "arch a { word = 64; }\narch a { word = 32; }";
     a_word_of_an_unusual_size: "type fd = s32;", "arch a { word = 48; ending = little; }";
     a_number_too_large: "enum e: u64 { BIG = 0x1_0000_0000_0000_0000; }";
+    a_condition_on_something_else: "where endian = 1 { type fd = s32; }";
+    a_declaration_for_another_word: "where word = 32 { type fd = s32; }\nsyscall read(fd: fd);";
+    code_beyond_its_page: "type fd = s32;", "page 0x1000 { 0xffc: [1, 2]; 0: [1, 2]; 4: [3]; }";
     a_stray_character: "type fd = s32; $";
     a_string_without_end: "type fd = s32;", "arch other { machine = \"demo; }";
 }

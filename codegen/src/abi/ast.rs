@@ -104,8 +104,8 @@ pub(crate) enum Body {
     Plain,
     /// `as NAME`: the host's call of another name.
     As(Name),
-    /// `special`: a function of the emulator.
-    Special,
+    /// `special`, `special NAME`: a function of the emulator, called like the system call unless it is named.
+    Special(Option<Name>),
     /// `absent`: always ENOSYS, on purpose.
     Absent,
     /// `registers { code: set slot; code: get slot; }`: moves the second argument to a register, or a register to where it
@@ -186,6 +186,24 @@ pub(crate) enum Item {
     Cpuinfo(Vec<(Name, String)>),
     /// `signal_frame { … }`
     SignalFrame(SignalFrame),
+    /// `where word = 32 { … }`
+    Where {
+        /// The property that decides.
+        key: Name,
+        /// Its value.
+        value: u64,
+        /// What holds for architectures that have it.
+        items: Vec<Item>,
+    },
+    /// `page 0xffff0000 { 0xfc0: [words]; … }`
+    Page {
+        /// Place of the word `page`.
+        span: Span,
+        /// Address.
+        at: u64,
+        /// Offset and instruction words.
+        code: Vec<(u64, Vec<u64>)>,
+    },
 }
 
 /// Value of a property.
@@ -214,8 +232,10 @@ pub(crate) struct SlotRange {
 pub(crate) enum Part {
     /// `N @31`, `bank[3] : 5 @8`: bits of a slot.
     Slot(SlotRange, u64, u64),
-    /// `context frm @5`.
-    Context(Name, u64),
+    /// `context frm @5`, `context it[0..1] @25`: all bits of a context or some.
+    Context(Name, Option<(u64, u64)>, u64),
+    /// `0x10 @0`.
+    Const(u64, u64),
     /// `flag invalid @0`: a sticky floating-point flag.
     Flag(Name, u64),
     /// `parity pf_raw @2`: 1 where a byte has an even number of ones.
@@ -240,14 +260,14 @@ pub(crate) enum Save {
 pub(crate) struct SignalFrame {
     /// Structure.
     pub(crate) frame: Name,
-    /// `siginfo = path; ucontext = path;`
+    /// `siginfo = path; ucontext = path; plain = path;`
     pub(crate) roles: Vec<(Name, FieldPath)>,
-    /// `min_stack = 5120; syscall_len = 4;`
-    pub(crate) sizes: Vec<(Name, u64)>,
+    /// `min_stack = 5120; syscall_len = 4; syscall_len = 2 while thumb;`
+    pub(crate) sizes: Vec<(Name, u64, Option<Name>)>,
     /// Frame pointer and return address that form a frame record above the frame.
     pub(crate) record: Option<(SlotRange, SlotRange)>,
     /// State kept in the frame, and restored from it.
     pub(crate) save: Vec<(FieldPath, Save)>,
-    /// Instruction words of the code that returns from a handler.
-    pub(crate) sigreturn: Vec<u64>,
+    /// Instruction words of the code that returns from a handler: `sigreturn`, `plain_sigreturn`.
+    pub(crate) code: Vec<(Name, Vec<u64>)>,
 }

@@ -5,7 +5,7 @@ use quote::{format_ident, quote};
 
 use super::convert::{Move, Pair};
 use super::model::{
-    Abi, Body, Bytes, Dir, Format, Len, Part, Save, SetKind, SignalFrame, Struct, Syscall, Terminated, Ty,
+    Abi, Body, Bytes, Dir, Format, Len, Page, Part, Save, SetKind, SignalFrame, Struct, Syscall, Terminated, Ty,
 };
 use super::report::{FileId, Report};
 
@@ -21,6 +21,7 @@ pub(crate) fn module(guest: &Abi, host: &Abi, file_of: &dyn Fn(FileId) -> String
     let struct_refs = guest.structs.keys().map(|name| static_name("STRUCT", name));
     let frame = option(guest.frame.as_ref().map(|frame| signal_frame(&guest.name, frame)));
     let cpuinfo = guest.cpuinfo.iter().map(|(key, value)| quote!((#key, #value)));
+    let pages = guest.pages.iter().map(|Page { at, bytes }| quote!(Page { at: #at, bytes: &[#(#bytes),*] }));
     let Abi { name, machine, word, big_endian, even_pairs, .. } = guest;
     quote! {
         pub(crate) mod #module {
@@ -42,6 +43,7 @@ pub(crate) fn module(guest: &Abi, host: &Abi, file_of: &dyn Fn(FileId) -> String
                 structs: &[#(&#struct_refs),*],
                 cpuinfo: &[#(#cpuinfo),*],
                 frame: #frame,
+                pages: &[#(#pages),*],
             };
         }
     }
@@ -105,7 +107,7 @@ fn call(pair: &Pair<'_>, number: u64, name: &str, file_of: &dyn Fn(FileId) -> St
     let Some(call) = pair.guest.syscalls.get(name) else {
         return quote!(Call {
             number: #number, name: #name, group: "", args: &[], ret: &Ty::Int(Int { size: 8, host_size: 8, signed: true, format: Format::Dec }),
-            handler: Handler::Undescribed, plain: false, convert_ret: false, blocks: false, quiet: false,
+            handler: Handler::Undescribed, order: None, plain: false, convert_ret: false, blocks: false, quiet: false,
         });
     };
     let Syscall { args, ret, blocks, quiet, span, .. } = call;
@@ -118,12 +120,20 @@ fn call(pair: &Pair<'_>, number: u64, name: &str, file_of: &dyn Fn(FileId) -> St
         quote!(Arg { name: #arg, ty: #ty })
     });
     let ret = ty(pair, ret);
+    let order = option(order(call).map(|order| quote!([#(#order),*])));
     quote!(Call {
-        number: #number, name: #name, group: #group, args: &[#(#args),*], ret: &#ret, handler: #handler, plain: #plain,
-        convert_ret: #convert_ret, blocks: #blocks, quiet: #quiet,
+        number: #number, name: #name, group: #group, args: &[#(#args),*], ret: &#ret, handler: #handler, order: #order,
+        plain: #plain, convert_ret: #convert_ret, blocks: #blocks, quiet: #quiet,
     })
 }
 
+/// Which argument is which of the call's that performs it, if they do not stand in its order.
+fn order(call: &Syscall) -> Option<[u8; 6]> {
+    let moved = call.order.iter().enumerate().any(|(i, from)| i != *from);
+    moved.then(|| std::array::from_fn(|i| call.order.get(i).copied().unwrap_or(i) as u8))
+}
+
+/// Who performs a call.
 fn handler(pair: &Pair<'_>, name: &str, call: &Syscall) -> TokenStream {
     match &call.body {
         Body::Absent => quote!(Handler::Absent),
@@ -131,13 +141,9 @@ fn handler(pair: &Pair<'_>, name: &str, call: &Syscall) -> TokenStream {
             let rows = rows.iter().map(|(code, set, slot)| quote!((#code, #set, #slot)));
             quote!(Handler::Registers(&[#(#rows),*]))
         }
-        Body::Special => {
-            let function = ident(name);
-            if call.order.iter().enumerate().all(|(i, from)| i == *from) {
-                return quote!(Handler::Special(crate::special::#function));
-            }
-            let order = (0..6).map(|i| call.order.get(i).copied().unwrap_or(i));
-            quote!(Handler::Special(|ctx, args| crate::special::#function(ctx, [#(args[#order]),*])))
+        Body::Special(function) => {
+            let function = ident(function);
+            quote!(Handler::Special(crate::special::#function))
         }
         Body::Plain | Body::As(_) => {
             match pair.host.number(if let Body::As(other) = &call.body { other } else { name }) {
@@ -229,7 +235,12 @@ fn length(len: Len) -> TokenStream {
 }
 
 fn signal_frame(guest: &str, frame: &SignalFrame) -> TokenStream {
-    let SignalFrame { stack, mask, red_zone, .. } = frame;
+    let SignalFrame { stack, mask, red_zone, syscall_len_while, .. } = frame;
+    let while_context = syscall_len_while.iter().map(|(context, len)| quote!((#context, #len)));
+    let plain = option(frame.plain.as_ref().map(|plain| {
+        let (at, code) = (plain.at, &plain.sigreturn);
+        quote!(layout::PlainFrame { at: #at, sigreturn: &[#(#code),*] })
+    }));
     let SignalFrame { size, siginfo, ucontext, has_restorer, min_stack, syscall_len, sigreturn, .. } = frame;
     let record = option(frame.record.as_ref().map(|(frame_pointer, back)| quote!((#frame_pointer, #back))));
     let fields = frame.save.iter().map(|(at, size, save)| {
@@ -238,7 +249,8 @@ fn signal_frame(guest: &str, frame: &SignalFrame) -> TokenStream {
     });
     quote!(&layout::FrameLayout {
         guest: #guest, size: #size, siginfo: #siginfo, ucontext: #ucontext, stack: #stack, mask: #mask, red_zone: #red_zone, fields: &[#(#fields),*], record: #record,
-        has_restorer: #has_restorer, min_stack: #min_stack, syscall_len: #syscall_len, sigreturn: &[#(#sigreturn),*],
+        has_restorer: #has_restorer, min_stack: #min_stack, syscall_len: #syscall_len, syscall_len_while: &[#(#while_context),*],
+        sigreturn: &[#(#sigreturn),*], plain: #plain,
     })
 }
 
@@ -266,9 +278,14 @@ fn part(part: &Part) -> TokenStream {
             let (bit, width) = (*bit as u32, *width as u32);
             quote!(layout::Part::Slot(#slot, #bit, #width))
         }
-        Part::Context(name, bit) => {
+        Part::Context(name, bits, bit) => {
             let bit = *bit as u32;
-            quote!(layout::Part::Context(#name, #bit))
+            let bits = option(bits.map(|(first, count)| (first as u32, count as u32)).map(|(f, n)| quote!((#f, #n))));
+            quote!(layout::Part::Context(#name, #bits, #bit))
+        }
+        Part::Const(value, bit) => {
+            let (value, bit) = (*value as u32, *bit as u32);
+            quote!(layout::Part::Const(#value, #bit))
         }
         Part::Parity(slot, bit) => {
             let bit = *bit as u32;

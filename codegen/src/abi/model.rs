@@ -223,8 +223,8 @@ pub enum Body {
     Plain,
     /// The host's call of this name.
     As(String),
-    /// A function of the emulator.
-    Special,
+    /// A function of the emulator, of this name.
+    Special(String),
     /// Nobody, on purpose.
     Absent,
     /// By the first argument, a register is set to the second or stored where it points: value, whether to set, slot.
@@ -240,7 +240,8 @@ pub struct Syscall {
     pub ret: Ty,
     /// Behaviour.
     pub body: Body,
-    /// Of a call that replaces another: where the other's arguments are among these. The emulator's function takes them so.
+    /// Of a call that replaces another, or is performed as another: where the other's arguments are among these. Who performs
+    /// it takes them so.
     pub order: Vec<usize>,
     /// May sleep.
     pub blocks: bool,
@@ -255,8 +256,10 @@ pub struct Syscall {
 pub enum Part {
     /// Low bits of a slot: name, lowest bit in the word, width.
     Slot(String, u64, u64),
-    /// A translate-time context: name, lowest bit.
-    Context(String, u64),
+    /// A translate-time context: name, the context's bits (first and count; all if `None`), lowest bit.
+    Context(String, Option<(u64, u64)>, u64),
+    /// A constant: value, lowest bit.
+    Const(u64, u64),
     /// A sticky floating-point flag: number in the order of the IR's `fflags`, bit.
     Flag(u64, u64),
     /// 1 where a slot has an even number of ones: name, bit.
@@ -307,8 +310,30 @@ pub struct SignalFrame {
     pub min_stack: u64,
     /// Bytes of the system-call instruction.
     pub syscall_len: u64,
+    /// The same while a context is not 0: context and bytes.
+    pub syscall_len_while: Vec<(String, u64)>,
     /// Code that returns from a handler.
     pub sigreturn: Vec<u8>,
+    /// What handlers that do not ask for a `siginfo_t` get of the frame.
+    pub plain: Option<PlainFrame>,
+}
+
+/// The end of the frame, for handlers that do not ask for a `siginfo_t`.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct PlainFrame {
+    /// Offset of its start in the frame.
+    pub at: u64,
+    /// Code that returns from such a handler.
+    pub sigreturn: Vec<u8>,
+}
+
+/// Memory at a fixed address that the kernel provides.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct Page {
+    /// Address.
+    pub at: u64,
+    /// Contents.
+    pub bytes: Vec<u8>,
 }
 
 /// The Linux interface of an architecture.
@@ -336,6 +361,8 @@ pub struct Abi {
     pub cpuinfo: Vec<(String, String)>,
     /// Signal frame, if described.
     pub frame: Option<SignalFrame>,
+    /// Pages of code that the kernel provides.
+    pub pages: Vec<Page>,
 }
 
 impl Abi {

@@ -31,8 +31,24 @@ struct Parser<'r> {
     report: &'r mut Report,
 }
 
-const ITEMS: [&str; 11] =
-    ["type", "struct", "flags", "enum", "syscall", "numbers", "arch", "signal_frame", "cpuinfo", "amend", "replace"];
+const ITEMS: [&str; 13] = [
+    "type",
+    "struct",
+    "flags",
+    "enum",
+    "syscall",
+    "numbers",
+    "arch",
+    "signal_frame",
+    "page",
+    "cpuinfo",
+    "amend",
+    "replace",
+    "where",
+];
+
+/// What may follow a call.
+const ATTRIBUTES: [&str; 6] = ["as", "special", "absent", "registers", "blocks", "quiet"];
 
 impl Parser<'_> {
     fn item(&mut self) -> Parsed<Item> {
@@ -46,7 +62,9 @@ impl Parser<'_> {
             "numbers" => self.numbers(),
             "arch" => self.arch(),
             "signal_frame" => self.signal_frame(),
+            "page" => self.page(word.span),
             "cpuinfo" => self.cpuinfo(),
+            "where" => self.conditional(),
             "amend" => match self.name("`flags` or `enum`")?.text.as_str() {
                 "flags" => self.set(SetKind::Flags, true),
                 "enum" => self.set(SetKind::Enum, true),
@@ -246,7 +264,7 @@ impl Parser<'_> {
             let word = self.name("`;` or an attribute")?;
             match word.text.as_str() {
                 "as" => body = Body::As(self.name("the host's call")?),
-                "special" => body = Body::Special,
+                "special" => body = Body::Special(self.function()),
                 "absent" => body = Body::Absent,
                 "registers" => body = Body::Registers(self.registers()?),
                 "blocks" => blocks = true,
@@ -254,12 +272,20 @@ impl Parser<'_> {
                 _ => {
                     self.report
                         .error(word.span, format!("`{}` is not an attribute of a system call", word.text))
-                        .help("attributes: as, special, absent, registers, blocks, quiet");
+                        .help(format!("attributes: {}", ATTRIBUTES.join(", ")));
                     return Err(Failed);
                 }
             }
         }
         Ok(Item::Syscall { name, replace, args, ret, body, blocks, quiet })
+    }
+
+    /// A name after `special`, where it is no attribute.
+    fn function(&mut self) -> Option<Name> {
+        match self.peek().clone() {
+            Tok::Name(text) if !ATTRIBUTES.contains(&text.as_str()) => self.name("a function").ok(),
+            _ => None,
+        }
     }
 
     /// `{ 1: set SP; 2: get SP; }`
@@ -324,10 +350,37 @@ impl Parser<'_> {
         Ok(Item::Cpuinfo(lines))
     }
 
+    /// `word = 32 { declarations }`
+    fn conditional(&mut self) -> Parsed<Item> {
+        let key = self.name("a property of architectures")?;
+        self.expect("=")?;
+        let (value, _) = self.int("its value")?;
+        self.expect("{")?;
+        let mut items = Vec::new();
+        while !self.punct("}") {
+            items.push(self.item()?);
+        }
+        Ok(Item::Where { key, value, items })
+    }
+
+    /// `0xffff0000 { 0xfc0: [words]; … }`
+    fn page(&mut self, span: Span) -> Parsed<Item> {
+        let (at, _) = self.int("an address")?;
+        self.expect("{")?;
+        let mut code = Vec::new();
+        while !self.punct("}") {
+            let (offset, _) = self.int("an offset")?;
+            self.expect(":")?;
+            code.push((offset, self.words()?));
+            self.expect(";")?;
+        }
+        Ok(Item::Page { span, at, code })
+    }
+
     fn signal_frame(&mut self) -> Parsed<Item> {
         let frame = self.name("a structure")?;
-        let (roles, sizes, save, sigreturn) = (Vec::new(), Vec::new(), Vec::new(), Vec::new());
-        let mut out = SignalFrame { frame, roles, sizes, record: None, save, sigreturn };
+        let (roles, sizes, save, code) = (Vec::new(), Vec::new(), Vec::new(), Vec::new());
+        let mut out = SignalFrame { frame, roles, sizes, record: None, save, code };
         self.expect("{")?;
         while !self.punct("}") {
             let key =
@@ -338,13 +391,17 @@ impl Parser<'_> {
             }
             self.expect("=")?;
             match key.text.as_str() {
-                "sigreturn" => out.sigreturn = self.words()?,
                 "record" => {
                     let frame_pointer = self.slots()?;
                     self.expect(",")?;
                     out.record = Some((frame_pointer, self.slots()?));
                 }
-                _ if matches!(self.peek(), Tok::Int(_)) => out.sizes.push((key, self.int("a size")?.0)),
+                _ if matches!(self.peek(), Tok::Punct("[")) => out.code.push((key, self.words()?)),
+                _ if matches!(self.peek(), Tok::Int(_)) => {
+                    let (size, _) = self.int("a size")?;
+                    let context = if self.word("while") { Some(self.name("a context")?) } else { None };
+                    out.sizes.push((key, size, context));
+                }
                 _ => out.roles.push((key, self.field_path()?)),
             }
             self.expect(";")?;
@@ -374,10 +431,17 @@ impl Parser<'_> {
         Ok(lines)
     }
 
-    /// `N @31, context frm @5, flag invalid @0 }`
+    /// `N @31, context frm @5, flag invalid @0, 0x10 @0 }`
     fn parts(&mut self) -> Parsed<Vec<Part>> {
         let mut parts = Vec::new();
         while !self.punct("}") {
+            if let Tok::Int(value) = *self.peek() {
+                self.at += 1;
+                self.expect("@")?;
+                parts.push(Part::Const(value, self.int("a bit number")?.0));
+                self.punct(",");
+                continue;
+            }
             let context = self.word("context");
             let flag = !context && self.word("flag");
             let parity = !context && !flag && self.word("parity");
@@ -386,7 +450,7 @@ impl Parser<'_> {
             self.expect("@")?;
             let (bit, _) = self.int("a bit number")?;
             parts.push(match (context, flag) {
-                (true, _) => Part::Context(slot.name, bit),
+                (true, _) => Part::Context(slot.name, slot.index, bit),
                 (_, true) => Part::Flag(slot.name, bit),
                 _ if parity => Part::Parity(slot, bit),
                 _ => Part::Slot(slot, width, bit),

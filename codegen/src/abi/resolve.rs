@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use super::ast::{self, Item, Member, Name, Prop, TypeExpr, Value};
-use super::model::{Abi, Arg, Body, Bytes, Field, Format, Len, Set, SetKind, Struct, Syscall, Terminated, Ty};
+use super::model::{Abi, Arg, Body, Bytes, Field, Format, Len, Page, Set, SetKind, Struct, Syscall, Terminated, Ty};
 use super::report::{Report, Span};
 use super::signal_frame;
 
@@ -26,7 +26,6 @@ pub(crate) fn resolve(common: &[Item], own: &[Item], report: &mut Report) -> Vec
 }
 
 fn resolve_one(common: &[Item], own: &[Item], name: &Name, props: &[(Name, Prop)], report: &mut Report) -> Abi {
-    let decls = Decls::collect(common, own, report);
     let mut abi = Abi {
         name: name.text.clone(),
         word: 8,
@@ -39,8 +38,10 @@ fn resolve_one(common: &[Item], own: &[Item], name: &Name, props: &[(Name, Prop)
         numbers: BTreeMap::new(),
         cpuinfo: Vec::new(),
         frame: None,
+        pages: Vec::new(),
     };
     let tables = properties(&mut abi, props, report);
+    let decls = Decls::collect(common, own, abi.word, report);
     numbers(&mut abi, &decls, &tables, own, report);
     let mut resolver = Resolver { decls: &decls, abi, report, open: BTreeSet::new() };
     resolver.sets();
@@ -58,7 +59,28 @@ fn resolve_one(common: &[Item], own: &[Item], name: &Name, props: &[(Name, Prop)
         Item::SignalFrame(frame) => signal_frame::resolve(frame, &abi, report),
         _ => None,
     });
+    abi.pages = own.iter().filter_map(|item| page(item, &abi, report)).collect();
     abi
+}
+
+/// Bytes of a page that is described.
+const PAGE: usize = 4096;
+
+fn page(item: &Item, abi: &Abi, report: &mut Report) -> Option<Page> {
+    let Item::Page { span, at, code } = item else { return None };
+    let mut bytes = vec![0; PAGE];
+    for (offset, words) in code {
+        let code = signal_frame::bytes_of(words, abi);
+        let place = usize::try_from(*offset).ok().and_then(|at| bytes.get_mut(at..at.checked_add(code.len())?));
+        match place {
+            Some(place) if place.iter().all(|&b| b == 0) => place.copy_from_slice(&code),
+            wrong => {
+                let why = if wrong.is_some() { "overlaps what is before it" } else { "ends beyond the page" };
+                report.error(*span, format!("what is at {offset:#x} {why}"));
+            }
+        }
+    }
+    Some(Page { at: *at, bytes })
 }
 
 fn properties(abi: &mut Abi, props: &[(Name, Prop)], report: &mut Report) -> Vec<Name> {
@@ -143,7 +165,7 @@ struct SetDecl<'a> {
 }
 
 impl<'a> Decls<'a> {
-    fn collect(common: &'a [Item], own: &'a [Item], report: &mut Report) -> Decls<'a> {
+    fn collect(common: &'a [Item], own: &'a [Item], word: u64, report: &mut Report) -> Decls<'a> {
         let mut decls = Decls {
             types: BTreeMap::new(),
             structs: BTreeMap::new(),
@@ -154,7 +176,21 @@ impl<'a> Decls<'a> {
         };
         let mut seen: BTreeMap<&str, Span> = BTreeMap::new();
         let mut seen_calls: BTreeMap<&str, Span> = BTreeMap::new();
+        let mut conditional = Vec::new();
+        for item in common.iter().filter(|item| is_declaration(item)) {
+            decls.add(item, &mut seen, &mut seen_calls, report);
+        }
         for item in common.iter().chain(own) {
+            if let Item::Where { key, value, items } = item {
+                match (key.text.as_str(), value) {
+                    ("word", 32 | 64) => conditional.extend(items.iter().filter(|_| *value == 8 * word)),
+                    _ => {
+                        report.error(key.span, "the condition is `word = 32` or `word = 64`");
+                    }
+                }
+            }
+        }
+        for item in conditional.into_iter().chain(own.iter().filter(|item| is_declaration(item))) {
             decls.add(item, &mut seen, &mut seen_calls, report);
         }
         decls
@@ -191,7 +227,7 @@ impl<'a> Decls<'a> {
             Item::Numbers { name, rows } => {
                 self.numbers.insert(&name.text, rows);
             }
-            Item::Arch { .. } | Item::Cpuinfo(_) | Item::SignalFrame(_) => {}
+            Item::Arch { .. } | Item::Cpuinfo(_) | Item::SignalFrame(_) | Item::Page { .. } | Item::Where { .. } => {}
         }
     }
 
@@ -209,7 +245,11 @@ impl<'a> Decls<'a> {
     }
 }
 
-/// Where the arguments of a call that was replaced are among those of its replacement, if it has all of them.
+fn is_declaration(item: &Item) -> bool {
+    !matches!(item, Item::Where { .. })
+}
+
+/// Where the arguments of another call are among these, if all are.
 fn order(old: &Item, args: &[Member]) -> Vec<usize> {
     let Item::Syscall { args: old, .. } = old else { return Vec::new() };
     let position = |m: &Member| args.iter().position(|a| a.name.text == m.name.text);
@@ -310,13 +350,17 @@ impl<'a> Resolver<'a, '_> {
             let body = match body {
                 ast::Body::Plain => Body::Plain,
                 ast::Body::As(name) => Body::As(name.text.clone()),
-                ast::Body::Special => Body::Special,
+                ast::Body::Special(function) => Body::Special(function.as_ref().unwrap_or(at).text.clone()),
                 ast::Body::Absent => Body::Absent,
                 ast::Body::Registers(rows) => Body::Registers(
                     rows.iter().map(|(code, set, range)| (*code, *set, super::signal_frame::slot(range))).collect(),
                 ),
             };
-            let order = self.decls.replaced.get(name).map_or(Vec::new(), |old| order(old, args));
+            let other = match &body {
+                Body::As(other) => self.decls.syscalls.get(other.as_str()),
+                _ => self.decls.replaced.get(name),
+            };
+            let order = other.map_or(Vec::new(), |other| order(other, args));
             let call = Syscall { args: resolved, ret, body, order, blocks: *blocks, quiet: *quiet, span: at.span };
             self.abi.syscalls.insert((*name).to_owned(), call);
         }

@@ -1,7 +1,7 @@
 //! `signal_frame`: paths into structures become offsets, register ranges become slots.
 
 use super::ast::{self, FieldPath, Name, SlotRange};
-use super::model::{Abi, Len, Part, Save, SignalFrame, Ty};
+use super::model::{Abi, Len, Part, PlainFrame, Save, SignalFrame, Ty};
 use super::report::Report;
 
 /// Sticky flags in the order of the IR's `fflags`.
@@ -13,21 +13,32 @@ pub(crate) fn resolve(decl: &ast::SignalFrame, abi: &Abi, report: &mut Report) -
         report.error(decl.frame.span, format!("there is no structure called `{}`", decl.frame.text));
         return None;
     };
-    let (mut siginfo, mut ucontext) = (None, None);
+    let (mut siginfo, mut ucontext, mut plain) = (None, None, None);
     for (role, path) in &decl.roles {
         let at = place(path, &decl.frame.text, abi, report)?.offset;
         match role.text.as_str() {
             "siginfo" => siginfo = Some(at),
             "ucontext" => ucontext = Some(at),
+            "plain" => plain = Some(at),
             _ => unknown(role, report),
         }
     }
     let (mut min_stack, mut syscall_len, mut red_zone) = (None, None, 0);
-    for (key, value) in &decl.sizes {
+    let mut syscall_len_while = Vec::new();
+    for (key, value, context) in &decl.sizes {
+        match (key.text.as_str(), context) {
+            ("min_stack", None) => min_stack = Some(*value),
+            ("syscall_len", None) => syscall_len = Some(*value),
+            ("syscall_len", Some(context)) => syscall_len_while.push((context.text.clone(), *value)),
+            ("red_zone", None) => red_zone = *value,
+            _ => unknown(key, report),
+        }
+    }
+    let (mut sigreturn, mut plain_sigreturn) = (Vec::new(), Vec::new());
+    for (key, words) in &decl.code {
         match key.text.as_str() {
-            "min_stack" => min_stack = Some(*value),
-            "syscall_len" => syscall_len = Some(*value),
-            "red_zone" => red_zone = *value,
+            "sigreturn" => sigreturn = bytes_of(words, abi),
+            "plain_sigreturn" if plain.is_some() => plain_sigreturn = bytes_of(words, abi),
             _ => unknown(key, report),
         }
     }
@@ -41,8 +52,6 @@ pub(crate) fn resolve(decl: &ast::SignalFrame, abi: &Abi, report: &mut Report) -
     for (path, what) in &decl.save {
         save.extend(saved(path, what, &decl.frame.text, abi, report));
     }
-    let words = decl.sigreturn.iter().map(|word| *word as u32);
-    let bytes = |word: u32| if abi.big_endian { word.to_be_bytes() } else { word.to_le_bytes() };
     let inner = |name: &str| {
         let s = abi.structs.get("ucontext")?;
         s.fields.iter().find(|f| f.name == name).map(|f| ucontext + f.offset)
@@ -63,8 +72,16 @@ pub(crate) fn resolve(decl: &ast::SignalFrame, abi: &Abi, report: &mut Report) -
         has_restorer: abi.structs.get("sigaction").is_some_and(|s| s.fields.iter().any(|f| f.name == "sa_restorer")),
         min_stack,
         syscall_len,
-        sigreturn: words.flat_map(bytes).collect(),
+        syscall_len_while,
+        sigreturn,
+        plain: plain.map(|at| PlainFrame { at, sigreturn: plain_sigreturn }),
     })
+}
+
+/// Words of code as the guest keeps them.
+pub(super) fn bytes_of(words: &[u64], abi: &Abi) -> Vec<u8> {
+    let bytes = |word: &u64| if abi.big_endian { (*word as u32).to_be_bytes() } else { (*word as u32).to_le_bytes() };
+    words.iter().flat_map(bytes).collect()
 }
 
 fn unknown(key: &Name, report: &mut Report) {
@@ -99,7 +116,11 @@ fn resolve_part(part: &ast::Part, report: &mut Report) -> Option<Part> {
     Some(match part {
         ast::Part::Slot(range, width, bit) => Part::Slot(slot(range), *bit, *width),
         ast::Part::Parity(range, bit) => Part::Parity(slot(range), *bit),
-        ast::Part::Context(name, bit) => Part::Context(name.text.clone(), *bit),
+        ast::Part::Context(name, bits, bit) => {
+            let bits = bits.map(|(first, last)| (first, (last + 1).saturating_sub(first)));
+            Part::Context(name.text.clone(), bits, *bit)
+        }
+        ast::Part::Const(value, bit) => Part::Const(*value, *bit),
         ast::Part::Flag(name, bit) => {
             let Some(number) = FLAGS.iter().position(|flag| *flag == name.text) else {
                 report

@@ -34,6 +34,16 @@ pub struct Abi {
     pub cpuinfo: &'static [(&'static str, &'static str)],
     /// The signal frame; `None` if signals cannot be delivered to this guest.
     pub frame: Option<&'static crate::signal::FrameLayout>,
+    /// Memory at fixed addresses that every process has, to be executed and read.
+    pub pages: &'static [Page],
+}
+
+/// Memory that the kernel provides.
+pub struct Page {
+    /// Address.
+    pub at: u64,
+    /// Contents.
+    pub bytes: &'static [u8],
 }
 
 impl Abi {
@@ -156,6 +166,8 @@ pub struct Call {
     pub ret: &'static Ty,
     /// Who answers.
     pub handler: Handler,
+    /// Which argument is which of the call's that performs it, if they do not stand in its order.
+    pub order: Option<[u8; 6]>,
     /// Nothing to convert: the arguments are the host's.
     pub plain: bool,
     /// The result is a constant whose value differs on the host.
@@ -164,6 +176,14 @@ pub struct Call {
     pub blocks: bool,
     /// Programs probe for it: its absence is not reported.
     pub quiet: bool,
+}
+
+impl Call {
+    /// Arguments in the order of the call that performs this one.
+    #[must_use]
+    pub fn ordered(&self, args: [u64; 6]) -> [u64; 6] {
+        self.order.map_or(args, |order| order.map(|i| args[usize::from(i)]))
+    }
 }
 
 /// Who answers a system call.

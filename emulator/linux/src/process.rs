@@ -40,7 +40,7 @@ pub struct Process {
     pub cmdline: Vec<u8>,
     /// The auxiliary vector as bytes, for `/proc/self/auxv`.
     pub auxv: OnceLock<Vec<u8>>,
-    sigreturn_code: OnceLock<u64>,
+    sigreturn_code: OnceLock<[u64; 2]>,
     jit: OnceLock<Arc<jit::Jit>>,
     /// Guest threads that have not ended.
     threads: AtomicU32,
@@ -100,14 +100,14 @@ impl Process {
         self.jit.get().expect("the translator is attached before threads exist")
     }
 
-    pub(crate) fn set_sigreturn_code(&self, addr: u64) {
-        let _ = self.sigreturn_code.set(addr);
+    pub(crate) fn set_sigreturn_code(&self, full: u64, plain: u64) {
+        let _ = self.sigreturn_code.set([full, plain]);
     }
 
-    /// Address of the code that returns from a signal handler.
+    /// Address of the code that returns from a signal handler, with a plain frame or a full one.
     #[must_use]
-    pub fn sigreturn_code(&self) -> u64 {
-        self.sigreturn_code.get().copied().unwrap_or(0)
+    pub fn sigreturn_code(&self, plain: bool) -> u64 {
+        self.sigreturn_code.get().map_or(0, |code| code[usize::from(plain)])
     }
 
     /// A guest thread begins.

@@ -87,9 +87,10 @@ impl ThreadCtx {
     fn system_call(&mut self) {
         let desc = &self.process.guest.syscall;
         let next = self.jit.state().pc;
+        let at = next.wrapping_sub(self.process.frame.syscall_len(self.jit.state().mode));
         if self.queue.is_pending() {
             // The signal came first: its handler returns to the call.
-            self.jit.state().pc = next.wrapping_sub(self.process.frame.layout.syscall_len);
+            self.jit.state().pc = at;
             return;
         }
         let number = self.slot(desc.number);
@@ -97,7 +98,7 @@ impl ThreadCtx {
             Ok(value) => self.set_result(Ok(value)),
             Err(Errno::NO_RESULT) => {}
             Err(Errno::RESTART) => {
-                self.jit.state().pc = next.wrapping_sub(self.process.frame.layout.syscall_len);
+                self.jit.state().pc = at;
                 self.signals.interrupted_call = Some(next);
             }
             Err(error) => self.set_result(Err(error)),

@@ -8,7 +8,7 @@ pub use crate::mem::calls::{
 };
 pub use crate::signal::calls::{
     rt_sigaction, rt_sigpending, rt_sigprocmask, rt_sigreturn, rt_sigsuspend, rt_sigtimedwait, rt_sigtimedwait_time64,
-    sigaltstack,
+    sigaltstack, sigreturn,
 };
 pub use crate::syscall::descriptors::{close, close_range, dup2, dup3};
 pub use crate::syscall::directories::getdents64;
@@ -16,6 +16,6 @@ pub use crate::syscall::misc::{_llseek, fstatfs64, personality, prlimit64, setrl
 pub use crate::syscall::path::{open, openat, openat2, readlink, readlinkat};
 pub use crate::syscall::wait::{pselect6, pselect6_time64};
 pub use crate::task::calls::{
-    cacheflush, clone, clone3, execve, execveat, exit, exit_group, fork, prctl, riscv_flush_icache, set_robust_list,
-    set_thread_area, set_tid_address, vfork,
+    cacheflush, clone, clone3, execve, execveat, exit, exit_group, flush_icache_range, fork, get_thread_area, prctl,
+    set_robust_list, set_thread_area, set_tid_address, vfork,
 };

@@ -67,7 +67,7 @@ fn try_start(guests: Guests, options: Options) -> Result<std::convert::Infallibl
     host::install();
     attach_translator(process, &program)?;
     let start = loader::load(process, &program, interpreter.as_ref(), &environment)?;
-    map_sigreturn(process, &program)?;
+    map_code(process, &program)?;
     inherit_dispositions(process);
     name_thread(&program);
     drop((interpreter, program));
@@ -152,20 +152,21 @@ fn attach_translator(process: &'static Process, program: &Program) -> Result<(),
     Ok(())
 }
 
-/// Maps the page that handlers without a restorer return to.
-fn map_sigreturn(process: &Process, program: &Program) -> Result<(), LoadError> {
+/// Maps the code that every process has: what handlers without a restorer return to, and pages at fixed addresses.
+fn map_code(process: &Process, program: &Program) -> Result<(), LoadError> {
     let fail = |error: crate::Errno| LoadError::Map {
         path: program.path.clone(),
-        what: format!("signal-return code: {}", std::io::Error::from_raw_os_error(error.0)),
+        what: format!("code of the kernel's: {}", std::io::Error::from_raw_os_error(error.0)),
     };
     let (prot, flags) = (libc::PROT_READ | libc::PROT_WRITE, libc::MAP_PRIVATE | libc::MAP_ANONYMOUS);
     let request = Request { addr: 0, len: PAGE, prot, flags, fd: -1, offset: 0, kind: Kind::Vdso };
-    let space = &process.space;
+    let (space, layout) = (&process.space, process.frame.layout);
     let at = space.map_memory(&request).map_err(fail)?;
-    guest_memory::write(at, process.frame.layout.sigreturn).map_err(fail)?;
+    let plain = layout.plain.map_or(&[] as &[u8], |plain| plain.sigreturn);
+    guest_memory::write(at, &[layout.sigreturn, plain].concat()).map_err(fail)?;
     space.protect(at, PAGE, libc::PROT_READ | libc::PROT_EXEC).map_err(fail)?;
-    process.set_sigreturn_code(at);
-    Ok(())
+    process.set_sigreturn_code(at, at + layout.sigreturn.len() as u64);
+    process.abi.pages.iter().try_for_each(|page| space.map_vectors(page.at, page.bytes)).map_err(fail)
 }
 
 /// Signals the parent ignores stay ignored.

@@ -256,6 +256,20 @@ impl AddressSpace {
         self.map_mut().insert(range.clone(), vma);
     }
 
+    /// Maps code at a fixed address, which may lie beyond the user address space: there the guest cannot change it.
+    pub(crate) fn map_vectors(&self, at: u64, code: &[u8]) -> Result<(), Errno> {
+        let _changes = self.lock();
+        let range = at..at + page_up(code.len() as u64).ok_or(Errno::ENOMEM)?;
+        let flags = libc::MAP_PRIVATE | libc::MAP_ANONYMOUS | libc::MAP_FIXED_NOREPLACE;
+        host_mmap(&range, libc::PROT_READ | libc::PROT_WRITE, flags, -1, 0)?;
+        crate::guest_memory::write(at, code)?;
+        let prot = libc::PROT_READ | libc::PROT_EXEC;
+        self.map_mut().insert(range.clone(), Vma::anonymous(prot, Kind::Vectors));
+        // SAFETY: what was mapped above.
+        unsafe { crate::host::syscall(libc::SYS_mprotect, [at, range.end - at, host_prot(prot) as u64, 0, 0, 0])? };
+        Ok(())
+    }
+
     /// Unmaps the guest's parts of a range.
     pub fn unmap(&self, addr: u64, len: u64) -> SysResult {
         let mut changes = self.lock();

@@ -36,6 +36,8 @@ pub enum Kind {
     Shm,
     /// Code the runtime gives the guest (signal return).
     Vdso,
+    /// Code that the guest finds at a fixed address, outside of the user address space.
+    Vectors,
 }
 
 /// A file mapped executable: where its symbols can be read.

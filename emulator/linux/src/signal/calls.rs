@@ -160,9 +160,20 @@ fn sigtimedwait(ctx: &mut ThreadCtx, args: [u64; 6], timespec: &str) -> SysResul
 
 /// `rt_sigreturn()`
 pub fn rt_sigreturn(ctx: &mut ThreadCtx, _args: [u64; 6]) -> SysResult {
+    return_from_handler(ctx, 0)
+}
+
+/// `sigreturn()`: from a handler without `SA_SIGINFO`, where that has another frame.
+pub fn sigreturn(ctx: &mut ThreadCtx, _args: [u64; 6]) -> SysResult {
+    let plain = ctx.process.frame.layout.plain.ok_or(Errno::ENOSYS)?;
+    return_from_handler(ctx, plain.at)
+}
+
+/// Loads the state from the frame, of which the part from an offset on is at the stack pointer.
+fn return_from_handler(ctx: &mut ThreadCtx, from: u64) -> SysResult {
     let process = ctx.process;
     let sp = ctx.sp();
-    match process.frame.read(process, ctx.jit.state(), sp) {
+    match process.frame.read(process, ctx.jit.state(), sp, from) {
         Ok((mask, alt_stack)) => {
             // As the kernel: errors in the stack part of the frame are ignored.
             let _ = set_alt_stack(ctx, alt_stack);

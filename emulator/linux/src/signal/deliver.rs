@@ -1,6 +1,6 @@
 //! Delivery: from a queued signal or a fault to the guest's handler, or to the end of the process.
 
-use super::frame::Context;
+use super::frame::{Context, Pushed};
 use super::{Action, Info, SigSet, bit, fault_signals, host, unblockable};
 use crate::crash;
 use crate::errno::Errno;
@@ -147,12 +147,14 @@ impl ThreadCtx {
         }
         let context = Context { info: *info, mask: self.signals.mask, alt_stack };
         let abi = self.process.abi;
-        let sp = frame.write(guest, abi, self.jit.state(), top, &context)?;
+        let plain = layout.plain.filter(|_| action.flags & libc::SA_SIGINFO as u64 == 0);
+        let from = plain.map_or(0, |plain| plain.at);
+        let Pushed { frame, sp } = frame.write(guest, abi, self.jit.state(), top, &context, from)?;
         if self.signals.alt_stack.flags & SS_AUTODISARM != 0 {
             self.signals.alt_stack = super::AltStack::default();
         }
         let restorer = action.flags & super::SA_RESTORER != 0 && layout.has_restorer;
-        let back = if restorer { action.restorer } else { self.process.sigreturn_code() };
+        let back = if restorer { action.restorer } else { self.process.sigreturn_code(plain.is_some()) };
         self.enter(action.handler);
         match guest.abi.return_address {
             Some(slot) => {
@@ -164,8 +166,9 @@ impl ThreadCtx {
         if let Some(callee) = guest.abi.callee {
             self.set_slot(callee, action.handler);
         }
-        let arguments = [abi.signal(info.signal()) as u64, sp + layout.siginfo, sp + layout.ucontext];
-        for (slot, value) in guest.abi.int_args.iter().zip(arguments) {
+        let arguments = [abi.signal(info.signal()) as u64, frame + layout.siginfo, frame + layout.ucontext];
+        let given = if plain.is_some() { 1 } else { arguments.len() };
+        for (slot, value) in guest.abi.int_args.iter().zip(arguments).take(given) {
             self.set_slot(*slot, value);
         }
         Ok(())

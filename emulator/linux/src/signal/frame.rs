@@ -1,7 +1,7 @@
 //! Building and reading signal frames by [`FrameLayout`].
 
 use ir::GuestState;
-use ir::guest::{Guest, Slot};
+use ir::guest::{ContextDesc, Guest, Slot};
 
 use super::layout::{Part, Source};
 use super::{AltStack, FrameLayout, Info, SigSet};
@@ -16,6 +16,16 @@ pub struct Frame {
     pub layout: &'static FrameLayout,
     fields: Vec<Field>,
     record: Option<[Slot; 2]>,
+    /// Bits of the mode word, and bytes of the system-call instruction while one of them is set.
+    syscall_len_while: Vec<(u32, u64)>,
+}
+
+/// A frame that was written.
+pub(crate) struct Pushed {
+    /// Address of the frame; with a plain one, of what precedes it in a full one.
+    pub(crate) frame: u64,
+    /// The handler's stack pointer.
+    pub(crate) sp: u64,
 }
 
 /// One value in the frame.
@@ -35,7 +45,7 @@ enum Value {
     Address(u64),
 }
 
-/// A part of a packed word: `mask` of a source, shifted left by `lo`.
+/// A part of a packed word: `mask` of a source, whose bit 0 is bit `lo` of the word.
 struct Piece {
     from: From,
     mask: u32,
@@ -48,6 +58,8 @@ enum From {
     Mode(u32),
     /// Bit of the sticky floating-point flags.
     Flags(u32),
+    /// A constant, not read back.
+    Const(u32),
     /// 1 where the slot has an even number of ones.
     Parity(Slot),
 }
@@ -89,11 +101,20 @@ impl Frame {
             fields.push(Field { at, size, value });
         }
         let record = layout.record.map(|(fp, ra)| Ok::<_, String>([named(fp)?, named(ra)?])).transpose()?;
-        Ok(Frame { layout, fields, record })
+        let mask = |name: &str| context(guest, name).map(|c| (((1u64 << c.width) - 1) as u32) << c.lo);
+        let lens = layout.syscall_len_while.iter().map(|(name, len)| Ok::<_, String>((mask(name)?, *len)));
+        let syscall_len_while = lens.collect::<Result<_, _>>()?;
+        Ok(Frame { layout, fields, record, syscall_len_while })
     }
 
-    /// Writes a frame below `top`; returns its address, which is the handler's stack pointer. With a frame record, the frame
-    /// pointer is made to point to it.
+    /// Bytes of the system-call instruction in a mode.
+    pub(crate) fn syscall_len(&self, mode: u32) -> u64 {
+        let special = self.syscall_len_while.iter().find(|(mask, _)| mode & mask != 0);
+        special.map_or(self.layout.syscall_len, |(_, len)| *len)
+    }
+
+    /// Writes a frame below `top`, or the part that a handler without `SA_SIGINFO` gets. With a frame record, the frame pointer
+    /// is made to point to it.
     pub(crate) fn write(
         &self,
         guest: &Guest,
@@ -101,7 +122,8 @@ impl Frame {
         state: &mut GuestState,
         top: u64,
         context: &Context,
-    ) -> Result<u64, Errno> {
+        from: u64,
+    ) -> Result<Pushed, Errno> {
         let words = abi.words();
         let align = u64::from(guest.process.entry_sp_align.max(1));
         let mut sp = top;
@@ -111,14 +133,15 @@ impl Frame {
             guest_memory::write(sp, &words.bytes(&slots.map(|slot| state.get(guest, slot) as u64)))?;
             record_at = Some((slots[0], sp));
         }
-        sp = sp.wrapping_sub(self.layout.size) & !(align - 1);
-        let mut frame = vec![0; self.layout.size as usize];
-        self.fill(guest, abi, state, context, sp, &mut frame);
-        guest_memory::write(sp, &frame)?;
+        sp = sp.wrapping_sub(self.layout.size - from) & !(align - 1);
+        let frame = sp.wrapping_sub(from);
+        let mut bytes = vec![0; self.layout.size as usize];
+        self.fill(guest, abi, state, context, frame, &mut bytes);
+        guest_memory::write(sp, &bytes[from as usize..])?;
         if let Some((slot, at)) = record_at {
             state.set(guest, slot, u128::from(at));
         }
-        Ok(sp)
+        Ok(Pushed { frame, sp })
     }
 
     fn fill(&self, guest: &Guest, abi: &'static Abi, state: &GuestState, context: &Context, sp: u64, frame: &mut [u8]) {
@@ -143,9 +166,16 @@ impl Frame {
         }
     }
 
-    /// Loads the state of the frame at `sp`; returns the mask and the alternate stack to restore.
-    pub(crate) fn read(&self, process: &Process, state: &mut GuestState, sp: u64) -> Result<(SigSet, AltStack), Errno> {
-        self.load(process.guest, process.abi, state, sp)
+    /// Loads the state of the frame whose part from offset `from` on is at `sp`; returns the mask and the alternate stack to
+    /// restore.
+    pub(crate) fn read(
+        &self,
+        process: &Process,
+        state: &mut GuestState,
+        sp: u64,
+        from: u64,
+    ) -> Result<(SigSet, AltStack), Errno> {
+        self.load(process.guest, process.abi, state, sp, from)
     }
 
     fn load(
@@ -154,9 +184,10 @@ impl Frame {
         abi: &'static Abi,
         state: &mut GuestState,
         sp: u64,
+        from: u64,
     ) -> Result<(SigSet, AltStack), Errno> {
         let mut frame = vec![0; self.layout.size as usize];
-        guest_memory::read(sp, &mut frame)?;
+        guest_memory::read(sp, &mut frame[from as usize..])?;
         let word = |at: usize, size: usize| {
             let push = |value: u128, byte: &u8| value << 8 | u128::from(*byte);
             let bytes = &frame[at..at + size];
@@ -174,7 +205,7 @@ impl Frame {
         let stack = abi.structure("stack_t");
         let alt_stack =
             stack.map_or_else(AltStack::default, |what| AltStack::of(what, &frame[self.layout.stack as usize..]));
-        Ok((abi.read_sigset(sp.wrapping_add(self.layout.mask))?, alt_stack))
+        Ok((abi.read_sigset(sp.wrapping_sub(from).wrapping_add(self.layout.mask))?, alt_stack))
     }
 }
 
@@ -196,6 +227,10 @@ fn put(field: &mut [u8], value: u128, big_endian: bool) {
     put_integer(field, value as u64, big_endian);
 }
 
+fn context<'g>(guest: &'g Guest, name: &str) -> Result<&'g ContextDesc, String> {
+    guest.contexts.iter().find(|context| context.name == name).ok_or_else(|| name.to_owned())
+}
+
 fn piece(guest: &Guest, part: Part) -> Result<Piece, String> {
     let mask = |width: u32| ((1u64 << width) - 1) as u32;
     Ok(match part {
@@ -203,10 +238,12 @@ fn piece(guest: &Guest, part: Part) -> Result<Piece, String> {
             let slot = guest.slot(name).ok_or_else(|| name.to_owned())?;
             Piece { from: From::Slot(slot), mask: mask(width), lo }
         }
-        Part::Context(name, lo) => {
-            let context = guest.contexts.iter().find(|context| context.name == name).ok_or_else(|| name.to_owned())?;
-            Piece { from: From::Mode(context.lo), mask: mask(context.width), lo }
+        Part::Context(name, bits, lo) => {
+            let context = context(guest, name)?;
+            let (first, count) = bits.unwrap_or((0, context.width));
+            Piece { from: From::Mode(context.lo + first), mask: mask(count), lo }
         }
+        Part::Const(value, lo) => Piece { from: From::Const(value), mask: u32::MAX, lo },
         Part::Parity(name, lo) => {
             let slot = guest.slot(name).ok_or_else(|| name.to_owned())?;
             Piece { from: From::Parity(slot), mask: 1, lo }
@@ -221,6 +258,7 @@ impl Piece {
             From::Slot(slot) => state.get(guest, slot) as u32,
             From::Mode(bit) => state.mode >> bit,
             From::Flags(bit) => state.fflags >> bit,
+            From::Const(value) => value,
             From::Parity(slot) => 1 ^ state.get(guest, slot).count_ones(),
         };
         u128::from(value & self.mask) << self.lo
@@ -233,6 +271,7 @@ impl Piece {
             From::Slot(slot) => state.set(guest, slot, u128::from(value)),
             From::Mode(bit) => state.mode = replace(state.mode, bit),
             From::Flags(bit) => state.fflags = replace(state.fflags, bit),
+            From::Const(_) => {}
             From::Parity(slot) => state.set(guest, slot, u128::from(value ^ 1)),
         }
     }
@@ -262,22 +301,37 @@ mod tests {
             let top = memory.as_mut_ptr() as u64 + 16000;
             let context = Context { info: Info::fault(11, 1, 8), mask: 0x55, alt_stack: AltStack::default() };
             let abi = Abi::of(guest).unwrap_or_else(|| panic!("no interface of {}", guest.name));
-            let sp = frame.write(guest, abi, &mut before, top, &context).unwrap();
-            let mut after = GuestState::new(guest);
-            assert_eq!(frame.load(guest, abi, &mut after, sp), Ok((0x55, AltStack::default())));
-            assert_eq!((after.pc, after.fflags), (before.pc, before.fflags));
-            for field in &frame.fields {
-                if let Value::Slot(slot) = field.value
-                    && frame.record.is_none_or(|record| record[0] != slot)
-                {
-                    assert_eq!(
-                        after.get(guest, slot),
-                        before.get(guest, slot),
-                        "{}",
-                        guest.slots[slot.0 as usize].name
-                    );
+            before.mode = modes(guest, &frame);
+            for from in [0].into_iter().chain(layout.plain.map(|plain| plain.at)) {
+                let Pushed { frame: at, sp } = frame.write(guest, abi, &mut before, top, &context, from).unwrap();
+                assert_eq!(sp, at + from);
+                let mut after = GuestState::new(guest);
+                assert_eq!(frame.load(guest, abi, &mut after, sp, from), Ok((0x55, AltStack::default())));
+                assert_eq!((after.pc, after.fflags), (before.pc, before.fflags));
+                assert_eq!(after.mode, before.mode, "{}", guest.name);
+                for field in &frame.fields {
+                    if let Value::Slot(slot) = field.value
+                        && frame.record.is_none_or(|record| record[0] != slot)
+                    {
+                        let name = guest.slots[slot.0 as usize].name;
+                        assert_eq!(after.get(guest, slot), before.get(guest, slot), "{name}");
+                    }
                 }
             }
         }
+    }
+
+    /// A mode word with every second bit of those that the frame keeps.
+    fn modes(guest: &Guest, frame: &Frame) -> u32 {
+        let mut mode = guest.reset_mode();
+        for field in &frame.fields {
+            let Value::Packed(pieces) = &field.value else { continue };
+            for piece in pieces {
+                if let From::Mode(bit) = piece.from {
+                    mode ^= (0x5555_5555 & piece.mask) << bit;
+                }
+            }
+        }
+        mode
     }
 }

@@ -24,8 +24,10 @@ pub enum Source {
 pub enum Part {
     /// A slot's low `width` bits, at bit `lo`: (name, lo, width).
     Slot(&'static str, u32, u32),
-    /// A translate-time context at bit `lo`: (name, lo).
-    Context(&'static str, u32),
+    /// A translate-time context, or so many of its bits from one on, at bit `lo`: (name, (first, count), lo).
+    Context(&'static str, Option<(u32, u32)>, u32),
+    /// A constant at bit `lo`: (value, lo); not read back.
+    Const(u32, u32),
     /// A sticky floating-point flag: (number in the order of `fflags`, lo).
     Flag(u32, u32),
     /// 1 where a slot has an even number of ones: (name, lo).
@@ -70,7 +72,20 @@ pub struct FrameLayout {
     pub min_stack: u64,
     /// Bytes of the system-call instruction.
     pub syscall_len: u64,
+    /// The same while a context is not 0: context and bytes.
+    pub syscall_len_while: &'static [(&'static str, u64)],
     /// Code that calls `rt_sigreturn`, recognised by unwinders.
+    pub sigreturn: &'static [u8],
+    /// The part of the frame that handlers without `SA_SIGINFO` get, where they get less.
+    pub plain: Option<PlainFrame>,
+}
+
+/// The end of the frame, which handlers without `SA_SIGINFO` find at their stack pointer.
+#[derive(Clone, Copy, Debug)]
+pub struct PlainFrame {
+    /// Offset of its start in the frame.
+    pub at: u64,
+    /// Code that calls `sigreturn`.
     pub sigreturn: &'static [u8],
 }
 

@@ -63,7 +63,9 @@ pub fn fstatfs64(ctx: &mut ThreadCtx, args: [u64; 6]) -> SysResult {
 
 /// The calls that say how large the structure is.
 fn statfs(ctx: &mut ThreadCtx, name: &str, number: i64, args: [u64; 6]) -> SysResult {
-    if ctx.process.abi.structure("statfs64").is_none_or(|s| u64::from(s.size) != args[1]) {
+    // A packed one may come with the padding that the C library's has.
+    let is_size = |size: u64| size == args[1] || size.next_multiple_of(8) == args[1];
+    if ctx.process.abi.structure("statfs64").is_none_or(|s| !is_size(s.size.into())) {
         return Err(Errno::EINVAL);
     }
     marshal::pointers(ctx, name, args, |_, host| {

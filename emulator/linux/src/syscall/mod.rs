@@ -53,7 +53,7 @@ fn perform(ctx: &mut ThreadCtx, call: &'static Call, args: [u64; 6]) -> SysResul
         }
         Handler::Host(number) => marshal::call(ctx, call, number, args),
         Handler::Special(function) => {
-            let result = function(ctx, arguments::for_host(ctx.process.abi, call, args));
+            let result = function(ctx, call.ordered(arguments::for_host(ctx.process.abi, call, args)));
             if call.convert_ret { marshal::result(call, &args, result) } else { result }
         }
         Handler::Registers(rows) => registers(ctx, rows, args),
@@ -79,6 +79,7 @@ fn registers(ctx: &mut ThreadCtx, rows: &[(u64, bool, &str)], args: [u64; 6]) ->
 
 /// Passes arguments that mean the same on the host to the host kernel.
 fn to_host(ctx: &mut ThreadCtx, call: &Call, number: u32, args: [u64; 6]) -> SysResult {
+    let args = call.ordered(args);
     // SAFETY: pointers are guest addresses, which are host addresses that the kernel checks, or buffers of the caller's.
     unsafe {
         if call.blocks { ctx.blocking(i64::from(number), args) } else { crate::host::syscall(i64::from(number), args) }

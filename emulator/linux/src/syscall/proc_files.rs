@@ -123,6 +123,7 @@ fn map_line(out: &mut String, range: Range<u64>, vma: &Vma, offset: u64, device_
         Kind::Stack => "[stack]",
         Kind::Heap => "[heap]",
         Kind::Vdso => "[vdso]",
+        Kind::Vectors => "[vectors]",
         Kind::Plain | Kind::Shm => name,
     };
     let offset = if name.starts_with('[') { 0 } else { offset };

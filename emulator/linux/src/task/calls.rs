@@ -74,8 +74,13 @@ pub fn cacheflush(ctx: &mut ThreadCtx, args: [u64; 6]) -> SysResult {
     Ok(0)
 }
 
-/// `riscv_flush_icache(start, end, flags)`
-pub fn riscv_flush_icache(ctx: &mut ThreadCtx, args: [u64; 6]) -> SysResult {
+/// The thread pointer, as the result.
+pub fn get_thread_area(ctx: &mut ThreadCtx, _args: [u64; 6]) -> SysResult {
+    Ok(ctx.slot(ctx.process.guest.process.tls))
+}
+
+/// `(start, end, flags)`: code in an address range has changed.
+pub fn flush_icache_range(ctx: &mut ThreadCtx, args: [u64; 6]) -> SysResult {
     ctx.process.jit().invalidate(args[0], args[1].saturating_sub(args[0]));
     Ok(0)
 }
