@@ -60,6 +60,8 @@ const CONTEXTS: [(&str, &str, &str, &str); 9] = [
     ("aarch64", "mcontext", "struct sigcontext", "asm/sigcontext.h"),
     ("aarch64", "fpsimd_context", "struct fpsimd_context", "asm/sigcontext.h"),
     ("aarch64", "ucontext", "struct ucontext", "linux/signal.h asm/sigcontext.h asm/ucontext.h"),
+    ("arm", "mcontext", "struct sigcontext", "asm/sigcontext.h"),
+    ("arm", "ucontext", "ucontext_t", "sys/ucontext.h"),
     ("riscv64", "ucontext", "struct ucontext", "linux/signal.h asm/sigcontext.h asm/ucontext.h"),
     ("loongarch64", "sctx_info", "struct sctx_info", "asm/sigcontext.h"),
     ("loongarch64", "lsx_context", "struct lsx_context", "asm/sigcontext.h"),

@@ -1,5 +1,6 @@
 //! End-to-end tests: real guest programs under the released emulator.
 
+mod arm;
 mod bad_input;
 mod bypass;
 mod debian;

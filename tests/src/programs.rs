@@ -48,6 +48,7 @@ const SYSTEMS: [&str; 3] = ["linux-gnu", "linux-gnuabi64", "linux-gnueabihf"];
 /// Name of a guest's tools, the C compiler, and the root of the tree that has the guest's libraries: the system's, or what
 /// `tests/setup.sh` took from a later release.
 fn cross(guest: &str) -> Option<(String, PathBuf, PathBuf)> {
+    let guest = processor(guest);
     let later = crate::root().join("target/tools").join(format!("cross-{guest}"));
     let path = std::env::var_os("PATH").unwrap_or_default();
     SYSTEMS.into_iter().find_map(|system| {
@@ -62,12 +63,28 @@ fn cross(guest: &str) -> Option<(String, PathBuf, PathBuf)> {
     })
 }
 
+/// The processor of a guest; what follows a hyphen is an instruction set of it.
+fn processor(guest: &str) -> &str {
+    guest.split('-').next().unwrap_or(guest)
+}
+
+/// Options that choose between instruction sets of one processor.
+#[must_use]
+pub fn instruction_set(guest: &str) -> &'static [&'static str] {
+    match guest {
+        "arm-a32" => &["-marm"],
+        "arm-t32" => &["-mthumb"],
+        _ => &[],
+    }
+}
+
 /// The C compiler for a guest, as Debian names it ("native" for the host). Without one, the name that it would have.
 #[must_use]
 pub fn compiler(guest: &str) -> PathBuf {
     match guest {
         "native" => PathBuf::from("gcc"),
-        _ => cross(guest).map_or_else(|| format!("{guest}-linux-gnu-gcc").into(), |(_, compiler, _)| compiler),
+        _ => cross(guest)
+            .map_or_else(|| format!("{}-linux-gnu-gcc", processor(guest)).into(), |(_, compiler, _)| compiler),
     }
 }
 
@@ -99,6 +116,7 @@ fn compile(from: &Path, to: &Path, guest: &str, link: Link) {
             "-o",
         ])
         .arg(&fresh)
+        .args(instruction_set(guest))
         .args(link)
         .arg(from)
         .arg("-lm")

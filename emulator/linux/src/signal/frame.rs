@@ -334,4 +334,29 @@ mod tests {
         }
         mode
     }
+
+    /// The IT state of Thumb code is where the architecture has it in the program status register.
+    #[test]
+    fn the_it_state_is_in_the_status_register() {
+        let guest = guests::ALL.by_name("arm").expect("the guest");
+        let frame = Frame::new(guest, FrameLayout::of(guest).expect("described")).expect("its slots exist");
+        let abi = Abi::of(guest).expect("described");
+        let mut state = GuestState::new(guest);
+        let context = |name: &str| guest.contexts.iter().find(|c| c.name == name).expect("a context").lo;
+        // The second instruction of `itte ne`: NE, of a block of which two follow.
+        state.mode = 0x1a << context("it") | 1 << context("thumb");
+        state.set(guest, guest.slot("Z").expect("a flag"), 1);
+        let mut memory = vec![0u8; 8192];
+        let top = memory.as_mut_ptr() as u64 + 8000;
+        let what = Context { info: Info::fault(11, 1, 8), mask: 0, alt_stack: AltStack::default() };
+        let sp = frame.write(guest, abi, &mut state, top, &what, 0).expect("the memory is there").sp;
+        let cpsr = abi.structure("rt_sigframe").expect("described").field("sig").map_or(0, |f| f.at)
+            + abi.structure("ucontext").and_then(|s| s.field("uc_mcontext")).map_or(0, |f| f.at)
+            + abi.structure("mcontext").and_then(|s| s.field("arm_cpsr")).map_or(0, |f| f.at);
+        let mut word = [0; 4];
+        guest_memory::read(sp + u64::from(cpsr), &mut word).expect("the frame is there");
+        // Z, IT[1:0] = 10, IT[7:2] = 000110, T, user mode.
+        assert_eq!(u32::from_le_bytes(word), 1 << 30 | 0b10 << 25 | 0b000110 << 10 | 1 << 5 | 0x10);
+        assert_eq!((frame.syscall_len(state.mode), frame.syscall_len(0)), (2, 4));
+    }
 }

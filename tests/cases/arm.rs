@@ -1,0 +1,76 @@
+//! 32-bit ARM: a program without a C library, and the C programs with Debian's, in both instruction sets, on both engines.
+
+use std::path::{Path, PathBuf};
+use std::process::Command;
+
+use tests::programs::{Link, build, compiler, instruction_set, libraries};
+use tests::run::{emulate, finish};
+
+/// The instruction set that the compiler generates. The C library of Debian is T32 in either case.
+const GUESTS: [&str; 2] = ["arm-a32", "arm-t32"];
+
+fn freestanding(guest: &str) -> PathBuf {
+    let directory = tests::root().join("target/guest-programs").join(guest);
+    std::fs::create_dir_all(&directory).unwrap();
+    let program = directory.join(format!("freestanding-{:?}", std::thread::current().id()));
+    let status = Command::new(compiler(guest))
+        .args(["-O2", "-Wall", "-Werror", "-nostdlib", "-static", "-ffreestanding", "-march=armv7ve", "-mfpu=vfpv4"])
+        .args(instruction_set(guest))
+        .arg("-o")
+        .arg(&program)
+        .arg(tests::root().join("tests/freestanding/arm.c"))
+        .status()
+        .unwrap_or_else(|e| panic!("{}: {e}; tests/setup.sh installs it", compiler(guest).display()));
+    assert!(status.success());
+    program
+}
+
+/// `interrupted` is 1 + 2 + 4: the IT block goes on after the handler, under its condition. `helpers` has a bit for each.
+const EXPECTED: &str = "squares 332833500\nfib 6765\nunaligned 16909061\ncopied byte by byte\nboth 114\nconditional 510\n\
+                        helpers 63\nrewritten 2040\ninterrupted 7\nsignal 4\nhigh 28389652\ndouble 493827160\n";
+
+#[test]
+fn a_program_without_a_library() {
+    for guest in GUESTS {
+        let program = freestanding(guest);
+        for options in [&[] as &[&str], &["--interp"]] {
+            let output = finish(emulate(options.iter().map(Path::new).chain([program.as_path()])));
+            assert_eq!(String::from_utf8_lossy(&output.stdout), EXPECTED, "{guest} {options:?}");
+            assert_eq!(output.status.code(), Some(42), "{guest} {options:?}");
+        }
+    }
+}
+
+/// The programs under `tests/guest` that do not count on 64-bit words.
+const PROGRAMS: [&str; 8] = ["hello", "lifetimes", "process", "segv", "signals", "strings", "threads", "timer"];
+
+fn run(program: &Path, options: &[&str]) -> (String, String, Option<i32>) {
+    let output = finish(emulate(options.iter().map(Path::new).chain([program])));
+    let text = |bytes: &[u8]| String::from_utf8_lossy(bytes).into_owned();
+    (text(&output.stdout), text(&output.stderr), output.status.code())
+}
+
+#[test]
+fn static_programs_do_as_native_ones() {
+    for name in PROGRAMS {
+        let source = format!("guest/{name}.c");
+        let native = finish(Command::new(build(&source, "native", Link::Static)));
+        let expected = (String::from_utf8_lossy(&native.stdout).into_owned(), String::new(), native.status.code());
+        for guest in GUESTS {
+            assert_eq!(run(&build(&source, guest, Link::Static), &[]), expected, "{name} on {guest}");
+        }
+    }
+}
+
+#[test]
+fn dynamic_programs_do_as_native_ones() {
+    for name in PROGRAMS {
+        let source = format!("guest/{name}.c");
+        let native = finish(Command::new(build(&source, "native", Link::Static)));
+        let expected = (String::from_utf8_lossy(&native.stdout).into_owned(), String::new(), native.status.code());
+        for guest in GUESTS {
+            let root = libraries(guest).expect("there is a compiler");
+            assert_eq!(run(&build(&source, guest, Link::Dynamic), &["-L", &root]), expected, "{name} on {guest}");
+        }
+    }
+}
