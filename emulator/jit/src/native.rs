@@ -94,7 +94,7 @@ pub(crate) fn call(
     if guest.abi.return_address.is_none() {
         state.set(guest, guest.sp, u128::from(sp.wrapping_add(word.bytes().into())));
     }
-    state.pc = back;
+    (state.pc, state.mode) = guest.entered(back, state.mode);
     true
 }
 

@@ -75,7 +75,7 @@ impl ThreadCtx {
         }
         match crate::bypass::translated(self.process, function) {
             Some(own) => {
-                self.jit.state().pc = own;
+                self.enter(own);
                 self.jit.run_plain();
             }
             // There is nothing to run: a program without a C library calls with addresses that cannot be accessed.

@@ -43,7 +43,8 @@ pub(crate) struct Bypass {
 struct Found {
     files: HashSet<(PathBuf, u64)>,
     functions: HashMap<u64, &'static Function>,
-    resolvers: HashMap<u64, &'static Function>,
+    /// With the address that enters the resolver, which may say an instruction set.
+    resolvers: HashMap<u64, (u64, &'static Function)>,
     /// Where the guest's own functions are, by number, as far as that was asked.
     translated: HashMap<u32, u64>,
 }
@@ -77,10 +78,10 @@ pub(crate) fn intercept(process: &'static Process, pc: u64) -> Option<jit::Nativ
         return Some(native_fn(function));
     }
     let resolver = process.bypass.found().resolvers.remove(&pc);
-    if let Some(function) = resolver
-        && let Some(chosen) = resolver::run(process, pc)
+    if let Some((entry, function)) = resolver
+        && let Some(chosen) = resolver::run(process, entry)
     {
-        process.bypass.found().functions.insert(chosen, function);
+        process.bypass.found().functions.insert(code_at(process, chosen), function);
     }
     None
 }
@@ -99,9 +100,17 @@ fn read_symbols(process: &Process, file: &MappedFile) {
         return;
     }
     for symbol in symbols {
-        let map = if symbol.resolver { &mut found.resolvers } else { &mut found.functions };
-        map.insert(symbol.addr, symbol.function);
+        let at = code_at(process, symbol.addr);
+        match symbol.resolver {
+            true => drop(found.resolvers.insert(at, (symbol.addr, symbol.function))),
+            false => drop(found.functions.insert(at, symbol.function)),
+        }
     }
+}
+
+/// Where the code is that an address enters.
+fn code_at(process: &Process, addr: u64) -> u64 {
+    process.guest.entered(addr, 0).0
 }
 
 /// The function that the guest names through the reserved instruction, if the bypass is on and knows it; and whether it is
@@ -115,7 +124,7 @@ pub(crate) fn by_name(process: &Process, name: u64) -> Option<(&'static Function
     Some((function, process.bypass.choice.includes(function)))
 }
 
-/// Where the guest's own version of a function is, for a call that faulted or was not chosen.
+/// The address that enters the guest's own version of a function, for a call that faulted or was not chosen.
 pub(crate) fn translated(process: &'static Process, function: &'static Function) -> Option<u64> {
     if let Some(addr) = process.bypass.found().translated.get(&number(function)) {
         return Some(*addr);

@@ -8,7 +8,7 @@ use crate::mem::MappedFile;
 
 /// A known function in guest memory.
 pub(super) struct Symbol {
-    /// Guest address.
+    /// Guest address, as a call enters it.
     pub(super) addr: u64,
     /// The function is an IFUNC: at `addr` is its resolver.
     pub(super) resolver: bool,
