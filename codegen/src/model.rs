@@ -212,6 +212,8 @@ pub struct Insn {
     pub asms: Vec<Asm>,
     /// What it does.
     pub action: Action,
+    /// Number of its floating-point environment: 0 for the usual one.
+    pub environment: usize,
     /// Names of instructions it takes precedence over.
     pub overrides: Vec<String>,
     /// Tests.
@@ -449,6 +451,8 @@ pub struct Sections {
     pub native_call: Option<NativeCall>,
     /// `fp`
     pub fp: Fp,
+    /// `fp name`, of which only the mode says something.
+    pub fp_named: Vec<Fp>,
 }
 
 /// The reserved native-call encoding.

@@ -9,16 +9,25 @@ use tests::run::{emulate, finish};
 /// The instruction set that the compiler generates. The C library of Debian is T32 in either case.
 const GUESTS: [&str; 2] = ["arm-a32", "arm-t32"];
 
-fn freestanding(guest: &str) -> PathBuf {
+fn freestanding(source: &str, guest: &str) -> PathBuf {
     let directory = tests::root().join("target/guest-programs").join(guest);
     std::fs::create_dir_all(&directory).unwrap();
-    let program = directory.join(format!("freestanding-{:?}", std::thread::current().id()));
+    let program = directory.join(format!("{source}-{:?}", std::thread::current().id()));
     let status = Command::new(compiler(guest))
-        .args(["-O2", "-Wall", "-Werror", "-nostdlib", "-static", "-ffreestanding", "-march=armv7ve", "-mfpu=vfpv4"])
+        .args([
+            "-O2",
+            "-Wall",
+            "-Werror",
+            "-nostdlib",
+            "-static",
+            "-ffreestanding",
+            "-march=armv7ve",
+            "-mfpu=neon-vfpv4",
+        ])
         .args(instruction_set(guest))
         .arg("-o")
         .arg(&program)
-        .arg(tests::root().join("tests/freestanding/arm.c"))
+        .arg(tests::root().join("tests/freestanding").join(source).with_extension("c"))
         .status()
         .unwrap_or_else(|e| panic!("{}: {e}; tests/setup.sh installs it", compiler(guest).display()));
     assert!(status.success());
@@ -32,11 +41,29 @@ const EXPECTED: &str = "squares 332833500\nfib 6765\nunaligned 16909061\ncopied 
 #[test]
 fn a_program_without_a_library() {
     for guest in GUESTS {
-        let program = freestanding(guest);
+        let program = freestanding("arm", guest);
         for options in [&[] as &[&str], &["--interp"]] {
             let output = finish(emulate(options.iter().map(Path::new).chain([program.as_path()])));
             assert_eq!(String::from_utf8_lossy(&output.stdout), EXPECTED, "{guest} {options:?}");
             assert_eq!(output.status.code(), Some(42), "{guest} {options:?}");
+        }
+    }
+}
+
+/// As QEMU has them.
+const DIGESTS: &str = "vadd 939594ac\nvsub 61a2df60\nvmul 98accf85\nvmla dcf63469\nvmls 18389757\nvfma b918a9dd\n\
+                       vfms 5525a84c\nvmax 7bdeba59\nvmin 079a1839\nvceq 22f1c5b9\nvcge de3e763d\nvcgt a5720499\n\
+                       vacge 26a59d69\nvacgt 18b484d1\nvcvt.s32.f32 599cf125\nvcvt.u32.f32 bdab06a5\n\
+                       vcvt.f32.s32 5b817b45\nvcvt.f32.u32 b1aeafa1\nscalar vadd 3a524f7a\nscalar vmul ae87029c\n\
+                       scalar vmla e2f5097b\nscalar vfma c5bb247f\nmixed cbe668fe\n";
+
+#[test]
+fn advanced_simd_calculates_by_a_fixed_fpscr_and_vfp_by_the_present_one() {
+    for guest in GUESTS {
+        let program = freestanding("neon", guest);
+        for options in [&[] as &[&str], &["--interp"]] {
+            let output = finish(emulate(options.iter().map(Path::new).chain([program.as_path()])));
+            assert_eq!(String::from_utf8_lossy(&output.stdout), DIGESTS, "{guest} {options:?}");
         }
     }
 }
@@ -70,7 +97,7 @@ fn dynamic_programs_do_as_native_ones() {
         let expected = (String::from_utf8_lossy(&native.stdout).into_owned(), String::new(), native.status.code());
         for guest in GUESTS {
             let root = libraries(guest).expect("there is a compiler");
-            assert_eq!(run(&build(&source, guest, Link::Dynamic), &["-L", &root]), expected, "{name} on {guest}");
+            assert_eq!(run(&build(&source, guest, Link::Dynamic), &["-L", root.to_str().unwrap()]), expected, "{name} on {guest}");
         }
     }
 }

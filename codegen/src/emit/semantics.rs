@@ -6,7 +6,7 @@ use super::needs::{Needs, NeedsTable};
 use super::stat::{self, Static};
 use super::writer::Writer;
 use crate::hir::{Block, EnumTy, Expr, ExprKind, InsnId, Locals, Ty, VarId};
-use crate::model::{Action, Enc, Insn, Model, Tail};
+use crate::model::{Action, Enc, Fp, Insn, Model, Tail};
 
 /// What generated code mentions.
 const HEADER: &str = "\
@@ -44,7 +44,10 @@ pub fn emit(model: &Model) -> String {
     if model.bytewise() {
         text.push_str(&super::place::emit(model, &table));
     }
-    text.push_str(&fp_mode(model, &table));
+    text.push_str(&fp_mode(model, &table, "fp_mode", &model.sections.fp));
+    for (i, fp) in model.sections.fp_named.iter().enumerate() {
+        text.push_str(&fp_mode(model, &table, &format!("fp_mode_{}", i + 1), fp));
+    }
     text
 }
 
@@ -275,6 +278,9 @@ fn action(body: &mut Body, table: &NeedsTable, insn: &Insn) {
     match &insn.action {
         Action::Body(block) => {
             body.preamble(needs.with(table.block(block)));
+            if insn.environment != 0 {
+                body.out.line(&format!("ir.fp_environment({});", insn.environment));
+            }
             body.block(&lets);
             if let Some(value) = body.block(block) {
                 body.out.line(&format!("let _ = {value};"));
@@ -295,14 +301,13 @@ fn action(body: &mut Body, table: &NeedsTable, insn: &Insn) {
 // ---------------------------------------------------------------- floating-point mode
 
 /// `fn fp_mode(mode: u32) -> FpMode`
-fn fp_mode(model: &Model, table: &NeedsTable) -> String {
+fn fp_mode(model: &Model, table: &NeedsTable, name: &str, fp: &Fp) -> String {
     let locals = Locals::default();
     let stat = Static::new(model, table, &locals);
-    let fp = &model.sections.fp;
     let text = |e: &Option<Expr>, default: &str| e.as_ref().map_or_else(|| default.to_string(), |e| stat.expr(e));
     let mut out = Writer::default();
     out.line("#[allow(unused_variables)]");
-    out.open("fn fp_mode(mode: u32) -> FpMode {");
+    out.open(&format!("fn {name}(mode: u32) -> FpMode {{"));
     out.open("FpMode {");
     out.line(&format!("round: {},", text(&fp.round, "rt::Round::Even")));
     out.line(&format!("flush_inputs: {},", text(&fp.flush_inputs, "false")));

@@ -155,6 +155,8 @@ fn fp(out: &mut String, model: &Model) {
         "fp: ir::guest::FpPolicy {{ nan: ir::guest::NanRule::{nan}, default_nan_negative: {}, product_nan: ir::guest::ProductNan::{product_nan}, tininess: ir::guest::Tininess::{tininess}, nan_to_int: ir::guest::NanToInt::{nan_to_int} }},",
         fp.default_nan_sign
     );
+    let named: Vec<String> = (1..=model.sections.fp_named.len()).map(|i| format!("fp_mode_{i}")).collect();
+    let _ = writeln!(out, "fp_named: &[{}],", named.join(", "));
 }
 
 fn helpers(out: &mut String, model: &Model) {

@@ -3,8 +3,8 @@
 use super::claims::{ClaimKind, Cond, Owner};
 use super::items::first_line;
 use super::lower::Lower;
-use super::space;
 use super::{Env, Global, Item, eval};
+use super::{sections, space};
 use crate::diag::Diagnostic;
 use crate::hir::{Block, Domain, EnumTy, Expr, ExprKind, InsnId, Stmt, StmtKind, Ty, VarId};
 use crate::model::{Action, Asm, Enc, Field, Insn, Tail};
@@ -27,6 +27,12 @@ pub(super) fn declare(g: &mut Global) {
         let insn = declare_one(g, InsnId(i as u32), source);
         g.model.insns.push(insn);
     }
+}
+
+/// Number of the floating-point environment that an attribute names.
+fn environment(g: &Global, source: &ast::Insn) -> usize {
+    let named = |name: &str| source.attrs.iter().any(|attr| &*attr.name.name == name);
+    sections::fp_names(g.spec).position(named).map_or(0, |i| i + 1)
 }
 
 fn declare_one(g: &mut Global, id: InsnId, source: &ast::Insn) -> Insn {
@@ -67,6 +73,7 @@ fn declare_one(g: &mut Global, id: InsnId, source: &ast::Insn) -> Insn {
         guards: Vec::new(),
         asms: Vec::new(),
         action: Action::Missing,
+        environment: environment(g, source),
         overrides: source.overrides.iter().map(ToString::to_string).collect(),
         tests: Vec::new(),
         with_claims,

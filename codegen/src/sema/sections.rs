@@ -5,8 +5,8 @@ use super::lower::Lower;
 use super::{Env, Global, Item, eval, items};
 use crate::diag::{Diagnostic, did_you_mean};
 use crate::hir::{BuiltinEnum, ContextId, EnumTy, Expr, ExprKind, Locals, Ty};
-use crate::model::{Disassembler, NativeCall};
-use crate::syntax::ast::{self, BinOp, Prop, PropValue, Section, Span};
+use crate::model::{Disassembler, Fp, NativeCall};
+use crate::syntax::ast::{self, BinOp, Prop, PropValue, Section, Span, Spec};
 
 /// The keys of each block. `true`: the block must exist and have the key.
 const KEYS: &[(&str, &[(&str, bool)])] = &[
@@ -157,7 +157,9 @@ fn check_keys(g: &mut Global, section: &Section) {
             g.diags.push(d);
         }
     }
-    for (key, required) in *keys {
+    // Of a block with a name only its mode matters.
+    let keys = keys.iter().filter(|(key, _)| kind != "fp" || section.name.is_none() || *key == "mode");
+    for (key, required) in keys {
         if *required && !section.props.items.iter().any(|p| &*p.key.name == *key) {
             g.error("key", section.kind.span, format!("`{kind}` needs `{key}`"));
         }
@@ -394,21 +396,40 @@ fn native_call(g: &mut Global, s: &Section) {
     g.model.sections.native_call = Some(NativeCall { code, ret, after });
 }
 
+/// Names of the floating-point environments beside the usual one, in order: number 1 is the first.
+pub(super) fn fp_names(spec: &Spec) -> impl Iterator<Item = &str> {
+    spec.sections.iter().filter(|s| &*s.kind.name == "fp").filter_map(|s| Some(&*s.name.as_ref()?.name))
+}
+
+/// `fp { … }`, or `fp name { mode { … } }`.
 fn fp(g: &mut Global, s: &Section) {
+    if s.name.is_some() {
+        let named = fp_mode(g, s);
+        g.model.sections.fp_named.push(named);
+        if g.model.sections.fp_named.len() > MAX_FP_NAMED {
+            g.error("range", s.kind.span, format!("there can be {MAX_FP_NAMED} `fp` blocks with names"));
+        }
+        return;
+    }
     let nan = word(g, s, "nan", &["canonical", "first_operand", "signalling_first"]);
     let sign = int(g, s, "default_nan_sign", 1) == 1;
     let product_nan = word(g, s, "product_nan", &["invalid", "addend", "quiet"]);
     let tininess = word(g, s, "tininess", &["before_rounding", "after_rounding"]);
     let nan_to_int = word(g, s, "nan_to_int", &["zero", "max", "indefinite"]);
+    let mode = fp_mode(g, s);
+    g.model.sections.fp = Fp { nan, default_nan_sign: sign, product_nan, tininess, nan_to_int, ..mode };
+}
+
+/// What `mode` says.
+fn fp_mode(g: &mut Global, s: &Section) -> Fp {
     let round = mode(g, s, "round", &Ty::Enum(EnumTy::Builtin(BuiltinEnum::Round)));
     let [flush_inputs, flush_results, default_nan] =
         ["flush_inputs", "flush_results", "default_nan"].map(|key| mode(g, s, key, &Ty::Int).map(truth));
-    let out = &mut g.model.sections.fp;
-    (out.nan, out.default_nan_sign, out.product_nan) = (nan, sign, product_nan);
-    (out.tininess, out.nan_to_int) = (tininess, nan_to_int);
-    (out.round, out.flush_inputs, out.flush_results, out.default_nan) =
-        (round, flush_inputs, flush_results, default_nan);
+    Fp { round, flush_inputs, flush_results, default_nan, ..Fp::default() }
 }
+
+/// How many environments operations can tell apart, beside the usual one.
+const MAX_FP_NAMED: usize = 3;
 
 /// `mode { key = e; }` over contexts.
 fn mode(g: &mut Global, s: &Section, key: &str, ty: &Ty) -> Option<Expr> {

@@ -282,6 +282,8 @@ pub struct Guest {
     pub fp: FpPolicy,
     /// Floating-point environment of a mode word.
     pub fp_mode: fn(mode: u32) -> FpMode,
+    /// Environments of operations that have one of their own: `fp name { … }`.
+    pub fp_named: &'static [fn(mode: u32) -> FpMode],
     /// `extern fn`s by helper number.
     pub helpers: &'static [HelperDesc],
     /// ELF identification.
@@ -299,6 +301,15 @@ pub struct Guest {
 }
 
 impl Guest {
+    /// The floating-point environment of a number in a mode: the usual one (0), or the first, second … with a name.
+    #[must_use]
+    pub fn fp_environment(&self, number: u32, mode: u32) -> FpMode {
+        match number {
+            0 => (self.fp_mode)(mode),
+            n => self.fp_named[n as usize - 1](mode),
+        }
+    }
+
     /// The slot named `name`, e.g. `gpr[3]`.
     #[must_use]
     pub fn slot(&self, name: &str) -> Option<Slot> {

@@ -349,6 +349,18 @@ impl Attr {
         (self.0 >> 24 & 0xf) as u8
     }
 
+    /// With the floating-point environment of this number (0 to 3), keeping the rest.
+    #[must_use]
+    pub const fn with_environment(self, number: u32) -> Attr {
+        Attr(self.0 & !0x3000_0000 | number << 28)
+    }
+
+    /// Number of the floating-point environment: 0 for the usual one, others for those with names.
+    #[must_use]
+    pub const fn environment(self) -> u32 {
+        self.0 >> 28 & 3
+    }
+
     /// Of a memory access.
     #[must_use]
     pub const fn mem(m: MemAttr) -> Attr {

@@ -226,7 +226,12 @@ impl<E: Env> Machine<'_, E> {
             }
             op => {
                 let (from, operands) = (self.from(inst), self.operands(inst));
-                eval::eval(op, inst.ty, from, inst.attr, operands, self.fp())
+                let mode = self.guest.fp_environment(inst.attr.environment(), self.unit.key.mode);
+                let fp = self.fp();
+                let usual = std::mem::replace(&mut fp.mode, mode);
+                let result = eval::eval(op, inst.ty, from, inst.attr, operands, fp);
+                fp.mode = usual;
+                result
             }
         }
     }

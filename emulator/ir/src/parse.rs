@@ -194,6 +194,9 @@ impl Parser<'_> {
                 return Err(format!("no lanes of {lane} bits"));
             }
             attr = attr.with_lane(lane);
+            if words.take("environment") {
+                attr = attr.with_environment(words.small()? & 3);
+            }
         }
         if desc.round {
             attr = attr.with_round(round(words));

@@ -112,6 +112,9 @@ impl Printer<'_> {
         let mut words = Vec::new();
         if desc.lane {
             words.push(format!("lane {}", attr.lane()));
+            if attr.environment() != 0 {
+                words.push(format!("environment {}", attr.environment()));
+            }
         }
         if desc.round && attr.round() != Round::Mode {
             words.push(format!("{:?}", attr.round()).to_lowercase());

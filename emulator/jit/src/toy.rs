@@ -112,6 +112,7 @@ pub(crate) static TOY: Guest = Guest {
         tininess: Tininess::After,
         nan_to_int: NanToInt::Max,
     },
+    fp_named: &[],
     fp_mode: |_| FpMode { round: Round::Even, flush_inputs: false, flush_results: false, default_nan: false },
     helpers: &[HelperDesc { name: "moody", call: |_, _| count(), pure: true, state: false }],
     elf: ElfDesc { machine: 0, class: 64, big_endian: false, flags: 0 },

@@ -9,9 +9,20 @@ use crate::ty::Ty;
 impl Builder<'_> {
     /// Lane and rounding; a rounding that is the mode in force is the mode.
     fn float_attr(&self, e: u32, round: Round) -> Attr {
-        let round =
-            if self.folds && round == (self.guest.fp_mode)(self.unit.key.mode).round { Round::Mode } else { round };
-        Attr(0).with_lane(e).with_round(round)
+        let number = self.environment;
+        let mode = self.guest.fp_environment(number, self.unit.key.mode);
+        let round = if self.folds && round == mode.round { Round::Mode } else { round };
+        self.lane_attr(e).with_round(round)
+    }
+
+    /// Lane and environment.
+    fn lane_attr(&self, e: u32) -> Attr {
+        Attr(0).with_lane(e).with_environment(self.environment)
+    }
+
+    /// The operations of the instruction from here on have the environment of this number.
+    pub fn fp_environment(&mut self, number: u32) {
+        self.environment = number;
     }
 
     /// One operand: `fsqrt`.
@@ -35,7 +46,7 @@ impl Builder<'_> {
 
     /// `fmin`, `fmax`.
     pub fn fminmax(&mut self, op: Op, e: u32, w: u32, a: Val, b: Val, kind: MinMax) -> Val {
-        self.effect(op, Ty::holding(w), Attr(0).with_lane(e).with_kind(kind as u8), two(a, b))
+        self.effect(op, Ty::holding(w), self.lane_attr(e).with_kind(kind as u8), two(a, b))
     }
 
     /// Sign bits inverted.
@@ -54,12 +65,12 @@ impl Builder<'_> {
 
     /// Scalar compare: 1 bit.
     pub fn fcmp(&mut self, kind: FCmp, e: u32, a: Val, b: Val) -> Val {
-        self.effect(Op::Fcmp, Ty::holding(e), Attr(0).with_lane(e).with_kind(kind as u8), two(a, b))
+        self.effect(Op::Fcmp, Ty::holding(e), self.lane_attr(e).with_kind(kind as u8), two(a, b))
     }
 
     /// Lane masks.
     pub fn fcmp_lanes(&mut self, kind: FCmp, e: u32, w: u32, a: Val, b: Val) -> Val {
-        self.effect(Op::Vfcmp, Ty::holding(w), Attr(0).with_lane(e).with_kind(kind as u8), two(a, b))
+        self.effect(Op::Vfcmp, Ty::holding(w), self.lane_attr(e).with_kind(kind as u8), two(a, b))
     }
 
     /// To integral values in the format; `exact` raises inexact.

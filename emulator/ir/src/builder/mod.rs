@@ -85,6 +85,8 @@ pub struct Builder<'g> {
     mode: u32,
     /// The same if the body does nothing: what the next instruction starts with, and what calls return to.
     fall_mode: u32,
+    /// Number of the instruction's floating-point environment.
+    environment: u32,
     /// Decode variables of the instruction, above the mode word's bits.
     decoded: u128,
     /// A context was assigned a run-time value: the mode word is in the state.
@@ -133,6 +135,7 @@ impl<'g> Builder<'g> {
             insn_mode: key.mode,
             mode: key.mode,
             fall_mode: key.mode,
+            environment: 0,
             decoded: 0,
             mode_in_state: false,
             fp_in_state: false,
@@ -167,6 +170,7 @@ impl<'g> Builder<'g> {
         self.next = pc;
         self.insn_mode = self.mode;
         self.fall_mode = self.mode;
+        self.environment = 0;
         self.open = true;
         self.unit.bounds.push(Boundary { pos: self.unit.insts.len() as u32, pc, mode: self.mode });
     }

@@ -43,6 +43,7 @@ pub(super) static GUEST: Guest = Guest {
         tininess: Tininess::After,
         nan_to_int: NanToInt::Max,
     },
+    fp_named: &[],
     fp_mode: |mode| FpMode {
         round: [Round::Even, Round::Zero, Round::Down, Round::Up][(mode & 3) as usize],
         flush_inputs: false,

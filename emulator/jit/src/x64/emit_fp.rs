@@ -57,8 +57,10 @@ const PARITY: u8 = 10;
 impl Gen<'_> {
     /// Emits a floating-point operation; false if it is left to its definition.
     pub(super) fn emit_float(&mut self, inst: &Inst) -> bool {
-        let mode = (self.guest.fp_mode)(self.unit.key.mode);
-        if !self.features.avx || mode.flush_inputs || mode.flush_results || mode.round == Round::Away {
+        let usual = (self.guest.fp_mode)(self.unit.key.mode);
+        let mode = self.guest.fp_environment(inst.attr.environment(), self.unit.key.mode);
+        // The host's control register is set for the usual environment.
+        if !self.features.avx || mode != usual || mode.flush_inputs || mode.flush_results || mode.round == Round::Away {
             return false;
         }
         let lane = inst.attr.lane();

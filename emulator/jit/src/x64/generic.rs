@@ -38,7 +38,7 @@ pub unsafe extern "sysv64" fn evaluate(thread: *mut ThreadState, desc: u64, attr
     thread.scratch[0] = if op.desc().effect == Effect::Pure {
         eval::pure(op, ty(8), from, attr, args)
     } else {
-        let mode = (guest.fp_mode)(thread.guest.mode);
+        let mode = guest.fp_environment(attr.environment(), thread.guest.mode);
         let mut fp = FpEnv { mode, policy: guest.fp, flags: thread.guest.fflags };
         let result = eval::eval(op, ty(8), from, attr, args, &mut fp);
         thread.guest.fflags = fp.flags;

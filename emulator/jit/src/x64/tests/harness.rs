@@ -85,6 +85,7 @@ pub(in crate::x64) static GUEST: Guest = Guest {
         tininess: Tininess::After,
         nan_to_int: NanToInt::Max,
     },
+    fp_named: &[],
     fp_mode: |_| FpMode { round: Round::Even, flush_inputs: false, flush_results: false, default_nan: true },
     helpers: &HELPERS,
     elf: ElfDesc { machine: 0, class: 64, big_endian: false, flags: 0 },
