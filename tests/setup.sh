@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
 # Installs what the tests need on Debian: the cross compilers, the disassembler they judge by, the licence checker, and system
-# trees of real arm64 and riscv64 programs. Run as root. Does nothing that is already done. The trees go to
+# trees of real arm64, armhf and riscv64 programs. Run as root. Does nothing that is already done. The trees go to
 # target/sysroots/<guest> and are reached with -L, the checker to target/tools.
 set -euo pipefail
 cd "$(dirname "$0")/.."
@@ -98,6 +98,7 @@ install_compilers
 install_qemu
 install_cargo_deny
 fetch_tree target/sysroots/aarch64 arm64 "" "${arm64_programs[@]}"
+fetch_tree target/sysroots/arm armhf "" "${programs[@]}" || echo "no armhf programs: the tests that run them are skipped"
 fetch_later target/sysroots/riscv64 riscv64 "${programs[@]}" || true
 fetch_compiler loongarch64 loong64 14
 fetch_qemu loongarch64

@@ -56,7 +56,7 @@ const STRUCTURES: [(&str, &str, &str); 38] = [
 ];
 
 /// Signal contexts: architecture, our structure, C's, header.
-const CONTEXTS: [(&str, &str, &str, &str); 9] = [
+const CONTEXTS: [(&str, &str, &str, &str); 11] = [
     ("aarch64", "mcontext", "struct sigcontext", "asm/sigcontext.h"),
     ("aarch64", "fpsimd_context", "struct fpsimd_context", "asm/sigcontext.h"),
     ("aarch64", "ucontext", "struct ucontext", "linux/signal.h asm/sigcontext.h asm/ucontext.h"),
