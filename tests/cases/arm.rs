@@ -9,21 +9,12 @@ use tests::run::{emulate, finish};
 /// The instruction set that the compiler generates. The C library of Debian is T32 in either case.
 const GUESTS: [&str; 2] = ["arm-a32", "arm-t32"];
 
-fn freestanding(source: &str, guest: &str) -> PathBuf {
+fn freestanding(source: &str, fpu: &str, guest: &str) -> PathBuf {
     let directory = tests::root().join("target/guest-programs").join(guest);
     std::fs::create_dir_all(&directory).unwrap();
     let program = directory.join(format!("{source}-{:?}", std::thread::current().id()));
     let status = Command::new(compiler(guest))
-        .args([
-            "-O2",
-            "-Wall",
-            "-Werror",
-            "-nostdlib",
-            "-static",
-            "-ffreestanding",
-            "-march=armv7ve",
-            "-mfpu=neon-vfpv4",
-        ])
+        .args(["-O2", "-Wall", "-Werror", "-nostdlib", "-static", "-ffreestanding", "-march=armv7ve", fpu])
         .args(instruction_set(guest))
         .arg("-o")
         .arg(&program)
@@ -41,7 +32,7 @@ const EXPECTED: &str = "squares 332833500\nfib 6765\nunaligned 16909061\ncopied 
 #[test]
 fn a_program_without_a_library() {
     for guest in GUESTS {
-        let program = freestanding("arm", guest);
+        let program = freestanding("arm", "-mfpu=vfpv4", guest);
         for options in [&[] as &[&str], &["--interp"]] {
             let output = finish(emulate(options.iter().map(Path::new).chain([program.as_path()])));
             assert_eq!(String::from_utf8_lossy(&output.stdout), EXPECTED, "{guest} {options:?}");
@@ -60,7 +51,7 @@ const DIGESTS: &str = "vadd 939594ac\nvsub 61a2df60\nvmul 98accf85\nvmla dcf6346
 #[test]
 fn advanced_simd_calculates_by_a_fixed_fpscr_and_vfp_by_the_present_one() {
     for guest in GUESTS {
-        let program = freestanding("neon", guest);
+        let program = freestanding("neon", "-mfpu=neon-vfpv4", guest);
         for options in [&[] as &[&str], &["--interp"]] {
             let output = finish(emulate(options.iter().map(Path::new).chain([program.as_path()])));
             assert_eq!(String::from_utf8_lossy(&output.stdout), DIGESTS, "{guest} {options:?}");
