@@ -88,7 +88,11 @@ fn dynamic_programs_do_as_native_ones() {
         let expected = (String::from_utf8_lossy(&native.stdout).into_owned(), String::new(), native.status.code());
         for guest in GUESTS {
             let root = libraries(guest).expect("there is a compiler");
-            assert_eq!(run(&build(&source, guest, Link::Dynamic), &["-L", root.to_str().unwrap()]), expected, "{name} on {guest}");
+            assert_eq!(
+                run(&build(&source, guest, Link::Dynamic), &["-L", root.to_str().unwrap()]),
+                expected,
+                "{name} on {guest}"
+            );
         }
     }
 }

@@ -12,7 +12,7 @@ use std::process::ExitCode;
 
 fn main() -> ExitCode {
     let arguments: Vec<String> = std::env::args().skip(1).collect();
-    let Some(guest) = arguments.first().and_then(|name| guests::by_name(name)) else {
+    let Some(guest) = arguments.first().and_then(|name| guests::ALL.by_name(name)) else {
         let names: Vec<&str> = guests::ALL.iter().map(|g| g.name).collect();
         eprintln!("isa-code: the first argument is one of the guests {}", names.join(", "));
         return ExitCode::FAILURE;
