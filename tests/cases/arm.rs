@@ -96,3 +96,23 @@ fn dynamic_programs_do_as_native_ones() {
         }
     }
 }
+
+/// Symbols and IFUNC resolvers in T32 have bit 0 set in their addresses; code starts without it.
+#[test]
+fn known_functions_run_as_host_code() {
+    for guest in GUESTS {
+        for link in [Link::Static, Link::Dynamic] {
+            let program = build("guest/strings.c", guest, link);
+            let root = libraries(guest).expect("the compiler has built the program");
+            let tree = ["-L", root.to_str().unwrap()];
+            let (plain, _, _) = run(&program, &tree);
+            let (output, report, code) = run(&program, &[&tree[..], &["--native-bypass", "--native-report"]].concat());
+            assert_eq!((output, code), (plain, Some(0)), "{guest} {link:?}");
+            for function in ["memcpy", "memcmp", "strlen", "strcpy", "memset", "strrchr"] {
+                let row = report.lines().find(|line| line.split_whitespace().nth(1) == Some(function));
+                let calls = row.and_then(|row| row.split_whitespace().nth(2)?.parse::<u64>().ok());
+                assert!(calls >= Some(300), "{guest} {link:?} {function}: {report}");
+            }
+        }
+    }
+}
