@@ -32,7 +32,7 @@ fn they_agree() {
     let mut compared = 0;
     for dir in std::fs::read_dir(specs).unwrap().map(|e| e.unwrap().path()).filter(|p| p.join("arch.isa").exists()) {
         for model in &codegen::compile(&dir).unwrap().models {
-            let guest = guests::by_name(&model.name).unwrap();
+            let guest = guests::ALL.by_name(&model.name).unwrap();
             let decoding = Decoding::of(model, &mut Diagnostics::default());
             let mut random = Random(1);
             for _ in 0..4000 {
