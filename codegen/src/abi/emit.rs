@@ -22,7 +22,7 @@ pub(crate) fn module(guest: &Abi, host: &Abi, file_of: &dyn Fn(FileId) -> String
     let frame = option(guest.frame.as_ref().map(|frame| signal_frame(&guest.name, frame)));
     let cpuinfo = guest.cpuinfo.iter().map(|(key, value)| quote!((#key, #value)));
     let pages = guest.pages.iter().map(|Page { at, bytes }| quote!(Page { at: #at, bytes: &[#(#bytes),*] }));
-    let Abi { name, machine, word, big_endian, even_pairs, .. } = guest;
+    let Abi { name, machine, debian, word, big_endian, even_pairs, .. } = guest;
     quote! {
         pub(crate) mod #module {
             #[allow(unused_imports)]
@@ -35,6 +35,7 @@ pub(crate) fn module(guest: &Abi, host: &Abi, file_of: &dyn Fn(FileId) -> String
             pub(crate) static ABI: Abi = Abi {
                 name: #name,
                 machine: #machine,
+                debian: #debian,
                 word: #word,
                 big_endian: #big_endian,
                 even_pairs: #even_pairs,

@@ -349,6 +349,8 @@ pub struct Abi {
     pub even_pairs: bool,
     /// `uname -m`.
     pub machine: String,
+    /// What Debian calls the architecture.
+    pub debian: String,
     /// Constants by name.
     pub sets: BTreeMap<String, Set>,
     /// Structures by name.

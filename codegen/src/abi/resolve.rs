@@ -32,6 +32,7 @@ fn resolve_one(common: &[Item], own: &[Item], name: &Name, props: &[(Name, Prop)
         big_endian: false,
         even_pairs: false,
         machine: name.text.clone(),
+        debian: name.text.clone(),
         sets: BTreeMap::new(),
         structs: BTreeMap::new(),
         syscalls: BTreeMap::new(),
@@ -100,6 +101,7 @@ fn properties(abi: &mut Abi, props: &[(Name, Prop)], report: &mut Report) -> Vec
             ("pairs", Prop::Text(v)) if v.text == "even" => abi.even_pairs = true,
             ("pairs", Prop::Text(v)) if v.text == "packed" => abi.even_pairs = false,
             ("machine", Prop::Text(v)) => abi.machine.clone_from(&v.text),
+            ("debian", Prop::Text(v)) => abi.debian.clone_from(&v.text),
             ("numbers", Prop::Text(v)) => tables.push(v.clone()),
             _ => {
                 report
@@ -107,7 +109,7 @@ fn properties(abi: &mut Abi, props: &[(Name, Prop)], report: &mut Report) -> Vec
                         key.span,
                         format!("`{}` is not a property of an architecture, or not of this kind", key.text),
                     )
-                    .help("properties: word = 32|64; endian = little|big; pairs = even|packed; machine = \"…\"; numbers = TABLE;");
+                    .help("properties: word = 32|64; endian = little|big; pairs = even|packed; machine = \"…\"; debian = \"…\"; numbers = TABLE;");
             }
         }
     }

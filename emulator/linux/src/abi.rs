@@ -17,6 +17,8 @@ pub struct Abi {
     pub name: &'static str,
     /// `uname -m`.
     pub machine: &'static str,
+    /// What Debian calls the architecture, in the names of its packages.
+    pub debian: &'static str,
     /// Bytes of a word.
     pub word: u64,
     /// Data is big-endian.

@@ -51,7 +51,7 @@ pub enum LoadError {
         /// Guest.
         guest: &'static str,
         /// Debian's name of the architecture.
-        debian: String,
+        debian: &'static str,
         /// Directories tried.
         looked: String,
     },

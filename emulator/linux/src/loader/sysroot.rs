@@ -4,6 +4,7 @@ use std::path::{Path, PathBuf};
 
 use super::{Interpreter, LoadError, Program, elf, open, read_head};
 use crate::Options;
+use crate::abi::Abi;
 
 /// A guest path on the host: absolute paths below the root first, then as they are.
 pub(super) fn resolve(path: &Path, sysroot: Option<&Path>) -> PathBuf {
@@ -60,14 +61,9 @@ pub(super) fn discover(
         path: program.path.clone(),
         interp,
         guest: guest.name,
-        debian: debian_name(guest.name),
+        debian: Abi::of(guest).map_or(guest.name, |abi| abi.debian),
         looked: roots.iter().map(|root| root.display().to_string()).collect::<Vec<_>>().join("  "),
     })
-}
-
-/// Debian's package suffix: its own name where it differs from the processor's.
-fn debian_name(guest: &str) -> String {
-    if guest == "aarch64" { "arm64".into() } else { guest.into() }
 }
 
 fn candidates(program: &Program, guest: &ir::Guest, options: &Options) -> Vec<PathBuf> {
