@@ -1,6 +1,5 @@
-//! Shows what an instruction becomes, for `isa disasm --ir` and `--host`: `isa-code GUEST [--ir] [--host]` reads lines of address, mode word and
-//! bytes in memory order, all in hexadecimal, and answers each with lines and an empty one.
-#![allow(clippy::print_stdout)] // its output is what it is run for
+//! Shows what an instruction becomes, for `isa disasm --ir` and `--host`: `isa-code GUEST [--ir] [--host]` reads lines of
+//! address, mode word and bytes in memory order, all in hexadecimal, and answers each with lines and an empty one.
 
 use ir::guest::Step;
 use ir::unit::{Unit, UnitKey};
