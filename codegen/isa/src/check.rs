@@ -80,7 +80,7 @@ pub(crate) fn load_guest(specs: &Path, name: &str) -> Result<Loaded> {
     anyhow::bail!("there is no guest `{name}` in {}", specs.display())
 }
 
-/// The first guest of a specification without errors; prints what is wrong with it.
+/// The first guest of a specification without errors, with the tests of all; prints what is wrong with it.
 pub(crate) fn load(dir: &Path) -> Result<Loaded> {
     load_instance(dir, "")
 }
@@ -93,7 +93,15 @@ fn load_instance(dir: &Path, name: &str) -> Result<Loaded> {
     }
     anyhow::ensure!(!compiled.diagnostics.has_errors(), "the specification has errors");
     let number = compiled.models.iter().position(|m| m.name == name).unwrap_or(0);
-    let model = compiled.models.into_iter().nth(number).context("the specification has no `instance`")?;
+    anyhow::ensure!(!compiled.models.is_empty(), "the specification has no `instance`");
+    let mut models = compiled.models;
+    let mut model = models.remove(number);
+    for other in models.into_iter().filter(|_| name.is_empty()) {
+        for (insn, of_other) in model.insns.iter_mut().zip(other.insns) {
+            let known: Vec<String> = insn.tests.iter().map(|t| t.at.clone()).collect();
+            insn.tests.extend(of_other.tests.into_iter().filter(|t| !known.contains(&t.at)));
+        }
+    }
     Ok(Loaded { model, sources: compiled.sources })
 }
 

@@ -14,9 +14,16 @@ pub(super) fn lower(g: &mut Global) {
     }
     let names = register_names(&g.model);
     for i in 0..g.spec.insns.len() {
-        let tests = g.spec.insns[i].tests.iter().filter_map(|t| test(g, i, t, &names)).collect();
+        let own = g.spec.insns[i].tests.iter().filter(|t| !of_another(g, t));
+        let tests = own.collect::<Vec<_>>().into_iter().filter_map(|t| test(g, i, t, &names)).collect();
         g.model.insns[i].tests = tests;
     }
+}
+
+/// Whether the test names an instance, and not this one.
+fn of_another(g: &Global, t: &ast::Test) -> bool {
+    let named = |instance: &ast::Instance| t.of.as_ref().is_some_and(|of| of.name == instance.name.name);
+    g.spec.instances.iter().any(named) && !named(g.instance)
 }
 
 fn test(g: &mut Global, insn: usize, t: &ast::Test, names: &HashMap<String, String>) -> Option<Test> {
@@ -49,15 +56,15 @@ fn code(g: &mut Global, insn: usize, t: &ast::Test) -> Option<(usize, Vec<u8>)> 
     };
     let mut bytes: Vec<u8> = digits.chunks(2).map(|d| d[0] << 4 | d[1]).collect();
     if g.model.bytewise() {
-        return Some((0, bytes));
+        return known(g, t).then_some((0, bytes));
     }
     let fits = |space: usize| {
         let space = &g.model.spaces[space];
-        space.bytes() as usize == bytes.len() && t.space.as_ref().is_none_or(|s| *s.name == *space.name)
+        space.bytes() as usize == bytes.len() && named_space(g, t).is_none_or(|s| *s.name == *space.name)
     };
     let spaces = g.model.insns[insn].encs.iter().map(|e| e.flat.space);
     let Some(space) = spaces.filter(|&s| fits(s)).min() else {
-        let message = match &t.space {
+        let message = match named_space(g, t) {
             Some(s) => format!("this instruction has no encoding of {} bits in `{s}`", bytes.len() * 8),
             None => format!("{} bits, but no encoding of this instruction has as many", bytes.len() * 8),
         };
@@ -68,6 +75,18 @@ fn code(g: &mut Global, insn: usize, t: &ast::Test) -> Option<(usize, Vec<u8>)> 
         bytes.chunks_mut(g.model.spaces[space].unit as usize / 8).for_each(<[u8]>::reverse);
     }
     Some((space, bytes))
+}
+
+/// The space that a test names, rather than an instance.
+fn named_space<'t>(g: &Global, t: &'t ast::Test) -> Option<&'t ast::Ident> {
+    t.of.as_ref().filter(|of| g.spec.instances.iter().all(|i| i.name.name != of.name))
+}
+
+/// Byte-wise instructions have one way to begin: a test can only name an instance.
+fn known(g: &mut Global, t: &ast::Test) -> bool {
+    let Some(of) = named_space(g, t) else { return true };
+    g.error("test", of.span, format!("no instance is called `{of}`"));
+    false
 }
 
 fn bindings(g: &mut Global, list: &[Binding], names: &HashMap<String, String>) -> Vec<(String, u128)> {
@@ -88,7 +107,7 @@ fn bindings(g: &mut Global, list: &[Binding], names: &HashMap<String, String>) -
     out
 }
 
-/// Names a test can use: slots, contexts, `pc`, and the texts that views print, of the widest form of each.
+/// Names a test can use: slots, contexts, `pc`, and the texts that views print, of forms as wide as the slot.
 fn register_names(model: &Model) -> HashMap<String, String> {
     let mut names: HashMap<String, String> = HashMap::new();
     names.insert("pc".into(), "pc".into());
@@ -104,14 +123,20 @@ fn register_names(model: &Model) -> HashMap<String, String> {
     names
 }
 
-/// Try every index of a view: `X[3, 64]` prints "x3" and reads `gpr[3]`.
+/// Try every index and width of a view: `X[3, 64]` prints "x3" and reads `gpr[3]`.
 fn view_names(model: &Model, view: &View, names: &mut HashMap<String, String>) {
     let (Some(show), Some(get)) = (&view.show, &view.get) else { return };
-    for n in 0..64 {
+    let mut widths: Vec<i128> = view.widths.iter().flatten().flatten().copied().collect();
+    widths.sort_unstable();
+    widths.dedup();
+    if widths.is_empty() {
+        widths.push(64);
+    }
+    for (width, n) in widths.iter().rev().flat_map(|&w| (0..64).map(move |n| (w, n))) {
         let mut env = Env::default();
         for (&p, set) in view.params.iter().zip(&view.widths) {
             let value = match set {
-                Some(set) => set.iter().copied().max().unwrap_or(64),
+                Some(set) => set.iter().copied().filter(|w| *w <= width).max().unwrap_or(width),
                 None if matches!(view.locals.get(p).ty, Ty::Int) => n,
                 None => return,
             };
@@ -119,9 +144,9 @@ fn view_names(model: &Model, view: &View, names: &mut HashMap<String, String>) {
         }
         let Some(text) = text(model, view, &env, show) else { continue };
         let Some(slot) = get.tail.as_deref().and_then(|t| slot(model, view, &env, t)) else { continue };
-        names.entry(text).or_insert(slot);
-        if view.params.is_empty() {
-            return;
+        let whole = model.slots.iter().any(|s| s.name == slot && i128::from(s.width) <= width);
+        if whole || Some(&width) == widths.last() {
+            names.entry(text).or_insert(slot);
         }
     }
 }
@@ -174,7 +199,9 @@ fn slot(model: &Model, view: &View, env: &Env, e: &Expr) -> Option<String> {
                 _ => Some(reg.name.clone()),
             }
         }
-        ExprKind::Op(crate::hir::Op::Extract | crate::hir::Op::Low, args) => slot(model, view, env, &args[0]),
+        ExprKind::Op(crate::hir::Op::Extract | crate::hir::Op::Low | crate::hir::Op::Zext, args) => {
+            slot(model, view, env, &args[0])
+        }
         _ => slot(model, view, env, taken(model, view, env, e)?),
     }
 }

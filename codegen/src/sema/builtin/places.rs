@@ -12,7 +12,7 @@ impl Lower<'_, '_> {
     /// `mem(w, addr)`
     pub(super) fn mem(&mut self, args: &mut Args) -> Option<Expr> {
         let span = args.span;
-        let (w, addr) = (self.width_arg(args, "width")?, self.bits_arg(args, "addr", 64)?);
+        let (w, addr) = (self.width_arg(args, "width")?, self.address_arg(args, "addr")?);
         let align = self.align(args);
         Some(self.op(Op::PlaceMemory, Ty::Place(w), vec![addr, align], span))
     }

@@ -267,8 +267,8 @@ pub struct Alias {
 /// `test "hex" "text" { in } => { out };`
 #[derive(Clone, Debug)]
 pub struct Test {
-    /// Space of the encoding; the first of its length where not given.
-    pub space: Option<Ident>,
+    /// Instance that the test is for, or space of the encoding; without it all instances, the first space of the length.
+    pub of: Option<Ident>,
     /// Encoding: the word, most significant digit first.
     pub code: String,
     /// Place of the encoding.

@@ -156,7 +156,7 @@ impl Parser {
         let span = self.span(&pair);
         let mut inner = parts(pair).peekable();
         let head = inner.next_if(|p| p.as_rule() == Rule::testhead).and_then(|p| parts(p).next());
-        let space = head.map(|p| self.ident(&p));
+        let of = head.map(|p| self.ident(&p));
         let (code, text) = (inner.next(), inner.next());
         let code_span = code.as_ref().map_or(span, |p| self.span(p));
         let (input, output) = (inner.next(), inner.next());
@@ -164,7 +164,7 @@ impl Parser {
         let mut bindings =
             |p: Option<Pair<'_, Rule>>| p.map(|p| parts(p).map(|b| self.binding(b)).collect()).unwrap_or_default();
         Test {
-            space,
+            of,
             code: code.map(|p| unquote(p.as_str())).unwrap_or_default(),
             code_span: Span {
                 start: code_span.start + 1,
