@@ -56,7 +56,7 @@ const STRUCTURES: [(&str, &str, &str); 38] = [
 ];
 
 /// Signal contexts: architecture, our structure, C's, header.
-const CONTEXTS: [(&str, &str, &str, &str); 11] = [
+const CONTEXTS: [(&str, &str, &str, &str); 13] = [
     ("aarch64", "mcontext", "struct sigcontext", "asm/sigcontext.h"),
     ("aarch64", "fpsimd_context", "struct fpsimd_context", "asm/sigcontext.h"),
     ("aarch64", "ucontext", "struct ucontext", "linux/signal.h asm/sigcontext.h asm/ucontext.h"),
@@ -67,6 +67,8 @@ const CONTEXTS: [(&str, &str, &str, &str); 11] = [
     ("loongarch64", "lsx_context", "struct lsx_context", "asm/sigcontext.h"),
     ("x86_64", "sigcontext", "struct sigcontext", "asm/sigcontext.h"),
     ("x86_64", "fxsave", "struct _fpstate_64", "asm/sigcontext.h"),
+    ("x86", "sigcontext", "struct sigcontext", "asm/sigcontext.h"),
+    ("x86", "fpstate", "struct _fpstate_32", "asm/sigcontext.h"),
     ("x86_64", "ucontext", "struct ucontext", "linux/signal.h asm/sigcontext.h asm/ucontext.h"),
 ];
 
@@ -84,7 +86,7 @@ const NOT_CALLS: [&str; 3] = ["syscalls", "arch_specific_syscall", SECOND_NAME];
 const SECOND_NAME: &str = "sync_file_range2";
 
 /// Structures that a header has as an older call takes them: architecture, our structure.
-const OLDER: [(&str, &str); 1] = [("arm", "sigaction")];
+const OLDER: [(&str, &str); 2] = [("arm", "sigaction"), ("x86", "sigaction")];
 
 /// Constants that the C library defines as something else than the kernel's value.
 const LIBRARY_S_OWN: [&str; 2] = ["O_LARGEFILE", "MSG_STAT"];
@@ -98,6 +100,7 @@ fn abis() -> Vec<Abi> {
 
 /// The compiler of an architecture: the system's, or the one that `tests/setup.sh` took from a later release.
 fn compiler_of(arch: &str) -> Option<String> {
+    let arch = if arch == "x86" { "i686" } else { arch };
     let later = format!("{}/../target/tools/cross-{arch}/bin", env!("CARGO_MANIFEST_DIR"));
     let names = SYSTEMS.iter().map(|system| format!("{arch}-{system}"));
     let mut places = names.flat_map(|name| [name.clone(), format!("{later}/{name}")]);

@@ -111,6 +111,35 @@ pub(crate) enum Body {
     /// `registers { code: set slot; code: get slot; }`: moves the second argument to a register, or a register to where it
     /// points. Code, whether it is set, slot.
     Registers(Vec<(u64, bool, SlotRange)>),
+    /// `calls { 1: semop(first, ptr, second); }`: by the first argument, another call.
+    Calls(Vec<OneOf>),
+    /// `thread_area set` or `get`: a descriptor of `thread_areas`. Whether it is set.
+    ThreadArea(bool),
+}
+
+/// A call behind one that stands for many.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub(crate) struct OneOf {
+    /// Value of the low half of the first argument.
+    pub(crate) code: u64,
+    /// The call.
+    pub(crate) call: Name,
+    /// Where its arguments are: arguments of the call that stands for it, or words in memory that they point to.
+    pub(crate) args: Vec<(Name, Option<u64>)>,
+    /// The argument that points to where the result goes.
+    pub(crate) result: Option<Name>,
+}
+
+/// `thread_areas STRUCT { number = field; base = field; first = 12; slots = bank[0..2]; selectors = …; bases = …; }`:
+/// segment descriptors that a thread may set.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub(crate) struct ThreadAreas {
+    /// Structure that describes one.
+    pub(crate) of: Name,
+    /// `number`, `base`: fields of the structure; `slots`, `selectors`, `bases`: banks of registers.
+    pub(crate) places: Vec<(Name, SlotRange)>,
+    /// Number of the first, and the constants of fields that are read: `first = 12; flags = 0x51;`.
+    pub(crate) values: Vec<(Name, u64)>,
 }
 
 /// A declaration.
@@ -204,6 +233,8 @@ pub(crate) enum Item {
         /// Offset and instruction words.
         code: Vec<(u64, Vec<u64>)>,
     },
+    /// `thread_areas { … }`
+    ThreadAreas(ThreadAreas),
 }
 
 /// Value of a property.
@@ -253,6 +284,10 @@ pub(crate) enum Save {
     Const(u64),
     /// `address fp`: where another field of the frame is.
     Address(FieldPath),
+    /// `signal`: its number.
+    Signal,
+    /// `st[0..7] from top`: a bank whose first element is the one that a context says.
+    Rotated(SlotRange, Name),
 }
 
 /// Layout and contents of the frame a signal handler runs on.
@@ -260,7 +295,7 @@ pub(crate) enum Save {
 pub(crate) struct SignalFrame {
     /// Structure.
     pub(crate) frame: Name,
-    /// `siginfo = path; ucontext = path; plain = path;`
+    /// `siginfo = path; ucontext = path; plain = path; mask = path; mask = path;`
     pub(crate) roles: Vec<(Name, FieldPath)>,
     /// `min_stack = 5120; syscall_len = 4; syscall_len = 2 while thumb;`
     pub(crate) sizes: Vec<(Name, u64, Option<Name>)>,

@@ -5,7 +5,8 @@ use quote::{format_ident, quote};
 
 use super::convert::{Move, Pair};
 use super::model::{
-    Abi, Body, Bytes, Dir, Format, Len, Page, Part, Save, SetKind, SignalFrame, Struct, Syscall, Terminated, Ty,
+    Abi, Body, Bytes, Dir, Format, Len, Page, Part, Save, SetKind, SignalFrame, Struct, Syscall, Terminated,
+    ThreadAreas, Ty,
 };
 use super::report::{FileId, Report};
 
@@ -19,7 +20,9 @@ pub(crate) fn module(guest: &Abi, host: &Abi, file_of: &dyn Fn(FileId) -> String
     let calls = guest.numbers.iter().map(|(number, name)| call(&pair, *number, name, file_of));
     let set_refs = guest.sets.keys().map(|name| static_name("SET", name));
     let struct_refs = guest.structs.keys().map(|name| static_name("STRUCT", name));
-    let frame = option(guest.frame.as_ref().map(|frame| signal_frame(&guest.name, frame)));
+    let [frame, plain_frame] =
+        [&guest.frame, &guest.plain_frame].map(|f| option(f.as_ref().map(|frame| signal_frame(&guest.name, frame))));
+    let thread_areas = option(guest.thread_areas.as_ref().map(thread_areas));
     let cpuinfo = guest.cpuinfo.iter().map(|(key, value)| quote!((#key, #value)));
     let pages = guest.pages.iter().map(|Page { at, bytes }| quote!(Page { at: #at, bytes: &[#(#bytes),*] }));
     let Abi { name, machine, debian, word, big_endian, even_pairs, .. } = guest;
@@ -45,6 +48,8 @@ pub(crate) fn module(guest: &Abi, host: &Abi, file_of: &dyn Fn(FileId) -> String
                 cpuinfo: &[#(#cpuinfo),*],
                 frame: #frame,
                 pages: &[#(#pages),*],
+                plain_frame: #plain_frame,
+                thread_areas: #thread_areas,
             };
         }
     }
@@ -113,7 +118,7 @@ fn call(pair: &Pair<'_>, number: u64, name: &str, file_of: &dyn Fn(FileId) -> St
     };
     let Syscall { args, ret, blocks, quiet, span, .. } = call;
     let group = file_of(span.file);
-    let handler = handler(pair, name, call);
+    let handler = handler(pair, number.into(), name, call, file_of);
     let plain = args.iter().all(|a| pair.argument_same(&a.ty) && !needs_work(&a.ty));
     let convert_ret = !pair.result_same(ret);
     let args = args.iter().map(|a| {
@@ -135,12 +140,31 @@ fn order(call: &Syscall) -> Option<[u8; 6]> {
 }
 
 /// Who performs a call.
-fn handler(pair: &Pair<'_>, name: &str, call: &Syscall) -> TokenStream {
+fn handler(
+    pair: &Pair<'_>,
+    number: u64,
+    name: &str,
+    call: &Syscall,
+    file_of: &dyn Fn(FileId) -> String,
+) -> TokenStream {
     match &call.body {
         Body::Absent => quote!(Handler::Absent),
         Body::Registers(rows) => {
             let rows = rows.iter().map(|(code, set, slot)| quote!((#code, #set, #slot)));
             quote!(Handler::Registers(&[#(#rows),*]))
+        }
+        Body::ThreadArea(set) => quote!(Handler::ThreadArea(#set)),
+        Body::Calls(rows) => {
+            let rows = rows.iter().map(|row| {
+                let (code, inner) = (row.code, self::call(pair, number, &row.call, file_of));
+                let args = row.args.iter().map(|(arg, word)| {
+                    let (arg, word) = (*arg as u8, option(word.map(|word| quote!(#word))));
+                    quote!((#arg, #word))
+                });
+                let result = option(row.result.map(|arg| arg as u8).map(|arg| quote!(#arg)));
+                quote!(OneOf { code: #code, call: #inner, args: &[#(#args),*], result: #result })
+            });
+            quote!(Handler::Calls(&[#(#rows),*]))
         }
         Body::Special(function) => {
             let function = ident(function);
@@ -236,22 +260,37 @@ fn length(len: Len) -> TokenStream {
 }
 
 fn signal_frame(guest: &str, frame: &SignalFrame) -> TokenStream {
-    let SignalFrame { stack, mask, red_zone, syscall_len_while, .. } = frame;
+    let SignalFrame { red_zone, popped, syscall_len_while, .. } = frame;
     let while_context = syscall_len_while.iter().map(|(context, len)| quote!((#context, #len)));
     let plain = option(frame.plain.as_ref().map(|plain| {
         let (at, code) = (plain.at, &plain.sigreturn);
         quote!(layout::PlainFrame { at: #at, sigreturn: &[#(#code),*] })
     }));
-    let SignalFrame { size, siginfo, ucontext, has_restorer, min_stack, syscall_len, sigreturn, .. } = frame;
+    let [siginfo, ucontext, stack] =
+        [frame.siginfo, frame.ucontext, frame.stack].map(|at| option(at.map(|at| quote!(#at))));
+    let mask = frame.mask.iter().map(|(at, size)| quote!((#at, #size)));
+    let SignalFrame { size, has_restorer, min_stack, syscall_len, sigreturn, .. } = frame;
     let record = option(frame.record.as_ref().map(|(frame_pointer, back)| quote!((#frame_pointer, #back))));
     let fields = frame.save.iter().map(|(at, size, save)| {
         let (size, source) = (*size as u32, source(save, *size));
         quote!(layout::Field { at: #at, size: #size, source: #source })
     });
     quote!(&layout::FrameLayout {
-        guest: #guest, size: #size, siginfo: #siginfo, ucontext: #ucontext, stack: #stack, mask: #mask, red_zone: #red_zone, fields: &[#(#fields),*], record: #record,
+        guest: #guest, size: #size, siginfo: #siginfo, ucontext: #ucontext, stack: #stack, mask: &[#(#mask),*], popped: #popped, red_zone: #red_zone, fields: &[#(#fields),*], record: #record,
         has_restorer: #has_restorer, min_stack: #min_stack, syscall_len: #syscall_len, syscall_len_while: &[#(#while_context),*],
         sigreturn: &[#(#sigreturn),*], plain: #plain,
+    })
+}
+
+fn thread_areas(areas: &ThreadAreas) -> TokenStream {
+    let ThreadAreas { number, base, first, slots: (bank, from, count), .. } = areas;
+    let of = static_name("STRUCT", &areas.of);
+    let constants = areas.constants.iter().map(|(name, value)| quote!((#name, #value)));
+    let slots = (*from..*from + *count).map(|i| format!("{bank}[{i}]"));
+    let loaded = areas.loaded.iter().map(|(selector, base)| quote!((#selector, #base)));
+    quote!(&ThreadAreas {
+        of: &#of, number: #number, base: #base, constants: &[#(#constants),*], first: #first, slots: &[#(#slots),*],
+        loaded: &[#(#loaded),*],
     })
 }
 
@@ -265,6 +304,11 @@ fn source(save: &Save, stride: u64) -> TokenStream {
         Save::Pc => quote!(layout::Source::Pc),
         Save::FaultAddress => quote!(layout::Source::FaultAddress),
         Save::Const(value) => quote!(layout::Source::Word(#value)),
+        Save::Signal => quote!(layout::Source::Signal),
+        Save::Rotated(bank, count, context) => {
+            let count = *count as u32;
+            quote!(layout::Source::Rotated(#bank, #count, #stride, #context))
+        }
         Save::Address(offset) => quote!(layout::Source::Address(#offset)),
         Save::Packed(parts) => {
             let parts = parts.iter().map(part);

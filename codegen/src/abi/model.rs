@@ -229,6 +229,42 @@ pub enum Body {
     Absent,
     /// By the first argument, a register is set to the second or stored where it points: value, whether to set, slot.
     Registers(Vec<(u64, bool, String)>),
+    /// By the low half of the first argument, another call.
+    Calls(Vec<OneOf>),
+    /// One of the [`ThreadAreas`] is set or read: whether to set.
+    ThreadArea(bool),
+}
+
+/// A call behind one that stands for many.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct OneOf {
+    /// Value of the low half of the first argument.
+    pub code: u64,
+    /// Name of the call.
+    pub call: String,
+    /// Its arguments: which argument each is, or points to a table of them, and then which word of it.
+    pub args: Vec<(usize, Option<u64>)>,
+    /// The argument that points to where the result goes.
+    pub result: Option<usize>,
+}
+
+/// Segment descriptors that a thread may set.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct ThreadAreas {
+    /// Structure that describes one.
+    pub of: String,
+    /// Field with its number.
+    pub number: String,
+    /// Field with its base.
+    pub base: String,
+    /// Constants of other fields, which are read and not kept.
+    pub constants: Vec<(String, u64)>,
+    /// Number of the first.
+    pub first: u64,
+    /// Bank with their bases, and how many there are.
+    pub slots: (String, u64, u64),
+    /// Selectors and the bases that they load, where descriptors are not looked at again.
+    pub loaded: Vec<(String, String)>,
 }
 
 /// A described call.
@@ -283,6 +319,10 @@ pub enum Save {
     Const(u64),
     /// Address of the field at this offset of the frame.
     Address(u64),
+    /// The signal's number.
+    Signal,
+    /// Elements of a bank: name, count, the context that says which comes first.
+    Rotated(String, u64, String),
 }
 
 /// The signal frame.
@@ -290,14 +330,16 @@ pub enum Save {
 pub struct SignalFrame {
     /// Size in bytes.
     pub size: u64,
-    /// Offset of the `siginfo_t`.
-    pub siginfo: u64,
+    /// Offset of the `siginfo_t`. The frame of handlers that do not ask for one has none.
+    pub siginfo: Option<u64>,
     /// Offset of the `ucontext_t`.
-    pub ucontext: u64,
+    pub ucontext: Option<u64>,
     /// Offset of the alternate stack in it.
-    pub stack: u64,
-    /// Offset of the signal mask in it.
-    pub mask: u64,
+    pub stack: Option<u64>,
+    /// Offset and size of the parts of the signal mask, the first signals first.
+    pub mask: Vec<(u64, u64)>,
+    /// Bytes of the frame that the code which returns has taken from the stack.
+    pub popped: u64,
     /// Bytes below the stack pointer that are in use.
     pub red_zone: u64,
     /// Offset, element size and contents.
@@ -347,6 +389,8 @@ pub struct Abi {
     pub big_endian: bool,
     /// Arguments of two words start at an even one.
     pub even_pairs: bool,
+    /// Largest alignment of integers in structures, in bytes.
+    pub max_align: u64,
     /// `uname -m`.
     pub machine: String,
     /// What Debian calls the architecture.
@@ -365,6 +409,10 @@ pub struct Abi {
     pub frame: Option<SignalFrame>,
     /// Pages of code that the kernel provides.
     pub pages: Vec<Page>,
+    /// That of handlers that do not ask for a `siginfo_t`, if it is another one.
+    pub plain_frame: Option<SignalFrame>,
+    /// Segment descriptors that a thread may set.
+    pub thread_areas: Option<ThreadAreas>,
 }
 
 impl Abi {

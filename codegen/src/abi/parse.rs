@@ -1,7 +1,7 @@
 //! Text to [`Item`]s: one function per production of the grammar in `isa-specs/linux/README.md`.
 
 use super::ast::{Body, Dir, Entry, Item, Len, Member, Name, Prop, Save, SetKind, SlotRange, TypeExpr, Value};
-use super::ast::{FieldPath, Part, SignalFrame};
+use super::ast::{FieldPath, OneOf, Part, SignalFrame, ThreadAreas};
 use super::lexer::{Tok, lex};
 use super::report::{FileId, Report, Span};
 
@@ -31,7 +31,7 @@ struct Parser<'r> {
     report: &'r mut Report,
 }
 
-const ITEMS: [&str; 13] = [
+const ITEMS: [&str; 14] = [
     "type",
     "struct",
     "flags",
@@ -41,6 +41,7 @@ const ITEMS: [&str; 13] = [
     "arch",
     "signal_frame",
     "page",
+    "thread_areas",
     "cpuinfo",
     "amend",
     "replace",
@@ -48,7 +49,7 @@ const ITEMS: [&str; 13] = [
 ];
 
 /// What may follow a call.
-const ATTRIBUTES: [&str; 6] = ["as", "special", "absent", "registers", "blocks", "quiet"];
+const ATTRIBUTES: [&str; 8] = ["as", "special", "absent", "registers", "calls", "thread_area", "blocks", "quiet"];
 
 impl Parser<'_> {
     fn item(&mut self) -> Parsed<Item> {
@@ -63,6 +64,7 @@ impl Parser<'_> {
             "arch" => self.arch(),
             "signal_frame" => self.signal_frame(),
             "page" => self.page(word.span),
+            "thread_areas" => self.thread_areas(),
             "cpuinfo" => self.cpuinfo(),
             "where" => self.conditional(),
             "amend" => match self.name("`flags` or `enum`")?.text.as_str() {
@@ -267,6 +269,8 @@ impl Parser<'_> {
                 "special" => body = Body::Special(self.function()),
                 "absent" => body = Body::Absent,
                 "registers" => body = Body::Registers(self.registers()?),
+                "calls" => body = Body::Calls(self.calls()?),
+                "thread_area" => body = Body::ThreadArea(self.set_or_get()?),
                 "blocks" => blocks = true,
                 "quiet" => quiet = true,
                 _ => {
@@ -295,14 +299,65 @@ impl Parser<'_> {
         while !self.punct("}") {
             let (code, _) = self.int("the first argument")?;
             self.expect(":")?;
-            let set = self.word("set");
-            if !set && !self.word("get") {
-                return self.fail_before("`set` or `get` is needed");
-            }
+            let set = self.set_or_get()?;
             rows.push((code, set, self.slots()?));
             self.expect(";")?;
         }
         Ok(rows)
+    }
+
+    /// Whether it is `set`.
+    fn set_or_get(&mut self) -> Parsed<bool> {
+        let set = self.word("set");
+        if !set && !self.word("get") {
+            return self.fail_before("`set` or `get` is needed");
+        }
+        Ok(set)
+    }
+
+    /// `{ 1: semop(first, ptr, second); 21: shmat(first, ptr, second) -> third; 4: semctl(first, ptr[0]); }`
+    fn calls(&mut self) -> Parsed<Vec<OneOf>> {
+        self.expect("{")?;
+        let mut rows = Vec::new();
+        while !self.punct("}") {
+            let (code, _) = self.int("the first argument")?;
+            self.expect(":")?;
+            let call = self.name("the call")?;
+            self.expect("(")?;
+            let mut args = Vec::new();
+            while !self.punct(")") {
+                let arg = self.name("an argument")?;
+                let index = if self.punct("[") {
+                    let index = self.int("which word it points to")?.0;
+                    self.expect("]")?;
+                    Some(index)
+                } else {
+                    None
+                };
+                args.push((arg, index));
+                self.punct(",");
+            }
+            let result = if self.punct("->") { Some(self.name("an argument")?) } else { None };
+            rows.push(OneOf { code, call, args, result });
+            self.expect(";")?;
+        }
+        Ok(rows)
+    }
+
+    fn thread_areas(&mut self) -> Parsed<Item> {
+        let of = self.name("a structure")?;
+        let (mut places, mut values) = (Vec::new(), Vec::new());
+        self.expect("{")?;
+        while !self.punct("}") {
+            let key = self.name("a property")?;
+            self.expect("=")?;
+            match self.peek() {
+                Tok::Int(_) => values.push((key, self.int("a number")?.0)),
+                _ => places.push((key, self.slots()?)),
+            }
+            self.expect(";")?;
+        }
+        Ok(Item::ThreadAreas(ThreadAreas { of, places, values }))
     }
 
     fn numbers(&mut self) -> Parsed<Item> {
@@ -420,10 +475,13 @@ impl Parser<'_> {
                 Save::Const(value)
             } else if self.word("address") {
                 Save::Address(self.field_path()?)
+            } else if self.word("signal") {
+                Save::Signal
             } else if self.punct("{") {
                 Save::Parts(self.parts()?)
             } else {
-                Save::Slots(self.slots()?)
+                let slots = self.slots()?;
+                if self.word("from") { Save::Rotated(slots, self.name("a context")?) } else { Save::Slots(slots) }
             };
             self.expect(";")?;
             lines.push((path, save));

@@ -3,7 +3,9 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use super::ast::{self, Item, Member, Name, Prop, TypeExpr, Value};
-use super::model::{Abi, Arg, Body, Bytes, Field, Format, Len, Page, Set, SetKind, Struct, Syscall, Terminated, Ty};
+use super::model::{
+    Abi, Arg, Body, Bytes, Field, Format, Len, OneOf, Page, Set, SetKind, Struct, Syscall, Terminated, ThreadAreas, Ty,
+};
 use super::report::{Report, Span};
 use super::signal_frame;
 
@@ -31,6 +33,7 @@ fn resolve_one(common: &[Item], own: &[Item], name: &Name, props: &[(Name, Prop)
         word: 8,
         big_endian: false,
         even_pairs: false,
+        max_align: 16,
         machine: name.text.clone(),
         debian: name.text.clone(),
         sets: BTreeMap::new(),
@@ -40,6 +43,8 @@ fn resolve_one(common: &[Item], own: &[Item], name: &Name, props: &[(Name, Prop)
         cpuinfo: Vec::new(),
         frame: None,
         pages: Vec::new(),
+        plain_frame: None,
+        thread_areas: None,
     };
     let tables = properties(&mut abi, props, report);
     let decls = Decls::collect(common, own, abi.word, report);
@@ -56,8 +61,14 @@ fn resolve_one(common: &[Item], own: &[Item], name: &Name, props: &[(Name, Prop)
         _ => None,
     });
     abi.cpuinfo = lines.flatten().map(|(key, value)| (key.text.clone(), value.clone())).collect();
-    abi.frame = own.iter().find_map(|item| match item {
+    let frames = own.iter().filter_map(|item| match item {
         Item::SignalFrame(frame) => signal_frame::resolve(frame, &abi, report),
+        _ => None,
+    });
+    let (full, plain): (Vec<_>, Vec<_>) = frames.partition(|frame| frame.siginfo.is_some());
+    (abi.frame, abi.plain_frame) = (full.into_iter().next(), plain.into_iter().next());
+    abi.thread_areas = own.iter().find_map(|item| match item {
+        Item::ThreadAreas(areas) => thread_areas(areas, &abi, report),
         _ => None,
     });
     abi.pages = own.iter().filter_map(|item| page(item, &abi, report)).collect();
@@ -84,6 +95,45 @@ fn page(item: &Item, abi: &Abi, report: &mut Report) -> Option<Page> {
     Some(Page { at: *at, bytes })
 }
 
+/// The descriptors of `thread_areas`, with the names of their fields looked up.
+fn thread_areas(decl: &ast::ThreadAreas, abi: &Abi, report: &mut Report) -> Option<ThreadAreas> {
+    let Some(of) = abi.structs.get(&decl.of.text) else {
+        report.error(decl.of.span, format!("there is no structure called `{}`", decl.of.text));
+        return None;
+    };
+    let mut place = |key: &str| {
+        let found = decl.places.iter().find(|(name, _)| name.text == key).map(|(_, range)| range);
+        if found.is_none() {
+            report.error(decl.of.span, format!("`thread_areas` needs `{key}`"));
+        }
+        found
+    };
+    let [number, base, slots, selectors, bases] = ["number", "base", "slots", "selectors", "bases"].map(&mut place);
+    let (number, base, slots, selectors, bases) = (number?, base?, slots?, selectors?, bases?);
+    let has = |name: &str| of.fields.iter().any(|f| f.name == name);
+    let unknown = [number, base].into_iter().map(|range| &range.name).filter(|name| !has(&name.text));
+    let constants = decl.values.iter().filter(|(name, _)| name.text != "first");
+    for name in unknown.chain(constants.clone().map(|(name, _)| name).filter(|name| !has(&name.text))) {
+        report.error(name.span, format!("`{}` has no field `{}`", decl.of.text, name.text));
+    }
+    let span = |range: &ast::SlotRange| range.index.unwrap_or((0, 0));
+    let each = |range: &ast::SlotRange| {
+        let name = range.name.text.clone();
+        let (first, last) = span(range);
+        (first..=last).map(move |i| format!("{name}[{i}]"))
+    };
+    let (first, last) = span(slots);
+    Some(ThreadAreas {
+        of: decl.of.text.clone(),
+        number: number.name.text.clone(),
+        base: base.name.text.clone(),
+        constants: constants.map(|(name, value)| (name.text.clone(), *value)).collect(),
+        first: decl.values.iter().find(|(name, _)| name.text == "first").map_or(0, |(_, value)| *value),
+        slots: (slots.name.text.clone(), first, last + 1 - first),
+        loaded: each(selectors).zip(each(bases)).collect(),
+    })
+}
+
 fn properties(abi: &mut Abi, props: &[(Name, Prop)], report: &mut Report) -> Vec<Name> {
     let mut tables = Vec::new();
     for (key, value) in props {
@@ -100,6 +150,7 @@ fn properties(abi: &mut Abi, props: &[(Name, Prop)], report: &mut Report) -> Vec
             }
             ("pairs", Prop::Text(v)) if v.text == "even" => abi.even_pairs = true,
             ("pairs", Prop::Text(v)) if v.text == "packed" => abi.even_pairs = false,
+            ("max_align", Prop::Int(v, _)) => abi.max_align = *v,
             ("machine", Prop::Text(v)) => abi.machine.clone_from(&v.text),
             ("debian", Prop::Text(v)) => abi.debian.clone_from(&v.text),
             ("numbers", Prop::Text(v)) => tables.push(v.clone()),
@@ -229,7 +280,8 @@ impl<'a> Decls<'a> {
             Item::Numbers { name, rows } => {
                 self.numbers.insert(&name.text, rows);
             }
-            Item::Arch { .. } | Item::Cpuinfo(_) | Item::SignalFrame(_) | Item::Page { .. } | Item::Where { .. } => {}
+            Item::Arch { .. } | Item::Cpuinfo(_) | Item::SignalFrame(_) | Item::ThreadAreas(_) => {}
+            Item::Page { .. } | Item::Where { .. } => {}
         }
     }
 
@@ -354,6 +406,8 @@ impl<'a> Resolver<'a, '_> {
                 ast::Body::As(name) => Body::As(name.text.clone()),
                 ast::Body::Special(function) => Body::Special(function.as_ref().unwrap_or(at).text.clone()),
                 ast::Body::Absent => Body::Absent,
+                ast::Body::ThreadArea(set) => Body::ThreadArea(*set),
+                ast::Body::Calls(rows) => Body::Calls(rows.iter().filter_map(|row| self.one_of(row, &names)).collect()),
                 ast::Body::Registers(rows) => Body::Registers(
                     rows.iter().map(|(code, set, range)| (*code, *set, super::signal_frame::slot(range))).collect(),
                 ),
@@ -366,6 +420,24 @@ impl<'a> Resolver<'a, '_> {
             let call = Syscall { args: resolved, ret, body, order, blocks: *blocks, quiet: *quiet, span: at.span };
             self.abi.syscalls.insert((*name).to_owned(), call);
         }
+    }
+
+    /// A call behind the one with the arguments `names`.
+    fn one_of(&mut self, row: &ast::OneOf, names: &[&Name]) -> Option<OneOf> {
+        if !self.decls.syscalls.contains_key(row.call.text.as_str()) {
+            self.report.error(row.call.span, format!("there is no system call called `{}`", row.call.text));
+            return None;
+        }
+        let mut argument = |name: &Name| {
+            let found = names.iter().position(|n| n.text == name.text);
+            if found.is_none() {
+                self.report.error(name.span, format!("there is no argument called `{}`", name.text));
+            }
+            found
+        };
+        let args = row.args.iter().map(|(name, word)| Some((argument(name)?, *word))).collect::<Option<_>>()?;
+        let result = row.result.as_ref().map(&mut argument);
+        Some(OneOf { code: row.code, call: row.call.text.clone(), args, result: result.flatten() })
     }
 
     /// A type; `names` are the members lengths may refer to, `args` the arguments before this one.
@@ -505,8 +577,8 @@ impl<'a> Resolver<'a, '_> {
     /// Size and alignment of a type that can be a field.
     fn size_of(&self, ty: &Ty) -> Option<(u64, u64)> {
         match ty {
-            Ty::Int { size, .. } => Some((*size, *size)),
-            Ty::Set(name) => self.abi.sets.get(name).map(|set| (set.size, set.size)),
+            Ty::Int { size, .. } => Some((*size, (*size).min(self.abi.max_align))),
+            Ty::Set(name) => self.abi.sets.get(name).map(|set| (set.size, set.size.min(self.abi.max_align))),
             Ty::Struct(name) => self.abi.structs.get(name).map(|s| (s.size, s.align)),
             Ty::Ptr(..) => Some((self.abi.word, self.abi.word)),
             Ty::Array(elem, Len::Fixed(n)) => self.size_of(elem).map(|(size, align)| (size * n, align)),

@@ -13,17 +13,18 @@ pub(crate) fn resolve(decl: &ast::SignalFrame, abi: &Abi, report: &mut Report) -
         report.error(decl.frame.span, format!("there is no structure called `{}`", decl.frame.text));
         return None;
     };
-    let (mut siginfo, mut ucontext, mut plain) = (None, None, None);
+    let (mut siginfo, mut ucontext, mut plain, mut mask) = (None, None, None, Vec::new());
     for (role, path) in &decl.roles {
-        let at = place(path, &decl.frame.text, abi, report)?.offset;
+        let place = place(path, &decl.frame.text, abi, report)?;
         match role.text.as_str() {
-            "siginfo" => siginfo = Some(at),
-            "ucontext" => ucontext = Some(at),
-            "plain" => plain = Some(at),
+            "siginfo" => siginfo = Some(place.offset),
+            "ucontext" => ucontext = Some(place.offset),
+            "plain" => plain = Some(place.offset),
+            "mask" => mask.push((place.offset, place.size)),
             _ => unknown(role, report),
         }
     }
-    let (mut min_stack, mut syscall_len, mut red_zone) = (None, None, 0);
+    let (mut min_stack, mut syscall_len, mut red_zone, mut popped) = (None, None, 0, 0);
     let mut syscall_len_while = Vec::new();
     for (key, value, context) in &decl.sizes {
         match (key.text.as_str(), context) {
@@ -31,6 +32,7 @@ pub(crate) fn resolve(decl: &ast::SignalFrame, abi: &Abi, report: &mut Report) -
             ("syscall_len", None) => syscall_len = Some(*value),
             ("syscall_len", Some(context)) => syscall_len_while.push((context.text.clone(), *value)),
             ("red_zone", None) => red_zone = *value,
+            ("popped", None) => popped = *value,
             _ => unknown(key, report),
         }
     }
@@ -42,10 +44,12 @@ pub(crate) fn resolve(decl: &ast::SignalFrame, abi: &Abi, report: &mut Report) -
             _ => unknown(key, report),
         }
     }
-    let (Some(siginfo), Some(ucontext), Some(min_stack), Some(syscall_len)) =
-        (siginfo, ucontext, min_stack, syscall_len)
+    let (Some(min_stack), Some(syscall_len), true) = (min_stack, syscall_len, siginfo.is_some() == ucontext.is_some())
     else {
-        report.error(decl.frame.span, "a signal frame needs `siginfo`, `ucontext`, `min_stack` and `syscall_len`");
+        report.error(
+            decl.frame.span,
+            "a signal frame needs `min_stack` and `syscall_len`, and either `siginfo` and `ucontext` or neither",
+        );
         return None;
     };
     let mut save = Vec::new();
@@ -54,18 +58,21 @@ pub(crate) fn resolve(decl: &ast::SignalFrame, abi: &Abi, report: &mut Report) -
     }
     let inner = |name: &str| {
         let s = abi.structs.get("ucontext")?;
-        s.fields.iter().find(|f| f.name == name).map(|f| ucontext + f.offset)
+        s.fields.iter().find(|f| f.name == name).map(|f| (ucontext.unwrap_or(0) + f.offset, f.size))
     };
-    let (Some(stack), Some(mask)) = (inner("uc_stack"), inner("uc_sigmask")) else {
-        report.error(decl.frame.span, "`ucontext` needs `uc_stack` and `uc_sigmask`");
+    let stack = inner("uc_stack").filter(|_| ucontext.is_some()).map(|(at, _)| at);
+    mask.extend(inner("uc_sigmask").filter(|_| ucontext.is_some()));
+    if mask.is_empty() || ucontext.is_some() && stack.is_none() {
+        report.error(decl.frame.span, "`ucontext` needs `uc_stack` and `uc_sigmask`, a frame without one `mask`");
         return None;
-    };
+    }
     Some(SignalFrame {
         size: frame.size,
         siginfo,
         ucontext,
         stack,
         mask,
+        popped,
         red_zone,
         save,
         record: decl.record.as_ref().map(|(frame_pointer, back)| (slot(frame_pointer), slot(back))),
@@ -92,6 +99,15 @@ fn saved(path: &FieldPath, what: &ast::Save, frame: &str, abi: &Abi, report: &mu
     let place = place(path, frame, abi, report)?;
     let save = match what {
         ast::Save::Const(value) => Save::Const(*value),
+        ast::Save::Signal => Save::Signal,
+        ast::Save::Rotated(range, context) => {
+            let count = range.index.map_or(1, |(first, last)| (last + 1).saturating_sub(first));
+            if count != place.count {
+                report.error(range.name.span, format!("{count} registers for {} elements", place.count));
+                return None;
+            }
+            Save::Rotated(range.name.text.clone(), count, context.text.clone())
+        }
         ast::Save::Address(of) => Save::Address(self::place(of, frame, abi, report)?.offset),
         ast::Save::Parts(list) => Save::Packed(list.iter().filter_map(|part| resolve_part(part, report)).collect()),
         ast::Save::Slots(range) => match (range.name.text.as_str(), range.index) {

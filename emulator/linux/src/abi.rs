@@ -38,6 +38,10 @@ pub struct Abi {
     pub frame: Option<&'static crate::signal::FrameLayout>,
     /// Memory at fixed addresses that every process has, to be executed and read.
     pub pages: &'static [Page],
+    /// The frame of handlers that do not ask for a `siginfo_t`, where it is another one.
+    pub plain_frame: Option<&'static crate::signal::FrameLayout>,
+    /// Segment descriptors that a thread may set.
+    pub thread_areas: Option<&'static ThreadAreas>,
 }
 
 /// Memory that the kernel provides.
@@ -46,6 +50,24 @@ pub struct Page {
     pub at: u64,
     /// Contents.
     pub bytes: &'static [u8],
+}
+
+/// Segment descriptors that a thread may set.
+pub struct ThreadAreas {
+    /// Structure that describes one.
+    pub of: &'static Struct,
+    /// Its field with the descriptor's number.
+    pub number: &'static str,
+    /// Its field with the base.
+    pub base: &'static str,
+    /// Fields that are the same for all, when they are read.
+    pub constants: &'static [(&'static str, u64)],
+    /// Number of the first descriptor.
+    pub first: u64,
+    /// Slots with the bases.
+    pub slots: &'static [&'static str],
+    /// Slots of selectors, and of the bases that were loaded with them.
+    pub loaded: &'static [(&'static str, &'static str)],
 }
 
 impl Abi {
@@ -198,10 +220,26 @@ pub enum Handler {
     Special(fn(&mut ThreadCtx, [u64; 6]) -> SysResult),
     /// By the first argument, a register is set to the second or stored where it points: value, whether to set, slot.
     Registers(&'static [(u64, bool, &'static str)]),
+    /// By the low half of the first argument, another call.
+    Calls(&'static [OneOf]),
+    /// One of the [`ThreadAreas`] is set, or read.
+    ThreadArea(bool),
     /// `ENOSYS`, on purpose.
     Absent,
     /// The specs name the call but do not describe it.
     Undescribed,
+}
+
+/// A call behind one that stands for many.
+pub struct OneOf {
+    /// Value of the low half of the first argument.
+    pub code: u64,
+    /// The call.
+    pub call: Call,
+    /// Where its arguments are: an argument, or a word of the table it points to.
+    pub args: &'static [(u8, Option<u64>)],
+    /// The argument that points to where the result goes.
+    pub result: Option<u8>,
 }
 
 /// An argument.

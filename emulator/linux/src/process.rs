@@ -12,7 +12,7 @@ use crate::bypass::Bypass;
 use crate::loader::Program;
 use crate::mem::{AddressSpace, Places};
 use crate::options::Options;
-use crate::signal::{Actions, Frame};
+use crate::signal::{Actions, Frames};
 
 /// What all threads of the guest share. Lives until the process ends.
 pub struct Process {
@@ -23,7 +23,7 @@ pub struct Process {
     /// Its Linux interface.
     pub abi: &'static Abi,
     /// Its signal frames.
-    pub frame: Frame,
+    pub frames: Frames,
     /// The command line.
     pub options: Options,
     /// Library functions that run as host code.
@@ -55,7 +55,7 @@ impl Process {
         guests: Guests,
         guest: &'static ir::Guest,
         abi: &'static Abi,
-        frame: Frame,
+        frames: Frames,
         options: Options,
         sysroot: Option<PathBuf>,
         program: &Program,
@@ -67,7 +67,7 @@ impl Process {
             guests,
             guest,
             abi,
-            frame,
+            frames,
             options,
             bypass,
             space: AddressSpace::new(Places::of(guest.address_bits)),

@@ -87,7 +87,7 @@ impl ThreadCtx {
     fn system_call(&mut self) {
         let desc = &self.process.guest.syscall;
         let next = self.jit.state().pc;
-        let at = next.wrapping_sub(self.process.frame.syscall_len(self.jit.state().mode));
+        let at = next.wrapping_sub(self.process.frames.full.syscall_len(self.jit.state().mode));
         if self.queue.is_pending() {
             // The signal came first: its handler returns to the call.
             self.jit.state().pc = at;

@@ -11,7 +11,7 @@ use crate::loader::{self, LoadError, Program};
 use crate::mem::{Kind, PAGE, Request};
 use crate::process::Process;
 use crate::signal::host::{self, HostStack};
-use crate::signal::{Action, Frame, FrameLayout, SIGNALS};
+use crate::signal::{Action, Frames, SIGNALS};
 use crate::thread::ThreadCtx;
 use crate::{Options, bypass, crash, guest_memory, stdio, strace};
 
@@ -52,15 +52,13 @@ fn try_start(guests: Guests, options: Options) -> Result<std::convert::Infallibl
         ),
     };
     let abi = Abi::of(guest).ok_or_else(|| undescribed("system-call table"))?;
-    let layout = FrameLayout::of(guest).ok_or_else(|| undescribed("signal frame"))?;
-    let frame =
-        Frame::new(guest, layout).map_err(|name| undescribed(&format!("place of {name} in the signal frame")))?;
+    let frames = Frames::of(guest).map_err(|what| undescribed(&what))?;
     if let Some(filter) = &options.strace {
         strace::start(abi, filter, options.strace_output.as_deref(), options.strace_resumed)
             .map_err(LoadError::Trace)?;
     }
     let (interpreter, sysroot) = loader::find_interpreter(&program, guest, &options)?;
-    let process = Process::new(guests, guest, abi, frame, options, sysroot, &program);
+    let process = Process::new(guests, guest, abi, frames, options, sysroot, &program);
 
     let io_error = |source| LoadError::Io { path: PathBuf::from("(signal stack)"), source };
     let stack = HostStack::install().map_err(io_error)?;
@@ -160,9 +158,10 @@ fn map_code(process: &Process, program: &Program) -> Result<(), LoadError> {
     };
     let (prot, flags) = (libc::PROT_READ | libc::PROT_WRITE, libc::MAP_PRIVATE | libc::MAP_ANONYMOUS);
     let request = Request { addr: 0, len: PAGE, prot, flags, fd: -1, offset: 0, kind: Kind::Vdso };
-    let (space, layout) = (&process.space, process.frame.layout);
+    let (space, layout) = (&process.space, process.frames.full.layout);
     let at = space.map_memory(&request).map_err(fail)?;
-    let plain = layout.plain.map_or(&[] as &[u8], |plain| plain.sigreturn);
+    let own = process.frames.plain.as_ref().map(|plain| plain.layout.sigreturn);
+    let plain = own.or(layout.plain.map(|plain| plain.sigreturn)).unwrap_or_default();
     guest_memory::write(at, &[layout.sigreturn, plain].concat()).map_err(fail)?;
     space.protect(at, PAGE, libc::PROT_READ | libc::PROT_EXEC).map_err(fail)?;
     process.set_sigreturn_code(at, at + layout.sigreturn.len() as u64);

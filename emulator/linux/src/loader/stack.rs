@@ -90,7 +90,7 @@ pub(super) fn build(
         (at::HWCAP2, guest.process.hwcap2),
         (at::EXECFN, execfn),
         (at::PLATFORM, platform),
-        (at::MINSIGSTKSZ, process.frame.layout.min_stack),
+        (at::MINSIGSTKSZ, process.frames.full.layout.min_stack),
         (at::NULL, 0),
     ];
     let words: Vec<u64> = [argv.len() as u64]

@@ -160,23 +160,27 @@ fn sigtimedwait(ctx: &mut ThreadCtx, args: [u64; 6], timespec: &str) -> SysResul
 
 /// `rt_sigreturn()`
 pub fn rt_sigreturn(ctx: &mut ThreadCtx, _args: [u64; 6]) -> SysResult {
-    return_from_handler(ctx, 0)
+    return_from_handler(ctx, &ctx.process.frames.full, 0)
 }
 
 /// `sigreturn()`: from a handler without `SA_SIGINFO`, where that has another frame.
 pub fn sigreturn(ctx: &mut ThreadCtx, _args: [u64; 6]) -> SysResult {
-    let plain = ctx.process.frame.layout.plain.ok_or(Errno::ENOSYS)?;
-    return_from_handler(ctx, plain.at)
+    let frames = &ctx.process.frames;
+    if let Some(plain) = &frames.plain {
+        return return_from_handler(ctx, plain, plain.layout.popped);
+    }
+    let plain = frames.full.layout.plain.ok_or(Errno::ENOSYS)?;
+    return_from_handler(ctx, &frames.full, plain.at)
 }
 
 /// Loads the state from the frame, of which the part from an offset on is at the stack pointer.
-fn return_from_handler(ctx: &mut ThreadCtx, from: u64) -> SysResult {
+fn return_from_handler(ctx: &mut ThreadCtx, frame: &super::Frame, from: u64) -> SysResult {
     let process = ctx.process;
     let sp = ctx.sp();
-    match process.frame.read(process, ctx.jit.state(), sp, from) {
+    match frame.read(process, ctx.jit.state(), sp, from) {
         Ok((mask, alt_stack)) => {
             // As the kernel: errors in the stack part of the frame are ignored.
-            let _ = set_alt_stack(ctx, alt_stack);
+            let _ = alt_stack.map(|stack| set_alt_stack(ctx, stack));
             ctx.set_mask(mask);
         }
         Err(_) => ctx.raise_fault(&super::Info::fault(libc::SIGSEGV, 128, 0)),
@@ -211,7 +215,7 @@ fn set_alt_stack(ctx: &mut ThreadCtx, stack: AltStack) -> Result<(), Errno> {
     let mode = stack.flags & !SS_FLAG_BITS;
     ctx.signals.alt_stack = match mode {
         libc::SS_DISABLE => AltStack::default(),
-        0 | libc::SS_ONSTACK if stack.size < ctx.process.frame.layout.min_stack => return Err(Errno::ENOMEM),
+        0 | libc::SS_ONSTACK if stack.size < ctx.process.frames.full.layout.min_stack => return Err(Errno::ENOMEM),
         0 | libc::SS_ONSTACK => AltStack { flags: stack.flags & SS_FLAG_BITS, ..stack },
         _ => return Err(Errno::EINVAL),
     };

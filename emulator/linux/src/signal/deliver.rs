@@ -135,7 +135,9 @@ impl ThreadCtx {
     }
 
     fn push_frame(&mut self, info: &Info, action: Action) -> Result<(), Errno> {
-        let (guest, frame) = (self.process.guest, &self.process.frame);
+        let (guest, frames) = (self.process.guest, &self.process.frames);
+        let own = frames.plain.as_ref().filter(|_| action.flags & libc::SA_SIGINFO as u64 == 0);
+        let frame = own.unwrap_or(&frames.full);
         let layout = frame.layout;
         let mut alt_stack = self.signals.alt_stack;
         let sp = self.sp();
@@ -154,7 +156,8 @@ impl ThreadCtx {
             self.signals.alt_stack = super::AltStack::default();
         }
         let restorer = action.flags & super::SA_RESTORER != 0 && layout.has_restorer;
-        let back = if restorer { action.restorer } else { self.process.sigreturn_code(plain.is_some()) };
+        let is_plain = plain.is_some() || own.is_some();
+        let back = if restorer { action.restorer } else { self.process.sigreturn_code(is_plain) };
         self.enter(action.handler);
         match guest.abi.return_address {
             Some(slot) => {
@@ -166,7 +169,8 @@ impl ThreadCtx {
         if let Some(callee) = guest.abi.callee {
             self.set_slot(callee, action.handler);
         }
-        let arguments = [abi.signal(info.signal()) as u64, frame + layout.siginfo, frame + layout.ucontext];
+        let place = |offset: Option<u64>| offset.map_or(0, |offset| frame + offset);
+        let arguments = [abi.signal(info.signal()) as u64, place(layout.siginfo), place(layout.ucontext)];
         let given = if plain.is_some() { 1 } else { arguments.len() };
         for (slot, value) in guest.abi.int_args.iter().zip(arguments).take(given) {
             self.set_slot(*slot, value);
@@ -176,8 +180,9 @@ impl ThreadCtx {
 
     /// Calls push their return address: so does the call of a handler.
     fn push(&mut self, sp: u64, back: u64) -> Result<(), Errno> {
-        let sp = sp.wrapping_sub(8);
-        crate::guest_memory::write(sp, &back.to_le_bytes())?;
+        let words = self.process.abi.words();
+        let sp = sp.wrapping_sub(words.size);
+        crate::guest_memory::write(sp, &words.bytes(&[back]))?;
         self.set_slot(self.process.guest.sp, sp);
         Ok(())
     }

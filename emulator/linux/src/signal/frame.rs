@@ -28,6 +28,28 @@ pub(crate) struct Pushed {
     pub(crate) sp: u64,
 }
 
+/// The frames of a guest.
+pub struct Frames {
+    /// The frame.
+    pub full: Frame,
+    /// That of handlers that do not ask for a `siginfo_t`, where it is another one.
+    pub plain: Option<Frame>,
+}
+
+impl Frames {
+    /// Those of `guest`; `Err` is what its specs do not describe.
+    ///
+    /// # Errors
+    /// The name of what is missing.
+    pub fn of(guest: &Guest) -> Result<Frames, String> {
+        let missing = |name: String| format!("place of {name} in the signal frame");
+        let abi = Abi::of(guest).ok_or("system-call table")?;
+        let full = Frame::new(guest, abi.frame.ok_or("signal frame")?).map_err(missing)?;
+        let plain = abi.plain_frame.map(|layout| Frame::new(guest, layout)).transpose().map_err(missing)?;
+        Ok(Frames { full, plain })
+    }
+}
+
 /// One value in the frame.
 struct Field {
     at: usize,
@@ -43,6 +65,19 @@ enum Value {
     Word(u64),
     /// Offset of the field pointed to.
     Address(u64),
+    Signal,
+    /// One of the slots, by the sum of this number and the mode word's bits of a context.
+    Rotated {
+        slots: Vec<Slot>,
+        number: usize,
+        context: ModeBits,
+    },
+}
+
+/// Bits of the mode word.
+struct ModeBits {
+    lo: u32,
+    width: u32,
 }
 
 /// A part of a packed word: `mask` of a source, whose bit 0 is bit `lo` of the word.
@@ -97,6 +132,19 @@ impl Frame {
                 Source::FaultAddress => Value::FaultAddress,
                 Source::Word(value) => Value::Word(value),
                 Source::Address(offset) => Value::Address(offset),
+                Source::Signal => Value::Signal,
+                Source::Rotated(bank, count, stride, context) => {
+                    let context =
+                        guest.contexts.iter().find(|c| c.name == context).ok_or_else(|| context.to_owned())?;
+                    for number in 0..count as usize {
+                        let slots =
+                            (0..count).map(|i| named(&format!("{bank}[{i}]"))).collect::<Result<Vec<_>, _>>()?;
+                        let context = ModeBits { lo: context.lo, width: context.width };
+                        let value = Value::Rotated { slots, number, context };
+                        fields.push(Field { at: at + number * stride as usize, size, value });
+                    }
+                    continue;
+                }
             };
             fields.push(Field { at, size, value });
         }
@@ -145,13 +193,20 @@ impl Frame {
     }
 
     fn fill(&self, guest: &Guest, abi: &'static Abi, state: &GuestState, context: &Context, sp: u64, frame: &mut [u8]) {
-        let info = context.info.for_guest(abi);
-        frame[self.layout.siginfo as usize..][..info.len()].copy_from_slice(&info);
-        if let Some(what) = abi.structure("stack_t") {
-            context.alt_stack.put(what, &mut frame[self.layout.stack as usize..][..what.size as usize]);
+        if let Some(at) = self.layout.siginfo {
+            let info = context.info.for_guest(abi);
+            frame[at as usize..][..info.len()].copy_from_slice(&info);
+        }
+        if let (Some(at), Some(what)) = (self.layout.stack, abi.structure("stack_t")) {
+            context.alt_stack.put(what, &mut frame[at as usize..][..what.size as usize]);
         }
         let mask = abi.sigset_bytes(8, context.mask);
-        frame[self.layout.mask as usize..][..mask.len()].copy_from_slice(&mask);
+        let mut rest = mask.as_slice();
+        for (at, size) in self.layout.mask {
+            let (part, more) = rest.split_at(rest.len().min(*size as usize));
+            frame[*at as usize..][..part.len()].copy_from_slice(part);
+            rest = more;
+        }
         for field in &self.fields {
             let value = match &field.value {
                 Value::Slot(slot) => extended(guest, *slot, state.get(guest, *slot), field.size),
@@ -161,20 +216,22 @@ impl Frame {
                 Value::FaultAddress => 0,
                 Value::Word(value) => u128::from(*value),
                 Value::Address(offset) => u128::from(sp.wrapping_add(*offset)),
+                Value::Signal => abi.signal(context.info.signal()) as u128,
+                Value::Rotated { slots, number, context } => state.get(guest, context.pick(slots, *number, state.mode)),
             };
             put(&mut frame[field.at..][..field.size], value, abi.big_endian);
         }
     }
 
-    /// Loads the state of the frame whose part from offset `from` on is at `sp`; returns the mask and the alternate stack to
-    /// restore.
+    /// Loads the state of the frame whose part from offset `from` on is at `sp`; returns the mask to restore, and the alternate
+    /// stack if the frame has one.
     pub(crate) fn read(
         &self,
         process: &Process,
         state: &mut GuestState,
         sp: u64,
         from: u64,
-    ) -> Result<(SigSet, AltStack), Errno> {
+    ) -> Result<(SigSet, Option<AltStack>), Errno> {
         self.load(process.guest, process.abi, state, sp, from)
     }
 
@@ -185,7 +242,7 @@ impl Frame {
         state: &mut GuestState,
         sp: u64,
         from: u64,
-    ) -> Result<(SigSet, AltStack), Errno> {
+    ) -> Result<(SigSet, Option<AltStack>), Errno> {
         let mut frame = vec![0; self.layout.size as usize];
         guest_memory::read(sp, &mut frame[from as usize..])?;
         let word = |at: usize, size: usize| {
@@ -199,13 +256,22 @@ impl Frame {
                 Value::Slot(slot) => state.set(guest, *slot, value),
                 Value::Pc => state.pc = guest.code_address(value as u64),
                 Value::Packed(pieces) => pieces.iter().for_each(|piece| piece.write(guest, state, value)),
-                Value::FaultAddress | Value::Word(_) | Value::Address(_) => {}
+                // After the mode word, of which what says the context is a field.
+                Value::Rotated { .. } | Value::FaultAddress | Value::Word(_) | Value::Address(_) | Value::Signal => {}
             }
         }
-        let stack = abi.structure("stack_t");
-        let alt_stack =
-            stack.map_or_else(AltStack::default, |what| AltStack::of(what, &frame[self.layout.stack as usize..]));
-        Ok((abi.read_sigset(sp.wrapping_sub(from).wrapping_add(self.layout.mask))?, alt_stack))
+        for field in &self.fields {
+            if let Value::Rotated { slots, number, context } = &field.value {
+                let slot = context.pick(slots, *number, state.mode);
+                state.set(guest, slot, word(field.at, field.size));
+            }
+        }
+        let stack = self.layout.stack.zip(abi.structure("stack_t"));
+        let alt_stack = stack.map(|(at, what)| AltStack::of(what, &frame[at as usize..]));
+        let parts = self.layout.mask.iter().flat_map(|(at, size)| &frame[*at as usize..][..*size as usize]);
+        let mut mask = [0; 8];
+        mask.iter_mut().zip(parts).for_each(|(to, from)| *to = *from);
+        Ok((abi.sigset_to_host(abi.words().bits(&mask)), alt_stack))
     }
 }
 
@@ -252,6 +318,14 @@ fn piece(guest: &Guest, part: Part) -> Result<Piece, String> {
     })
 }
 
+impl ModeBits {
+    /// The slot that is `number` behind the first.
+    fn pick(&self, slots: &[Slot], number: usize, mode: u32) -> Slot {
+        let first = mode >> self.lo & ((1 << self.width) - 1);
+        slots[(first as usize + number) % slots.len()]
+    }
+}
+
 impl Piece {
     fn read(&self, guest: &Guest, state: &GuestState) -> u128 {
         let value = match self.from {
@@ -285,8 +359,15 @@ mod tests {
     #[test]
     fn frames_round_trip() {
         for guest in guests::ALL.iter().filter(|guest| crate::abi::Abi::of(guest).is_some()) {
-            let layout = FrameLayout::of(guest).unwrap_or_else(|| panic!("no frame layout for {}", guest.name));
-            let frame = Frame::new(guest, layout).unwrap_or_else(|name| panic!("{}: no slot {name}", guest.name));
+            let frames = Frames::of(guest).unwrap_or_else(|what| panic!("{}: no {what}", guest.name));
+            round_trip(guest, &frames.full);
+            frames.plain.iter().for_each(|frame| round_trip(guest, frame));
+        }
+    }
+
+    fn round_trip(guest: &'static Guest, frame: &Frame) {
+        {
+            let layout = frame.layout;
             let mut ends: Vec<(usize, usize)> = frame.fields.iter().map(|f| (f.at, f.at + f.size)).collect();
             ends.sort_unstable();
             assert!(ends.windows(2).all(|pair| pair[0].1 <= pair[1].0), "{}: fields overlap", guest.name);
@@ -301,12 +382,13 @@ mod tests {
             let top = memory.as_mut_ptr() as u64 + 16000;
             let context = Context { info: Info::fault(11, 1, 8), mask: 0x55, alt_stack: AltStack::default() };
             let abi = Abi::of(guest).unwrap_or_else(|| panic!("no interface of {}", guest.name));
-            before.mode = modes(guest, &frame);
+            before.mode = modes(guest, frame);
             for from in [0].into_iter().chain(layout.plain.map(|plain| plain.at)) {
                 let Pushed { frame: at, sp } = frame.write(guest, abi, &mut before, top, &context, from).unwrap();
                 assert_eq!(sp, at + from);
                 let mut after = GuestState::new(guest);
-                assert_eq!(frame.load(guest, abi, &mut after, sp, from), Ok((0x55, AltStack::default())));
+                let alt_stack = layout.stack.map(|_| AltStack::default());
+                assert_eq!(frame.load(guest, abi, &mut after, sp, from), Ok((0x55, alt_stack)));
                 assert_eq!((after.pc, after.fflags), (before.pc, before.fflags));
                 assert_eq!(after.mode, before.mode, "{}", guest.name);
                 for field in &frame.fields {

@@ -17,6 +17,10 @@ pub enum Source {
     Word(u64),
     /// Address of the frame's field at this offset; not read back.
     Address(u64),
+    /// The guest's number of the signal; not read back.
+    Signal,
+    /// `count` slots of a bank, `stride` bytes apart, the first of which a context says.
+    Rotated(&'static str, u32, u64, &'static str),
 }
 
 /// A part of a packed word.
@@ -53,13 +57,15 @@ pub struct FrameLayout {
     /// Bytes of the frame (`struct rt_sigframe`).
     pub size: u64,
     /// Offset of the `siginfo_t`.
-    pub siginfo: u64,
+    pub siginfo: Option<u64>,
     /// Offset of the `ucontext_t`.
-    pub ucontext: u64,
+    pub ucontext: Option<u64>,
     /// Offset of the alternate stack in it.
-    pub stack: u64,
-    /// Offset of the signal mask in it.
-    pub mask: u64,
+    pub stack: Option<u64>,
+    /// Offset and bytes of the parts of the signal mask, the first signals first.
+    pub mask: &'static [(u64, u64)],
+    /// Bytes of the frame that the code which returns has taken from the stack.
+    pub popped: u64,
     /// Bytes below the stack pointer that are in use.
     pub red_zone: u64,
     /// Processor state.
@@ -87,12 +93,4 @@ pub struct PlainFrame {
     pub at: u64,
     /// Code that calls `sigreturn`.
     pub sigreturn: &'static [u8],
-}
-
-impl FrameLayout {
-    /// The layout of a guest.
-    #[must_use]
-    pub fn of(guest: &ir::Guest) -> Option<&'static FrameLayout> {
-        crate::abi::Abi::of(guest)?.frame
-    }
 }

@@ -17,7 +17,7 @@ pub mod layout;
 mod queue;
 
 pub use deliver::die_by_signal;
-pub use frame::Frame;
+pub use frame::{Frame, Frames};
 pub use layout::FrameLayout;
 pub(crate) use queue::Info;
 pub use queue::Queue;

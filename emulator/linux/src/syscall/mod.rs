@@ -13,11 +13,12 @@ mod mask;
 pub(crate) mod misc;
 pub(crate) mod path;
 mod proc_files;
+pub(crate) mod thread_area;
 pub(crate) mod wait;
 
 use std::sync::Mutex;
 
-use crate::abi::{Abi, Call, Handler};
+use crate::abi::{Abi, Call, Handler, OneOf};
 use crate::errno::{Errno, SysResult};
 use crate::strace;
 use crate::thread::ThreadCtx;
@@ -28,6 +29,32 @@ pub(crate) fn dispatch(ctx: &mut ThreadCtx, number: u64) -> SysResult {
         return unknown(ctx.process.abi, number);
     };
     let args = arguments::of(ctx, call)?;
+    if let Handler::Calls(rows) = call.handler {
+        return one_of(ctx, call, rows, args);
+    }
+    run(ctx, call, args)
+}
+
+/// Performs the call that the low half of the first argument of one that stands for many says.
+fn one_of(ctx: &mut ThreadCtx, many: &Call, rows: &'static [OneOf], args: [u64; 6]) -> SysResult {
+    let Some(row) = rows.iter().find(|row| row.code == args[0] & 0xffff) else {
+        return not_supported(many, &format!("has no call {}", args[0]));
+    };
+    let words = ctx.process.abi.words();
+    let mut inner = [0; 6];
+    for (value, (arg, word)) in inner.iter_mut().zip(row.args) {
+        *value = args[usize::from(*arg)];
+        if let Some(word) = word {
+            *value = words.read_word(value.wrapping_add(word * words.size))?;
+        }
+    }
+    let value = run(ctx, &row.call, inner)?;
+    let Some(result) = row.result else { return Ok(value) };
+    crate::guest_memory::write(args[usize::from(result)], &words.bytes(&[value]))?;
+    Ok(0)
+}
+
+fn run(ctx: &mut ThreadCtx, call: &'static Call, args: [u64; 6]) -> SysResult {
     if !strace::wants(call) {
         return retried(ctx, call, args);
     }
@@ -57,6 +84,8 @@ fn perform(ctx: &mut ThreadCtx, call: &'static Call, args: [u64; 6]) -> SysResul
             if call.convert_ret { marshal::result(call, &args, result) } else { result }
         }
         Handler::Registers(rows) => registers(ctx, rows, args),
+        Handler::Calls(rows) => one_of(ctx, call, rows, args),
+        Handler::ThreadArea(set) => thread_area::call(ctx, set, args[0]),
         Handler::Absent => not_supported(call, "is not supported"),
         Handler::NotOnHost => not_supported(call, "does not exist on the host"),
         Handler::Undescribed => not_supported(call, "is not described in isa-specs/linux"),

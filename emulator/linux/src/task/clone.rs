@@ -120,7 +120,10 @@ impl ThreadCtx {
             self.set_slot(guest.sp, request.sp);
         }
         if request.has(libc::CLONE_SETTLS) {
-            self.set_slot(guest.process.tls, request.tls);
+            // A bad address is found by who uses the thread pointer.
+            if crate::syscall::thread_area::adopt(self, request.tls).is_none() {
+                self.set_slot(guest.process.tls, request.tls);
+            }
         }
         self.clear_child_tid = if request.has(libc::CLONE_CHILD_CLEARTID) { request.child_tid } else { 0 };
     }
