@@ -7,7 +7,7 @@ cd "$(dirname "$0")/.."
 
 packages=(gcc-aarch64-linux-gnu gcc-riscv64-linux-gnu libc6-dev-arm64-cross libc6-dev-riscv64-cross llvm-16 python3-pip
     gcc-mips-linux-gnu gcc-mipsel-linux-gnu gcc-mips64-linux-gnuabi64 gcc-mips64el-linux-gnuabi64
-    gcc-arm-linux-gnueabihf libc6-dev-armhf-cross
+    gcc-arm-linux-gnueabihf libc6-dev-armhf-cross gcc-i686-linux-gnu libc6-dev-i386-cross
     libc6-dev-mips-cross libc6-dev-mipsel-cross libc6-dev-mips64-cross libc6-dev-mips64el-cross)
 programs=(bash coreutils sed grep findutils gawk sqlite3 python3 perl busybox-static)
 arm64_programs=("${programs[@]}" openssl)

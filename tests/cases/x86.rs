@@ -1,4 +1,4 @@
-//! Programs of the guest that is the host's own kind of processor: by themselves and emulated.
+//! Programs of the guests that are the host's own kind of processor: by themselves and emulated.
 #![cfg(target_arch = "x86_64")]
 
 use std::ffi::OsString;
@@ -60,4 +60,45 @@ fn the_host_s_own_programs_run() {
     }
     let script = "for i in 1 2 3; do echo $i; done | sort -r | sed s/2/two/; exit 5";
     assert_eq!(same(&["/bin/bash".into(), "-c".into(), script.into()]), Some(5));
+}
+
+/// The C programs that do not count on 64-bit words, or on a C library that passes bad pointers on to the kernel, in 32-bit
+/// code: statically and dynamically linked, on both engines, against the host's programs from the same sources.
+#[test]
+fn programs_of_32_bits_do_as_native_ones() {
+    let root = ["-L", "/usr/i686-linux-gnu"].map(OsString::from);
+    for source in ["hello", "strings", "segv", "signals", "threads", "timer", "lifetimes", "process"] {
+        let source = format!("guest/{source}.c");
+        let native = finish(Command::new(build(&source, "native", Link::Static)));
+        let [statically, dynamically] = [Link::Static, Link::Dynamic].map(|link| build(&source, "x86", link));
+        let with = |options: &[OsString], program: &std::path::Path| {
+            let output = finish(emulate(options.iter().cloned().chain([program.into()])));
+            assert_eq!(String::from_utf8_lossy(&output.stderr), "", "{source} {options:?}");
+            assert_eq!(output.stdout, native.stdout, "{source} {options:?}");
+            assert_eq!(output.status, native.status, "{source} {options:?}");
+        };
+        with(&[], &statically);
+        with(&["--interp".into()], &statically);
+        with(&root, &dynamically);
+    }
+}
+
+#[test]
+fn a_program_of_32_bits_without_a_library_runs() {
+    let program = build("guest-x86/freestanding.S", "x86", Link::Freestanding);
+    for engine in [&[][..], &["--interp"]] {
+        let output = finish(emulate(engine.iter().map(OsString::from).chain([program.clone().into()])));
+        assert_eq!(String::from_utf8_lossy(&output.stderr), "", "{engine:?}");
+        assert_eq!(String::from_utf8_lossy(&output.stdout), "hello\n", "{engine:?}");
+        assert_eq!(output.status.code(), Some(42), "{engine:?}");
+    }
+}
+
+/// Results and status words of every operation of the x87, on numbers of all kinds.
+#[test]
+fn the_x87_is_the_host_s() {
+    assert_eq!(built("guest-x86/x87.c", Link::Static), Some(0));
+    let native = finish(Command::new(build("guest-x86/x87.c", "native", Link::Static)));
+    let output = finish(emulate([build("guest-x86/x87.c", "x86", Link::Static)]));
+    assert_eq!(String::from_utf8_lossy(&output.stdout), String::from_utf8_lossy(&native.stdout));
 }

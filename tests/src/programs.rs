@@ -63,9 +63,12 @@ fn cross(guest: &str) -> Option<(String, PathBuf, PathBuf)> {
     })
 }
 
-/// The processor of a guest; what follows a hyphen is an instruction set of it.
+/// The processor of a guest, as Debian calls it; what follows a hyphen is an instruction set of it.
 fn processor(guest: &str) -> &str {
-    guest.split('-').next().unwrap_or(guest)
+    match guest.split('-').next().unwrap_or(guest) {
+        "x86" => "i686",
+        processor => processor,
+    }
 }
 
 /// Options that choose between instruction sets of one processor.
