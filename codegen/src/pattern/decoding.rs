@@ -1,5 +1,6 @@
 //! The decoder of a checked model: entries, their order, tables.
 
+use super::flat::Constraint;
 use super::words::Random;
 use super::{Analysis, Entry, Guards, Relation, Table, analyse, holes, ones};
 use crate::diag::{Diagnostic, Diagnostics};
@@ -227,10 +228,21 @@ fn entry(model: &Model, insn: &Insn, enc: &Enc, position: usize, diagnostics: &m
 fn table(model: &Model, entries: &[Entry], analysis: &Analysis, space: usize) -> Table {
     let mut numbers: Vec<usize> = (0..entries.len()).filter(|&i| entries[i].space == space).collect();
     numbers.sort_by_key(|&i| analysis.rank[i]);
-    let patterns: Vec<(u32, u32)> =
-        numbers.iter().map(|&i| (entries[i].mask as u32, entries[i].value as u32)).collect();
-    let numbers: Vec<u16> = numbers.iter().map(|&i| i as u16).collect();
-    Table::build(&patterns, &numbers, model.spaces[space].width())
+    let width = model.spaces[space].width();
+    let each = numbers.iter().flat_map(|&i| alternatives(&entries[i], width).into_iter().map(move |p| (p, i as u16)));
+    let (patterns, numbers): (Vec<_>, Vec<_>) = each.unzip();
+    Table::build(&patterns, &numbers, width)
+}
+
+/// What the bits that choose a bucket can be. Of a sequence of bytes only the first is sure to be there when the encoding's
+/// condition is evaluated: the values that its fields must have choose, too.
+fn alternatives(entry: &Entry, width: u32) -> Vec<(u32, u32)> {
+    let whole = (entry.mask as u32, entry.value as u32);
+    let first = |c: &&Constraint| width == 8 && !c.negated && c.bits >> 8 == 0;
+    match entry.constraints.iter().find(first) {
+        Some(c) => c.values.iter().map(|&(mask, value)| (whole.0 | mask as u32, whole.1 | value as u32)).collect(),
+        None => vec![whole],
+    }
 }
 
 /// Evaluates the guards of a model's encodings.

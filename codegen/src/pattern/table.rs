@@ -37,7 +37,9 @@ impl Table {
         for bucket in 0..count as u32 {
             let fixed = spread(&runs, bucket);
             let fits = |&(mask, value): &(u32, u32)| (fixed ^ value) & mask & bucket_mask == 0;
-            let list: Vec<u16> = patterns.iter().zip(numbers).filter(|(p, _)| fits(p)).map(|(_, n)| *n).collect();
+            let fitting = patterns.iter().zip(numbers).filter(|(p, _)| fits(p)).map(|(_, n)| *n);
+            let mut list: Vec<u16> = fitting.collect();
+            list.dedup(); // alternatives of one encoding
             let start = *known.entry(list).or_insert_with_key(|list| {
                 let start = lists.len() as u16;
                 lists.extend(list.iter().copied().chain([u16::MAX]));
