@@ -421,7 +421,7 @@ mod tests {
     #[test]
     fn the_it_state_is_in_the_status_register() {
         let guest = guests::ALL.by_name("arm").expect("the guest");
-        let frame = Frame::new(guest, FrameLayout::of(guest).expect("described")).expect("its slots exist");
+        let frame = Frames::of(guest).unwrap_or_else(|what| panic!("no {what}")).full;
         let abi = Abi::of(guest).expect("described");
         let mut state = GuestState::new(guest);
         let context = |name: &str| guest.contexts.iter().find(|c| c.name == name).expect("a context").lo;
