@@ -160,7 +160,8 @@ impl Items {
                     insns.push(number);
                     &words[1..2]
                 }
-                ["instance", ..] if std::mem::replace(&mut instance, true) => continue, // one guest is enough
+                // One guest is enough, but for `test` lines of another.
+                ["instance", ..] if std::mem::replace(&mut instance, true) => &words[1..2],
                 _ => {
                     always.insert(number); // sections, spaces, configs, prefixes
                     continue;

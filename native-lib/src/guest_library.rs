@@ -168,9 +168,10 @@ mod tests {
 
     use super::*;
 
-    /// Every real guest, and what none of them is yet: 32-bit, big-endian.
+    /// Every real guest with an instruction for it, and what none of them is yet: 32-bit, big-endian.
     fn guests() -> Vec<Guest> {
-        let mut all: Vec<Guest> = guests::ALL.iter().map(|g| Guest { ..**g }).collect();
+        let reserving = guests::ALL.iter().filter(|guest| guest.native_call.is_some());
+        let mut all: Vec<Guest> = reserving.map(|g| Guest { ..**g }).collect();
         for (class, big_endian) in [(32, false), (32, true), (64, true)] {
             let elf = ElfDesc { machine: 8, class, big_endian, flags: 0x1234_5678 };
             all.push(Guest { elf, ..*guests::ALL[0] });

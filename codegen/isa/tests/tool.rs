@@ -100,8 +100,12 @@ fn every_kind_of_guest_is_disassembled() {
     let thumb = succeeds(&["disasm", "arm", "--mode", "thumb=1", "3001", "f2400005"]);
     assert!(thumb.starts_with("0x0: adds r0, r0, #1") && thumb.contains("0x2: movw r0, #5 "), "{thumb}");
     // Bytes in the order of memory, in any groups.
-    let x86 = succeeds(&["disasm", "x86", "48", "8b45", "08c3"]);
-    assert_eq!(x86, "0x0: mov rax, qword ptr [rbp+0x8]    // mov\n0x4: ret    // ret\n");
+    let x86 = |guest: &str| succeeds(&["disasm", guest, "48", "8b45", "08c3"]);
+    assert_eq!(x86("x86_64"), "0x0: mov rax, qword ptr [rbp+0x8]    // mov\n0x4: ret    // ret\n");
+    assert_eq!(
+        x86("x86"),
+        "0x0: dec eax    // inc_dec_short\n0x1: mov eax, dword ptr [ebp+0x8]    // mov\n0x4: ret    // ret\n"
+    );
     assert_eq!(succeeds(&["disasm", "mips64el", "24840001"]), succeeds(&["disasm", "mips", "24840001"]));
     let why = succeeds(&["disasm", "x86_64", "--why", "90"]);
     assert!(why.contains("byte 0, 90, in space m0") && why.contains(": taken"), "{why}");

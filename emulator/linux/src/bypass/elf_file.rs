@@ -161,7 +161,7 @@ mod tests {
 
     #[test]
     fn a_library_without_sections_is_read_as_loaders_do() {
-        for guest in guests::ALL {
+        for guest in guests::ALL.iter().filter(|guest| guest.native_call.is_some()) {
             let path = std::env::temp_dir().join(format!("isamorph-{}-{}.so", std::process::id(), guest.name));
             std::fs::write(&path, native_lib::guest_library(guest).unwrap()).unwrap();
             let elf = ElfFile::open(&path).unwrap();
