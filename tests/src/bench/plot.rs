@@ -97,4 +97,13 @@ mod tests {
         assert!(svg.contains(">2.0</text>") && svg.contains(">8.0</text>") && svg.contains(">work</text>"), "{svg}");
         assert!(plot(&results, "h").is_err());
     }
+
+    #[test]
+    fn the_plots_are_those_of_the_results() {
+        let read = |name: &str| std::fs::read_to_string(crate::root().join("tests/bench").join(name)).unwrap();
+        let results: Value = serde_json::from_str(&read("results.json")).unwrap();
+        for guest in crate::programs::GUESTS {
+            assert_eq!(read(&format!("{guest}.svg")), plot(&results, guest).unwrap(), "cargo x plot draws it anew");
+        }
+    }
 }
