@@ -2,6 +2,7 @@
 //! running a program to its end.
 
 pub mod bench;
+pub mod costs;
 pub mod programs;
 pub mod run;
 

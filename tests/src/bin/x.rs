@@ -1,5 +1,5 @@
 //! Developer tasks: `cargo x bench [--guest G] [--only NAME] [--rounds N] [--save yes]` prints the speed tables, and saves what
-//! they are made of; `cargo x plot` draws the plots of what was saved.
+//! they are made of; `cargo x plot` draws the plots of what was saved; `cargo x costs` tells what a changed specification costs.
 #![allow(clippy::print_stdout)]
 
 use anyhow::{Context, Result, bail};
@@ -14,8 +14,12 @@ fn main() -> Result<()> {
     match arguments.first().map(String::as_str) {
         Some("bench") => run_benchmarks(&arguments[1..]),
         Some("plot") => draw_plots(),
+        Some("costs") => {
+            println!("{}", tests::costs::measure()?);
+            Ok(())
+        }
         _ => bail!(
-            "usage: cargo x bench [--guest aarch64|riscv64] [--only NAME] [--rounds N] [--save yes] | cargo x plot"
+            "usage: cargo x bench [--guest aarch64|riscv64] [--only NAME] [--rounds N] [--save yes] | cargo x plot | cargo x costs"
         ),
     }
 }
