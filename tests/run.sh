@@ -6,7 +6,7 @@ cd "$(dirname "$0")/.."
 tests/setup.sh
 cargo fmt --all --check
 cargo isa fmt --check
-cargo clippy --quiet --workspace --all-targets -- --deny warnings
+cargo clippy --release --quiet --workspace --all-targets -- --deny warnings
 export PATH="$PWD/target/tools:$PATH"
 cargo deny --log-level error check licenses bans sources
 if cargo deny --log-level off fetch db; then
