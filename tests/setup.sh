@@ -101,4 +101,4 @@ fetch_tree target/sysroots/aarch64 arm64 "" "${arm64_programs[@]}"
 fetch_tree target/sysroots/arm armhf "" "${programs[@]}" || echo "no armhf programs: the tests that run them are skipped"
 fetch_later target/sysroots/riscv64 riscv64 "${programs[@]}" || true
 fetch_compiler loongarch64 loong64 14
-fetch_qemu loongarch64
+fetch_qemu aarch64 riscv64 loongarch64

@@ -121,14 +121,24 @@ fn runners(guest: &str, workload: &Workload) -> Option<Vec<Runner>> {
         let prefix = emulator(isamorph(), &["--native-bypass"]);
         runners.push(Runner { name: "bypass", prefix, program: program.clone() });
     }
-    if let Some(qemu) = find(&format!("qemu-{guest}")) {
+    if let Some(qemu) = qemu(guest) {
         runners.push(Runner { name: "qemu", prefix: emulator(&qemu, &[]), program });
     }
     Some(runners)
 }
 
-fn find(program: &str) -> Option<PathBuf> {
-    std::env::split_paths(&std::env::var_os("PATH")?).map(|d| d.join(program)).find(|p| Path::is_file(p))
+/// The qemu-user to compare with: the one that `tests/setup.sh` took from a later release, else the system's.
+fn qemu(guest: &str) -> Option<PathBuf> {
+    let fetched = crate::root().join("target/tools/qemu/usr/bin");
+    let path = std::env::var_os("PATH")?;
+    let folders = [fetched].into_iter().chain(std::env::split_paths(&path));
+    folders.map(|folder| folder.join(format!("qemu-{guest}"))).find(|program| program.is_file())
+}
+
+/// What qemu-user says of itself, first line.
+fn qemu_version(guest: &str) -> Option<String> {
+    let output = Command::new(qemu(guest)?).arg("--version").output().ok()?;
+    String::from_utf8_lossy(&output.stdout).lines().next().map(str::to_owned)
 }
 
 fn execute(runner: &Runner, workload: &Workload) -> Result<(Run, Vec<u8>)> {

@@ -30,7 +30,12 @@ pub fn table(guest: &str, rows: &[Row]) -> String {
             text += &line(&format!("{}, `--native-bypass`", row.workload.what), row, "bypass");
         }
     }
-    text + "\n" + &summary(rows)
+    text + "\n" + &summary(rows) + &version(guest)
+}
+
+/// What was compared with, as a sentence.
+fn version(guest: &str) -> String {
+    super::qemu_version(guest).map_or_else(String::new, |version| format!("Qemu: {version}.\n"))
 }
 
 fn line(label: &str, row: &Row, ours: &str) -> String {
@@ -67,5 +72,5 @@ pub fn json(guest: &str, rows: &[Row]) -> Value {
             row.costs.iter().map(|(runner, c)| ((*runner).to_owned(), cost(c))).collect();
         json!({ "name": row.workload.name, "class": row.workload.class.name(), "what": row.workload.what, "costs": costs })
     };
-    json!({ "guest": guest, "rows": rows.iter().map(row).collect::<Vec<_>>() })
+    json!({ "guest": guest, "qemu": super::qemu_version(guest), "rows": rows.iter().map(row).collect::<Vec<_>>() })
 }
