@@ -18,8 +18,8 @@ use std::sync::{Arc, Mutex, Once, PoisonError, RwLock};
 
 use frame::{BLOCK, CASE, Frame, OUT};
 use ir::{Guest, GuestState};
-use jit::{Engine, Event, Hooks, Jit, JitOptions, NativeFn, Thread};
-use support::{Random, Words, number, straight};
+use jit::{Engine, Event, Jit, JitOptions, Thread};
+use support::{Code, Random, Words, number, straight};
 
 /// Where the code is.
 const CODE: u64 = 0x4000_0000;
@@ -27,23 +27,6 @@ const CODE: u64 = 0x4000_0000;
 const DATA: u64 = 0x20_0000_0000;
 /// Room for cases.
 const MOST: usize = 4096;
-
-/// Fetches from a buffer that is replaced.
-struct Code(Arc<RwLock<Vec<u8>>>);
-
-impl Hooks for Code {
-    fn fetch(&self, pc: u64, buf: &mut [u8]) -> usize {
-        let code = self.0.read().unwrap();
-        let Some(rest) = code.get(pc.wrapping_sub(CODE) as usize..) else { return 0 };
-        let n = rest.len().min(buf.len());
-        buf[..n].copy_from_slice(&rest[..n]);
-        n
-    }
-
-    fn intercept(&self, _: u64) -> Option<NativeFn> {
-        None
-    }
-}
 
 extern "C" fn on_fault(signal: i32, info: *mut libc::siginfo_t, context: *mut libc::c_void) {
     // SAFETY: a handler's arguments; what is not the guest's ends the process.
@@ -117,7 +100,7 @@ impl Machine {
         let guest = guests::ALL.by_name(frame.guest).unwrap();
         let code = Arc::new(RwLock::new(Vec::new()));
         let options = JitOptions { engine, exact_underflow: true, ..JitOptions::default() };
-        let thread = Thread::new(Jit::new(guest, Box::new(Code(code.clone())), options));
+        let thread = Thread::new(Jit::new(guest, Box::new(Code { at: CODE, bytes: code.clone() }), options));
         Machine { frame, guest, code, thread }
     }
 

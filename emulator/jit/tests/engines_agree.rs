@@ -4,12 +4,19 @@
 //! operands. `ENGINES_ROUNDS` sets the number of rounds, `ENGINES_SEED` the seed, `ENGINES_SHOW` how many differences are shown;
 //! `ENGINES_TRACE=1` prints every unit.
 
+#[path = "support/code.rs"]
+mod code;
+#[path = "support/random.rs"]
+mod random;
+
 use std::sync::{Arc, Mutex, MutexGuard, Once, PoisonError, RwLock};
 
+use code::Code;
 use ir::guest::InsnTest;
 use ir::unit::{ExitKind, UnitKey};
 use ir::{Builder, Guest};
 use jit::{Engine, Event, Hooks, Jit, JitOptions, MemFault, NativeFn, Thread, Trace};
+use random::Random;
 
 /// Where the code is, as far as the guest knows.
 const CODE: u64 = 0x4000_0000;
@@ -19,27 +26,9 @@ const DATA_32: u64 = 0x1234_0000;
 const DATA_LEN: usize = 8192;
 const AROUND: usize = 256 << 20;
 
-struct Random(u64);
-
-impl Random {
-    fn next(&mut self) -> u64 {
-        self.0 ^= self.0 << 13;
-        self.0 ^= self.0 >> 7;
-        self.0 ^= self.0 << 17;
-        self.0.wrapping_mul(0x2545_f491_4f6c_dd1d)
-    }
-
-    fn below(&mut self, n: u64) -> u64 {
-        self.next() % n
-    }
-}
-
 fn data_of(guest: &Guest) -> u64 {
     if guest.address_bits == 32 { DATA_32 } else { DATA }
 }
-
-/// Fetches from a buffer that is replaced each round, and starts at [`CODE`].
-struct Code(Arc<RwLock<Vec<u8>>>);
 
 /// One instruction at an address of its own, and what is in its delay slot if the guest has such.
 struct Placed {
@@ -52,20 +41,6 @@ impl Hooks for Placed {
         let code = self.code.read().unwrap();
         let offset = pc.wrapping_sub(code.0) as usize;
         let Some(rest) = code.1.get(offset..).filter(|_| offset == 0 || self.slots) else { return 0 };
-        let n = rest.len().min(buf.len());
-        buf[..n].copy_from_slice(&rest[..n]);
-        n
-    }
-
-    fn intercept(&self, _: u64) -> Option<NativeFn> {
-        None
-    }
-}
-
-impl Hooks for Code {
-    fn fetch(&self, pc: u64, buf: &mut [u8]) -> usize {
-        let code = self.0.read().unwrap();
-        let Some(rest) = code.get(pc.wrapping_sub(CODE) as usize..) else { return 0 };
         let n = rest.len().min(buf.len());
         buf[..n].copy_from_slice(&rest[..n]);
         n
@@ -293,7 +268,7 @@ fn translated_code_does_what_the_interpreter_does() {
         let code = Arc::new(RwLock::new(Vec::new()));
         let [mut interp, mut t1] = [Engine::Interp, Engine::T1].map(|engine| {
             let options = options(engine);
-            Thread::new(Jit::new(guest, Box::new(Code(code.clone())), options))
+            Thread::new(Jit::new(guest, Box::new(Code { at: CODE, bytes: code.clone() }), options))
         });
         for round in 0..rounds {
             let (mode, bytes) = random_code(guest, &mut random);
@@ -371,7 +346,7 @@ fn both(guest: &'static Guest, words: &[u32]) -> Run {
     let code = Arc::new(RwLock::new(words.iter().flat_map(bytes).collect()));
     let slots = vec![0; guest.slots.len()];
     let [expected, found] = [Engine::Interp, Engine::T1].map(|engine| {
-        let jit = Jit::new(guest, Box::new(Code(code.clone())), options(engine));
+        let jit = Jit::new(guest, Box::new(Code { at: CODE, bytes: code.clone() }), options(engine));
         run(&mut Thread::new(jit), guest, guest.reset_mode(), &slots, &[0; DATA_LEN])
     });
     let differ = differences(guest, &expected, &found);
@@ -423,7 +398,7 @@ fn agree_with(options: fn(Engine) -> JitOptions, guest: &'static Guest, words: &
     let [expected, found] = [Engine::Interp, Engine::T1].map(|engine| {
         let options = options(engine);
         run(
-            &mut Thread::new(Jit::new(guest, Box::new(Code(code.clone())), options)),
+            &mut Thread::new(Jit::new(guest, Box::new(Code { at: CODE, bytes: code.clone() }), options)),
             guest,
             guest.reset_mode(),
             &slots,
@@ -588,7 +563,7 @@ fn run_code(
         .iter()
         .map(|slot| values.iter().find(|(name, _)| *name == slot.name).map_or(0, |&(_, value)| value))
         .collect();
-    let mut thread = Thread::new(Jit::new(guest, Box::new(Code(code)), options(engine)));
+    let mut thread = Thread::new(Jit::new(guest, Box::new(Code { at: CODE, bytes: code }), options(engine)));
     run(&mut thread, guest, mode, &slots, memory)
 }
 

@@ -6,12 +6,19 @@
 //! variables of `engines_agree`.
 #![cfg(target_arch = "x86_64")]
 
+#[path = "support/code.rs"]
+mod code;
+#[path = "support/random.rs"]
+mod random;
+
 use std::arch::global_asm;
 use std::sync::{Arc, Once, RwLock};
 
+use code::Code;
 use ir::unit::{ExitKind, UnitKey};
 use ir::{Builder, Guest};
-use jit::{Engine, Event, Hooks, Jit, JitOptions, NativeFn, Thread};
+use jit::{Engine, Event, Jit, JitOptions, Thread};
+use random::Random;
 
 /// Where the code is: low, so that 32-bit displacements and addresses reach it.
 const CODE: u64 = 0x5000_0000;
@@ -20,37 +27,6 @@ const DATA: u64 = 0x5100_0000;
 const DATA_LEN: usize = 8192;
 /// Instructions a native run may take before it counts as lost.
 const CODE_LEN: usize = 4096;
-
-struct Random(u64);
-
-impl Random {
-    fn next(&mut self) -> u64 {
-        self.0 ^= self.0 << 13;
-        self.0 ^= self.0 >> 7;
-        self.0 ^= self.0 << 17;
-        self.0.wrapping_mul(0x2545_f491_4f6c_dd1d)
-    }
-
-    fn below(&mut self, n: u64) -> u64 {
-        self.next() % n
-    }
-}
-
-struct Code(Arc<RwLock<Vec<u8>>>);
-
-impl Hooks for Code {
-    fn fetch(&self, pc: u64, buf: &mut [u8]) -> usize {
-        let code = self.0.read().unwrap();
-        let Some(rest) = code.get(pc.wrapping_sub(CODE) as usize..) else { return 0 };
-        let n = rest.len().min(buf.len());
-        buf[..n].copy_from_slice(&rest[..n]);
-        n
-    }
-
-    fn intercept(&self, _: u64) -> Option<NativeFn> {
-        None
-    }
-}
 
 /// Registers as the stub below loads and stores them.
 #[repr(C, align(16))]
@@ -487,7 +463,7 @@ fn instructions_do_what_the_host_does() {
     let bytes = Arc::new(RwLock::new(Vec::new()));
     let mut engines = [Engine::Interp, Engine::T1].map(|engine| {
         let options = JitOptions { engine, ..JitOptions::default() };
-        Thread::new(Jit::new(guest, Box::new(Code(bytes.clone())), options))
+        Thread::new(Jit::new(guest, Box::new(Code { at: CODE, bytes: bytes.clone() }), options))
     });
     let mut random = Random(number("HOST_SEED", 0x1234_5678_9abc_def1));
     let mut failures = Vec::new();

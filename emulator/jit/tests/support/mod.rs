@@ -1,26 +1,17 @@
 //! What tests of random instructions share.
 
+mod code;
+mod random;
+
+pub(crate) use code::Code;
+pub(crate) use random::Random;
+
 use std::path::{Path, PathBuf};
 
 use codegen::diag::Diagnostics;
 use codegen::pattern::Decoding;
 use ir::unit::{ExitKind, Unit, UnitKey};
 use ir::{Builder, Guest};
-
-pub(crate) struct Random(pub u64);
-
-impl Random {
-    pub(crate) fn next(&mut self) -> u64 {
-        self.0 ^= self.0 << 13;
-        self.0 ^= self.0 >> 7;
-        self.0 ^= self.0 << 17;
-        self.0.wrapping_mul(0x2545_f491_4f6c_dd1d)
-    }
-
-    pub(crate) fn below(&mut self, n: u64) -> u64 {
-        self.next() % n
-    }
-}
 
 /// A number from the environment.
 pub(crate) fn number(variable: &str, default: u64) -> u64 {
