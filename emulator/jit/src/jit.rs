@@ -21,7 +21,7 @@ pub struct Jit {
     pub(crate) natives: Counters,
     pub(crate) interp: interp::Cache,
     /// See [`JitOptions::check`].
-    pub(crate) turn: check::Turn,
+    pub(crate) lock_step: check::LockStep,
     /// Present with [`Engine::T1`].
     pub(crate) t1: Option<t1::Runtime>,
 }
@@ -37,7 +37,7 @@ impl Jit {
             stats: Stats::default(),
             natives: Counters::default(),
             interp: interp::Cache::default(),
-            turn: check::Turn::default(),
+            lock_step: check::LockStep::default(),
             t1: (options.engine == Engine::T1).then(|| t1::Runtime::new(guest, options)).flatten(),
         })
     }
@@ -88,9 +88,9 @@ impl Jit {
     /// until the guard is dropped, in the parent and in the child ([`ForkGuard::in_child`]).
     #[must_use]
     pub fn fork_prepare(&self) -> ForkGuard<'_> {
-        let turn = self.turn.take();
+        let lock_step = self.lock_step.enter();
         let t1 = self.t1.as_ref().map(t1::Runtime::freeze);
-        ForkGuard { natives: &self.natives, t1, _interp: self.interp.freeze(), _turn: turn }
+        ForkGuard { natives: &self.natives, t1, _interp: self.interp.freeze(), _lock_step: lock_step }
     }
 
     pub(crate) fn count_unit(&self, unit: &Unit, insns: u32, since: Instant) {
@@ -106,7 +106,7 @@ pub struct ForkGuard<'a> {
     natives: &'a Counters,
     t1: Option<t1::Frozen<'a>>,
     _interp: interp::Frozen<'a>,
-    _turn: MutexGuard<'a, ()>,
+    _lock_step: MutexGuard<'a, ()>,
 }
 
 impl ForkGuard<'_> {

@@ -26,10 +26,10 @@ pub(crate) const ONE_UNIT: u32 = 2;
 
 /// Held by the thread that executes a unit both ways.
 #[derive(Default)]
-pub(crate) struct Turn(Mutex<()>);
+pub(crate) struct LockStep(Mutex<()>);
 
-impl Turn {
-    pub(crate) fn take(&self) -> MutexGuard<'_, ()> {
+impl LockStep {
+    pub(crate) fn enter(&self) -> MutexGuard<'_, ()> {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }

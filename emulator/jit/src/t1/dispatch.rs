@@ -124,7 +124,7 @@ impl Thread {
     /// Executes one unit both ways; see [`crate::check`].
     fn enter_checked(&mut self, runtime: &Runtime, host: u64, unit: &Unit) -> Option<Event> {
         let jit = self.jit.clone();
-        let turn = jit.turn.take();
+        let lock_step = jit.lock_step.enter();
         let rehearsal = check::rehearse(jit.guest, unit, &self.block.guest);
         self.block.poll.fetch_or(check::ONE_UNIT, Ordering::SeqCst);
         self.enter(runtime, host);
@@ -134,7 +134,7 @@ impl Thread {
         let left = self.block.guest.clone();
         let event = self.left(runtime);
         self.difference = rehearsal.filter(|_| !retried).and_then(|it| it.compare(&jit, &left, event));
-        drop(turn);
+        drop(lock_step);
         if self.difference.is_some() { Some(Event::Differs) } else { event }
     }
 
