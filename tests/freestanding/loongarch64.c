@@ -14,29 +14,9 @@ static long call(long number, long a, long b, long c, long d) {
     return a0;
 }
 
-static unsigned long length(const char *s) {
-    unsigned long n = 0;
-    while (s[n]) n++;
-    return n;
-}
+#include "print.h"
 
-static void print(const char *s) { call(64, 1, (long)s, length(s), 0); }
-
-static void number(const char *name, unsigned long value) {
-    char text[24];
-    int at = 23;
-    text[at] = 0;
-    do {
-        text[--at] = '0' + value % 10;
-        value /= 10;
-    } while (value);
-    print(name);
-    print(" ");
-    print(text + at);
-    print("\n");
-}
-
-__attribute__((noinline)) static unsigned fib(unsigned n) { return n < 2 ? n : fib(n - 1) + fib(n - 2); }
+static void write_out(const char *s, unsigned long n) { call(64, 1, (long)s, n, 0); }
 
 struct __attribute__((packed)) odd {
     char first;
