@@ -59,15 +59,20 @@ fetch_tree() { # tree debian-architecture list-or-nothing packages...
     echo "$*" >"$tree/.complete"
 }
 
-# Of a later release than the system may be, from the same mirror. Where that is not to be had, its tests are skipped.
-fetch_later() { # tree debian-architecture packages...
-    local tree=$1 arch=$2 list=target/later.list mirror
-    shift 2
+# Of one release, from the system's mirror and without what else the system gets its packages from.
+fetch_release() { # tree debian-architecture release packages...
+    local tree=$1 arch=$2 release=$3 list=target/$3.list mirror
+    shift 3
     mirror=$(apt-get indextargets --format '$(REPO_URI)' | grep -m 1 '/debian/$') || mirror=http://deb.debian.org/debian/
     mkdir -p target
-    echo "deb $mirror $later_release main" >"$list"
-    fetch_tree "$tree" "$arch" "$list" "$@" ||
-        { echo "no $tree: $mirror $later_release is not reachable; the tests that need it are skipped"; return 1; }
+    echo "deb $mirror $release main" >"$list"
+    fetch_tree "$tree" "$arch" "$list" "$@"
+}
+
+# Of a later release than the system may be. Where that is not to be had, its tests are skipped.
+fetch_later() { # tree debian-architecture packages...
+    fetch_release "$1" "$2" "$later_release" "${@:3}" ||
+        { echo "no $1: $later_release is not reachable; the tests that need it are skipped"; return 1; }
 }
 
 # A cross compiler of a later release. Its programs want that release's C library, so scripts run them by its loader.
@@ -98,7 +103,10 @@ install_compilers
 install_qemu
 install_cargo_deny
 fetch_tree target/sysroots/aarch64 arm64 "" "${arm64_programs[@]}"
-fetch_tree target/sysroots/arm armhf "" "${programs[@]}" || echo "no armhf programs: the tests that run them are skipped"
+# Indexes of security updates are at times out of step with the mirror.
+fetch_tree target/sysroots/arm armhf "" "${programs[@]}" ||
+    fetch_release target/sysroots/arm armhf "$(. /etc/os-release && echo "$VERSION_CODENAME")" "${programs[@]}" ||
+    echo "no armhf programs: the tests that run them are skipped"
 fetch_later target/sysroots/riscv64 riscv64 "${programs[@]}" || true
 fetch_compiler loongarch64 loong64 14
 fetch_qemu aarch64 riscv64 loongarch64
