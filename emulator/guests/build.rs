@@ -70,6 +70,10 @@ fn list(names: &[String], out: &Path) -> String {
         ));
     }
     let all: Vec<String> = names.iter().map(|n| format!("&{n}::GUEST")).collect();
+    let tests: String = names.iter().map(|n| format!("{n:?} => &{n}::TESTS, ")).collect();
+    text.push_str(&format!(
+        "/// The `test` lines of a guest's specification.\n#[must_use]\npub fn tests(guest: &ir::Guest) -> &'static [ir::guest::InsnTest] {{\nmatch guest.name {{ {tests}_ => &[] }}\n}}\n"
+    ));
     text.push_str(&format!("/// All guests.\npub static ALL: ir::Guests = ir::Guests::new(&[{}]);\n", all.join(", ")));
     text
 }

@@ -1,5 +1,8 @@
 //! One Rust module of tables per guest architecture, in terms of the types of `linux::abi`.
 
+use std::cell::RefCell;
+use std::collections::HashMap;
+
 use proc_macro2::{Ident, Span, TokenStream};
 use quote::{format_ident, quote};
 
@@ -10,14 +13,46 @@ use super::model::{
 };
 use super::report::{FileId, Report};
 
-/// The module of `guest` on `host`.
-/// `file_of` names the file a call is described in, its subsystem.
-pub(crate) fn module(guest: &Abi, host: &Abi, file_of: &dyn Fn(FileId) -> String, report: &mut Report) -> TokenStream {
+/// What the modules of all guests have in common.
+pub(crate) struct Common<'a> {
+    /// The interface of the host.
+    pub(crate) host: &'a Abi,
+    /// The name of the file that a call is described in, its subsystem.
+    pub(crate) file_of: &'a dyn Fn(FileId) -> String,
+    /// Their names.
+    pub(crate) names: Names,
+}
+
+/// Every name of the tables, each once, in one string: `linux::abi::Name` is a place in it.
+#[derive(Default)]
+pub(crate) struct Names(RefCell<(String, HashMap<String, u32>)>);
+
+impl Names {
+    fn place(&self, name: &str) -> TokenStream {
+        let (text, places) = &mut *self.0.borrow_mut();
+        let at = *places.entry(name.to_owned()).or_insert_with(|| {
+            text.push_str(name);
+            (text.len() - name.len()) as u32
+        });
+        let len = name.len() as u32;
+        quote!(Name::new(#at, #len))
+    }
+
+    /// The string.
+    pub(crate) fn text(&self) -> String {
+        self.0.borrow().0.clone()
+    }
+}
+
+/// The module of `guest`.
+pub(crate) fn module(guest: &Abi, common: &Common<'_>, report: &mut Report) -> TokenStream {
+    let Common { host, names, .. } = common;
     let pair = Pair { guest, host };
     let module = ident(&guest.name);
-    let sets = guest.sets.iter().map(|(name, set)| set_item(&pair, name, set));
-    let structs: Vec<TokenStream> = guest.structs.iter().map(|(name, s)| struct_item(&pair, name, s, report)).collect();
-    let calls = guest.numbers.iter().map(|(number, name)| call(&pair, *number, name, file_of));
+    let sets = guest.sets.iter().map(|(name, set)| set_item(&pair, names, name, set));
+    let structs: Vec<TokenStream> =
+        guest.structs.iter().map(|(name, s)| struct_item(&pair, names, name, s, report)).collect();
+    let calls = guest.numbers.iter().map(|(number, name)| call(&pair, common, *number, name));
     let set_refs = guest.sets.keys().map(|name| static_name("SET", name));
     let struct_refs = guest.structs.keys().map(|name| static_name("STRUCT", name));
     let [frame, plain_frame] =
@@ -55,7 +90,7 @@ pub(crate) fn module(guest: &Abi, host: &Abi, file_of: &dyn Fn(FileId) -> String
     }
 }
 
-fn set_item(pair: &Pair<'_>, name: &str, set: &super::model::Set) -> TokenStream {
+fn set_item(pair: &Pair<'_>, names: &Names, name: &str, set: &super::model::Set) -> TokenStream {
     let item = static_name("SET", name);
     let flags = set.kind == SetKind::Flags;
     let same = pair.set_same(name, set);
@@ -63,8 +98,10 @@ fn set_item(pair: &Pair<'_>, name: &str, set: &super::model::Set) -> TokenStream
     let host_size = if set.word { pair.host.word as u8 } else { size };
     let entries = set.entries.iter().map(|(entry, value, mask)| {
         let (host_value, host_mask) = pair.host_value(name, entry).unwrap_or((*value, *mask));
+        let entry = names.place(entry);
         quote!(Constant { name: #entry, value: #value, mask: #mask, host_value: #host_value, host_mask: #host_mask })
     });
+    let name = names.place(name);
     quote! {
         pub(crate) static #item: Set = Set {
             name: #name, flags: #flags, same: #same, size: #size, host_size: #host_size, signed: #signed, entries: &[#(#entries),*],
@@ -72,7 +109,7 @@ fn set_item(pair: &Pair<'_>, name: &str, set: &super::model::Set) -> TokenStream
     }
 }
 
-fn struct_item(pair: &Pair<'_>, name: &str, s: &Struct, report: &mut Report) -> TokenStream {
+fn struct_item(pair: &Pair<'_>, names: &Names, name: &str, s: &Struct, report: &mut Report) -> TokenStream {
     let item = static_name("STRUCT", name);
     let same = pair.same(&Ty::Struct(name.to_owned()));
     let host_size = pair.host.structs.get(name).map_or(s.size, |h| h.size) as u32;
@@ -96,11 +133,11 @@ fn struct_item(pair: &Pair<'_>, name: &str, s: &Struct, report: &mut Report) -> 
     });
     let size = s.size as u32;
     let fields = s.fields.iter().map(|f| {
-        let (field, at, len, shown) = (&f.name, f.offset as u32, f.size as u32, f.shown);
+        let (field, at, len, shown) = (names.place(&f.name), f.offset as u32, f.size as u32, f.shown);
         let ty = ty(pair, &f.ty);
         quote!(Field { name: #field, at: #at, size: #len, ty: #ty, shown: #shown })
     });
-    let big_endian = pair.guest.big_endian;
+    let (name, big_endian) = (names.place(name), pair.guest.big_endian);
     quote! {
         pub(crate) static #item: Struct = Struct {
             name: #name, big_endian: #big_endian, size: #size, host_size: #host_size, same: #same, fields: &[#(#fields),*], moves: &[#(#moves),*],
@@ -108,27 +145,29 @@ fn struct_item(pair: &Pair<'_>, name: &str, s: &Struct, report: &mut Report) -> 
     }
 }
 
-fn call(pair: &Pair<'_>, number: u64, name: &str, file_of: &dyn Fn(FileId) -> String) -> TokenStream {
-    let number = number as u32;
+fn call(pair: &Pair<'_>, common: &Common<'_>, number: u64, name: &str) -> TokenStream {
+    let names = &common.names;
+    let (number, place) = (number as u32, names.place(name));
     let Some(call) = pair.guest.syscalls.get(name) else {
+        let group = names.place("");
         return quote!(Call {
-            number: #number, name: #name, group: "", args: &[], ret: &Ty::Int(Int { size: 8, host_size: 8, signed: true, format: Format::Dec }),
+            number: #number, name: #place, group: #group, args: &[], ret: Ty::Int(Int { size: 8, host_size: 8, signed: true, format: Format::Dec }),
             handler: Handler::Undescribed, order: None, plain: false, convert_ret: false, blocks: false, quiet: false,
         });
     };
     let Syscall { args, ret, blocks, quiet, span, .. } = call;
-    let group = file_of(span.file);
-    let handler = handler(pair, number.into(), name, call, file_of);
+    let group = names.place(&(common.file_of)(span.file));
+    let handler = handler(pair, common, number.into(), name, call);
     let plain = args.iter().all(|a| pair.argument_same(&a.ty) && !needs_work(&a.ty));
     let convert_ret = !pair.result_same(ret);
     let args = args.iter().map(|a| {
-        let (arg, ty) = (&a.name, ty(pair, &a.ty));
+        let (arg, ty) = (names.place(&a.name), ty(pair, &a.ty));
         quote!(Arg { name: #arg, ty: #ty })
     });
     let ret = ty(pair, ret);
     let order = option(order(call).map(|order| quote!([#(#order),*])));
     quote!(Call {
-        number: #number, name: #name, group: #group, args: &[#(#args),*], ret: &#ret, handler: #handler, order: #order,
+        number: #number, name: #place, group: #group, args: &[#(#args),*], ret: #ret, handler: #handler, order: #order,
         plain: #plain, convert_ret: #convert_ret, blocks: #blocks, quiet: #quiet,
     })
 }
@@ -140,13 +179,7 @@ fn order(call: &Syscall) -> Option<[u8; 6]> {
 }
 
 /// Who performs a call.
-fn handler(
-    pair: &Pair<'_>,
-    number: u64,
-    name: &str,
-    call: &Syscall,
-    file_of: &dyn Fn(FileId) -> String,
-) -> TokenStream {
+fn handler(pair: &Pair<'_>, common: &Common<'_>, number: u64, name: &str, call: &Syscall) -> TokenStream {
     match &call.body {
         Body::Absent => quote!(Handler::Absent),
         Body::Registers(rows) => {
@@ -156,7 +189,7 @@ fn handler(
         Body::ThreadArea(set) => quote!(Handler::ThreadArea(#set)),
         Body::Calls(rows) => {
             let rows = rows.iter().map(|row| {
-                let (code, inner) = (row.code, self::call(pair, number, &row.call, file_of));
+                let (code, inner) = (row.code, self::call(pair, common, number, &row.call));
                 let args = row.args.iter().map(|(arg, word)| {
                     let (arg, word) = (*arg as u8, option(word.map(|word| quote!(#word))));
                     quote!((#arg, #word))

@@ -102,11 +102,15 @@ pub fn emit(abis: &[model::Abi], host: &model::Abi, sources: &SourceMap) -> Resu
         sources.file(file).path.file_stem().map(|s| s.to_string_lossy().into_owned()).unwrap_or_default()
     };
     let mut report = Report::default();
-    let modules: Vec<_> = abis.iter().map(|guest| emit::module(guest, host, &stem, &mut report)).collect();
+    let common = emit::Common { host, file_of: &stem, names: emit::Names::default() };
+    let modules: Vec<_> = abis.iter().map(|guest| emit::module(guest, &common, &mut report)).collect();
+    let text = common.names.text();
     let names = abis.iter().map(|abi| quote::format_ident!("{}", abi.name));
     let tokens = quote::quote! {
         #[doc = "Every guest's interface."]
         pub(crate) static ALL: &[&crate::abi::Abi] = &[#(&#names::ABI),*];
+        #[doc = "Every name in them."]
+        pub(crate) const NAMES: &str = #text;
         #(#modules)*
     };
     let text = match syn::parse2(tokens.clone()) {

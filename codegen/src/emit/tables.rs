@@ -76,7 +76,7 @@ pub(super) fn emit(model: &Model) -> String {
         }
         None => "None".to_owned(),
     };
-    let _ = writeln!(out, "native_call: {native},\ntests: &TESTS,\n}};");
+    let _ = writeln!(out, "native_call: {native},\n}};");
     out
 }
 
@@ -171,9 +171,11 @@ fn helpers(out: &mut String, model: &Model) {
     out.push_str("];\n");
 }
 
+/// Apart from the guest's description: in a program that does not name them they take no room.
 fn tests(out: &mut String, model: &Model) {
     let count: usize = model.insns.iter().map(|i| i.tests.len()).sum();
-    let _ = writeln!(out, "static TESTS: [ir::guest::InsnTest; {count}] = [");
+    let _ =
+        writeln!(out, "/// The specification's `test` lines.\npub static TESTS: [ir::guest::InsnTest; {count}] = [");
     for insn in &model.insns {
         insn.tests.iter().for_each(|t| test(out, &insn.name, t));
     }

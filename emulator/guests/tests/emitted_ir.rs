@@ -81,7 +81,7 @@ fn emitted(guest: &Guest, mode: u32, code: &[u8]) -> String {
 
 /// Of instructions that are sequences of bytes, those of the `test` lines.
 fn test_lines(guest: &Guest, insn: &str, text: &mut String) {
-    for test in guest.tests.iter().filter(|t| t.insn == insn) {
+    for test in guests::tests(guest).iter().filter(|t| t.insn == insn) {
         let hex: String = test.code.iter().map(|b| format!("{b:02x}")).collect();
         let _ = writeln!(text, "## {insn}: {hex} {}", test.text);
         emitted(guest, guest.reset_mode(), test.code).lines().filter(|l| l.starts_with("  ")).for_each(|l| {

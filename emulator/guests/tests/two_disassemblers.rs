@@ -18,7 +18,7 @@ impl Random {
 /// Random bytes, of which the first few are often those of a `test` line.
 fn code(guest: &ir::Guest, random: &mut Random) -> Vec<u8> {
     let mut code: Vec<u8> = (0..16).map(|_| random.next() as u8).collect();
-    let test = &guest.tests[random.next() as usize % guest.tests.len()];
+    let test = &guests::tests(guest)[random.next() as usize % guests::tests(guest).len()];
     if !random.next().is_multiple_of(4) {
         let kept = test.code.len().min(1 + random.next() as usize % 8);
         code[..kept].copy_from_slice(&test.code[..kept]);

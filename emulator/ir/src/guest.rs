@@ -296,8 +296,6 @@ pub struct Guest {
     pub abi: AbiDesc,
     /// Native calls; `None` if the spec reserves no encoding.
     pub native_call: Option<NativeCallDesc>,
-    /// Tests of the spec's `test` lines.
-    pub tests: &'static [InsnTest],
 }
 
 impl Guest {

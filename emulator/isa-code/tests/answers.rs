@@ -26,7 +26,7 @@ fn the_host_code_of_every_guests_tests() {
             guest.contexts.iter().fold(0, |mode, c| mode | before(t, c.name).unwrap_or(c.reset) << c.lo)
         };
         let request = |t: &ir::guest::InsnTest| format!("1000 {:x} {}\n", mode(t), bytes(t.code));
-        let tests = || guest.tests.iter().take(50);
+        let tests = || guests::tests(guest).iter().take(50);
         let text = answers(&[guest.name, "--host"], &tests().map(request).collect::<String>());
         let answers: Vec<&str> = text.split("\n\n").filter(|a| !a.is_empty()).collect();
         assert_eq!(answers.len(), tests().count(), "{}", guest.name);

@@ -135,7 +135,6 @@ pub(crate) static TOY: Guest = Guest {
         callee: None,
     },
     native_call: None,
-    tests: &[],
 };
 
 fn count() -> u128 {

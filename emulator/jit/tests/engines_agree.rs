@@ -119,7 +119,7 @@ fn mode_of(guest: &Guest, test: &InsnTest) -> u32 {
 /// A few random instructions that run one after the other, then bytes that trap; and the mode they start in, which is that of
 /// some test.
 fn random_code(guest: &'static Guest, random: &mut Random) -> (u32, Vec<u8>) {
-    let any = |random: &mut Random| &guest.tests[random.below(guest.tests.len() as u64) as usize];
+    let any = |random: &mut Random| &guests::tests(guest)[random.below(guests::tests(guest).len() as u64) as usize];
     let start = mode_of(guest, any(random));
     let (mut mode, mut code) = (start, Vec::new());
     let count = 1 + random.below(20);
@@ -301,7 +301,7 @@ fn test_lines_hold_in_translated_code() {
             Box::new(Placed { code: code.clone(), slots: guest.delay_slots }),
             options(Engine::T1),
         ));
-        for test in guest.tests.iter().filter(|test| test.run) {
+        for test in guests::tests(guest).iter().filter(|test| test.run) {
             let mut state = ir::GuestState::new(guest);
             test.before.iter().for_each(|(name, value)| set_by_name(guest, &mut state, name, *value));
             if test.after.contains(&("pc", state.pc.into())) {
@@ -599,7 +599,7 @@ fn a_fault_in_an_it_block_has_its_state() {
         0x1a, 0x68, // ldreq r2, [r3]
         0x02, 0x21, // moveq r1, #2
     ];
-    let mode = mode_of(guest, guest.tests.iter().find(|t| t.code == [0x70, 0x47]).unwrap()) & 1;
+    let mode = mode_of(guest, guests::tests(guest).iter().find(|t| t.code == [0x70, 0x47]).unwrap()) & 1;
     let values = [("gpr[3]", u128::from(DATA_32) - 64), ("gpr[2]", 7)];
     for engine in [Engine::Interp, Engine::T1] {
         let end = run_code(engine, guest, mode, &code, &values, &[0; DATA_LEN]);

@@ -469,7 +469,7 @@ fn instructions_do_what_the_host_does() {
     let mut failures = Vec::new();
     let mut executed = 0;
     for _ in 0..number("HOST_ROUNDS", 20_000) {
-        let test = &guest.tests[random.below(guest.tests.len() as u64) as usize];
+        let test = &guests::tests(guest)[random.below(guests::tests(guest).len() as u64) as usize];
         let mut code = test.code.to_vec();
         for _ in 0..random.below(5) {
             let bit = random.below(8 * code.len() as u64) as usize;

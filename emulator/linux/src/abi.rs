@@ -2,6 +2,10 @@
 //!
 //! The same description drives marshalling ([`crate::syscall`]) and tracing ([`crate::strace`]).
 
+mod name;
+
+pub use name::Name;
+
 use crate::errno::{Errno, SysResult};
 use crate::guest_memory::Words;
 use crate::thread::ThreadCtx;
@@ -181,13 +185,13 @@ pub struct Call {
     /// The guest's number.
     pub number: u32,
     /// Name.
-    pub name: &'static str,
+    pub name: Name,
     /// Subsystem: the file of the specs it is described in.
-    pub group: &'static str,
+    pub group: Name,
     /// Arguments in order; none if the call is not described.
     pub args: &'static [Arg],
     /// Result.
-    pub ret: &'static Ty,
+    pub ret: Ty,
     /// Who answers.
     pub handler: Handler,
     /// Which argument is which of the call's that performs it, if they do not stand in its order.
@@ -245,7 +249,7 @@ pub struct OneOf {
 /// An argument.
 pub struct Arg {
     /// Name.
-    pub name: &'static str,
+    pub name: Name,
     /// Type.
     pub ty: Ty,
 }
@@ -417,7 +421,7 @@ impl Ty {
 /// Named constants.
 pub struct Set {
     /// Name.
-    pub name: &'static str,
+    pub name: Name,
     /// They combine.
     pub flags: bool,
     /// Every value is the host's.
@@ -435,7 +439,7 @@ pub struct Set {
 /// A named constant: present in `v` if `v & mask == value`.
 pub struct Constant {
     /// Name.
-    pub name: &'static str,
+    pub name: Name,
     /// The guest's value.
     pub value: u64,
     /// The guest's bits that count.
@@ -485,7 +489,7 @@ impl Set {
 /// A structure.
 pub struct Struct {
     /// Name.
-    pub name: &'static str,
+    pub name: Name,
     /// The guest's data is big-endian.
     pub big_endian: bool,
     /// Bytes on the guest.
@@ -559,7 +563,7 @@ pub fn put_integer(bytes: &mut [u8], value: u64, big_endian: bool) {
 /// A field.
 pub struct Field {
     /// Name.
-    pub name: &'static str,
+    pub name: Name,
     /// Offset in bytes.
     pub at: u32,
     /// Bytes.

@@ -34,12 +34,12 @@ fn matches(call: &Call, word: &str) -> bool {
     let Some(set) = word.strip_prefix('%') else { return call.name == word };
     match set {
         "file" => call.args.iter().any(|arg| is_name(&arg.ty)),
-        "desc" => call.args.iter().any(|arg| is_descriptor(&arg.ty)) || is_descriptor(call.ret),
+        "desc" => call.args.iter().any(|arg| is_descriptor(&arg.ty)) || is_descriptor(&call.ret),
         "network" | "net" => call.group == "net",
         "clock" => {
             call.name.starts_with("clock_") || call.name.ends_with("timeofday") || call.name.ends_with("adjtimex")
         }
-        "stat" => ["stat", "newfstatat", "fstat", "statx"].contains(&call.name),
+        "stat" => ["stat", "newfstatat", "fstat", "statx"].contains(&call.name.text()),
         other => call.group == other,
     }
 }

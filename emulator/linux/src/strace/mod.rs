@@ -102,7 +102,7 @@ impl Entry {
         let tid = own_tid();
         let (mut line, printed) = before(&Printer::new(ctx.process.abi, call, &args, None), call, &args);
         let column = line.chars().count();
-        let last = matches!(call.name, "exit" | "exit_group");
+        let last = matches!(call.name.text(), "exit" | "exit_group");
         if last {
             line = padded(line + ")", column + 1) + "= ?\n";
         }
@@ -110,7 +110,7 @@ impl Entry {
         if last {
             write_line(tid, false, &format!("+++ exited with {} +++\n", args[0] as u8));
         }
-        if matches!(call.name, "clone" | "clone3" | "fork" | "vfork") {
+        if matches!(call.name.text(), "clone" | "clone3" | "fork" | "vfork") {
             several();
         }
         Entry { call, args, printed, column, tid, last }

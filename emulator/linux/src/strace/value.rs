@@ -78,7 +78,7 @@ pub(super) fn set(set: &Set, value: u64) -> String {
     let value = value & keep;
     if !set.flags {
         let found = set.entries.iter().find(|c| c.value == value);
-        return found.map_or_else(|| sized(set.size, set.signed, value).to_string(), |c| c.name.to_owned());
+        return found.map_or_else(|| sized(set.size, set.signed, value).to_string(), |c| c.name.to_string());
     }
     let (mut names, mut rest) = (Vec::new(), value);
     for constant in set.entries {
@@ -88,7 +88,7 @@ pub(super) fn set(set: &Set, value: u64) -> String {
             && (rest & constant.mask == constant.value)
             && (!zero || constant.mask != 0)
         {
-            names.push(constant.name.to_owned());
+            names.push(constant.name.to_string());
             rest &= !constant.mask;
         }
     }
@@ -101,11 +101,11 @@ pub(super) fn set(set: &Set, value: u64) -> String {
 /// `ENOENT`.
 pub(super) fn errno_name(abi: &Abi, number: i32) -> String {
     let found = abi.set("errno").and_then(|set| set.entries.iter().find(|c| c.host_value == number as u64));
-    found.map_or_else(|| format!("E{number}"), |c| c.name.to_owned())
+    found.map_or_else(|| format!("E{number}"), |c| c.name.to_string())
 }
 
 fn signal_name(abi: &Abi, number: u64) -> Option<&'static str> {
-    abi.set("signal")?.entries.iter().find(|c| c.host_value == number).map(|c| c.name)
+    abi.set("signal")?.entries.iter().find(|c| c.host_value == number).map(|c| c.name.text())
 }
 
 /// `[INT CHLD]`, `~[RTMIN]`.
@@ -141,7 +141,7 @@ pub(super) fn siginfo(abi: &Abi, info: &[u8; 128]) -> String {
         format!("si_pid={}, si_uid={}", word(&info[16..20]) as i32, word(&info[20..24]))
     };
     let own = abi.set(&format!("{}_code", name.to_lowercase())).filter(|_| code > 0);
-    let named = |set: &Set| set.entries.iter().find(|c| c.host_value as i32 == code).map(|c| c.name.to_owned());
+    let named = |set: &Set| set.entries.iter().find(|c| c.host_value as i32 == code).map(|c| c.name.to_string());
     let code = own.and_then(named).or_else(|| abi.set("si_code").and_then(named)).unwrap_or_else(|| code.to_string());
     format!("{name} {{si_signo={name}, si_code={code}, {rest}}}")
 }

@@ -152,7 +152,7 @@ fn stat(process: &Process) -> String {
 fn cpuinfo(process: &Process) -> String {
     let hwcap = process.guest.process.hwcap;
     let names = process.abi.set("hwcap").map_or(&[] as &[Constant], |set| set.entries);
-    let present: Vec<&str> = names.iter().filter(|c| hwcap & c.mask == c.value).map(|c| c.name).collect();
+    let present: Vec<&str> = names.iter().filter(|c| hwcap & c.mask == c.value).map(|c| c.name.text()).collect();
     // SAFETY: no pointers.
     let processors = unsafe { libc::sysconf(libc::_SC_NPROCESSORS_ONLN) }.max(1);
     let mut out = String::new();

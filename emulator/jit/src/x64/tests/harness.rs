@@ -108,7 +108,6 @@ pub(in crate::x64) static GUEST: Guest = Guest {
         callee: None,
     },
     native_call: None,
-    tests: &[],
 };
 
 // ------------------------------------------------------------------ writing units
