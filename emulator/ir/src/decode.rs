@@ -109,7 +109,11 @@ impl Decoder {
     }
 
     /// The word of some units.
+    #[inline]
     fn read(&self, code: &[u8], bytes: u32, units: u32) -> Option<u32> {
+        if let (4, 1, Some(word)) = (bytes, units, code.first_chunk()) {
+            return Some(if self.big_endian { u32::from_be_bytes(*word) } else { u32::from_le_bytes(*word) });
+        }
         let code = code.get(..(bytes * units) as usize)?;
         let step = |word: u32, byte: &u8| word << 8 | u32::from(*byte);
         let unit = |word, unit: &[u8]| match self.big_endian {

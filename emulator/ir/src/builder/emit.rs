@@ -29,13 +29,16 @@ pub(super) struct ValueTable {
 
 impl Default for ValueTable {
     fn default() -> ValueTable {
-        ValueTable { entries: vec![0; 256], used: 0 }
+        ValueTable { entries: vec![0; ValueTable::USUAL], used: 0 }
     }
 }
 
 impl ValueTable {
+    /// Entries that few units outgrow; clearing them costs less than one instruction's translation.
+    const USUAL: usize = 1024;
+
     pub(super) fn clear(&mut self) {
-        self.entries.truncate(256);
+        self.entries.truncate(ValueTable::USUAL);
         self.entries.fill(0);
         self.used = 0;
     }

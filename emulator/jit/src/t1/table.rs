@@ -39,6 +39,14 @@ fn hash(key: UnitKey) -> u64 {
     x ^ x >> 29
 }
 
+/// Where probing for a key starts. The formation of units asks of each instruction whether one starts there: keys of adjacent
+/// addresses are adjacent in the table, so that it does not come from memory anew each time.
+fn start(key: UnitKey) -> usize {
+    const NEAR: u64 = 256;
+    let far = hash(UnitKey { pc: key.pc / NEAR, mode: key.mode });
+    far.wrapping_add(key.pc % NEAR / 2) as usize
+}
+
 /// A slot's word.
 fn word(translation: *const Translation, key: UnitKey) -> u64 {
     translation as u64 | hash(key) & !((1 << ADDRESS_BITS) - 1)
@@ -58,7 +66,7 @@ impl Slots {
     /// The slots a key may be in, in order.
     fn probe(&self, key: UnitKey) -> impl Iterator<Item = &AtomicU64> {
         let mask = self.slots.len() - 1;
-        let start = hash(key) as usize;
+        let start = start(key);
         (0..self.slots.len()).map(move |i| &self.slots[start.wrapping_add(i) & mask])
     }
 
@@ -177,7 +185,14 @@ const CHUNK: usize = 1024;
 /// 4 million translations: more than fit the code memory.
 const CHUNKS: usize = 4096;
 
-type Chunk = [AtomicPtr<Translation>; CHUNK];
+type Chunk = [Entry; CHUNK];
+
+/// A translation, and its host address beside it: a search that looks into each translation it passes waits for memory.
+#[derive(Default)]
+struct Entry {
+    host: AtomicU64,
+    translation: AtomicPtr<Translation>,
+}
 
 impl Default for AddressTable {
     fn default() -> AddressTable {
@@ -191,19 +206,21 @@ impl AddressTable {
         let len = self.len.load(Ordering::Relaxed);
         let Some(chunk) = self.chunks.get(len / CHUNK) else { return false };
         if chunk.load(Ordering::Relaxed).is_null() {
-            let new: Box<Chunk> = Box::new([const { AtomicPtr::new(std::ptr::null_mut()) }; CHUNK]);
+            let new: Box<Chunk> = Box::new(std::array::from_fn(|_| Entry::default()));
             chunk.store(Box::into_raw(new), Ordering::Release);
         }
         // SAFETY: made above or before, and never freed while `self` lives.
         let chunk = unsafe { &*chunk.load(Ordering::Relaxed) };
-        chunk[len % CHUNK].store(std::ptr::from_ref(translation).cast_mut(), Ordering::Release);
+        let entry = &chunk[len % CHUNK];
+        entry.host.store(translation.host, Ordering::Relaxed);
+        entry.translation.store(std::ptr::from_ref(translation).cast_mut(), Ordering::Release);
         self.len.store(len + 1, Ordering::Release);
         true
     }
 
-    fn get(&self, index: usize) -> &'static Translation {
+    fn get(&self, index: usize) -> &Entry {
         // SAFETY: `index` is below `len`: chunk and entry were published before `len` was.
-        unsafe { &*(*self.chunks[index / CHUNK].load(Ordering::Acquire))[index % CHUNK].load(Ordering::Acquire) }
+        unsafe { &(*self.chunks[index / CHUNK].load(Ordering::Acquire))[index % CHUNK] }
     }
 
     /// The translation whose host code contains `address`. Async-signal-safe.
@@ -211,9 +228,10 @@ impl AddressTable {
         let (mut low, mut high) = (0, self.len.load(Ordering::Acquire));
         while low < high {
             let middle = low.midpoint(high);
-            if self.get(middle).host <= address { low = middle + 1 } else { high = middle }
+            if self.get(middle).host.load(Ordering::Relaxed) <= address { low = middle + 1 } else { high = middle }
         }
-        let candidate = self.get(low.checked_sub(1)?);
+        // SAFETY: published before `len` was; see [`KeyTable`] for its life.
+        let candidate = unsafe { &*self.get(low.checked_sub(1)?).translation.load(Ordering::Acquire) };
         (address - candidate.host < u64::from(candidate.host_len)).then_some(candidate)
     }
 

@@ -81,8 +81,9 @@ struct Use {
     next: u32,
 }
 
-/// What is known of one value.
+/// What is known of one value. Of a power of two in size, so that finding one is a shift.
 #[derive(Clone, Copy, Debug)]
+#[repr(align(32))]
 pub(super) struct Value {
     /// The value whose bits this one shares; itself unless an alias.
     pub(super) rep: u32,
