@@ -1,10 +1,7 @@
-//! One Rust module of tables per guest architecture, in terms of the types of `linux::abi`.
-
-use std::cell::RefCell;
-use std::collections::HashMap;
+//! The interface of each guest as entries of tables, in terms of the types of `linux::abi`.
 
 use proc_macro2::{Ident, Span, TokenStream};
-use quote::{format_ident, quote};
+use quote::quote;
 
 use super::convert::{Move, Pair};
 use super::model::{
@@ -12,6 +9,7 @@ use super::model::{
     ThreadAreas, Ty,
 };
 use super::report::{FileId, Report};
+use super::tables::{Table, Tables};
 
 /// What the modules of all guests have in common.
 pub(crate) struct Common<'a> {
@@ -19,155 +17,157 @@ pub(crate) struct Common<'a> {
     pub(crate) host: &'a Abi,
     /// The name of the file that a call is described in, its subsystem.
     pub(crate) file_of: &'a dyn Fn(FileId) -> String,
-    /// Their names.
-    pub(crate) names: Names,
+    /// The tables that their entries are in.
+    pub(crate) tables: Tables,
 }
 
-/// Every name of the tables, each once, in one string: `linux::abi::Name` is a place in it.
-#[derive(Default)]
-pub(crate) struct Names(RefCell<(String, HashMap<String, u32>)>);
+/// What is written for one guest.
+struct Emitter<'a> {
+    pair: Pair<'a>,
+    common: &'a Common<'a>,
+    /// Where the guest's sets and structures begin.
+    sets: u32,
+    structs: u32,
+}
 
-impl Names {
-    fn place(&self, name: &str) -> TokenStream {
-        let (text, places) = &mut *self.0.borrow_mut();
-        let at = *places.entry(name.to_owned()).or_insert_with(|| {
-            text.push_str(name);
-            (text.len() - name.len()) as u32
-        });
-        let len = name.len() as u32;
-        quote!(Name::new(#at, #len))
+impl Emitter<'_> {
+    fn tables(&self) -> &Tables {
+        &self.common.tables
     }
 
-    /// The string.
-    pub(crate) fn text(&self) -> String {
-        self.0.borrow().0.clone()
+    fn name(&self, name: &str) -> TokenStream {
+        self.tables().name(name)
+    }
+
+    fn set(&self, name: &str) -> TokenStream {
+        place(self.sets, self.pair.guest.sets.keys().position(|set| set == name))
+    }
+
+    fn structure(&self, name: &str) -> TokenStream {
+        place(self.structs, self.pair.guest.structs.keys().position(|s| s == name))
     }
 }
 
-/// The module of `guest`.
-pub(crate) fn module(guest: &Abi, common: &Common<'_>, report: &mut Report) -> TokenStream {
-    let Common { host, names, .. } = common;
-    let pair = Pair { guest, host };
-    let module = ident(&guest.name);
-    let sets = guest.sets.iter().map(|(name, set)| set_item(&pair, names, name, set));
-    let structs: Vec<TokenStream> =
-        guest.structs.iter().map(|(name, s)| struct_item(&pair, names, name, s, report)).collect();
-    let calls = guest.numbers.iter().map(|(number, name)| call(&pair, common, *number, name));
-    let set_refs = guest.sets.keys().map(|name| static_name("SET", name));
-    let struct_refs = guest.structs.keys().map(|name| static_name("STRUCT", name));
+/// The place of an entry of the guest's own; names are resolved by now.
+fn place(first: u32, position: Option<usize>) -> TokenStream {
+    let at = first + position.unwrap_or_default() as u32;
+    quote!(Place::new(#at))
+}
+
+/// The interface of `guest`: an entry of the list of all.
+pub(crate) fn interface(guest: &Abi, common: &Common<'_>, report: &mut Report) -> TokenStream {
+    let Common { host, tables, .. } = common;
+    let (sets, structs) = (tables.len(Table::Sets), tables.len(Table::Structs));
+    let on = &Emitter { pair: Pair { guest, host }, common, sets, structs };
+    let sets: Vec<_> = guest.sets.iter().map(|(name, set)| set_item(on, name, set)).collect();
+    let sets = tables.span(Table::Sets, &sets);
+    let structs: Vec<_> = guest.structs.iter().map(|(name, s)| struct_item(on, name, s, report)).collect();
+    let structs = tables.span(Table::Structs, &structs);
+    let calls: Vec<_> = guest.numbers.iter().map(|(number, name)| call(on, *number, name)).collect();
+    let calls = tables.span(Table::Calls, &calls);
     let [frame, plain_frame] =
         [&guest.frame, &guest.plain_frame].map(|f| option(f.as_ref().map(|frame| signal_frame(&guest.name, frame))));
-    let thread_areas = option(guest.thread_areas.as_ref().map(thread_areas));
+    let thread_areas = option(guest.thread_areas.as_ref().map(|areas| thread_areas(on, areas)));
     let cpuinfo = guest.cpuinfo.iter().map(|(key, value)| quote!((#key, #value)));
     let pages = guest.pages.iter().map(|Page { at, bytes }| quote!(Page { at: #at, bytes: &[#(#bytes),*] }));
     let Abi { name, machine, debian, word, big_endian, even_pairs, .. } = guest;
     quote! {
-        pub(crate) mod #module {
-            #[allow(unused_imports)]
-            use crate::abi::*;
-            #[allow(unused_imports)]
-            use crate::signal::layout;
-            #(#sets)*
-            #(#structs)*
-            #[doc = concat!("Linux on ", #name, ".")]
-            pub(crate) static ABI: Abi = Abi {
-                name: #name,
-                machine: #machine,
-                debian: #debian,
-                word: #word,
-                big_endian: #big_endian,
-                even_pairs: #even_pairs,
-                calls: &[#(#calls),*],
-                sets: &[#(&#set_refs),*],
-                structs: &[#(&#struct_refs),*],
-                cpuinfo: &[#(#cpuinfo),*],
-                frame: #frame,
-                pages: &[#(#pages),*],
-                plain_frame: #plain_frame,
-                thread_areas: #thread_areas,
-            };
+        Abi {
+            name: #name,
+            machine: #machine,
+            debian: #debian,
+            word: #word,
+            big_endian: #big_endian,
+            even_pairs: #even_pairs,
+            calls: #calls,
+            sets: #sets,
+            structs: #structs,
+            cpuinfo: &[#(#cpuinfo),*],
+            frame: #frame,
+            pages: &[#(#pages),*],
+            plain_frame: #plain_frame,
+            thread_areas: #thread_areas,
         }
     }
 }
 
-fn set_item(pair: &Pair<'_>, names: &Names, name: &str, set: &super::model::Set) -> TokenStream {
-    let item = static_name("SET", name);
+fn set_item(on: &Emitter<'_>, name: &str, set: &super::model::Set) -> TokenStream {
+    let pair = &on.pair;
     let flags = set.kind == SetKind::Flags;
     let same = pair.set_same(name, set);
     let (size, signed) = (set.size as u8, set.signed);
     let host_size = if set.word { pair.host.word as u8 } else { size };
     let entries = set.entries.iter().map(|(entry, value, mask)| {
         let (host_value, host_mask) = pair.host_value(name, entry).unwrap_or((*value, *mask));
-        let entry = names.place(entry);
+        let entry = on.name(entry);
         quote!(Constant { name: #entry, value: #value, mask: #mask, host_value: #host_value, host_mask: #host_mask })
     });
-    let name = names.place(name);
-    quote! {
-        pub(crate) static #item: Set = Set {
-            name: #name, flags: #flags, same: #same, size: #size, host_size: #host_size, signed: #signed, entries: &[#(#entries),*],
-        };
-    }
+    let entries = on.tables().span(Table::Constants, &entries.collect::<Vec<_>>());
+    let name = on.name(name);
+    quote!(Set {
+        name: #name, flags: #flags, same: #same, size: #size, host_size: #host_size, signed: #signed, entries: #entries,
+    })
 }
 
-fn struct_item(pair: &Pair<'_>, names: &Names, name: &str, s: &Struct, report: &mut Report) -> TokenStream {
-    let item = static_name("STRUCT", name);
+fn struct_item(on: &Emitter<'_>, name: &str, s: &Struct, report: &mut Report) -> TokenStream {
+    let pair = &on.pair;
     let same = pair.same(&Ty::Struct(name.to_owned()));
     let host_size = pair.host.structs.get(name).map_or(s.size, |h| h.size) as u32;
     let moves = if same { Vec::new() } else { pair.moves(name, report) };
-    let moves = moves.iter().map(|m| {
-        let Move { guest, host, signed, set, raw, pointee } = m;
-        let (ga, gs, ha, hs) = (guest.0 as u32, guest.1 as u32, host.0 as u32, host.1 as u32);
-        let pointee = option(pointee.as_ref().map(|p| {
-            let (ty, count) = (
-                ty(pair, &p.ty),
-                option(p.count.map(|(at, size)| (at as u32, size as u32)).map(|(at, size)| quote!((#at, #size)))),
-            );
-            quote!(&Pointee { ty: #ty, count: #count })
-        }));
-        let values_same = |s: &String| pair.guest.sets.get(s).is_none_or(|set| pair.set_same(s, set));
-        let set = option(set.as_ref().filter(|s| !values_same(s)).map(|s| {
-            let set = static_name("SET", s);
-            quote!(&#set)
-        }));
-        quote!(Move { guest: (#ga, #gs), host: (#ha, #hs), signed: #signed, raw: #raw, set: #set, pointee: #pointee })
-    });
+    let moves: Vec<_> = moves.iter().map(|m| one_move(on, m)).collect();
+    let moves = on.tables().span(Table::Moves, &moves);
     let size = s.size as u32;
     let fields = s.fields.iter().map(|f| {
-        let (field, at, len, shown) = (names.place(&f.name), f.offset as u32, f.size as u32, f.shown);
-        let ty = ty(pair, &f.ty);
+        let (field, at, len, shown) = (on.name(&f.name), f.offset as u32, f.size as u32, f.shown);
+        let ty = ty(on, &f.ty);
         quote!(Field { name: #field, at: #at, size: #len, ty: #ty, shown: #shown })
     });
-    let (name, big_endian) = (names.place(name), pair.guest.big_endian);
-    quote! {
-        pub(crate) static #item: Struct = Struct {
-            name: #name, big_endian: #big_endian, size: #size, host_size: #host_size, same: #same, fields: &[#(#fields),*], moves: &[#(#moves),*],
-        };
-    }
+    let fields = on.tables().span(Table::Fields, &fields.collect::<Vec<_>>());
+    let (name, big_endian) = (on.name(name), pair.guest.big_endian);
+    quote!(Struct {
+        name: #name, big_endian: #big_endian, size: #size, host_size: #host_size, same: #same, fields: #fields,
+        moves: #moves,
+    })
 }
 
-fn call(pair: &Pair<'_>, common: &Common<'_>, number: u64, name: &str) -> TokenStream {
-    let names = &common.names;
-    let (number, place) = (number as u32, names.place(name));
+fn one_move(on: &Emitter<'_>, m: &Move) -> TokenStream {
+    let Move { guest, host, signed, set, raw, pointee } = m;
+    let (ga, gs, ha, hs) = (guest.0 as u32, guest.1 as u32, host.0 as u32, host.1 as u32);
+    let pointee = option(pointee.as_ref().map(|p| {
+        let count = p.count.map(|(at, size)| (at as u32, size as u32)).map(|(at, size)| quote!((#at, #size)));
+        let (ty, count) = (ty(on, &p.ty), option(count));
+        on.tables().place(Table::Pointees, quote!(Pointee { ty: #ty, count: #count }))
+    }));
+    let values_same = |s: &String| on.pair.guest.sets.get(s).is_none_or(|set| on.pair.set_same(s, set));
+    let set = option(set.as_ref().filter(|s| !values_same(s)).map(|s| on.set(s)));
+    quote!(Move { guest: (#ga, #gs), host: (#ha, #hs), signed: #signed, raw: #raw, set: #set, pointee: #pointee })
+}
+
+fn call(on: &Emitter<'_>, number: u64, name: &str) -> TokenStream {
+    let pair = &on.pair;
+    let (number, place) = (number as u32, on.name(name));
     let Some(call) = pair.guest.syscalls.get(name) else {
-        let group = names.place("");
+        let (group, args) = (on.name(""), on.tables().span(Table::Args, &[]));
         return quote!(Call {
-            number: #number, name: #place, group: #group, args: &[], ret: Ty::Int(Int { size: 8, host_size: 8, signed: true, format: Format::Dec }),
+            number: #number, name: #place, group: #group, args: #args,
+            ret: Ty::Int(Int { size: 8, host_size: 8, signed: true, format: Format::Dec }),
             handler: Handler::Undescribed, order: None, plain: false, convert_ret: false, blocks: false, quiet: false,
         });
     };
     let Syscall { args, ret, blocks, quiet, span, .. } = call;
-    let group = names.place(&(common.file_of)(span.file));
-    let handler = handler(pair, common, number.into(), name, call);
+    let group = on.name(&(on.common.file_of)(span.file));
+    let handler = handler(on, number.into(), name, call);
     let plain = args.iter().all(|a| pair.argument_same(&a.ty) && !needs_work(&a.ty));
     let convert_ret = !pair.result_same(ret);
     let args = args.iter().map(|a| {
-        let (arg, ty) = (names.place(&a.name), ty(pair, &a.ty));
+        let (arg, ty) = (on.name(&a.name), ty(on, &a.ty));
         quote!(Arg { name: #arg, ty: #ty })
     });
-    let ret = ty(pair, ret);
+    let args = on.tables().span(Table::Args, &args.collect::<Vec<_>>());
+    let ret = ty(on, ret);
     let order = option(order(call).map(|order| quote!([#(#order),*])));
     quote!(Call {
-        number: #number, name: #place, group: #group, args: &[#(#args),*], ret: #ret, handler: #handler, order: #order,
+        number: #number, name: #place, group: #group, args: #args, ret: #ret, handler: #handler, order: #order,
         plain: #plain, convert_ret: #convert_ret, blocks: #blocks, quiet: #quiet,
     })
 }
@@ -179,32 +179,39 @@ fn order(call: &Syscall) -> Option<[u8; 6]> {
 }
 
 /// Who performs a call.
-fn handler(pair: &Pair<'_>, common: &Common<'_>, number: u64, name: &str, call: &Syscall) -> TokenStream {
+fn handler(on: &Emitter<'_>, number: u64, name: &str, call: &Syscall) -> TokenStream {
     match &call.body {
         Body::Absent => quote!(Handler::Absent),
         Body::Registers(rows) => {
-            let rows = rows.iter().map(|(code, set, slot)| quote!((#code, #set, #slot)));
-            quote!(Handler::Registers(&[#(#rows),*]))
+            let rows = rows.iter().map(|(code, set, slot)| {
+                let slot = on.name(slot);
+                quote!(Register { code: #code, set: #set, slot: #slot })
+            });
+            let rows = on.tables().span(Table::Registers, &rows.collect::<Vec<_>>());
+            quote!(Handler::Registers(#rows))
         }
         Body::ThreadArea(set) => quote!(Handler::ThreadArea(#set)),
         Body::Calls(rows) => {
             let rows = rows.iter().map(|row| {
-                let (code, inner) = (row.code, self::call(pair, common, number, &row.call));
+                let (code, inner) = (row.code, self::call(on, number, &row.call));
                 let args = row.args.iter().map(|(arg, word)| {
                     let (arg, word) = (*arg as u8, option(word.map(|word| quote!(#word))));
                     quote!((#arg, #word))
                 });
+                let args = on.tables().span(Table::Words, &args.collect::<Vec<_>>());
                 let result = option(row.result.map(|arg| arg as u8).map(|arg| quote!(#arg)));
-                quote!(OneOf { code: #code, call: #inner, args: &[#(#args),*], result: #result })
+                quote!(OneOf { code: #code, call: #inner, args: #args, result: #result })
             });
-            quote!(Handler::Calls(&[#(#rows),*]))
+            let rows = on.tables().span(Table::Variants, &rows.collect::<Vec<_>>());
+            quote!(Handler::Calls(#rows))
         }
         Body::Special(function) => {
             let function = ident(function);
-            quote!(Handler::Special(crate::special::#function))
+            let function = on.tables().place(Table::Functions, quote!(crate::special::#function));
+            quote!(Handler::Special(#function))
         }
         Body::Plain | Body::As(_) => {
-            match pair.host.number(if let Body::As(other) = &call.body { other } else { name }) {
+            match on.pair.host.number(if let Body::As(other) = &call.body { other } else { name }) {
                 Some(host) => {
                     let host = host as u32;
                     quote!(Handler::Host(#host))
@@ -227,22 +234,23 @@ fn needs_work(ty: &Ty) -> bool {
     }
 }
 
-fn ty(pair: &Pair<'_>, t: &Ty) -> TokenStream {
-    let ty = |t: &Ty| ty(pair, t);
+fn ty(on: &Emitter<'_>, t: &Ty) -> TokenStream {
+    let ty = |t: &Ty| ty(on, t);
+    let placed = |t: &Ty| on.tables().place(Table::Types, ty(t));
     match t {
         Ty::None => quote!(Ty::None),
         Ty::Int { size, signed, format, word } => {
             let (size, format) = (*size as u8, rust_name(&Format::ALL, *format));
-            let host_size = if *word { pair.host.word as u8 } else { size };
+            let host_size = if *word { on.pair.host.word as u8 } else { size };
             quote!(Ty::Int(Int { size: #size, host_size: #host_size, signed: #signed, format: Format::#format }))
         }
         Ty::Set(name) => {
-            let set = static_name("SET", name);
-            quote!(Ty::Set(&#set))
+            let set = on.set(name);
+            quote!(Ty::Set(#set))
         }
         Ty::Struct(name) => {
-            let item = static_name("STRUCT", name);
-            quote!(Ty::Struct(&#item))
+            let item = on.structure(name);
+            quote!(Ty::Struct(#item))
         }
         Ty::Ptr(dir, to) => {
             let dir = match dir {
@@ -251,12 +259,12 @@ fn ty(pair: &Pair<'_>, t: &Ty) -> TokenStream {
                 Dir::InOut => quote!(Dir::InOut),
                 Dir::Field => quote!(Dir::Field),
             };
-            let to = ty(to);
-            quote!(Ty::Ptr(#dir, &#to))
+            let to = placed(to);
+            quote!(Ty::Ptr(#dir, #to))
         }
         Ty::Array(elem, len) => {
-            let (elem, len) = (ty(elem), length(*len));
-            quote!(Ty::Array(&#elem, #len))
+            let (elem, len) = (placed(elem), length(*len));
+            quote!(Ty::Array(#elem, #len))
         }
         Ty::Bytes(kind, len) => {
             let (kind, len) = (rust_name(&Bytes::ALL, *kind), length(*len));
@@ -266,14 +274,18 @@ fn ty(pair: &Pair<'_>, t: &Ty) -> TokenStream {
             let kind = rust_name(&Terminated::ALL, *kind);
             quote!(Ty::Terminated(Terminated::#kind))
         }
-        Ty::Select { on, mask, cases, default } => {
-            let on = *on as u8;
-            let default = ty(default);
+        Ty::Select { on: argument, mask, cases, default } => {
+            let argument = *argument as u8;
+            let default = placed(default);
             let cases = cases.iter().map(|(values, t)| {
-                let t = ty(t);
-                quote!((&[#(#values),*], #t))
+                let values: Vec<_> = values.iter().map(|value| quote!(#value)).collect();
+                let (values, t) = (on.tables().span(Table::Values, &values), ty(t));
+                quote!((#values, #t))
             });
-            quote!(Ty::Select(&Select { on: #on, mask: #mask, cases: &[#(#cases),*], default: &#default }))
+            let cases = on.tables().span(Table::Cases, &cases.collect::<Vec<_>>());
+            let select = quote!(Select { on: #argument, mask: #mask, cases: #cases, default: #default });
+            let select = on.tables().place(Table::Selects, select);
+            quote!(Ty::Select(#select))
         }
     }
 }
@@ -315,14 +327,14 @@ fn signal_frame(guest: &str, frame: &SignalFrame) -> TokenStream {
     })
 }
 
-fn thread_areas(areas: &ThreadAreas) -> TokenStream {
+fn thread_areas(on: &Emitter<'_>, areas: &ThreadAreas) -> TokenStream {
     let ThreadAreas { number, base, first, slots: (bank, from, count), .. } = areas;
-    let of = static_name("STRUCT", &areas.of);
+    let of = on.structure(&areas.of);
     let constants = areas.constants.iter().map(|(name, value)| quote!((#name, #value)));
     let slots = (*from..*from + *count).map(|i| format!("{bank}[{i}]"));
     let loaded = areas.loaded.iter().map(|(selector, base)| quote!((#selector, #base)));
     quote!(&ThreadAreas {
-        of: &#of, number: #number, base: #base, constants: &[#(#constants),*], first: #first, slots: &[#(#slots),*],
+        of: #of, number: #number, base: #base, constants: &[#(#constants),*], first: #first, slots: &[#(#slots),*],
         loaded: &[#(#loaded),*],
     })
 }
@@ -383,10 +395,6 @@ fn option(tokens: Option<TokenStream>) -> TokenStream {
 fn rust_name<T: PartialEq + Copy>(all: &[(&str, &str, T)], value: T) -> Ident {
     let name = all.iter().find(|(_, _, v)| *v == value).map_or("", |(_, rust, _)| rust);
     ident(name)
-}
-
-fn static_name(prefix: &str, name: &str) -> Ident {
-    format_ident!("{prefix}_{}", name.to_uppercase())
 }
 
 fn ident(name: &str) -> Ident {

@@ -12,6 +12,7 @@ mod parse;
 mod report;
 mod resolve;
 mod signal_frame;
+mod tables;
 
 use std::path::{Path, PathBuf};
 
@@ -93,7 +94,7 @@ pub fn resolve(sources: &SourceMap, files: &Files) -> Result<Vec<model::Abi>, Di
     finish(abis, report)
 }
 
-/// Rust source of one module of tables per guest, for programs that run on `host` (an architecture's name).
+/// Rust source of the tables of all guests, for programs that run on `host` (an architecture's name).
 ///
 /// # Errors
 /// If a structure cannot be converted.
@@ -102,16 +103,15 @@ pub fn emit(abis: &[model::Abi], host: &model::Abi, sources: &SourceMap) -> Resu
         sources.file(file).path.file_stem().map(|s| s.to_string_lossy().into_owned()).unwrap_or_default()
     };
     let mut report = Report::default();
-    let common = emit::Common { host, file_of: &stem, names: emit::Names::default() };
-    let modules: Vec<_> = abis.iter().map(|guest| emit::module(guest, &common, &mut report)).collect();
-    let text = common.names.text();
-    let names = abis.iter().map(|abi| quote::format_ident!("{}", abi.name));
+    let common = emit::Common { host, file_of: &stem, tables: tables::Tables::default() };
+    let guests: Vec<_> = abis.iter().map(|guest| emit::interface(guest, &common, &mut report)).collect();
+    let tables = common.tables.items();
     let tokens = quote::quote! {
+        use crate::abi::*;
+        use crate::signal::layout;
         #[doc = "Every guest's interface."]
-        pub(crate) static ALL: &[&crate::abi::Abi] = &[#(&#names::ABI),*];
-        #[doc = "Every name in them."]
-        pub(crate) const NAMES: &str = #text;
-        #(#modules)*
+        pub(crate) static ALL: &[Abi] = &[#(#guests),*];
+        #tables
     };
     let text = match syn::parse2(tokens.clone()) {
         Ok(file) => prettyplease::unparse(&file),

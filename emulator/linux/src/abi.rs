@@ -3,8 +3,10 @@
 //! The same description drives marshalling ([`crate::syscall`]) and tracing ([`crate::strace`]).
 
 mod name;
+mod place;
 
 pub use name::Name;
+pub use place::{Place, Span, Stored};
 
 use crate::errno::{Errno, SysResult};
 use crate::guest_memory::Words;
@@ -30,11 +32,11 @@ pub struct Abi {
     /// Arguments of two words start at an even one.
     pub even_pairs: bool,
     /// Every numbered call, ascending.
-    pub calls: &'static [Call],
+    pub calls: Span<Call>,
     /// Named constants.
-    pub sets: &'static [&'static Set],
+    pub sets: Span<Set>,
     /// Structures.
-    pub structs: &'static [&'static Struct],
+    pub structs: Span<Struct>,
     /// Lines of `/proc/cpuinfo` for one processor: key and value. `{cpu}` is its number, `{hwcap}` the names of the bits of
     /// `AT_HWCAP` with spaces between them, `{letters}` the same without.
     pub cpuinfo: &'static [(&'static str, &'static str)],
@@ -59,7 +61,7 @@ pub struct Page {
 /// Segment descriptors that a thread may set.
 pub struct ThreadAreas {
     /// Structure that describes one.
-    pub of: &'static Struct,
+    pub of: Place<Struct>,
     /// Its field with the descriptor's number.
     pub number: &'static str,
     /// Its field with the base.
@@ -78,7 +80,7 @@ impl Abi {
     /// The interface of a guest.
     #[must_use]
     pub fn of(guest: &ir::Guest) -> Option<&'static Abi> {
-        tables::ALL.iter().copied().find(|abi| abi.name == guest.name)
+        tables::ALL.iter().find(|abi| abi.name == guest.name)
     }
 
     /// How the guest keeps integers in memory.
@@ -158,13 +160,13 @@ impl Abi {
     #[must_use]
     pub fn call(&self, number: u64) -> Option<&'static Call> {
         let index = self.calls.binary_search_by_key(&number, |call| u64::from(call.number)).ok()?;
-        Some(&self.calls[index])
+        Some(&self.calls.entries()[index])
     }
 
     /// The constants called `name`.
     #[must_use]
     pub fn set(&self, name: &str) -> Option<&'static Set> {
-        self.sets.iter().copied().find(|set| set.name == name)
+        self.sets.into_iter().find(|set| set.name == name)
     }
 
     /// The guest's value of the constant `name` of the set called `set`.
@@ -176,7 +178,7 @@ impl Abi {
     /// The structure called `name`.
     #[must_use]
     pub fn structure(&self, name: &str) -> Option<&'static Struct> {
-        self.structs.iter().copied().find(|s| s.name == name)
+        self.structs.into_iter().find(|s| s.name == name)
     }
 }
 
@@ -189,7 +191,7 @@ pub struct Call {
     /// Subsystem: the file of the specs it is described in.
     pub group: Name,
     /// Arguments in order; none if the call is not described.
-    pub args: &'static [Arg],
+    pub args: Span<Arg>,
     /// Result.
     pub ret: Ty,
     /// Who answers.
@@ -221,11 +223,11 @@ pub enum Handler {
     /// The host has no such call.
     NotOnHost,
     /// A function of the emulator.
-    Special(fn(&mut ThreadCtx, [u64; 6]) -> SysResult),
-    /// By the first argument, a register is set to the second or stored where it points: value, whether to set, slot.
-    Registers(&'static [(u64, bool, &'static str)]),
+    Special(Place<Function>),
+    /// By the first argument, a register is set to the second or stored where it points.
+    Registers(Span<Register>),
     /// By the low half of the first argument, another call.
-    Calls(&'static [OneOf]),
+    Calls(Span<OneOf>),
     /// One of the [`ThreadAreas`] is set, or read.
     ThreadArea(bool),
     /// `ENOSYS`, on purpose.
@@ -234,6 +236,22 @@ pub enum Handler {
     Undescribed,
 }
 
+/// A function of the emulator that performs a call.
+pub type Function = fn(&mut ThreadCtx, [u64; 6]) -> SysResult;
+
+/// A register that a call sets or reads.
+pub struct Register {
+    /// Value of the call's first argument.
+    pub code: u64,
+    /// It is set, not read.
+    pub set: bool,
+    /// Slot.
+    pub slot: Name,
+}
+
+/// Where an argument is: an argument, or a word of the table it points to.
+pub type Word = (u8, Option<u64>);
+
 /// A call behind one that stands for many.
 pub struct OneOf {
     /// Value of the low half of the first argument.
@@ -241,7 +259,7 @@ pub struct OneOf {
     /// The call.
     pub call: Call,
     /// Where its arguments are: an argument, or a word of the table it points to.
-    pub args: &'static [(u8, Option<u64>)],
+    pub args: Span<Word>,
     /// The argument that points to where the result goes.
     pub result: Option<u8>,
 }
@@ -361,20 +379,23 @@ pub enum Ty {
     /// Integer.
     Int(Int),
     /// Named constants.
-    Set(&'static Set),
+    Set(Place<Set>),
     /// Structure.
-    Struct(&'static Struct),
+    Struct(Place<Struct>),
     /// Pointer.
-    Ptr(Dir, &'static Ty),
+    Ptr(Dir, Place<Ty>),
     /// Array.
-    Array(&'static Ty, Len),
+    Array(Place<Ty>, Len),
     /// Bytes.
     Bytes(Bytes, Len),
     /// Self-terminating data.
     Terminated(Terminated),
     /// Depends on an argument.
-    Select(&'static Select),
+    Select(Place<Select>),
 }
+
+/// Values of an argument, and the type in their case.
+pub type Case = (Span<u64>, Ty);
 
 /// Cases of a type that depends on an argument.
 pub struct Select {
@@ -383,9 +404,9 @@ pub struct Select {
     /// Bits of it that count.
     pub mask: u64,
     /// Values and types.
-    pub cases: &'static [(&'static [u64], Ty)],
+    pub cases: Span<Case>,
     /// Otherwise.
-    pub default: &'static Ty,
+    pub default: Place<Ty>,
 }
 
 impl Ty {
@@ -397,7 +418,7 @@ impl Ty {
                 // Constants are 32 bits wide in every selector; what the guest leaves above is not looked at.
                 let value = args.get(usize::from(select.on)).copied().unwrap_or(0) & select.mask & 0xffff_ffff;
                 let case = select.cases.iter().find(|(values, _)| values.iter().any(|v| v & 0xffff_ffff == value));
-                case.map_or(select.default, |(_, ty)| ty).given(args)
+                case.map_or(select.default.entry(), |(_, ty)| ty).given(args)
             }
             ty => ty,
         }
@@ -433,7 +454,7 @@ pub struct Set {
     /// Sign of the integer.
     pub signed: bool,
     /// Constants; those of several bits before their parts.
-    pub entries: &'static [Constant],
+    pub entries: Span<Constant>,
 }
 
 /// A named constant: present in `v` if `v & mask == value`.
@@ -499,16 +520,16 @@ pub struct Struct {
     /// Laid out and valued as on the host.
     pub same: bool,
     /// Fields in order.
-    pub fields: &'static [Field],
+    pub fields: Span<Field>,
     /// How to get from one layout to the other, if they differ.
-    pub moves: &'static [Move],
+    pub moves: Span<Move>,
 }
 
 impl Struct {
     /// The field called `name`.
     #[must_use]
     pub fn field(&self, name: &str) -> Option<&'static Field> {
-        self.fields.iter().find(|field| field.name == name)
+        self.fields.into_iter().find(|field| field.name == name)
     }
 
     /// The integer in the field called `name` of a structure with these bytes; 0 if it has none.
@@ -585,9 +606,9 @@ pub struct Move {
     /// Bytes, not an integer.
     pub raw: bool,
     /// Constants that differ.
-    pub set: Option<&'static Set>,
+    pub set: Option<Place<Set>>,
     /// What a pointer points to, if that differs.
-    pub pointee: Option<&'static Pointee>,
+    pub pointee: Option<Place<Pointee>>,
 }
 
 /// What a pointer in a structure points to.
@@ -600,6 +621,6 @@ pub struct Pointee {
 
 /// The interfaces of all guests.
 #[must_use]
-pub fn every() -> &'static [&'static Abi] {
+pub fn every() -> &'static [Abi] {
     tables::ALL
 }

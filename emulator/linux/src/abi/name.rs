@@ -5,10 +5,7 @@ use std::ops::Deref;
 
 use super::tables::NAMES;
 
-/// A name: a place in the one string that holds them all.
-///
-/// A pointer would be relocated when the emulator starts, whichever guest it then runs: with some 50 000 names of ten guests
-/// that, and the copies of the pages they are on, is a seventh of the time of a short program.
+/// A name: a place in the one string that holds them all ([`super::Place`] says why).
 #[derive(Clone, Copy)]
 pub struct Name {
     at: u32,

@@ -5,7 +5,7 @@ use crate::abi::{Abi, Call, every};
 use crate::errno::{Errno, SysResult};
 
 fn abi() -> &'static Abi {
-    every().iter().copied().find(|abi| abi.name == "aarch64").expect("AArch64 is described")
+    every().iter().find(|abi| abi.name == "aarch64").expect("AArch64 is described")
 }
 
 fn call(name: &str) -> &'static Call {

@@ -169,5 +169,5 @@ fn transfer(
         return copy(source, target);
     }
     let value = extended(integer(source, source_big), source.len(), m.signed);
-    put_integer(target, m.set.map_or(value, |set| convert(set, value)), target_big);
+    put_integer(target, m.set.map_or(value, |set| convert(&set, value)), target_big);
 }

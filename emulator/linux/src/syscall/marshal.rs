@@ -4,7 +4,7 @@ use smallvec::{SmallVec, smallvec};
 
 use super::mask::{SET_BYTES, TemporaryMask};
 use super::{arguments, convert, path, to_host};
-use crate::abi::{Abi, Bytes, Call, Dir, Format, Int, Len, Set, Struct, Terminated, Ty, integer, put_integer};
+use crate::abi::{Abi, Bytes, Call, Dir, Format, Int, Len, Place, Set, Struct, Terminated, Ty, integer, put_integer};
 use crate::errno::{Errno, SysResult};
 use crate::guest_memory;
 use crate::thread::ThreadCtx;
@@ -36,7 +36,8 @@ pub(super) fn call(ctx: &mut ThreadCtx, call: &'static Call, number: u32, args: 
     let mut mask = None;
     let mut host = args;
     for (i, arg) in call.args.iter().enumerate().take(args.len()) {
-        if let Ty::Ptr(_, Ty::Bytes(Bytes::Sigmask, _)) = arg.ty.given(&args)
+        if let Ty::Ptr(_, to) = arg.ty.given(&args)
+            && let Ty::Bytes(Bytes::Sigmask, _) = **to
             && args[i] != 0
         {
             mask = Some((i, TemporaryMask::enter(ctx, args[i], args.get(i + 1).copied().unwrap_or(0))?));
@@ -96,6 +97,7 @@ fn behind_pointers(
     let (mut paths, mut buffers) = (Vec::new(), Vec::new());
     for (i, arg) in call.args.iter().enumerate().take(args.len()) {
         let Ty::Ptr(dir, to) = arg.ty.given(&args) else { continue };
+        let to = to.entry();
         if args[i] == 0 {
             continue;
         }
@@ -138,7 +140,7 @@ fn means_link(call: &Call, args: &[u64; 6]) -> bool {
     let set = |set: &Set, value: u64| {
         set.flags && set.entries.iter().any(|c| c.name == "AT_SYMLINK_NOFOLLOW" && value & c.mask == c.value)
     };
-    call.args.iter().zip(args).any(|(arg, &value)| matches!(arg.ty, Ty::Set(flags) if set(flags, value)))
+    call.args.iter().zip(args).any(|(arg, &value)| matches!(arg.ty, Ty::Set(flags) if set(&flags, value)))
 }
 
 /// The result in the guest's terms.
@@ -178,7 +180,7 @@ impl Data {
             return Ok(None);
         }
         let (ty, sizes, (count, bounded)) = match ty {
-            Ty::Array(elem, len) => (*elem, (elem.size(abi.word), convert::host_size(elem)), count(*len)?),
+            Ty::Array(elem, len) => (elem.entry(), (elem.size(abi.word), convert::host_size(elem)), count(*len)?),
             Ty::Bytes(Bytes::Sigset, _) => (ty, (SET_BYTES, SET_BYTES), (1, false)),
             Ty::Bytes(Bytes::Sigmask, _) => return Ok(None),
             Ty::Bytes(Bytes::Fdset, len) => {
@@ -254,7 +256,7 @@ fn has_pointees(ty: &Ty) -> bool {
 fn pointees(abi: &Abi, what: &Struct, guest: &[u8], host: &mut [u8], dir: Dir) -> Result<Vec<Data>, Errno> {
     let mut all = Vec::new();
     for m in what.moves {
-        let Some(pointee) = m.pointee else { continue };
+        let Some(pointee) = m.pointee.map(Place::entry) else { continue };
         let field = |(at, size): (u32, u32)| integer(&guest[at as usize..][..size as usize], abi.big_endian);
         let addr = field(m.guest);
         if addr == 0 {
@@ -288,7 +290,7 @@ mod tests {
     use crate::abi::{Abi, every};
 
     fn aarch64() -> &'static Abi {
-        every().iter().copied().find(|abi| abi.name == "aarch64").expect("AArch64 is described")
+        every().iter().find(|abi| abi.name == "aarch64").expect("AArch64 is described")
     }
 
     /// The host's `stat` of a file, converted, has the same values where the generic layout keeps them.

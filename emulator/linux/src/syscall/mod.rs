@@ -18,7 +18,7 @@ pub(crate) mod wait;
 
 use std::sync::Mutex;
 
-use crate::abi::{Abi, Call, Handler, OneOf};
+use crate::abi::{Abi, Call, Handler, OneOf, Register};
 use crate::errno::{Errno, SysResult};
 use crate::strace;
 use crate::thread::ThreadCtx;
@@ -30,7 +30,7 @@ pub(crate) fn dispatch(ctx: &mut ThreadCtx, number: u64) -> SysResult {
     };
     let args = arguments::of(ctx, call)?;
     if let Handler::Calls(rows) = call.handler {
-        return one_of(ctx, call, rows, args);
+        return one_of(ctx, call, rows.entries(), args);
     }
     run(ctx, call, args)
 }
@@ -83,8 +83,8 @@ fn perform(ctx: &mut ThreadCtx, call: &'static Call, args: [u64; 6]) -> SysResul
             let result = function(ctx, call.ordered(arguments::for_host(ctx.process.abi, call, args)));
             if call.convert_ret { marshal::result(call, &args, result) } else { result }
         }
-        Handler::Registers(rows) => registers(ctx, rows, args),
-        Handler::Calls(rows) => one_of(ctx, call, rows, args),
+        Handler::Registers(rows) => registers(ctx, &rows, args),
+        Handler::Calls(rows) => one_of(ctx, call, rows.entries(), args),
         Handler::ThreadArea(set) => thread_area::call(ctx, set, args[0]),
         Handler::Absent => not_supported(call, "is not supported"),
         Handler::NotOnHost => not_supported(call, "does not exist on the host"),
@@ -93,13 +93,13 @@ fn perform(ctx: &mut ThreadCtx, call: &'static Call, args: [u64; 6]) -> SysResul
 }
 
 /// Sets or reads a register that only the kernel can, or that it can too.
-fn registers(ctx: &mut ThreadCtx, rows: &[(u64, bool, &str)], args: [u64; 6]) -> SysResult {
+fn registers(ctx: &mut ThreadCtx, rows: &[Register], args: [u64; 6]) -> SysResult {
     let [code, value, ..] = args;
-    let Some((_, set, name)) = rows.iter().find(|row| row.0 == u64::from(code as u32)) else {
+    let Some(row) = rows.iter().find(|row| row.code == u64::from(code as u32)) else {
         return Err(Errno::EINVAL);
     };
-    let slot = ctx.process.guest.slot(name).ok_or(Errno::EINVAL)?;
-    match set {
+    let slot = ctx.process.guest.slot(&row.slot).ok_or(Errno::EINVAL)?;
+    match row.set {
         true => ctx.set_slot(slot, value),
         false => crate::guest_memory::write(value, &ctx.slot(slot).to_le_bytes())?,
     }

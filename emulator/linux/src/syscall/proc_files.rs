@@ -151,7 +151,7 @@ fn stat(process: &Process) -> String {
 /// `/proc/cpuinfo` of as many of the guest's processors as the host has.
 fn cpuinfo(process: &Process) -> String {
     let hwcap = process.guest.process.hwcap;
-    let names = process.abi.set("hwcap").map_or(&[] as &[Constant], |set| set.entries);
+    let names = process.abi.set("hwcap").map_or(&[] as &[Constant], |set| set.entries.entries());
     let present: Vec<&str> = names.iter().filter(|c| hwcap & c.mask == c.value).map(|c| c.name.text()).collect();
     // SAFETY: no pointers.
     let processors = unsafe { libc::sysconf(libc::_SC_NPROCESSORS_ONLN) }.max(1);
