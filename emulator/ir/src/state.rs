@@ -55,6 +55,17 @@ impl GuestState {
         u128::from_le_bytes(bytes) & desc.ty.mask()
     }
 
+    /// The low 64 bits of a slot's value, zero-extended.
+    #[must_use]
+    #[inline]
+    pub fn word(&self, guest: &Guest, slot: Slot) -> u64 {
+        let desc = &guest.slots[slot.0 as usize];
+        match (desc.ty, self.slots[desc.offset as usize..].first_chunk()) {
+            (Ty::I64, Some(bytes)) => u64::from_le_bytes(*bytes),
+            _ => self.get(guest, slot) as u64,
+        }
+    }
+
     /// Set a slot to the low bits of `value`.
     #[inline]
     pub fn set(&mut self, guest: &Guest, slot: Slot, value: u128) {

@@ -66,7 +66,7 @@ impl ThreadCtx {
     /// A general register or other slot, zero-extended.
     pub fn slot(&mut self, slot: ir::guest::Slot) -> u64 {
         let guest = self.process.guest;
-        self.jit.state().get(guest, slot) as u64
+        self.jit.state().word(guest, slot)
     }
 
     /// Sets a slot.

@@ -141,7 +141,8 @@ impl Thread {
     /// Runs the host code at `host`.
     fn enter(&mut self, runtime: &Runtime, host: u64) {
         let Some(t1) = self.t1.as_mut() else { return };
-        if t1.shared.stale.swap(false, Ordering::Acquire) {
+        // Looked at before it is taken: an exchange costs as much as a short system call's marshalling.
+        if t1.shared.stale.load(Ordering::Relaxed) && t1.shared.stale.swap(false, Ordering::Acquire) {
             self.block.jit_sp = t1.returns.clear();
         }
         float::prepare(self.jit.guest, &mut self.block);
