@@ -1,5 +1,7 @@
 //! The stack of (host, guest) return address pairs that `rsp` points to in generated code.
 
+use crate::spare::Spare;
+
 /// Bytes for pairs: 4096 of them.
 const SIZE: u64 = 64 * 1024;
 
@@ -15,10 +17,17 @@ pub(crate) struct ReturnStack {
     base: u64,
 }
 
+static SPARE: Spare = Spare::new();
+
 impl ReturnStack {
+    /// One to be [`ReturnStack::reset`]. What an earlier thread has left on it is below the starting position, where nothing looks.
+    ///
     /// # Panics
     /// If the host has no memory.
     pub(crate) fn new() -> ReturnStack {
+        if let Some(base) = SPARE.take() {
+            return ReturnStack { base };
+        }
         let len = (SIZE + 2 * GUARD) as usize;
         // SAFETY: a fresh mapping, of which the first and last page are made inaccessible.
         let base = unsafe {
@@ -57,6 +66,9 @@ impl ReturnStack {
 
 impl Drop for ReturnStack {
     fn drop(&mut self) {
+        if SPARE.keep(self.base) {
+            return;
+        }
         // SAFETY: our mapping; the thread that used it is gone.
         unsafe { libc::munmap(self.base as *mut libc::c_void, (SIZE + 2 * GUARD) as usize) };
     }

@@ -53,7 +53,7 @@ impl Shared {
 impl World {
     /// Registers a thread. `poll` must live until [`World::remove`].
     pub(super) fn add(&self, poll: *const AtomicU32, jump: JumpCache) -> Arc<Shared> {
-        let (inside, stale) = (AtomicBool::new(false), AtomicBool::new(true));
+        let (inside, stale) = (AtomicBool::new(false), AtomicBool::new(false));
         let shared = Arc::new(Shared { inside, stale, poll, jump: Mutex::new(jump) });
         lock(&self.threads).push(shared.clone());
         shared

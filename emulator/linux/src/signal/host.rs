@@ -140,22 +140,35 @@ pub(crate) struct HostStack {
     base: *mut libc::c_void,
 }
 
+/// Of threads that ended.
+static SPARE: jit::Spare = jit::Spare::new();
+
+const GUARD: usize = crate::mem::PAGE as usize;
+
 impl HostStack {
-    /// Allocates a stack with a guard page and makes it the thread's.
+    /// Makes a stack with a guard page the thread's.
     pub(crate) fn install() -> std::io::Result<HostStack> {
-        let guard = crate::mem::PAGE as usize;
-        // SAFETY: a fresh mapping; the stack lies inside it, above the guard page.
+        let stack = match SPARE.take() {
+            Some(base) => HostStack { base: base as *mut libc::c_void },
+            None => HostStack::allocate()?,
+        };
+        // SAFETY: the mapping is the stack, above the guard page.
+        let failed = unsafe {
+            let alternate = libc::stack_t { ss_sp: stack.base.byte_add(GUARD), ss_flags: 0, ss_size: STACK };
+            libc::sigaltstack(&alternate, null_mut()) != 0
+        };
+        if failed { Err(std::io::Error::last_os_error()) } else { Ok(stack) }
+    }
+
+    fn allocate() -> std::io::Result<HostStack> {
+        // SAFETY: a fresh mapping, whose first page is made inaccessible.
         unsafe {
             let flags = libc::MAP_PRIVATE | libc::MAP_ANONYMOUS | libc::MAP_NORESERVE;
-            let base = libc::mmap(null_mut(), STACK + guard, libc::PROT_READ | libc::PROT_WRITE, flags, -1, 0);
+            let base = libc::mmap(null_mut(), STACK + GUARD, libc::PROT_READ | libc::PROT_WRITE, flags, -1, 0);
             if base == libc::MAP_FAILED {
                 return Err(std::io::Error::last_os_error());
             }
-            libc::mprotect(base, guard, libc::PROT_NONE);
-            let stack = libc::stack_t { ss_sp: base.byte_add(guard), ss_flags: 0, ss_size: STACK };
-            if libc::sigaltstack(&stack, null_mut()) != 0 {
-                return Err(std::io::Error::last_os_error());
-            }
+            libc::mprotect(base, GUARD, libc::PROT_NONE);
             Ok(HostStack { base })
         }
     }
@@ -168,7 +181,9 @@ impl Drop for HostStack {
             let mut off: libc::stack_t = MaybeUninit::zeroed().assume_init();
             off.ss_flags = libc::SS_DISABLE;
             libc::sigaltstack(&off, null_mut());
-            libc::munmap(self.base, STACK + crate::mem::PAGE as usize);
+            if !SPARE.keep(self.base as u64) {
+                libc::munmap(self.base, STACK + GUARD);
+            }
         }
     }
 }
