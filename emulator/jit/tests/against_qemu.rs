@@ -1,363 +1,446 @@
 //! Random instructions on the interpreter, on translated code and under QEMU's user-mode emulator, which knows nothing of
 //! our specifications: registers, flags, floating-point state and memory must be the same, bit for bit.
 //!
-//! Batches of cases become one small program each ([`support::frame`]): every case sets all registers from a table, executes
-//! one to three instructions and stores all registers. The same instructions run in this process at the same addresses.
-//! `QEMU_CASES` is the number of cases of a batch, `QEMU_BATCHES` that of batches (0: endless), `QEMU_SEED` the seed,
-//! `QEMU_SHOW` how many differences are shown, `QEMU_ONLY` a list of instructions, by their names in the specification. What is
-//! not compared is in `qemu_differs.txt`, each with its reason.
+//! A case is a table of registers and a few instructions, which the interpreter executes one by one as they are found: what faults,
+//! traps or leaves the straight line is left out. Batches of cases become one program each ([`program`]). `QEMU_CASES` is the
+//! number of cases of a batch, `QEMU_BATCHES` that of batches, `QEMU_SECONDS` how long batches go on instead, `QEMU_SEED` the seed,
+//! `QEMU_SHOW` how many differences are shown, `QEMU_ONLY` a list of instructions, by their names in the specification. Endless, of
+//! one guest:
+//!
+//! ```sh
+//! QEMU_SECONDS=1000000 QEMU_CASES=4000 QEMU_SEED=$RANDOM cargo test --release -p jit --test against_qemu mips64 -- --nocapture
+//! ```
+//!
+//! What is not compared is in `qemu_differs.txt`, each with its reason.
 
+#[path = "support/exceptions.rs"]
+mod exceptions;
 #[path = "support/frame.rs"]
 mod frame;
+#[path = "support/program.rs"]
+mod program;
 mod support;
+#[path = "support/table.rs"]
+mod table;
 
-use std::os::unix::fs::PermissionsExt as _;
-use std::os::unix::process::CommandExt as _;
-use std::process::{Command, Stdio};
-use std::sync::{Arc, Mutex, Once, PoisonError, RwLock};
+use std::rc::Rc;
+use std::time::{Duration, Instant};
 
-use frame::{BLOCK, CASE, Frame, OUT};
-use ir::{Guest, GuestState};
+use exceptions::Exception;
+use frame::{BLOCK, Frame};
+use ir::GuestState;
+use ir::inst::{Inst, Op};
+use ir::interp::Outcome;
+use ir::unit::ExitKind;
 use jit::{Engine, Event, Jit, JitOptions, Thread};
-use support::{Code, Random, Words, number, straight};
+use program::{DATA, DATA_LEN, Input, MOST, Program, ROOM};
+use support::process::{catch_faults, memory};
+use support::words::Word;
+use support::{Code, Placed, Random, Single, Window, Words, number, straight, values};
 
-/// Where the code is.
-const CODE: u64 = 0x4000_0000;
-/// Where the cases' tables and memory are.
-const DATA: u64 = 0x20_0000_0000;
-/// Room for cases.
-const MOST: usize = 4096;
+/// Tables with which the instructions of a case are executed.
+const TABLES: usize = 8;
 
-extern "C" fn on_fault(signal: i32, info: *mut libc::siginfo_t, context: *mut libc::c_void) {
-    // SAFETY: a handler's arguments; what is not the guest's ends the process.
-    unsafe {
-        if !jit::on_host_fault(signal, info, context.cast()) {
-            libc::abort();
-        }
-    }
+/// An instruction of a case.
+struct Step {
+    /// Where it is, relative to the first.
+    at: usize,
+    /// The mode it is executed in.
+    mode: u32,
+    word: Word<'static>,
+    insn: Single,
 }
 
-/// Maps the cases' memory and installs the fault handler.
-fn prepare_process() {
-    static ONCE: Once = Once::new();
-    // SAFETY: fresh memory at an address nothing uses; a handler of the type its flags ask for, on a leaked stack.
-    unsafe {
-        let stack = Box::leak(vec![0u8; 64 * 1024].into_boxed_slice());
-        let stack = libc::stack_t { ss_sp: stack.as_mut_ptr().cast(), ss_flags: 0, ss_size: stack.len() };
-        libc::sigaltstack(&stack, std::ptr::null_mut());
-        ONCE.call_once(|| {
-            let flags = libc::MAP_PRIVATE | libc::MAP_ANONYMOUS | libc::MAP_NORESERVE | libc::MAP_FIXED_NOREPLACE;
-            let (at, len) = (DATA as *mut libc::c_void, MOST * CASE);
-            assert_eq!(libc::mmap(at, len, libc::PROT_READ | libc::PROT_WRITE, flags, -1, 0), at);
-            let mut action: libc::sigaction = std::mem::zeroed();
-            action.sa_sigaction = on_fault as extern "C" fn(i32, *mut libc::siginfo_t, *mut libc::c_void) as usize;
-            action.sa_flags = libc::SA_SIGINFO | libc::SA_ONSTACK;
-            for signal in [libc::SIGSEGV, libc::SIGBUS, libc::SIGFPE] {
-                libc::sigaction(signal, &action, std::ptr::null_mut());
-            }
-        });
-    }
-}
-
-/// The cases' memory in this process.
-fn memory(cases: usize) -> &'static mut [u8] {
-    assert!(cases <= MOST);
-    // SAFETY: mapped by `prepare_process`; one test at a time uses it.
-    unsafe { std::slice::from_raw_parts_mut(DATA as *mut u8, cases * CASE) }
-}
-
-/// Makes the memory of the first `cases` cases accessible, and no more: a case that reaches the next ones is of no use, since
-/// these do not exist yet when it is tried.
-fn open_memory(cases: usize) {
-    let at = |case: usize| (DATA as usize + case * CASE) as *mut libc::c_void;
-    // SAFETY: our mapping, to which no reference is held.
-    unsafe {
-        libc::mprotect(at(0), cases * CASE, libc::PROT_READ | libc::PROT_WRITE);
-        libc::mprotect(at(cases), (MOST - cases) * CASE, libc::PROT_NONE);
-    }
-}
-
-/// Instructions of a case.
+/// Instructions from a table of registers to another.
+#[derive(Default, Clone)]
 struct Case {
-    /// Where they start.
     pc: u64,
-    /// Bytes.
     code: Vec<u8>,
-    /// Length of the program up to the next case.
-    end: usize,
-}
-
-/// The engine under test, and what it executes.
-struct Machine {
-    frame: &'static Frame,
-    guest: &'static Guest,
-    code: Arc<RwLock<Vec<u8>>>,
-    thread: Box<Thread>,
-}
-
-impl Machine {
-    fn new(frame: &'static Frame, engine: Engine) -> Machine {
-        let guest = guests::ALL.by_name(frame.guest).unwrap();
-        let code = Arc::new(RwLock::new(Vec::new()));
-        let options = JitOptions { engine, exact_underflow: true, ..JitOptions::default() };
-        let thread = Thread::new(Jit::new(guest, Box::new(Code { at: CODE, bytes: code.clone() }), options));
-        Machine { frame, guest, code, thread }
-    }
-
-    /// Runs case `n` from its table; stores the result there. False if it did not reach its end, or changed the register that
-    /// the program needs.
-    fn run(&mut self, n: usize, case: &Case) -> bool {
-        let mut text = vec![0; (case.pc - CODE) as usize];
-        text.extend(&case.code);
-        text.extend([0; 16]); // no instruction
-        *self.code.write().unwrap() = text;
-        self.thread.jit().invalidate_all();
-        let block = block_of(self.frame, n);
-        let table = &mut memory(n + 1)[n * CASE..];
-        *self.thread.state() = GuestState::new(self.guest);
-        (self.frame.set)(self.guest, self.thread.state(), &table[..BLOCK], block);
-        self.thread.state().pc = case.pc;
-        let event = std::iter::repeat_with(|| self.thread.run()).find(|event| *event != Event::Interrupted).unwrap();
-        let state = self.thread.state();
-        let ended = event == Event::Trap(ir::unit::Trap::Undefined) && state.pc == case.pc + case.code.len() as u64;
-        let found = (self.frame.get)(self.guest, state);
-        let len = 8 * (self.frame.names)().len();
-        table[OUT..OUT + len].copy_from_slice(&found[..len]);
-        ended && state.get(self.guest, self.guest.slot(self.frame.base).unwrap()) == u128::from(block)
-    }
-}
-
-/// What the base register holds in case `n`.
-fn block_of(frame: &Frame, n: usize) -> u64 {
-    DATA + n as u64 * CASE as u64 + frame.bias
-}
-
-/// Instructions that are not compared: guest, name, reason, section of the manual.
-fn excluded(guest: &str) -> Vec<&'static str> {
-    let lines = include_str!("qemu_differs.txt").lines().filter(|line| !line.is_empty() && !line.starts_with('#'));
-    lines
-        .filter_map(|line| {
-            let fields: Vec<&str> = line.split('|').map(str::trim).collect();
-            assert!(
-                fields.len() == 4 && fields.iter().all(|f| !f.is_empty()),
-                "guest | insn | reason | section: {line}"
-            );
-            (fields[0] == guest).then_some(fields[1])
-        })
-        .collect()
-}
-
-/// Cases, the memory they start with, and that after running them one after the other in the interpreter.
-struct Batch {
-    cases: Vec<Case>,
-    text: Vec<u8>,
+    steps: Rc<Vec<Step>>,
     before: Vec<u8>,
     after: Vec<u8>,
+    /// The memory after it.
+    memory: Vec<u8>,
+    /// Fields that the manual leaves open after it.
+    open: Vec<usize>,
 }
 
-fn random_case(frame: &Frame, guest: &'static Guest, words: &Words, excluded: &[&str], random: &mut Random) -> Vec<u8> {
-    let only = std::env::var("QEMU_ONLY").unwrap_or_default();
-    let wanted = |name: &str| only.is_empty() || only.split(',').any(|o| o == name);
-    let mut code = Vec::new();
-    let count = 1 + random.below(3) as usize;
-    let mut found = 0;
-    let leaves_open = |name: &str| (0..(frame.names)().len()).any(|word| (frame.open)(name, word));
-    let mut open = false;
-    while found < count {
-        let bytes = words.pick(random);
-        let mode = guest.reset_mode();
-        let Some(name) = (guest.identify)(mode, &bytes) else { continue };
+/// Cases, and the memory before them.
+struct Batch {
+    cases: Vec<Case>,
+    memory: Vec<u8>,
+}
+
+/// What makes cases.
+struct Machine<'a> {
+    frame: &'a Frame,
+    memory: &'static mut [u8],
+    words: &'static Words,
+    exceptions: Vec<Exception>,
+    /// The interpreter's state.
+    state: GuestState,
+    /// The memory before an instruction.
+    backup: Vec<u8>,
+    translator: Box<Thread>,
+    /// What the translator executes.
+    placed: Placed,
+    random: Random,
+    instructions: u64,
+}
+
+impl<'a> Machine<'a> {
+    fn new(frame: &'a Frame, memory: &'static mut [u8]) -> Machine<'a> {
+        let exceptions = Exception::of(frame.guest.name, frame.name);
+        let only = std::env::var("QEMU_ONLY").unwrap_or_default();
+        let wanted = |name: &str| only.is_empty() || only.split(',').any(|o| o == name);
+        let never = |name: &str| exceptions.iter().any(|exception| exception.always() && exception.insn == name);
+        let words = Box::leak(Box::new(Words::of(frame.guest, frame.mode, |name| wanted(name) && !never(name))));
+        let placed = Placed::default();
+        let options = JitOptions { engine: Engine::T1, exact_underflow: true, ..JitOptions::default() };
+        let translator = Thread::new(Jit::new(frame.guest, Code::new(&placed), options));
+        Machine {
+            frame,
+            memory,
+            words,
+            exceptions,
+            state: GuestState::new(frame.guest),
+            backup: vec![0; DATA_LEN],
+            translator,
+            placed,
+            random: Random(number("QEMU_SEED", 0x9e37_79b9_7f4a_7c15)),
+            instructions: 0,
+        }
+    }
+
+    /// Executes a random instruction at the end of a case, if there is one that fits.
+    fn extend(&mut self, case: &mut Case) -> Option<Step> {
+        let guest = self.frame.guest;
+        let (pc, mode) = (self.state.pc, self.state.mode);
+        let words = self.words;
+        let word = words.pick(mode, &mut self.random)?;
+        let opens = self.frame.open_after(&word.insn.name);
         // What is left open may be read by those alone that leave it open themselves.
-        let fits = !open || leaves_open(name);
-        if fits && !excluded.contains(&name) && wanted(name) && straight(guest, mode, &bytes, CODE).is_some() {
-            open |= leaves_open(name);
-            code.extend(bytes);
-            found += 1;
+        if word.bytes.len() > ROOM - case.code.len() || !case.open.is_empty() && opens.is_empty() {
+            return None;
         }
+        let insn = straight(guest, mode, &word.bytes, pc)?;
+        let step = Step { at: case.code.len(), mode, word, insn };
+        if !self.execute(&step) {
+            return None;
+        }
+        case.code.extend(&step.word.bytes);
+        case.open.extend(opens);
+        Some(step)
     }
-    // Whole words: what follows is aligned.
-    if code.len() % 4 != 0 {
-        code.extend(frame.short_nop);
+
+    /// Interprets an instruction; if it is not compared in this state, faults or traps, or changes the register that the program
+    /// needs, nothing has happened.
+    fn execute(&mut self, step: &Step) -> bool {
+        let (guest, base) = (self.frame.guest, self.frame.base);
+        // Architectures leave open what becomes of an exclusive store of another size than its load.
+        let other_size = |inst: &Inst| inst.op == Op::Sc && u64::from(inst.ty.bytes()) != self.state.excl_size;
+        let unlike = self.state.excl_addr != u64::MAX && step.insn.unit.insts.iter().any(other_size);
+        if unlike || self.exceptions.iter().any(|exception| exception.holds(&step.word, guest, &self.state)) {
+            return false;
+        }
+        let aligned = self.frame.aligned.iter().any(|start| step.word.insn.name.starts_with(start));
+        let before = self.state.clone();
+        self.backup.copy_from_slice(self.memory);
+        let at = self.frame.origin + DATA;
+        let mut window = Window { at, bytes: self.memory, aligned, changed: false };
+        let outcome = ir::interp::run(guest, &step.insn.unit, &mut self.state, &mut window);
+        let exits = &step.insn.unit.exits;
+        let falls = matches!(outcome, Outcome::Exit { exit, .. } if exits[exit.0 as usize].kind == ExitKind::Jump);
+        let same_base = self.state.get(guest, base) == before.get(guest, base);
+        if falls && same_base && !self.frame.has_new_nan(&before, &self.state) {
+            return true;
+        }
+        self.state = before;
+        if window.changed {
+            self.memory.copy_from_slice(&self.backup);
+        }
+        false
     }
-    code
 }
 
-/// Finds cases that run to their end in the interpreter.
-fn make_batch(machine: &mut Machine, words: &Words, count: usize, random: &mut Random) -> Batch {
-    let (frame, guest) = (machine.frame, machine.guest);
-    let excluded = excluded(frame.guest);
-    let mut batch = Batch { cases: Vec::new(), text: Vec::new(), before: Vec::new(), after: Vec::new() };
-    let mut now: Vec<u8> = Vec::new();
-    while batch.cases.len() < count {
-        let n = batch.cases.len();
-        let block = block_of(frame, n);
-        let code = random_case(frame, guest, words, &excluded, random);
-        let entry = (frame.enter)(block);
-        let mut case = Case { end: 0, pc: CODE + (batch.text.len() + entry.len()) as u64, code };
-        let start = (frame.table)(random, block);
-        open_memory(n + 1);
-        memory(n).copy_from_slice(&now);
-        memory(n + 1)[n * CASE..].copy_from_slice(&start);
-        if machine.run(n, &case) {
-            now = memory(n + 1).to_vec();
-            batch.before.extend(&start);
-            batch.text.extend(entry);
-            batch.text.extend(&case.code);
-            batch.text.extend((frame.leave)(block));
-            case.end = batch.text.len();
-            batch.cases.push(case);
-        }
-    }
-    batch.after = now;
-    batch
-}
-
-/// Runs the program of the batch's first `count` cases under QEMU; its memory afterwards, or how it died.
-fn under_qemu(frame: &Frame, batch: &Batch, count: usize) -> Result<Vec<u8>, String> {
-    let mut text = batch.text[..count.checked_sub(1).map_or(0, |last| batch.cases[last].end)].to_vec();
-    text.extend((frame.finish)(DATA, batch.before.len()));
-    let path = std::env::temp_dir().join(format!("isamorph-{}-{}", frame.guest, std::process::id()));
-    std::fs::write(&path, frame::elf(frame.machine, CODE, &text, DATA, &batch.before)).unwrap();
-    std::fs::set_permissions(&path, std::fs::Permissions::from_mode(0o755)).unwrap();
-    let mut qemu = Command::new(frame.qemu);
-    qemu.args(frame.arguments).arg(&path).stdin(Stdio::null());
-    // SAFETY: a system call. Cores of the guest's whole address space take seconds to write.
-    unsafe {
-        qemu.pre_exec(|| {
-            let none = libc::rlimit { rlim_cur: 0, rlim_max: 0 };
-            if libc::setrlimit(libc::RLIMIT_CORE, &raw const none) == 0 {
-                Ok(())
-            } else {
-                Err(std::io::Error::last_os_error())
+impl Machine<'_> {
+    /// A case that runs to its end in the interpreter, in a slot of the program and with a table of it.
+    fn case(&mut self, slot: usize, table: usize) -> Case {
+        let memory = self.memory.to_vec();
+        loop {
+            if let Some(case) = self.attempt(slot, table) {
+                return case;
             }
-        });
-    }
-    let output = qemu.output().unwrap();
-    if std::env::var_os("QEMU_KEEP").is_none() {
-        std::fs::remove_file(&path).unwrap();
-    }
-    if !output.status.success() || output.stdout.len() != batch.before.len() {
-        return Err(format!("{}: {}", output.status, String::from_utf8_lossy(&output.stderr)));
-    }
-    Ok(output.stdout)
-}
-
-/// The case that QEMU does not survive.
-fn deadly(frame: &Frame, batch: &Batch) -> usize {
-    let (mut survived, mut died) = (0, batch.cases.len());
-    while died - survived > 1 {
-        let middle = (survived + died) / 2;
-        if under_qemu(frame, batch, middle).is_ok() { survived = middle } else { died = middle }
-    }
-    died - 1
-}
-
-/// Takes over what the manual leaves open after the case's instructions.
-fn fill_open(frame: &Frame, case: &Case, expected: &[u8], found: &mut [u8]) {
-    let guest = guests::ALL.by_name(frame.guest).unwrap();
-    let mut at = 0;
-    while at < case.code.len() {
-        let name = (guest.identify)(guest.reset_mode(), &case.code[at..]).unwrap_or_default();
-        for word in (0..(frame.names)().len()).filter(|&word| (frame.open)(name, word)) {
-            let bytes = OUT + 8 * word..OUT + 8 * word + 8;
-            found[bytes.clone()].copy_from_slice(&expected[bytes]);
+            self.memory.copy_from_slice(&memory);
         }
-        at += (guest.disassemble)(case.pc + at as u64, guest.reset_mode(), &case.code[at..]).1 as usize;
+    }
+
+    /// Sets the state to a case's table, once that is complete.
+    fn enter(&mut self, case: &mut Case, table: usize) {
+        let frame = self.frame;
+        frame.put_slot(&mut case.before, frame.base, frame.table_at(table));
+        frame.put_slot(&mut case.before, frame.link.0, case.pc + frame.link.1);
+        frame.load(&case.before, &mut self.state);
+        self.state.pc = case.pc;
+    }
+
+    /// The case's result, from the state. Contexts that are in no table must be as they were: no block of conditions is left open.
+    fn leave(&mut self, case: &mut Case) -> bool {
+        case.after = self.frame.store(&self.state, &case.before);
+        case.memory = self.memory.to_vec();
+        self.instructions += case.steps.len() as u64;
+        (self.state.mode ^ self.frame.mode) & !self.frame.contexts() == 0
+    }
+
+    fn attempt(&mut self, slot: usize, table: usize) -> Option<Case> {
+        let frame = self.frame;
+        let before = frame.random_table(&mut self.random, frame.origin + DATA + DATA_LEN as u64 / 2);
+        let mut case = Case { pc: frame.code_at(slot), before, ..Case::default() };
+        self.enter(&mut case, table);
+        let mut steps = Vec::new();
+        while case.code.len() < ROOM
+            && let Some(step) = (0..300).find_map(|_| self.extend(&mut case))
+        {
+            steps.push(step);
+        }
+        let fill = frame.fill.iter().cycle().take(ROOM - case.code.len());
+        case.code.extend(fill);
+        case.steps = Rc::new(steps);
+        self.leave(&mut case).then_some(case)
+    }
+
+    /// The same instructions with another table, in which addresses are where they were; `None` if one of them faults then.
+    fn again(&mut self, case: &Case, table: usize) -> Option<Case> {
+        let middle = self.frame.origin + DATA + DATA_LEN as u64 / 2;
+        let mut other = case.clone();
+        self.frame.change_table(&mut other.before, &mut self.random, middle);
+        self.enter(&mut other, table);
+        let steps = other.steps.clone();
+        let done = steps.iter().all(|step| self.state.mode == step.mode && self.execute(step));
+        (done && self.leave(&mut other)).then_some(other)
+    }
+
+    /// What translated code makes of a case; memory is as before it.
+    fn translated(&mut self, case: &Case) -> Result<Vec<u8>, Event> {
+        *self.placed.write().unwrap() = (case.pc, case.code.clone());
+        let state = self.translator.state();
+        self.frame.load(&case.before, state);
+        state.pc = case.pc;
+        let end = case.pc + case.code.len() as u64;
+        let thread = &mut self.translator;
+        let event = std::iter::repeat_with(|| thread.run()).find(|event| *event != Event::Interrupted).unwrap();
+        if event != (Event::FetchFault { addr: end }) {
+            return Err(event);
+        }
+        Ok(self.frame.store(thread.state(), &case.before))
+    }
+
+    /// A batch, and how translated code differs in it.
+    fn batch(&mut self, count: usize) -> (Batch, Vec<String>) {
+        self.translator.jit().invalidate_all();
+        for word in self.memory.chunks_mut(8) {
+            word.copy_from_slice(&values::number(&mut self.random).to_le_bytes());
+        }
+        let mut batch = Batch { cases: Vec::new(), memory: self.memory.to_vec() };
+        let mut failures = Vec::new();
+        while batch.cases.len() < count {
+            let slot = batch.cases.last().map_or(0, |last: &Case| self.frame.slot_of(last.pc) + 1);
+            let case = self.case(slot, batch.cases.len());
+            batch.cases.push(case.clone());
+            failures.extend(self.try_translated(&batch));
+            for _ in 1..TABLES {
+                let before = self.memory.to_vec();
+                match self.again(&case, batch.cases.len()) {
+                    Some(other) if batch.cases.len() < count => {
+                        batch.cases.push(other);
+                        failures.extend(self.try_translated(&batch));
+                    }
+                    _ => self.memory.copy_from_slice(&before),
+                }
+            }
+        }
+        (batch, failures)
+    }
+
+    /// How translated code differs in the last case of a batch.
+    fn try_translated(&mut self, batch: &Batch) -> Option<String> {
+        let [.., case] = &batch.cases[..] else { return None };
+        let before = batch.cases.iter().rev().nth(1).map_or(&batch.memory, |last| &last.memory);
+        self.memory.copy_from_slice(before);
+        let result = self.translated(case);
+        let same_memory = self.memory == case.memory;
+        self.memory.copy_from_slice(&case.memory);
+        let code = || disassembly(self.frame, &case.steps);
+        match result {
+            Ok(table) if same_memory => differences(self.frame, case, &case.steps, "translated", &table),
+            Ok(_) => Some(format!("{}  memory differs in translated code\n", code())),
+            Err(event) => Some(format!("{}  translated code ends with {event:x?}\n", code())),
+        }
     }
 }
 
-fn disassembly(frame: &Frame, case: &Case) -> String {
-    let guest = guests::ALL.by_name(frame.guest).unwrap();
-    let mut text = String::new();
-    let mut at = 0;
-    while at < case.code.len() {
-        let (line, len) = (guest.disassemble)(case.pc + at as u64, guest.reset_mode(), &case.code[at..]);
-        text += &format!("  {:02x?} {line}\n", &case.code[at..at + len as usize]);
-        at += len as usize;
+impl Frame {
+    /// Bits of the mode word that are in the tables.
+    fn contexts(&self) -> u32 {
+        let parts = self.fields.iter().flat_map(|field| &field.parts);
+        parts.fold(0, |all, part| match part.source {
+            frame::Source::Context(at) => all | (part.mask as u32) << at,
+            _ => all,
+        })
     }
-    text
 }
 
-/// Differences of the memory that `who` left from the interpreter's, case by case.
-fn differences(frame: &Frame, batch: &Batch, who: &str, found: &[u8]) -> Vec<String> {
-    let mut all = Vec::new();
-    let areas = batch.before.chunks(CASE).zip(batch.after.chunks(CASE)).zip(found.chunks(CASE));
-    for (case, ((before, expected), found)) in batch.cases.iter().zip(areas) {
-        let mut found = found.to_vec();
-        fill_open(frame, case, expected, &mut found);
-        if expected == found {
+fn disassembly(frame: &Frame, steps: &[Step]) -> String {
+    let line = |step: &Step| {
+        let (text, _) = (frame.guest.disassemble)(frame.code_at(0) + step.at as u64, step.mode, &step.word.bytes);
+        format!("  {:02x?} {text}\n", step.word.bytes)
+    };
+    steps.iter().map(line).collect()
+}
+
+/// How the table that `who` left differs from the interpreter's, and the steps that did it.
+fn differences(frame: &Frame, case: &Case, steps: &[Step], who: &str, found: &[u8]) -> Option<String> {
+    let differs = |k: usize| {
+        let field = &frame.fields[k];
+        !case.open.contains(&k) && frame.take(field, &case.after) != frame.take(field, found)
+    };
+    if case.after == found || !(0..frame.fields.len()).any(differs) {
+        return None;
+    }
+    let mut text = disassembly(frame, steps);
+    let code = text.clone();
+    for (k, field) in frame.fields.iter().enumerate() {
+        let [was, is, theirs] = [&case.before[..], &case.after, found].map(|table| frame.take(field, table));
+        let mark = if differs(k) { " <<<" } else { "" };
+        let named = code.split(|c: char| !c.is_ascii_alphanumeric()).any(|word| word == field.name);
+        if was != is || is != theirs || named {
+            let name = &field.name;
+            text += &format!("  {name}: {was:#x}, then interpreter {is:#x}, {who} {theirs:#x}{mark}\n");
+        }
+    }
+    Some(text)
+}
+
+/// What a case does up to and with each of its instructions, in the interpreter and under QEMU: the first after which tables or
+/// memory differ, or which QEMU does not survive, alone with its registers. The whole case if none does.
+fn culprit(machine: &mut Machine<'_>, program: &Program<'_>, case: &Case, memory: &[u8]) -> String {
+    let frame = machine.frame;
+    let mut part = Case { pc: frame.code_at(0), ..case.clone() };
+    machine.memory.copy_from_slice(memory);
+    machine.enter(&mut part, 0);
+    let start = part.before.clone();
+    let mut table = start.clone();
+    for step in case.steps.iter() {
+        let insn = straight(frame.guest, step.mode, &step.word.bytes, part.pc + step.at as u64);
+        let step = Step { insn: insn.unwrap(), word: step.word.clone(), ..*step };
+        if !machine.execute(&step) {
+            return format!("(does not happen again)\n{}", disassembly(frame, &case.steps));
+        }
+        if (machine.state.mode ^ frame.mode) & !frame.contexts() != 0 {
             continue;
         }
-        let mut text = disassembly(frame, case);
-        for (k, name) in (frame.names)().iter().enumerate() {
-            let word = |area: &[u8], at: usize| u64::from_le_bytes(area[at..at + 8].try_into().unwrap());
-            let (was, is, theirs) = (word(before, 8 * k), word(expected, OUT + 8 * k), word(&found, OUT + 8 * k));
-            let mark = if is == theirs { "" } else { " <<<" };
-            if was != is || is != theirs || text_names(&text, name) {
-                text += &format!("  {name}: {was:#x}, then interpreter {is:#x}, {who} {theirs:#x}{mark}\n");
+        let end = step.at + step.word.bytes.len();
+        part.after = frame.store(&machine.state, &start);
+        part.code = case.code[..end].to_vec();
+        part.code.extend(frame.fill.iter().cycle().take(ROOM - end));
+        part.before = std::mem::replace(&mut table, part.after.clone());
+        let found = program.execute(&Input { cases: vec![(0, &part.code, &start)], memory });
+        let step = std::slice::from_ref(&step);
+        let text = match found {
+            Err(death) => Some(format!("QEMU dies of this: {death}\n{}", disassembly(frame, step))),
+            Ok(found) if found[BLOCK..] != *machine.memory => {
+                Some(format!("memory differs\n{}", disassembly(frame, step)))
             }
+            Ok(found) => differences(frame, &part, step, "QEMU", &found),
+        };
+        if let Some(text) = text {
+            return text;
         }
-        let tail = expected.iter().zip(&found).enumerate().skip(OUT + BLOCK).filter(|(_, (a, b))| a != b);
-        for (i, (a, b)) in tail.take(4) {
-            text += &format!("  memory at {i:#x} of the case: interpreter {a:#x}, {who} {b:#x}\n");
-        }
-        all.push(text);
     }
-    all
+    format!("(in the whole only)\n{}", disassembly(frame, &case.steps))
 }
 
-/// Whether the disassembly names the register.
-fn text_names(text: &str, register: &str) -> bool {
-    text.split(|c: char| !c.is_ascii_alphanumeric()).any(|word| word == register)
+/// How QEMU differs in a batch.
+fn differences_of_qemu(machine: &mut Machine<'_>, program: &Program<'_>, batch: &Batch) -> Vec<String> {
+    let frame = machine.frame;
+    let execute = |count: usize| {
+        let cases = batch.cases[..count].iter().map(|case| (frame.slot_of(case.pc), &*case.code, &*case.before));
+        program.execute(&Input { cases: cases.collect(), memory: &batch.memory })
+    };
+    // The first case for which `is_bad` holds of the result after it.
+    let first = |is_bad: &dyn Fn(usize) -> bool| {
+        let (mut good, mut bad) = (0, batch.cases.len());
+        while bad - good > 1 {
+            let middle = usize::midpoint(good, bad);
+            if is_bad(middle) { bad = middle } else { good = middle }
+        }
+        bad - 1
+    };
+    let bad: Vec<usize> = match execute(batch.cases.len()) {
+        Err(_) => vec![first(&|count| execute(count).is_err())],
+        Ok(found) => {
+            let (tables, memory) = found.split_at(batch.cases.len() * BLOCK);
+            let differs =
+                |&k: &usize| differences(frame, &batch.cases[k], &[], "QEMU", &tables[k * BLOCK..][..BLOCK]).is_some();
+            let mut bad: Vec<usize> = (0..batch.cases.len()).filter(differs).collect();
+            if batch.cases.last().is_some_and(|case| case.memory != memory) {
+                bad.push(first(&|count| {
+                    execute(count).is_ok_and(|found| found[count * BLOCK..] != batch.cases[count - 1].memory)
+                }));
+            }
+            bad
+        }
+    };
+    let memory = |k: usize| k.checked_sub(1).map_or(&batch.memory, |last| &batch.cases[last].memory);
+    // One for many: each takes a run of QEMU's for each instruction.
+    bad.into_iter().take(5).map(|k| culprit(machine, program, &batch.cases[k], memory(k))).collect()
 }
 
-fn compare(frame: &'static Frame) {
-    static TURN: Mutex<()> = Mutex::new(());
-    let _turn = TURN.lock().unwrap_or_else(PoisonError::into_inner);
-    if Command::new(frame.qemu).arg("--version").output().is_err() {
-        eprintln!("no {}: {} is not compared", frame.qemu, frame.guest);
-        return;
-    }
-    prepare_process();
-    let mut random = Random(number("QEMU_SEED", 0x9e37_79b9_7f4a_7c15));
-    let words = Words::of(guests::ALL.by_name(frame.guest).unwrap());
-    let (cases, batches) = (number("QEMU_CASES", 250).clamp(1, MOST as u64 - 1) as usize, number("QEMU_BATCHES", 3));
-    let mut interpreter = Machine::new(frame, Engine::Interp);
-    let mut translator = Machine::new(frame, Engine::T1);
+fn compare(name: &'static str) {
+    let frame = Frame::of(name);
+    let _turn = catch_faults(None);
+    let Some(program) = Program::new(&frame) else { return };
+    let (cases, batches) = (number("QEMU_CASES", 1000).clamp(1, MOST as u64) as usize, number("QEMU_BATCHES", 4));
+    let time = Duration::from_secs(number("QEMU_SECONDS", 0));
+    let mut machine = Machine::new(&frame, memory(frame.origin + DATA, DATA_LEN, 1 << 20, false));
     let mut failures = Vec::new();
+    let start = Instant::now();
     for round in 0.. {
-        if batches != 0 && round == batches || failures.len() > 200 {
+        let more = if time.is_zero() { round < batches } else { start.elapsed() < time };
+        if !more || failures.len() > 200 {
             break;
         }
-        let batch = make_batch(&mut interpreter, &words, cases, &mut random);
-        memory(cases).copy_from_slice(&batch.before);
-        for (n, case) in batch.cases.iter().enumerate() {
-            translator.run(n, case);
-        }
-        failures.extend(differences(frame, &batch, "translated", memory(cases)));
-        match under_qemu(frame, &batch, cases) {
-            Ok(found) => failures.extend(differences(frame, &batch, "QEMU", &found)),
-            Err(death) => {
-                let case = &batch.cases[deadly(frame, &batch)];
-                failures.push(format!("QEMU dies of this: {death}\n{}", disassembly(frame, case)));
-            }
-        }
+        let (batch, differ) = machine.batch(cases);
+        failures.extend(differ);
+        failures.extend(differences_of_qemu(&mut machine, &program, &batch));
     }
+    eprintln!(
+        "{name}: {} instructions, {:.1} s, {} differences",
+        machine.instructions,
+        start.elapsed().as_secs_f64(),
+        failures.len()
+    );
     let shown = number("QEMU_SHOW", 8) as usize;
     assert!(failures.is_empty(), "{} differ\n{}", failures.len(), failures[..failures.len().min(shown)].join("\n"));
 }
 
-#[test]
-fn aarch64_does_what_qemu_does() {
-    compare(&frame::AARCH64);
+macro_rules! compare_each {
+    ($($test:ident: $frame:literal,)*) => {
+        $(#[test]
+        fn $test() {
+            compare($frame);
+        })*
+    };
 }
 
-#[test]
-fn riscv64_does_what_qemu_does() {
-    compare(&frame::RISCV64);
-}
-
-#[test]
-fn loongarch64_does_what_qemu_does() {
-    compare(&frame::LOONGARCH64);
+compare_each! {
+    aarch64_does_what_qemu_does: "aarch64",
+    riscv64_does_what_qemu_does: "riscv64",
+    loongarch64_does_what_qemu_does: "loongarch64",
+    arm_does_what_qemu_does: "arm",
+    thumb_does_what_qemu_does: "arm-t32",
+    mips_does_what_qemu_does: "mips",
+    mipsel_does_what_qemu_does: "mipsel",
+    mips64_does_what_qemu_does: "mips64",
+    mips64el_does_what_qemu_does: "mips64el",
 }

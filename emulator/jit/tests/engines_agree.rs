@@ -1,22 +1,25 @@
 //! Random instructions of every guest, on translated code and on the interpreter: state, memory and event must agree.
 //!
 //! Instructions come from the specification's own `test` lines with bits flipped, so that every row is met with many
-//! operands. `ENGINES_ROUNDS` sets the number of rounds, `ENGINES_SEED` the seed, `ENGINES_SHOW` how many differences are shown;
-//! `ENGINES_TRACE=1` prints every unit.
+//! operands. A sequence of them is executed from several states. `ENGINES_ROUNDS` sets the number of sequences of each guest,
+//! `ENGINES_SECONDS` how long each guest goes on instead, `ENGINES_GUEST` which guest, `ENGINES_SEED` the seed, `ENGINES_SHOW` how
+//! many differences are shown; `ENGINES_TRACE=1` prints every unit. Endless, of one guest:
+//!
+//! ```sh
+//! ENGINES_SECONDS=1000000 ENGINES_GUEST=arm ENGINES_SEED=$RANDOM cargo test --release -p jit --test engines_agree does_what -- --nocapture
+//! ```
 
-#[path = "support/code.rs"]
-mod code;
-#[path = "support/random.rs"]
-mod random;
+mod support;
 
-use std::sync::{Arc, Mutex, MutexGuard, Once, PoisonError, RwLock};
+use std::sync::{Arc, RwLock};
+use std::time::{Duration, Instant};
 
-use code::Code;
+use ir::Guest;
 use ir::guest::InsnTest;
-use ir::unit::{ExitKind, UnitKey};
-use ir::{Builder, Guest};
-use jit::{Engine, Event, Hooks, Jit, JitOptions, MemFault, NativeFn, Thread, Trace};
-use random::Random;
+use ir::unit::ExitKind;
+use jit::{Engine, Event, Jit, JitOptions, MemFault, Thread, Trace};
+use support::process::{catch_faults, memory};
+use support::{Code, Placed, Random, Single, number, straight, unit_at};
 
 /// Where the code is, as far as the guest knows.
 const CODE: u64 = 0x4000_0000;
@@ -24,88 +27,12 @@ const CODE: u64 = 0x4000_0000;
 const DATA: u64 = 0x20_0000_0000;
 const DATA_32: u64 = 0x1234_0000;
 const DATA_LEN: usize = 8192;
-const AROUND: usize = 256 << 20;
+const AROUND: usize = 128 << 20;
+/// States from which a sequence is executed.
+const STATES: u64 = 16;
 
 fn data_of(guest: &Guest) -> u64 {
     if guest.address_bits == 32 { DATA_32 } else { DATA }
-}
-
-/// One instruction at an address of its own, and what is in its delay slot if the guest has such.
-struct Placed {
-    code: Arc<RwLock<(u64, Vec<u8>)>>,
-    slots: bool,
-}
-
-impl Hooks for Placed {
-    fn fetch(&self, pc: u64, buf: &mut [u8]) -> usize {
-        let code = self.code.read().unwrap();
-        let offset = pc.wrapping_sub(code.0) as usize;
-        let Some(rest) = code.1.get(offset..).filter(|_| offset == 0 || self.slots) else { return 0 };
-        let n = rest.len().min(buf.len());
-        buf[..n].copy_from_slice(&rest[..n]);
-        n
-    }
-
-    fn intercept(&self, _: u64) -> Option<NativeFn> {
-        None
-    }
-}
-
-extern "C" fn on_fault(signal: i32, info: *mut libc::siginfo_t, context: *mut libc::c_void) {
-    // SAFETY: a handler's arguments; what is not the guest's ends the process.
-    unsafe {
-        if !jit::on_host_fault(signal, info, context.cast()) {
-            libc::abort();
-        }
-    }
-}
-
-/// Sets up memory and the fault handler; one test at a time while the result lives.
-fn prepare_process() -> MutexGuard<'static, ()> {
-    static TURN: Mutex<()> = Mutex::new(());
-    let turn = TURN.lock().unwrap_or_else(PoisonError::into_inner);
-    static ONCE: Once = Once::new();
-    // SAFETY: fresh memory at an address nothing uses; a handler of the type its flags ask for, on a leaked stack.
-    unsafe {
-        let stack = Box::leak(vec![0u8; 64 * 1024].into_boxed_slice());
-        let stack = libc::stack_t { ss_sp: stack.as_mut_ptr().cast(), ss_flags: 0, ss_size: stack.len() };
-        libc::sigaltstack(&stack, std::ptr::null_mut());
-        ONCE.call_once(|| {
-            let flags = libc::MAP_PRIVATE | libc::MAP_ANONYMOUS | libc::MAP_NORESERVE | libc::MAP_FIXED_NOREPLACE;
-            for data in [DATA, DATA_32] {
-                let around = (data - (AROUND / 2) as u64) as *mut libc::c_void;
-                assert_eq!(libc::mmap(around, AROUND, libc::PROT_NONE, flags, -1, 0), around);
-                libc::mprotect(data as *mut libc::c_void, DATA_LEN, libc::PROT_READ | libc::PROT_WRITE);
-            }
-            let mut action: libc::sigaction = std::mem::zeroed();
-            action.sa_sigaction = on_fault as extern "C" fn(i32, *mut libc::siginfo_t, *mut libc::c_void) as usize;
-            action.sa_flags = libc::SA_SIGINFO | libc::SA_ONSTACK;
-            for signal in [libc::SIGSEGV, libc::SIGBUS, libc::SIGFPE] {
-                libc::sigaction(signal, &action, std::ptr::null_mut());
-            }
-        });
-    }
-    turn
-}
-
-/// What an instruction may do in the middle of a sequence: nothing but fall through or trap, and nothing that depends on
-/// the time of day. Its length and the mode after it, or `None`.
-fn straight(guest: &'static Guest, mode: u32, code: &[u8], pc: u64) -> Option<(u32, u32)> {
-    let mut padded = [0; 16];
-    padded[..code.len()].copy_from_slice(code);
-    let mut builder = Builder::new(guest, UnitKey { pc, mode });
-    builder.begin_insn(pc);
-    let ir::guest::Step::Done { len, .. } = (guest.translate)(&mut builder, pc, &padded) else { return None };
-    builder.end_insn();
-    let next = pc + u64::from(len);
-    let mode = builder.mode();
-    let unit = builder.finish(next);
-    let falls = |exit: &ir::unit::Exit| {
-        exit.kind == ExitKind::Jump && exit.target == next && exit.mode == mode && !exit.mode_in_state
-    };
-    let stays = unit.exits.iter().all(|exit| falls(exit) || matches!(exit.kind, ExitKind::Trap(_)));
-    let timeless = unit.insts.iter().all(|inst| inst.op != ir::inst::Op::Helper);
-    (stays && timeless && len as usize <= code.len()).then_some((len, mode))
 }
 
 /// The mode word that a test asks for.
@@ -116,29 +43,50 @@ fn mode_of(guest: &Guest, test: &InsnTest) -> u32 {
     state.mode
 }
 
-/// A few random instructions that run one after the other, then bytes that trap; and the mode they start in, which is that of
-/// some test.
-fn random_code(guest: &'static Guest, random: &mut Random) -> (u32, Vec<u8>) {
+/// A few random instructions that run one after the other, and perhaps one that goes elsewhere; the mode they start in, which is
+/// that of some test, and where each starts.
+fn random_code(guest: &'static Guest, random: &mut Random) -> (u32, Vec<u8>, Vec<u64>) {
     let any = |random: &mut Random| &guests::tests(guest)[random.below(guests::tests(guest).len() as u64) as usize];
+    let bytes = |random: &mut Random| {
+        let mut bytes = any(random).code.to_vec();
+        for _ in 0..random.below(6) {
+            let bit = random.below(8 * bytes.len() as u64) as usize;
+            bytes[bit / 8] ^= 1 << (bit % 8);
+        }
+        bytes
+    };
     let start = mode_of(guest, any(random));
-    let (mut mode, mut code) = (start, Vec::new());
-    let count = 1 + random.below(20);
-    for _ in 0..count {
+    let (mut mode, mut code, mut places) = (start, Vec::new(), Vec::new());
+    for _ in 0..1 + random.below(20) {
         for _attempt in 0..50 {
-            let mut bytes = any(random).code.to_vec();
-            for _ in 0..random.below(6) {
-                let bit = random.below(8 * bytes.len() as u64) as usize;
-                bytes[bit / 8] ^= 1 << (bit % 8);
-            }
-            if let Some((len, next)) = straight(guest, mode, &bytes, CODE + code.len() as u64) {
+            let (bytes, pc) = (bytes(random), CODE + code.len() as u64);
+            if let Some(Single { len, mode: Some(next), .. }) = straight(guest, mode, &bytes, pc) {
                 code.extend(&bytes[..len as usize]);
                 mode = next;
+                places.push(pc);
                 break;
             }
         }
     }
-    // Zeros are an instruction on some guests: nothing to fetch ends them all.
-    (start, code)
+    if random.below(4) == 0 && !guest.delay_slots {
+        let pc = CODE + code.len() as u64;
+        if let Some(last) = (0..20).map(|_| bytes(random)).find(|bytes| leaves(guest, mode, bytes, pc)) {
+            places.push(pc);
+            code.extend(last);
+        }
+    }
+    // Nothing to fetch ends them all.
+    (start, code, places)
+}
+
+/// Whether an instruction does the same at any time of day, and jumps nowhere near the code, where it could go on for ever.
+fn leaves(guest: &'static Guest, mode: u32, bytes: &[u8], pc: u64) -> bool {
+    let Some(insn) = unit_at(guest, mode, bytes, pc) else { return false };
+    let next = pc + u64::from(insn.len);
+    let goes = |exit: &ir::unit::Exit| matches!(exit.kind, ExitKind::Jump | ExitKind::Call | ExitKind::Redispatch);
+    insn.timeless(guest)
+        && insn.len as usize == bytes.len()
+        && insn.unit.exits.iter().all(|exit| !goes(exit) || exit.target >= next || exit.target < CODE - 16)
 }
 
 /// Register values: pointers into the data, small numbers, patterns of floating-point interest, anything.
@@ -176,32 +124,37 @@ fn options(engine: Engine) -> JitOptions {
 
 struct Run {
     event: Event,
-    slots: Vec<u128>,
-    pc: u64,
-    mode: u32,
-    fflags: u32,
+    state: ir::GuestState,
     memory: Vec<u8>,
 }
 
 fn data(guest: &Guest) -> &'static mut [u8] {
-    // SAFETY: mapped by `prepare_process`; one test of this file uses it, one run at a time.
-    unsafe { std::slice::from_raw_parts_mut(data_of(guest) as *mut u8, DATA_LEN) }
+    memory(data_of(guest), DATA_LEN, AROUND, false)
+}
+
+/// The state at [`CODE`] with these values of the slots.
+fn state_of(guest: &Guest, mode: u32, slots: &[u128]) -> ir::GuestState {
+    let mut state = ir::GuestState::new(guest);
+    for (i, value) in slots.iter().enumerate() {
+        state.set(guest, ir::guest::Slot(i as u16), value & guest.slots[i].ty.mask());
+    }
+    state.pc = CODE;
+    state.mode = mode;
+    state
+}
+
+/// Runs from a state to the first event, which dropped translations are none.
+fn run_from(thread: &mut Thread, guest: &'static Guest, state: &ir::GuestState, memory: &[u8]) -> Run {
+    let data = data(guest);
+    data.copy_from_slice(memory);
+    *thread.state() = state.clone();
+    let event = std::iter::repeat_with(|| thread.run()).find(|event| *event != Event::Interrupted).unwrap();
+    Run { event, state: thread.state().clone(), memory: data.to_vec() }
 }
 
 fn run(thread: &mut Thread, guest: &'static Guest, mode: u32, slots: &[u128], memory: &[u8]) -> Run {
-    data(guest).copy_from_slice(memory);
-    *thread.state() = ir::GuestState::new(guest);
-    for (i, value) in slots.iter().enumerate() {
-        thread.state().set(guest, ir::guest::Slot(i as u16), value & guest.slots[i].ty.mask());
-    }
-    thread.state().pc = CODE;
-    thread.state().mode = mode;
     thread.jit().invalidate_all();
-    // Dropping all translations interrupts.
-    let event = std::iter::repeat_with(|| thread.run()).find(|event| *event != Event::Interrupted).unwrap();
-    let state = thread.state();
-    let slots = (0..slots.len()).map(|i| state.get(guest, ir::guest::Slot(i as u16))).collect();
-    Run { event, slots, pc: state.pc, mode: state.mode, fflags: state.fflags, memory: data(guest).to_vec() }
+    run_from(thread, guest, &state_of(guest, mode, slots), memory)
 }
 
 /// Without the direction of a fault: an atomic operation both reads and writes, and either may be what faults.
@@ -220,17 +173,24 @@ fn differences(guest: &Guest, interp: &Run, t1: &Run) -> Vec<String> {
             all.push(format!("{what}: interpreter {a}, translated {b}"));
         }
     };
-    check("event", format!("{:x?}", undirected(interp.event)), format!("{:x?}", undirected(t1.event)));
-    check("pc", format!("{:#x}", interp.pc), format!("{:#x}", t1.pc));
-    check("mode", format!("{:#x}", interp.mode), format!("{:#x}", t1.mode));
+    let (a, b) = (&interp.state, &t1.state);
+    if undirected(interp.event) != undirected(t1.event) {
+        check("event", format!("{:x?}", undirected(interp.event)), format!("{:x?}", undirected(t1.event)));
+    }
     // Only x86 has a flag for denormal operands that are not flushed; translated code does not keep it.
     const DENORMAL: u32 = 1 << 1;
-    check("fflags", format!("{:#x}", interp.fflags & !DENORMAL), format!("{:#x}", t1.fflags & !DENORMAL));
-    for (i, (a, b)) in interp.slots.iter().zip(&t1.slots).enumerate() {
-        check(guest.slots[i].name, format!("{a:#x}"), format!("{b:#x}"));
+    let words = |state: &ir::GuestState| (state.pc, state.mode, state.fflags & !DENORMAL);
+    if words(a) != words(b) {
+        check("pc, mode, fflags", format!("{:x?}", words(a)), format!("{:x?}", words(b)));
     }
-    for (i, (a, b)) in interp.memory.iter().zip(&t1.memory).enumerate() {
-        if a != b {
+    if a.slots != b.slots {
+        for (i, slot) in guest.slots.iter().enumerate() {
+            let [a, b] = [a, b].map(|state| state.get(guest, ir::guest::Slot(i as u16)));
+            check(slot.name, format!("{a:#x}"), format!("{b:#x}"));
+        }
+    }
+    if interp.memory != t1.memory {
+        for (i, (a, b)) in interp.memory.iter().zip(&t1.memory).enumerate() {
             check(&format!("memory {:#x}", data_of(guest) + i as u64), format!("{a:#x}"), format!("{b:#x}"));
         }
     }
@@ -243,7 +203,7 @@ fn disassembly(guest: &'static Guest, mut mode: u32, code: &[u8]) -> String {
     while at < code.len() {
         let (line, len) = (guest.disassemble)(CODE + at as u64, mode, &code[at..]);
         let rest = &code[at..code.len().min(at + 16)];
-        mode = straight(guest, mode, rest, CODE + at as u64).map_or(mode, |(_, mode)| mode);
+        mode = straight(guest, mode, rest, CODE + at as u64).and_then(|insn| insn.mode).unwrap_or(mode);
         text += &format!(
             "  {:#x}: {:02x?} {line}\n",
             CODE + at as u64,
@@ -254,36 +214,56 @@ fn disassembly(guest: &'static Guest, mut mode: u32, code: &[u8]) -> String {
     text
 }
 
-fn number(variable: &str, default: u64) -> u64 {
-    std::env::var(variable).ok().and_then(|text| text.parse().ok()).unwrap_or(default)
+/// Differences in random sequences of a guest's instructions.
+fn compare(guest: &'static Guest, random: &mut Random) -> Vec<String> {
+    let (rounds, time) = (number("ENGINES_ROUNDS", 2500), Duration::from_secs(number("ENGINES_SECONDS", 0)));
+    let placed = Placed::default();
+    let [mut interp, mut t1] =
+        [Engine::Interp, Engine::T1].map(|engine| Thread::new(Jit::new(guest, Code::new(&placed), options(engine))));
+    let (mut failures, mut executed, start) = (Vec::new(), 0, Instant::now());
+    let mut memory = Vec::new();
+    for round in 0.. {
+        let more = if time.is_zero() { round < rounds } else { start.elapsed() < time };
+        if !more || failures.len() > 200 {
+            break;
+        }
+        if round % 16 == 0 {
+            memory = (0..DATA_LEN / 8).flat_map(|_| random.next().to_le_bytes()).collect();
+        }
+        let (mode, code, places) = random_code(guest, random);
+        let end = CODE + code.len() as u64;
+        *placed.write().unwrap() = (CODE, code);
+        interp.jit().invalidate_all();
+        t1.jit().invalidate_all();
+        for _ in 0..STATES {
+            let slots: Vec<u128> = guest.slots.iter().map(|_| random_value(data_of(guest), random)).collect();
+            let state = state_of(guest, mode, &slots);
+            let expected = run_from(&mut interp, guest, &state, &memory);
+            let differ = differences(guest, &expected, &run_from(&mut t1, guest, &state, &memory));
+            // All of them, if it left the code: it goes elsewhere at its end only.
+            let at = Some(expected.state.pc).filter(|pc| (CODE..end).contains(pc)).unwrap_or(end);
+            executed += places.iter().filter(|&&place| place <= at).count();
+            if !differ.is_empty() {
+                let text = disassembly(guest, mode, &placed.read().unwrap().1);
+                failures.push(format!("{} round {round}:\n{text}{}", guest.name, differ.join("\n")));
+                break;
+            }
+            memory = expected.memory;
+        }
+    }
+    let (seconds, differ) = (start.elapsed().as_secs_f64(), failures.len());
+    eprintln!("{}: {executed} instructions, {seconds:.1} s, {differ} differences", guest.name);
+    failures
 }
 
 #[test]
 fn translated_code_does_what_the_interpreter_does() {
-    let _turn = prepare_process();
-    let rounds = number("ENGINES_ROUNDS", 3000);
+    let _turn = catch_faults(None);
     let mut random = Random(number("ENGINES_SEED", 0x1234_5678_9abc_def1));
-    let mut failures = Vec::new();
-    for guest in guests::ALL {
-        let code = Arc::new(RwLock::new(Vec::new()));
-        let [mut interp, mut t1] = [Engine::Interp, Engine::T1].map(|engine| {
-            let options = options(engine);
-            Thread::new(Jit::new(guest, Box::new(Code { at: CODE, bytes: code.clone() }), options))
-        });
-        for round in 0..rounds {
-            let (mode, bytes) = random_code(guest, &mut random);
-            *code.write().unwrap() = bytes;
-            let slots: Vec<u128> = guest.slots.iter().map(|_| random_value(data_of(guest), &mut random)).collect();
-            let memory: Vec<u8> = (0..DATA_LEN / 8).flat_map(|_| random.next().to_le_bytes()).collect();
-            let expected = run(&mut interp, guest, mode, &slots, &memory);
-            let found = run(&mut t1, guest, mode, &slots, &memory);
-            let differ = differences(guest, &expected, &found);
-            if !differ.is_empty() {
-                let text = disassembly(guest, mode, &code.read().unwrap());
-                failures.push(format!("{} round {round}:\n{text}{}", guest.name, differ.join("\n")));
-            }
-        }
-    }
+    let only = std::env::var("ENGINES_GUEST").ok();
+    let wanted = |guest: &&Guest| only.as_ref().is_none_or(|name| name == guest.name);
+    let failures: Vec<String> =
+        guests::ALL.into_iter().filter(wanted).flat_map(|guest| compare(guest, &mut random)).collect();
     let shown = number("ENGINES_SHOW", 5) as usize;
     assert!(failures.is_empty(), "{} differ\n{}", failures.len(), failures[..failures.len().min(shown)].join("\n\n"));
 }
@@ -292,13 +272,13 @@ fn translated_code_does_what_the_interpreter_does() {
 /// in which nothing happens: that ends each.
 #[test]
 fn test_lines_hold_in_translated_code() {
-    let _turn = prepare_process();
+    let _turn = catch_faults(None);
     let mut failures = Vec::new();
     for guest in guests::ALL {
-        let code = Arc::new(RwLock::new((0, Vec::new())));
+        let code = Placed::default();
         let mut thread = Thread::new(Jit::new(
             guest,
-            Box::new(Placed { code: code.clone(), slots: guest.delay_slots }),
+            if guest.delay_slots { Code::new(&code) } else { Code::from_start(&code) },
             options(Engine::T1),
         ));
         for test in guests::tests(guest).iter().filter(|test| test.run) {
@@ -339,14 +319,18 @@ fn test_lines_hold_in_translated_code() {
     assert!(failures.is_empty(), "{}", failures.join("\n"));
 }
 
+fn placed(code: Vec<u8>) -> Placed {
+    Arc::new(RwLock::new((CODE, code)))
+}
+
 /// What both engines make of words at [`CODE`], with nothing to fetch behind them.
 fn both(guest: &'static Guest, words: &[u32]) -> Run {
-    let _turn = prepare_process();
+    let _turn = catch_faults(None);
     let bytes = |w: &u32| if guest.big_endian_code { w.to_be_bytes() } else { w.to_le_bytes() };
-    let code = Arc::new(RwLock::new(words.iter().flat_map(bytes).collect()));
+    let code = placed(words.iter().flat_map(bytes).collect());
     let slots = vec![0; guest.slots.len()];
     let [expected, found] = [Engine::Interp, Engine::T1].map(|engine| {
-        let jit = Jit::new(guest, Box::new(Code { at: CODE, bytes: code.clone() }), options(engine));
+        let jit = Jit::new(guest, Code::new(&code), options(engine));
         run(&mut Thread::new(jit), guest, guest.reset_mode(), &slots, &[0; DATA_LEN])
     });
     let differ = differences(guest, &expected, &found);
@@ -363,20 +347,30 @@ fn a_delay_slot_belongs_to_its_branch() {
     for guest in ["mips", "mipsel", "mips64", "mips64el"].map(|name| guests::ALL.by_name(name).unwrap()) {
         let fault = both(guest, &[NOP, BRANCH, LOAD]);
         assert!(matches!(fault.event, Event::Fault(_)), "{}: {:?}", guest.name, fault.event);
-        assert_eq!(fault.pc, CODE + 4, "{}: a fault in the slot", guest.name);
+        assert_eq!(fault.state.pc, CODE + 4, "{}: a fault in the slot", guest.name);
         let skipped = both(guest, &[NOP, LIKELY, LOAD]);
-        assert_eq!((skipped.event, skipped.pc), (Event::FetchFault { addr: CODE + 12 }, CODE + 12), "{}", guest.name);
+        assert_eq!(
+            (skipped.event, skipped.state.pc),
+            (Event::FetchFault { addr: CODE + 12 }, CODE + 12),
+            "{}",
+            guest.name
+        );
         let nested = both(guest, &[NOP, BRANCH, BRANCH]);
         assert!(matches!(nested.event, Event::Trap(ir::unit::Trap::Undefined)), "{}: {:?}", guest.name, nested.event);
-        assert_eq!(nested.pc, CODE + 4, "{}: a branch in the slot", guest.name);
+        assert_eq!(nested.state.pc, CODE + 4, "{}: a branch in the slot", guest.name);
         let missing = both(guest, &[NOP, BRANCH]);
-        assert_eq!((missing.event, missing.pc), (Event::FetchFault { addr: CODE + 8 }, CODE + 4), "{}", guest.name);
+        assert_eq!(
+            (missing.event, missing.state.pc),
+            (Event::FetchFault { addr: CODE + 8 }, CODE + 4),
+            "{}",
+            guest.name
+        );
         // The branch is the last word of a page.
         let mut words = vec![NOP; 1023];
         words.extend([BRANCH, 0x2402_0007]); // addiu v0, zero, 7
         let parted = both(guest, &words);
-        assert_eq!(parted.pc, CODE + 4096 + 12, "{}: a slot on the next page", guest.name);
-        assert_eq!(parted.slots[guest.slot("gpr[2]").unwrap().0 as usize], 7, "{}", guest.name);
+        assert_eq!(parted.state.pc, CODE + 4096 + 12, "{}: a slot on the next page", guest.name);
+        assert_eq!(value(guest, &parted, "gpr[2]"), 7, "{}", guest.name);
     }
 }
 
@@ -386,10 +380,10 @@ fn agree_on(guest: &'static Guest, words: &[u32], values: &[(&str, u128)]) {
 }
 
 fn agree_with(options: fn(Engine) -> JitOptions, guest: &'static Guest, words: &[u32], values: &[(&str, u128)]) {
-    let _turn = prepare_process();
+    let _turn = catch_faults(None);
     assert!(values.iter().all(|(name, _)| guest.slots.iter().any(|slot| slot.name == *name)));
     let code = words.iter().flat_map(|w| w.to_le_bytes()).chain([0; 16]).collect();
-    let code = Arc::new(RwLock::new(code));
+    let code = placed(code);
     let slots: Vec<u128> = guest
         .slots
         .iter()
@@ -398,7 +392,7 @@ fn agree_with(options: fn(Engine) -> JitOptions, guest: &'static Guest, words: &
     let [expected, found] = [Engine::Interp, Engine::T1].map(|engine| {
         let options = options(engine);
         run(
-            &mut Thread::new(Jit::new(guest, Box::new(Code { at: CODE, bytes: code.clone() }), options)),
+            &mut Thread::new(Jit::new(guest, Code::new(&code), options)),
             guest,
             guest.reset_mode(),
             &slots,
@@ -409,7 +403,7 @@ fn agree_with(options: fn(Engine) -> JitOptions, guest: &'static Guest, words: &
     assert!(
         differ.is_empty(),
         "{}{}",
-        disassembly(guest, guest.reset_mode(), &code.read().unwrap()),
+        disassembly(guest, guest.reset_mode(), &code.read().unwrap().1),
         differ.join("\n")
     );
 }
@@ -557,30 +551,30 @@ fn run_code(
     values: &[(&str, u128)],
     memory: &[u8],
 ) -> Run {
-    let code = Arc::new(RwLock::new(code.to_vec()));
+    let code = placed(code.to_vec());
     let slots: Vec<u128> = guest
         .slots
         .iter()
         .map(|slot| values.iter().find(|(name, _)| *name == slot.name).map_or(0, |&(_, value)| value))
         .collect();
-    let mut thread = Thread::new(Jit::new(guest, Box::new(Code { at: CODE, bytes: code }), options(engine)));
+    let mut thread = Thread::new(Jit::new(guest, Code::new(&code), options(engine)));
     run(&mut thread, guest, mode, &slots, memory)
 }
 
 fn value(guest: &Guest, run: &Run, name: &str) -> u128 {
-    run.slots[guest.slot(name).unwrap().0 as usize]
+    run.state.get(guest, guest.slot(name).unwrap())
 }
 
 #[test]
 fn calls_between_instruction_sets_return_to_their_own() {
-    let _turn = prepare_process();
+    let _turn = catch_faults(None);
     let guest = guests::ALL.by_name("arm").unwrap();
     let mut memory = vec![0; DATA_LEN];
     memory[64..76].copy_from_slice(b"interworking");
     let values = [("gpr[10]", u128::from(DATA_32)), ("gpr[13]", u128::from(DATA_32) + DATA_LEN as u128)];
     for engine in [Engine::Interp, Engine::T1] {
         let end = run_code(engine, guest, guest.reset_mode(), &ARM_CALLS, &values, &memory);
-        assert_eq!((end.event, end.pc, end.mode), (Event::Syscall, CODE + 48, 0));
+        assert_eq!((end.event, end.state.pc, end.state.mode), (Event::Syscall, CODE + 48, 0));
         let found = ["gpr[5]", "gpr[6]", "gpr[8]", "gpr[9]", "gpr[11]", "gpr[13]"].map(|name| value(guest, &end, name));
         assert_eq!(found, [144, 55, 12, 1, 12, u128::from(DATA_32) + DATA_LEN as u128], "{engine:?}");
         assert_eq!(&end.memory[..13], b"interworking\0");
@@ -590,7 +584,7 @@ fn calls_between_instruction_sets_return_to_their_own() {
 /// A fault inside of an IT block is at its instruction, whose condition and successors ITSTATE still tells.
 #[test]
 fn a_fault_in_an_it_block_has_its_state() {
-    let _turn = prepare_process();
+    let _turn = catch_faults(None);
     let guest = guests::ALL.by_name("arm").unwrap();
     let code = [
         0x80, 0x42, // cmp r0, r0
@@ -604,7 +598,7 @@ fn a_fault_in_an_it_block_has_its_state() {
     for engine in [Engine::Interp, Engine::T1] {
         let end = run_code(engine, guest, mode, &code, &values, &[0; DATA_LEN]);
         assert!(matches!(end.event, Event::Fault(fault) if fault.addr == DATA_32 - 64), "{:?}", end.event);
-        assert_eq!((end.pc, end.mode), (CODE + 6, 1 | 0x04 << 1), "{engine:?}");
+        assert_eq!((end.state.pc, end.state.mode), (CODE + 6, 1 | 0x04 << 1), "{engine:?}");
         assert_eq!(["gpr[1]", "gpr[2]", "Z"].map(|name| value(guest, &end, name)), [1, 7, 1]);
     }
 }

@@ -6,19 +6,15 @@
 //! variables of `engines_agree`.
 #![cfg(target_arch = "x86_64")]
 
-#[path = "support/code.rs"]
-mod code;
-#[path = "support/random.rs"]
-mod random;
+mod support;
 
 use std::arch::global_asm;
-use std::sync::{Arc, Once, RwLock};
 
-use code::Code;
 use ir::unit::{ExitKind, UnitKey};
 use ir::{Builder, Guest};
 use jit::{Engine, Event, Jit, JitOptions, Thread};
-use random::Random;
+use support::process::{catch_faults, memory};
+use support::{Code, Placed, Random, number};
 
 /// Where the code is: low, so that 32-bit displacements and addresses reach it.
 const CODE: u64 = 0x5000_0000;
@@ -162,42 +158,16 @@ unsafe extern "sysv64" {
 }
 
 /// A fault of the native run: it goes on at the end of the stub, marked.
-extern "C" fn on_fault(signal: i32, info: *mut libc::siginfo_t, context: *mut libc::c_void) {
-    // SAFETY: a handler's arguments; `isamorph_host_machine` is that of the run under way.
-    unsafe {
-        let registers = &mut (*context.cast::<libc::ucontext_t>()).uc_mcontext.gregs;
-        let rip = registers[libc::REG_RIP as usize] as u64;
-        if rip.wrapping_sub(CODE) < CODE_LEN as u64 {
-            (*isamorph_host_machine).signal = signal as u64;
-            registers[libc::REG_RIP as usize] = isamorph_host_back as *const () as i64;
-        } else if !jit::on_host_fault(signal, info, context.cast()) {
-            libc::abort();
-        }
+fn of_native_run(signal: i32, context: &mut libc::ucontext_t) -> bool {
+    let registers = &mut context.uc_mcontext.gregs;
+    let rip = registers[libc::REG_RIP as usize] as u64;
+    let ours = rip.wrapping_sub(CODE) < CODE_LEN as u64;
+    if ours {
+        // SAFETY: that of the run under way.
+        unsafe { (*isamorph_host_machine).signal = signal as u64 };
+        registers[libc::REG_RIP as usize] = isamorph_host_back as *const () as i64;
     }
-}
-
-fn prepare_process() {
-    static ONCE: Once = Once::new();
-    // SAFETY: fresh memory at addresses nothing uses; a handler of the type its flags ask for, on a leaked stack.
-    unsafe {
-        let stack = Box::leak(vec![0u8; 64 * 1024].into_boxed_slice());
-        let stack = libc::stack_t { ss_sp: stack.as_mut_ptr().cast(), ss_flags: 0, ss_size: stack.len() };
-        libc::sigaltstack(&stack, std::ptr::null_mut());
-        ONCE.call_once(|| {
-            let flags = libc::MAP_PRIVATE | libc::MAP_ANONYMOUS | libc::MAP_FIXED_NOREPLACE;
-            let all = libc::PROT_READ | libc::PROT_WRITE | libc::PROT_EXEC;
-            for (at, len, prot) in [(CODE, CODE_LEN, all), (DATA, DATA_LEN, all & !libc::PROT_EXEC)] {
-                let at = at as *mut libc::c_void;
-                assert_eq!(libc::mmap(at, len, prot, flags, -1, 0), at);
-            }
-            let mut action: libc::sigaction = std::mem::zeroed();
-            action.sa_sigaction = on_fault as extern "C" fn(i32, *mut libc::siginfo_t, *mut libc::c_void) as usize;
-            action.sa_flags = libc::SA_SIGINFO | libc::SA_ONSTACK;
-            for signal in [libc::SIGSEGV, libc::SIGBUS, libc::SIGFPE, libc::SIGILL, libc::SIGTRAP] {
-                libc::sigaction(signal, &action, std::ptr::null_mut());
-            }
-        });
-    }
+    ours
 }
 
 /// What one instruction may do here: fall through, go to itself again, or trap; nothing that depends on the time of day or
@@ -316,8 +286,7 @@ fn machine(guest: &Guest, state: &ir::GuestState) -> Machine {
 }
 
 fn data() -> &'static mut [u8] {
-    // SAFETY: mapped by `prepare_process`; used by one run at a time.
-    unsafe { std::slice::from_raw_parts_mut(DATA as *mut u8, DATA_LEN) }
+    memory(DATA, DATA_LEN, 0, false)
 }
 
 /// One instruction, then a jump to the end of the stub.
@@ -326,11 +295,9 @@ fn native(before: &Machine, code: &[u8]) -> Machine {
     bytes.extend([0xff, 0x25, 0, 0, 0, 0]);
     bytes.extend((isamorph_host_back as *const () as u64).to_le_bytes());
     let mut machine = *before;
-    // SAFETY: the code area is ours, readable, writable and executable; the stub keeps the calling convention.
-    unsafe {
-        std::ptr::copy_nonoverlapping(bytes.as_ptr(), CODE as *mut u8, bytes.len());
-        isamorph_host_run(&mut machine, CODE);
-    }
+    memory(CODE, CODE_LEN, 0, true)[..bytes.len()].copy_from_slice(&bytes);
+    // SAFETY: the code is where it can be executed; the stub keeps the calling convention.
+    unsafe { isamorph_host_run(&mut machine, CODE) };
     machine
 }
 
@@ -372,10 +339,6 @@ fn random_machine(random: &mut Random) -> Machine {
     let mut half = || if random.below(2) == 0 { floats[random.below(10) as usize] } else { random.next() };
     let xmm = std::array::from_fn(|_| u128::from(half()) << 64 | u128::from(half()));
     Machine { gpr, flags: random.next() & 0x8d5 | 0x202, signal: 0, xmm, mxcsr: 0x1f80 }
-}
-
-fn number(variable: &str, default: u64) -> u64 {
-    std::env::var(variable).ok().and_then(|text| text.parse().ok()).unwrap_or(default)
 }
 
 fn differences(host: &Machine, other: &Machine, unknown: u64) -> Vec<String> {
@@ -458,12 +421,12 @@ fn touches_x87(name: &str) -> bool {
 
 #[test]
 fn instructions_do_what_the_host_does() {
-    prepare_process();
+    let _turn = catch_faults(Some(of_native_run));
     let guest = guests::ALL.by_name("x86_64").expect("the host's kind of guest");
-    let bytes = Arc::new(RwLock::new(Vec::new()));
+    let placed = Placed::default();
     let mut engines = [Engine::Interp, Engine::T1].map(|engine| {
         let options = JitOptions { engine, ..JitOptions::default() };
-        Thread::new(Jit::new(guest, Box::new(Code { at: CODE, bytes: bytes.clone() }), options))
+        Thread::new(Jit::new(guest, Code::new(&placed), options))
     });
     let mut random = Random(number("HOST_SEED", 0x1234_5678_9abc_def1));
     let mut failures = Vec::new();
@@ -485,7 +448,7 @@ fn instructions_do_what_the_host_does() {
         if (guest.identify)(guest.reset_mode(), &code) == Some("shift_double") && code[0] == 0x66 {
             continue;
         }
-        *bytes.write().unwrap() = code.clone();
+        *placed.write().unwrap() = (CODE, code.clone());
         let memory: Vec<u8> = (0..DATA_LEN / 8).flat_map(|_| random.next().to_le_bytes()).collect();
         let before = random_machine(&mut random);
         executed += 1;

@@ -1,19 +1,35 @@
-//! Guest code in a buffer.
+//! Guest code at an address.
 
 use std::sync::{Arc, RwLock};
 
 use jit::{Hooks, NativeFn};
 
-/// Fetches from a buffer that tests replace, and that starts at a guest address.
+/// What is fetched, and where it is.
+pub(crate) type Placed = Arc<RwLock<(u64, Vec<u8>)>>;
+
+/// Fetches code that tests replace. Nothing can be fetched before and behind it, nor in its middle, unless that is said.
 pub(crate) struct Code {
-    pub at: u64,
-    pub bytes: Arc<RwLock<Vec<u8>>>,
+    placed: Placed,
+    middle: bool,
+}
+
+impl Code {
+    /// Code of which everything can be fetched.
+    pub(crate) fn new(placed: &Placed) -> Box<Code> {
+        Box::new(Code { placed: placed.clone(), middle: true })
+    }
+
+    /// Code that can be fetched from its start on only.
+    pub(crate) fn from_start(placed: &Placed) -> Box<Code> {
+        Box::new(Code { placed: placed.clone(), middle: false })
+    }
 }
 
 impl Hooks for Code {
     fn fetch(&self, pc: u64, buf: &mut [u8]) -> usize {
-        let code = self.bytes.read().unwrap();
-        let Some(rest) = code.get(pc.wrapping_sub(self.at) as usize..) else { return 0 };
+        let placed = self.placed.read().unwrap();
+        let offset = pc.wrapping_sub(placed.0) as usize;
+        let Some(rest) = placed.1.get(offset..).filter(|_| offset == 0 || self.middle) else { return 0 };
         let n = rest.len().min(buf.len());
         buf[..n].copy_from_slice(&rest[..n]);
         n

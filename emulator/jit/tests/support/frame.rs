@@ -1,554 +1,231 @@
-//! Programs around instructions: all registers set from a table before, and stored after. Written as machine code, so that no
-//! assembler is needed.
-//!
-//! The memory of a case: [`BLOCK`] bytes of register values before, as many after (from [`OUT`]), then what its pointers
-//! point into. One register, the base, holds an address in there throughout.
+//! The frames of the guests: how to execute instructions under QEMU, and where registers are in the tables for it. They are
+//! written in `frames/frames.txt`, which says how.
 
-use ir::{Guest, GuestState};
+use ir::Guest;
+use ir::guest::Slot;
 
-use crate::support::Random;
-
-/// Bytes of a case's memory.
-pub(crate) const CASE: usize = 4096;
-/// Bytes of register values.
+/// Bytes of a table.
 pub(crate) const BLOCK: usize = 1024;
-/// Offset of the register values after the case.
-pub(crate) const OUT: usize = BLOCK;
 
-/// A guest's register tables and the code for them. `block` is the value of the base register.
+/// A way to execute instructions of a guest, here and under QEMU.
 pub(crate) struct Frame {
+    /// Its name.
+    pub(crate) name: &'static str,
+    /// The guest.
+    pub(crate) guest: &'static Guest,
+    /// Emulator to compare with, and its arguments.
+    pub(crate) qemu: Vec<&'static str>,
+    /// File of the program around the cases, and arguments of its assembler.
+    pub(crate) program: Vec<&'static str>,
+    /// `e_flags`.
+    pub(crate) elf_flags: u32,
+    /// What is added to the addresses of the program, the tables and the memory.
+    pub(crate) origin: u64,
+    /// The mode word in which cases start, of which the fields may change parts.
+    pub(crate) mode: u32,
+    /// Register with the table's address.
+    pub(crate) base: Slot,
+    /// Register with the address of the code, and what is added to that there.
+    pub(crate) link: (Slot, u64),
+    /// An instruction that does nothing.
+    pub(crate) fill: Vec<u8>,
+    /// The table.
+    pub(crate) fields: Vec<Field>,
+    /// Start of names of fields that are no NaNs.
+    pub(crate) no_nan: Option<&'static str>,
+    /// Starts of names of instructions whose accesses must be aligned for the reference to carry them out.
+    pub(crate) aligned: Vec<&'static str>,
+    /// Starts of names: of an instruction, and of a field that may be anything after it.
+    pub(crate) open: Vec<(&'static str, &'static str)>,
+}
+
+/// A field of a table.
+pub(crate) struct Field {
     /// Name.
-    pub(crate) guest: &'static str,
-    /// Emulator to compare with.
-    pub(crate) qemu: &'static str,
-    /// Its arguments: the processor that has what ours has.
-    pub(crate) arguments: &'static [&'static str],
-    /// `e_machine`.
-    pub(crate) machine: u16,
-    /// Slot of the base register.
-    pub(crate) base: &'static str,
-    /// What the base register holds, relative to the case's memory.
-    pub(crate) bias: u64,
-    /// Fills up a word.
-    pub(crate) short_nop: &'static [u8],
-    /// Code before the instructions.
-    pub(crate) enter: fn(u64) -> Vec<u8>,
-    /// Code after them.
-    pub(crate) leave: fn(u64) -> Vec<u8>,
-    /// Code that writes the memory to standard output and ends the program.
-    pub(crate) finish: fn(u64, usize) -> Vec<u8>,
-    /// Memory of a case to start with.
-    pub(crate) table: fn(&mut Random, u64) -> Vec<u8>,
-    /// Sets the state from register values.
-    pub(crate) set: fn(&Guest, &mut GuestState, &[u8], u64),
-    /// Register values of the state.
-    pub(crate) get: fn(&Guest, &GuestState) -> [u8; BLOCK],
-    /// Names of the words of register values.
-    pub(crate) names: fn() -> Vec<String>,
-    /// What the manual leaves open: whether the word may hold anything after an instruction of the name.
-    pub(crate) open: fn(&str, usize) -> bool,
+    pub(crate) name: String,
+    /// Offset.
+    pub(crate) at: usize,
+    /// Length.
+    pub(crate) bytes: usize,
+    /// State that is part of it; if none, it never changes.
+    pub(crate) parts: Vec<Part>,
+    /// What it may be.
+    pub(crate) value: Value,
 }
 
-/// An executable of two segments.
-pub(crate) fn elf(machine: u16, code_at: u64, code: &[u8], data_at: u64, data: &[u8]) -> Vec<u8> {
-    const PAGE: usize = 4096;
-    let data_offset = (PAGE + code.len()).next_multiple_of(PAGE);
-    let mut file = vec![0x7f, b'E', b'L', b'F', 2, 1, 1, 0, 0, 0, 0, 0, 0, 0, 0, 0];
-    file.extend([2u16, machine].iter().flat_map(|v| v.to_le_bytes()));
-    file.extend(1u32.to_le_bytes());
-    file.extend([code_at, 64, 0].iter().flat_map(|v: &u64| v.to_le_bytes()));
-    // Double-precision calling convention, for RISC-V.
-    file.extend((if machine == 243 { 4u32 } else { 0 }).to_le_bytes());
-    file.extend([64u16, 56, 2, 64, 0, 0].iter().flat_map(|v| v.to_le_bytes()));
-    for (flags, offset, at, len) in [(5u32, PAGE, code_at, code.len()), (6, data_offset, data_at, data.len())] {
-        file.extend([1u32, flags].iter().flat_map(|v| v.to_le_bytes()));
-        file.extend([offset as u64, at, at, len as u64, len as u64, PAGE as u64].iter().flat_map(|v| v.to_le_bytes()));
-    }
-    file.resize(PAGE, 0);
-    file.extend(code);
-    file.resize(data_offset, 0);
-    file.extend(data);
-    file
+/// State that is part of a field.
+pub(crate) struct Part {
+    /// Lowest bit in the field.
+    pub(crate) lo: u32,
+    /// What is shifted there.
+    pub(crate) mask: u128,
+    /// Where it is.
+    pub(crate) source: Source,
 }
 
-fn bytes(words: Vec<u32>) -> Vec<u8> {
-    words.into_iter().flat_map(u32::to_le_bytes).collect()
+/// Where state is.
+#[derive(Clone, Copy, PartialEq)]
+pub(crate) enum Source {
+    /// In a slot, from a bit on.
+    Slot(Slot, u32),
+    /// In the mode word, from a bit on.
+    Context(u32),
+    /// A sticky floating-point flag by its number.
+    Sticky(u32),
 }
 
-/// A value of floating-point interest, pointers into the case's memory aside.
-fn number(random: &mut Random) -> u64 {
-    let sign = random.next() & 1 << 63;
-    let single = |random: &mut Random| -> u64 {
-        let exponent =
-            [0, 1, 2, 22, 23, 24, 103, 104, 126, 127, 128, 150, 158, 190, 253, 254, 255][random.below(17) as usize];
-        let fraction = match random.below(4) {
-            0 => 0,
-            1 => (1 << 23) - 1,
-            2 => 1 << random.below(23),
-            _ => random.below(1 << 23),
+/// Values of a field to start with.
+#[derive(Clone, Copy)]
+pub(crate) enum Value {
+    /// An address or a number.
+    General,
+    /// A number.
+    Number,
+    /// An address.
+    Stack,
+    /// Shifted by the first, what is below the second; and rarely some of the bits of the third.
+    Below(u32, u64, u64),
+    /// Some of the bits of the first, and rarely of the second.
+    Any(u64, u64),
+    /// This.
+    Fixed(u64),
+}
+
+impl Frame {
+    /// The frame of a name.
+    pub(crate) fn of(name: &'static str) -> Frame {
+        let text = include_str!("frames/frames.txt");
+        let lines = text.lines().map(str::trim).filter(|line| !line.is_empty() && !line.starts_with('#'));
+        let mut lines = lines.skip_while(|line| line.strip_prefix("frame ") != Some(name)).skip(1);
+        let guest = guests::ALL.by_name(lines.next().unwrap().strip_prefix("guest ").unwrap()).unwrap();
+        let mut frame = Frame {
+            name,
+            guest,
+            qemu: Vec::new(),
+            program: Vec::new(),
+            elf_flags: guest.elf.flags,
+            origin: 0,
+            mode: guest.reset_mode(),
+            base: Slot(0),
+            link: (Slot(0), 0),
+            fill: Vec::new(),
+            fields: Vec::new(),
+            no_nan: None,
+            aligned: Vec::new(),
+            open: Vec::new(),
         };
-        random.below(2) << 31 | exponent << 23 | fraction
-    };
-    match random.below(8) {
-        0 | 1 => single(random) | single(random) << 32,
-        2 => 0xffff_ffff_0000_0000 | single(random),
-        3 => {
-            let exponent = [
-                0, 1, 2, 51, 52, 53, 872, 873, 896, 897, 1022, 1023, 1024, 1054, 1055, 1086, 1150, 1151, 2045, 2046,
-                2047,
-            ];
-            let fraction = match random.below(4) {
-                0 => 0,
-                1 => (1 << 52) - 1,
-                2 => 1 << random.below(52),
-                _ => random.below(1 << 52),
+        for line in lines.take_while(|line| !line.starts_with("frame ")) {
+            let (key, rest) = line.split_once(' ').unwrap();
+            frame.read(key, rest.trim());
+        }
+        frame
+    }
+
+    fn read(&mut self, key: &str, rest: &'static str) {
+        let words = || rest.split_whitespace();
+        match key {
+            "qemu" => self.qemu = words().collect(),
+            "program" => self.program = words().collect(),
+            "flags" => self.elf_flags = integer(rest) as u32,
+            "origin" => self.origin = integer(rest),
+            "context" => {
+                let (name, value) = rest.split_once('=').unwrap();
+                let context = self.guest.contexts.iter().find(|c| c.name == name).unwrap();
+                self.mode |= (integer(value) as u32) << context.lo;
+            }
+            "base" => self.base = self.guest.slot(rest).unwrap(),
+            "link" => {
+                let (name, plus) = rest.split_once('+').unwrap_or((rest, "0"));
+                self.link = (self.guest.slot(name).unwrap(), integer(plus));
+            }
+            "fill" => {
+                let byte = |at: usize| u8::from_str_radix(&rest[at..at + 2], 16).unwrap();
+                self.fill = (0..rest.len()).step_by(2).map(byte).collect();
+            }
+            "no_nan" => self.no_nan = Some(rest),
+            "aligned" => self.aligned.extend(words()),
+            "open" => self.open.push(rest.split_once(' ').unwrap()),
+            "at" => self.read_fields(rest),
+            _ => panic!("no property `{key}`"),
+        }
+    }
+
+    /// `OFFSET NAME BYTES[/STEP] : STATE : VALUE`.
+    fn read_fields(&mut self, line: &str) {
+        let parts: Vec<&str> = line.split(" :").map(str::trim).collect();
+        let [place, state, value] = parts[..] else { panic!("place : state : value, not {line}") };
+        let [at, name, size] = place.split_whitespace().collect::<Vec<_>>()[..] else { panic!("at what? {line}") };
+        let (bytes, step) = size.split_once('/').unwrap_or((size, size));
+        let (bytes, step) = (integer(bytes) as usize, integer(step) as usize);
+        let value = Value::of(value);
+        for (k, number) in numbers(name).into_iter().enumerate() {
+            let name = match name.split_once("..") {
+                Some((first, _)) => format!("{}{number}", first.trim_end_matches(|c: char| c.is_ascii_digit())),
+                None => name.to_owned(),
             };
-            sign | exponent[random.below(21) as usize] << 52 | fraction
+            let parts = self.parts(&state.replace('#', &number.to_string()), 8 * bytes as u32);
+            let at = integer(at) as usize;
+            self.fields.push(Field { name, at: at + k * step, bytes, parts, value });
         }
-        4 => [0, 1, 2, u64::MAX, 1 << 63, 1 << 31, (1 << 31) - 1, 0xffff_ffff][random.below(8) as usize],
-        5 => random.below(300),
-        6 => f64::from(random.next() as i32).to_bits(),
-        _ => random.next(),
-    }
-}
-
-/// Memory of a case, registers not filled in; and a pointer into its middle.
-fn fresh(random: &mut Random) -> Vec<u8> {
-    let mut area = vec![0; CASE];
-    for word in area[OUT + BLOCK..].chunks_mut(8) {
-        word.copy_from_slice(&number(random).to_le_bytes());
-    }
-    area
-}
-
-/// A general register's value.
-fn general(random: &mut Random, case: u64) -> u64 {
-    match random.below(5) {
-        0 | 1 => case + (OUT + BLOCK) as u64 + 512 + (random.below(1024) & !15),
-        2 => case + (OUT + BLOCK) as u64 + 512 + random.below(1024),
-        3 => random.below(64),
-        _ => number(random),
-    }
-}
-
-fn put(area: &mut [u8], word: usize, value: u64) {
-    area[8 * word..8 * word + 8].copy_from_slice(&value.to_le_bytes());
-}
-
-fn take(area: &[u8], word: usize) -> u64 {
-    u64::from_le_bytes(area[8 * word..8 * word + 8].try_into().unwrap())
-}
-
-/// Sticky flags from one order to another.
-fn reorder(flags: u32, pairs: &[(u32, u32)]) -> u32 {
-    pairs.iter().fold(0, |all, &(from, to)| all | (flags >> from & 1) << to)
-}
-
-// ------------------------------------------------------------------ AArch64
-/// Words: 64 halves of V registers, X0 to X30, SP, NZCV, FPCR, FPSR. The base is X28.
-pub(crate) static AARCH64: Frame = Frame {
-    guest: "aarch64",
-    qemu: "qemu-aarch64",
-    arguments: &["-cpu", "neoverse-n1"],
-    machine: 183,
-    base: "gpr[28]",
-    bias: 768,
-    short_nop: &[],
-    enter: a64::enter,
-    leave: a64::leave,
-    finish: a64::finish,
-    table: a64::table,
-    set: a64::set,
-    get: a64::get,
-    names: a64::names,
-    open: |_, _| false,
-};
-
-mod a64 {
-    use super::*;
-
-    const X: usize = 64;
-    const SP: usize = X + 31;
-    const NZCV: usize = SP + 1;
-    const FPCR: usize = NZCV + 1;
-    const FPSR: usize = FPCR + 1;
-    /// Bits of the spec's sticky flags and those of FPSR: IOC, IDC, DZC, OFC, UFC, IXC.
-    const STICKY: [(u32, u32); 6] = [(0, 0), (1, 7), (2, 1), (3, 2), (4, 3), (5, 4)];
-    /// MSR of NZCV, FPCR, FPSR from X0; MRS has bit 21 set.
-    const SYSTEM: [(usize, u32); 3] = [(NZCV, 0xd51b_4200), (FPCR, 0xd51b_4400), (FPSR, 0xd51b_4420)];
-
-    fn immediate(register: u32, value: u64) -> Vec<u32> {
-        (0..4)
-            .map(|k| {
-                0xf280_0000 & !(u32::from(k == 0) << 29)
-                    | k << 21
-                    | ((value >> (16 * k)) as u32 & 0xffff) << 5
-                    | register
-            })
-            .collect()
     }
 
-    pub(crate) fn enter(block: u64) -> Vec<u8> {
-        let mut code = immediate(28, block);
-        let at = |word: usize| 8 * word as i32 - 768;
-        for v in (0..32).step_by(2) {
-            let offset = (at(2 * v) / 16) as u32 & 0x7f;
-            code.push(0xad40_0000 | offset << 15 | (v as u32 + 1) << 10 | 28 << 5 | v as u32); // ldp q, q
-        }
-        // NZCV, FPCR and FPSR are at the base.
-        for (k, (_, msr)) in SYSTEM.into_iter().enumerate() {
-            code.push(0xf940_0000 | (k as u32) << 10 | 28 << 5); // ldr x0
-            code.push(msr);
-        }
-        let load = |register: u32, word: usize| 0xf840_0000 | (at(word) as u32 & 0x1ff) << 12 | 28 << 5 | register; // ldur
-        code.push(load(0, SP));
-        code.push(0x9100_001f); // mov sp, x0
-        code.extend((0..31).filter(|&r| r != 28).map(|r| load(r, X + r as usize)));
-        code.push(0xd503_3f5f); // clrex
-        bytes(code)
-    }
-
-    pub(crate) fn leave(_block: u64) -> Vec<u8> {
-        let mut code = Vec::new();
-        let at = |word: usize| (OUT + 8 * word) as u32 - 768;
-        let store = |register: u32, word: usize| 0xf900_0000 | (at(word) / 8) << 10 | 28 << 5 | register; // str x
-        code.extend((0..31).map(|r| store(r, X + r as usize)));
-        for v in 0..32 {
-            code.push(0x3d80_0000 | (at(2 * v as usize) / 16) << 10 | 28 << 5 | v); // str q
-        }
-        code.push(0x9100_03e0); // mov x0, sp
-        code.push(store(0, SP));
-        for (word, msr) in SYSTEM {
-            code.push(msr | 1 << 21);
-            code.push(store(0, word));
-        }
-        bytes(code)
-    }
-
-    pub(crate) fn finish(data: u64, len: usize) -> Vec<u8> {
-        let call = |number, arguments: [u64; 3]| {
-            let mut code: Vec<u32> = (0..3).flat_map(|r| immediate(r, arguments[r as usize])).collect();
-            code.extend(immediate(8, number));
-            code.push(0xd400_0001); // svc #0
-            code
+    fn parts(&self, state: &str, bits: u32) -> Vec<Part> {
+        let state = state.replace("context ", "context:").replace("fflags ", "fflags:");
+        let part = |text: &str| {
+            let (what, lo) = text.split_once('@').unwrap_or((text, "0"));
+            let lo = integer(lo) as u32;
+            if let Some(name) = what.strip_prefix("context:") {
+                let context = self.guest.contexts.iter().find(|c| c.name == name).unwrap();
+                return Part { lo, mask: (1 << context.width) - 1, source: Source::Context(context.lo) };
+            }
+            if let Some(number) = what.strip_prefix("fflags:") {
+                return Part { lo, mask: 1, source: Source::Sticky(integer(number) as u32) };
+            }
+            let (name, from) = what.split_once(">>").unwrap_or((what, "0"));
+            let slot = self.guest.slot(name).unwrap_or_else(|| panic!("no slot {name}"));
+            let mask = self.guest.slots[slot.0 as usize].ty.mask() & u128::MAX >> (128 - bits);
+            Part { lo, mask, source: Source::Slot(slot, integer(from) as u32) }
         };
-        let mut code = vec![0xd51b_441f]; // msr fpcr, xzr
-        code.extend(call(64, [1, data, len as u64]));
-        code.extend(call(93, [0; 3]));
-        bytes(code)
+        state.split_whitespace().map(part).collect()
     }
 
-    pub(crate) fn table(random: &mut Random, block: u64) -> Vec<u8> {
-        let case = block - 768;
-        let mut area = fresh(random);
-        (0..X).for_each(|word| put(&mut area, word, number(random)));
-        (X..SP).for_each(|word| put(&mut area, word, general(random, case)));
-        put(&mut area, X + 28, block);
-        put(&mut area, SP, case + 3072);
-        put(&mut area, NZCV, random.below(16) << 28);
-        // Rounding, flushing, default NaN.
-        let control = if random.below(2) == 0 { random.below(4) } else { random.below(16) };
-        put(&mut area, FPCR, control << 22);
-        put(&mut area, FPSR, if random.below(4) == 0 { random.next() & 0x0800_009f } else { 0 });
-        area
-    }
-
-    pub(crate) fn set(guest: &Guest, state: &mut GuestState, table: &[u8], _block: u64) {
-        let slot = |name: String| guest.slot(&name).unwrap();
-        for v in 0..32 {
-            let value = u128::from(take(table, 2 * v)) | u128::from(take(table, 2 * v + 1)) << 64;
-            state.set(guest, slot(format!("vreg[{v}]")), value);
-        }
-        for r in 0..31 {
-            state.set(guest, slot(format!("gpr[{r}]")), take(table, X + r).into());
-        }
-        state.set(guest, slot("SP".into()), take(table, SP).into());
-        for (name, bit) in [("N", 31), ("Z", 30), ("C", 29), ("V", 28)] {
-            state.set(guest, slot(name.into()), (take(table, NZCV) >> bit & 1).into());
-        }
-        state.mode = (take(table, FPCR) >> 22) as u32 & 31;
-        let status = take(table, FPSR) as u32;
-        state.set(guest, slot("QC".into()), (status >> 27 & 1).into());
-        state.fflags = reorder(status, &STICKY.map(|(ours, theirs)| (theirs, ours)));
-    }
-
-    pub(crate) fn get(guest: &Guest, state: &GuestState) -> [u8; BLOCK] {
-        let mut table = [0; BLOCK];
-        let slot = |name: String| state.get(guest, guest.slot(&name).unwrap());
-        for v in 0..32 {
-            let value = slot(format!("vreg[{v}]"));
-            put(&mut table, 2 * v, value as u64);
-            put(&mut table, 2 * v + 1, (value >> 64) as u64);
-        }
-        (0..31).for_each(|r| put(&mut table, X + r, slot(format!("gpr[{r}]")) as u64));
-        put(&mut table, SP, slot("SP".into()) as u64);
-        let flags = [("N", 31), ("Z", 30), ("C", 29), ("V", 28)];
-        put(&mut table, NZCV, flags.iter().fold(0, |all, (name, bit)| all | (slot((*name).into()) as u64) << bit));
-        put(&mut table, FPCR, u64::from(state.mode & 31) << 22);
-        // The host's flag for denormal operands is not IDC, which needs flushing.
-        put(&mut table, FPSR, u64::from(reorder(state.fflags, &STICKY)) | (slot("QC".into()) as u64) << 27);
-        table
-    }
-
-    pub(crate) fn names() -> Vec<String> {
-        let vectors = (0..64).map(|h| format!("v{}{}", h / 2, if h % 2 == 0 { ".low" } else { ".high" }));
-        let general = (0..31).map(|r| format!("x{r}"));
-        vectors.chain(general).chain(["sp", "nzcv", "fpcr", "fpsr"].map(String::from)).collect()
+    /// The fields that may be anything after an instruction.
+    pub(crate) fn open_after(&self, insn: &str) -> Vec<usize> {
+        let is_open = |field: &Field| {
+            self.open.iter().any(|(starts, with)| insn.starts_with(starts) && field.name.starts_with(with))
+        };
+        (0..self.fields.len()).filter(|&k| is_open(&self.fields[k])).collect()
     }
 }
 
-// ------------------------------------------------------------------ RISC-V
-/// Words: X0 to X31, F0 to F31, FCSR. The base is X31.
-pub(crate) static RISCV64: Frame = Frame {
-    guest: "riscv64",
-    qemu: "qemu-riscv64",
-    arguments: &[],
-    machine: 243,
-    base: "gpr[31]",
-    bias: 1024,
-    short_nop: &[1, 0],
-    enter: riscv::enter,
-    leave: riscv::leave,
-    finish: riscv::finish,
-    table: riscv::table,
-    set: riscv::set,
-    get: riscv::get,
-    names: riscv::names,
-    open: |_, _| false,
-};
-
-mod riscv {
-    use super::*;
-
-    const F: usize = 32;
-    const FCSR: usize = 64;
-    const BASE: u32 = 31;
-    /// Bits of the spec's sticky flags and those of FFLAGS: NV, DZ, OF, UF, NX.
-    const STICKY: [(u32, u32); 5] = [(0, 4), (2, 3), (3, 2), (4, 1), (5, 0)];
-
-    /// `auipc; ld` of a literal, jumped over.
-    fn immediate(register: u32, value: u64) -> Vec<u32> {
-        let load = 12 << 20 | register << 15 | 3 << 12 | register << 7 | 0x03;
-        vec![0x17 | register << 7, load, 0x00c0_006f, value as u32, (value >> 32) as u32]
-    }
-
-    fn load(opcode: u32, register: u32, offset: i32) -> u32 {
-        (offset as u32 & 0xfff) << 20 | BASE << 15 | 3 << 12 | register << 7 | opcode
-    }
-
-    fn store(opcode: u32, register: u32, offset: i32) -> u32 {
-        let offset = offset as u32 & 0xfff;
-        (offset >> 5) << 25 | register << 20 | BASE << 15 | 3 << 12 | (offset & 31) << 7 | opcode
-    }
-
-    pub(crate) fn enter(block: u64) -> Vec<u8> {
-        let at = |word: usize| 8 * word as i32 - 1024;
-        let mut code = immediate(BASE, block);
-        code.push(load(0x03, 1, at(FCSR)));
-        code.push(0x0030_9073); // csrw fcsr, x1
-        code.extend((0..32).map(|f| load(0x07, f, at(F + f as usize))));
-        code.extend((1..31).map(|r| load(0x03, r, at(r as usize))));
-        bytes(code)
-    }
-
-    pub(crate) fn leave(_block: u64) -> Vec<u8> {
-        let at = |word: usize| 8 * word as i32;
-        let mut code: Vec<u32> = (0..32).map(|r| store(0x23, r, at(r as usize))).collect();
-        code.extend((0..32).map(|f| store(0x27, f, at(F + f as usize))));
-        code.push(0x0030_20f3); // csrr x1, fcsr
-        code.push(store(0x23, 1, at(FCSR)));
-        bytes(code)
-    }
-
-    pub(crate) fn finish(data: u64, len: usize) -> Vec<u8> {
-        let call = |number, arguments: [u64; 3]| {
-            let mut code: Vec<u32> = (0..3).flat_map(|r| immediate(10 + r, arguments[r as usize])).collect();
-            code.extend(immediate(17, number));
-            code.push(0x73); // ecall
-            code
-        };
-        let mut code = call(64, [1, data, len as u64]);
-        code.extend(call(93, [0; 3]));
-        bytes(code)
-    }
-
-    pub(crate) fn table(random: &mut Random, block: u64) -> Vec<u8> {
-        let case = block - 1024;
-        let mut area = fresh(random);
-        (1..F).for_each(|word| put(&mut area, word, general(random, case)));
-        (F..FCSR).for_each(|word| put(&mut area, word, number(random)));
-        put(&mut area, BASE as usize, block);
-        let flags = if random.below(4) == 0 { random.below(32) } else { 0 };
-        put(&mut area, FCSR, random.below(5) << 5 | flags);
-        area
-    }
-
-    pub(crate) fn set(guest: &Guest, state: &mut GuestState, table: &[u8], _block: u64) {
-        let slot = |name: String| guest.slot(&name).unwrap();
-        for r in 0..32 {
-            state.set(guest, slot(format!("gpr[{r}]")), take(table, r).into());
-            state.set(guest, slot(format!("fpr[{r}]")), take(table, F + r).into());
+impl Value {
+    fn of(text: &str) -> Value {
+        let (kind, rest) = text.split_once(['(', ' ']).unwrap_or((text, ""));
+        let numbers: Vec<u64> = rest.trim_end_matches(')').split(", ").filter(|n| !n.is_empty()).map(integer).collect();
+        let number = |k: usize| numbers.get(k).copied().unwrap_or(0);
+        match kind {
+            "general" => Value::General,
+            "number" => Value::Number,
+            "stack" => Value::Stack,
+            "fixed" => Value::Fixed(number(0)),
+            "below" => Value::Below(number(0) as u32, number(1), number(2)),
+            "any" => Value::Any(number(0), number(1)),
+            _ => panic!("no values `{text}`"),
         }
-        let control = take(table, FCSR) as u32;
-        state.mode = control >> 5;
-        state.fflags = reorder(control, &STICKY.map(|(ours, theirs)| (theirs, ours)));
-    }
-
-    pub(crate) fn get(guest: &Guest, state: &GuestState) -> [u8; BLOCK] {
-        let mut table = [0; BLOCK];
-        let slot = |name: String| state.get(guest, guest.slot(&name).unwrap()) as u64;
-        for r in 0..32 {
-            put(&mut table, r, slot(format!("gpr[{r}]")));
-            put(&mut table, F + r, slot(format!("fpr[{r}]")));
-        }
-        put(&mut table, FCSR, u64::from(state.mode << 5 | reorder(state.fflags, &STICKY)));
-        table
-    }
-
-    pub(crate) fn names() -> Vec<String> {
-        let registers = |letter: char| (0..32).map(move |r| format!("{letter}{r}"));
-        registers('x').chain(registers('f')).chain(["fcsr".to_owned()]).collect()
     }
 }
 
-// ------------------------------------------------------------------ LoongArch
-/// Words: R0 to R31, halves of VR0 to VR31, whose lower ones are F0 to F31, FCC0 to FCC7 as bits, FCSR0 without the causes. The
-/// base is R31. The QEMU must know vectors: one of a later release, as `tests/setup.sh` gets it.
-pub(crate) static LOONGARCH64: Frame = Frame {
-    guest: "loongarch64",
-    qemu: concat!(env!("CARGO_MANIFEST_DIR"), "/../../target/tools/qemu/usr/bin/qemu-loongarch64"),
-    arguments: &[],
-    machine: 258,
-    base: "gpr[31]",
-    bias: 1024,
-    short_nop: &[],
-    enter: loongarch::enter,
-    leave: loongarch::leave,
-    finish: loongarch::finish,
-    table: loongarch::table,
-    set: loongarch::set,
-    get: loongarch::get,
-    names: loongarch::names,
-    open: loongarch::open,
-};
+/// What `r0..30..2` counts; one number if it does not count.
+fn numbers(name: &str) -> Vec<usize> {
+    let Some((first, rest)) = name.split_once("..") else { return vec![0] };
+    let first = first.trim_start_matches(|c: char| !c.is_ascii_digit());
+    let (last, step) = rest.split_once("..").unwrap_or((rest, "1"));
+    (integer(first) as usize..=integer(last) as usize).step_by(integer(step) as usize).collect()
+}
 
-mod loongarch {
-    use super::*;
-
-    const V: usize = 32;
-    const FCC: usize = 96;
-    const FCSR: usize = 97;
-    const BASE: u32 = 31;
-    const LD_D: u32 = 0x28c0_0000;
-    const ST_D: u32 = 0x29c0_0000;
-    const VLD: u32 = 0x2c00_0000;
-    const VST: u32 = 0x2c40_0000;
-    /// Bits of the spec's sticky flags and those of FCSR: V, Z, O, U, I.
-    const STICKY: [(u32, u32); 5] = [(0, 20), (2, 19), (3, 18), (4, 17), (5, 16)];
-
-    /// `pcaddi; ld.d` of a literal, jumped over.
-    fn immediate(register: u32, value: u64) -> Vec<u32> {
-        let address = 0x1800_0000 | 3 << 5 | register;
-        vec![address, LD_D | register << 5 | register, 0x5000_0c00, value as u32, (value >> 32) as u32]
-    }
-
-    fn access(opcode: u32, register: u32, offset: i32) -> u32 {
-        opcode | (offset as u32 & 0xfff) << 10 | BASE << 5 | register
-    }
-
-    pub(crate) fn enter(block: u64) -> Vec<u8> {
-        let at = |word: usize| 8 * word as i32 - 1024;
-        let mut code = immediate(BASE, block);
-        code.push(access(LD_D, 1, at(FCSR)));
-        code.push(0x0114_c020); // movgr2fcsr fcsr0, r1
-        code.push(access(LD_D, 1, at(FCC)));
-        for flag in 0..8 {
-            code.push(0x0114_d820 | flag); // movgr2cf fcc, r1
-            code.push(0x0045_0421); // srli.d r1, r1, 1
-        }
-        code.extend((0..32).map(|f| access(VLD, f, at(V + 2 * f as usize))));
-        code.extend((1..31).map(|r| access(LD_D, r, at(r as usize))));
-        bytes(code)
-    }
-
-    pub(crate) fn leave(_block: u64) -> Vec<u8> {
-        let at = |word: usize| 8 * word as i32;
-        let mut code: Vec<u32> = (0..32).map(|r| access(ST_D, r, at(r as usize))).collect();
-        code.extend((0..32).map(|f| access(VST, f, at(V + 2 * f as usize))));
-        code.push(0x0015_0001); // move r1, zero
-        for flag in (0..8).rev() {
-            code.push(0x0041_0421); // slli.d r1, r1, 1
-            code.push(0x0114_dc02 | flag << 5); // movcf2gr r2, fcc
-            code.push(0x0015_0821); // or r1, r1, r2
-        }
-        code.push(access(ST_D, 1, at(FCC)));
-        code.push(0x0114_c801); // movfcsr2gr r1, fcsr0
-        code.push(0x009c_6001); // bstrins.d r1, zero, 28, 24
-        code.push(access(ST_D, 1, at(FCSR)));
-        bytes(code)
-    }
-
-    pub(crate) fn finish(data: u64, len: usize) -> Vec<u8> {
-        let call = |number, arguments: [u64; 3]| {
-            let mut code: Vec<u32> = (0..3).flat_map(|r| immediate(4 + r, arguments[r as usize])).collect();
-            code.extend(immediate(11, number));
-            code.push(0x002b_0000); // syscall 0
-            code
-        };
-        let mut code = call(64, [1, data, len as u64]);
-        code.extend(call(93, [0; 3]));
-        bytes(code)
-    }
-
-    pub(crate) fn table(random: &mut Random, block: u64) -> Vec<u8> {
-        let case = block - 1024;
-        let mut area = fresh(random);
-        (1..V).for_each(|word| put(&mut area, word, general(random, case)));
-        (V..FCC).for_each(|word| put(&mut area, word, number(random)));
-        put(&mut area, BASE as usize, block);
-        put(&mut area, FCC, random.below(256));
-        let flags = if random.below(4) == 0 { random.below(32) } else { 0 };
-        put(&mut area, FCSR, random.below(4) << 8 | flags << 16);
-        area
-    }
-
-    pub(crate) fn set(guest: &Guest, state: &mut GuestState, table: &[u8], _block: u64) {
-        let slot = |name: String| guest.slot(&name).unwrap();
-        for r in 0..32 {
-            state.set(guest, slot(format!("gpr[{r}]")), take(table, r).into());
-            let vector = u128::from(take(table, V + 2 * r)) | u128::from(take(table, V + 2 * r + 1)) << 64;
-            state.set(guest, slot(format!("vreg[{r}]")), vector);
-        }
-        for flag in 0..8 {
-            state.set(guest, slot(format!("fcc[{flag}]")), (take(table, FCC) >> flag & 1).into());
-        }
-        let control = take(table, FCSR) as u32;
-        state.mode = control >> 8 & 3;
-        state.fflags = reorder(control, &STICKY.map(|(ours, theirs)| (theirs, ours)));
-    }
-
-    pub(crate) fn get(guest: &Guest, state: &GuestState) -> [u8; BLOCK] {
-        let mut table = [0; BLOCK];
-        let slot = |name: String| state.get(guest, guest.slot(&name).unwrap());
-        for r in 0..32 {
-            put(&mut table, r, slot(format!("gpr[{r}]")) as u64);
-            let vector = slot(format!("vreg[{r}]"));
-            put(&mut table, V + 2 * r, vector as u64);
-            put(&mut table, V + 2 * r + 1, (vector >> 64) as u64);
-        }
-        put(&mut table, FCC, (0..8).fold(0, |all, flag| all | (slot(format!("fcc[{flag}]")) as u64) << flag));
-        put(&mut table, FCSR, u64::from((state.mode & 3) << 8 | reorder(state.fflags, &STICKY)));
-        table
-    }
-
-    pub(crate) fn names() -> Vec<String> {
-        let general = (0..32).map(|r| format!("r{r}"));
-        let vectors = (0..64).map(|h| format!("vr{}{}", h / 2, if h % 2 == 0 { "" } else { ".high" }));
-        general.chain(vectors).chain(["fcc", "fcsr"].map(String::from)).collect()
-    }
-
-    /// Upper halves of vector registers, after instructions on floating-point registers. Volume 2, Vector Registers.
-    pub(crate) fn open(name: &str, word: usize) -> bool {
-        (name.starts_with('f') || name.starts_with("mov")) && (V..FCC).contains(&word) && word % 2 == 1
+fn integer(text: &str) -> u64 {
+    match text.strip_prefix("0x") {
+        Some(digits) => u64::from_str_radix(digits, 16).unwrap(),
+        None => text.parse().unwrap(),
     }
 }
