@@ -330,32 +330,35 @@ fn culprit(machine: &mut Machine<'_>, program: &Program<'_>, case: &Case, memory
     machine.enter(&mut part, 0);
     let start = part.before.clone();
     let mut table = start.clone();
+    // Those not looked at yet: what is within a block of conditions cannot be.
+    let mut steps = Vec::new();
     for step in case.steps.iter() {
         let insn = straight(frame.guest, step.mode, &step.word.bytes, part.pc + step.at as u64);
         let step = Step { insn: insn.unwrap(), word: step.word.clone(), ..*step };
         if !machine.execute(&step) {
             return format!("(does not happen again)\n{}", disassembly(frame, &case.steps));
         }
+        let end = step.at + step.word.bytes.len();
+        steps.push(step);
         if (machine.state.mode ^ frame.mode) & !frame.contexts() != 0 {
             continue;
         }
-        let end = step.at + step.word.bytes.len();
         part.after = frame.store(&machine.state, &start);
         part.code = case.code[..end].to_vec();
         part.code.extend(frame.fill.iter().cycle().take(ROOM - end));
         part.before = std::mem::replace(&mut table, part.after.clone());
         let found = program.execute(&Input { cases: vec![(0, &part.code, &start)], memory });
-        let step = std::slice::from_ref(&step);
         let text = match found {
-            Err(death) => Some(format!("QEMU dies of this: {death}\n{}", disassembly(frame, step))),
+            Err(death) => Some(format!("QEMU dies of this: {death}\n{}", disassembly(frame, &steps))),
             Ok(found) if found[BLOCK..] != *machine.memory => {
-                Some(format!("memory differs\n{}", disassembly(frame, step)))
+                Some(format!("memory differs\n{}", disassembly(frame, &steps)))
             }
-            Ok(found) => differences(frame, &part, step, "QEMU", &found),
+            Ok(found) => differences(frame, &part, &steps, "QEMU", &found),
         };
         if let Some(text) = text {
             return text;
         }
+        steps.clear();
     }
     format!("(in the whole only)\n{}", disassembly(frame, &case.steps))
 }
