@@ -4,11 +4,16 @@ use std::path::Path;
 use std::process::Command;
 
 /// Guest, its manual, instructions.
-const SHOWN: [(&str, &str, &str); 5] = [
+const SHOWN: [(&str, &str, &str); 6] = [
     ("riscv64", "The RISC-V Instruction Set Manual, Volume I", "lui jal branch alu_imm amo"),
     ("aarch64", "Arm Architecture Reference Manual for A-profile", "addsub_shifted logic_imm madd csel b_cond"),
     ("arm", "ARM Architecture Reference Manual, ARMv7-A and ARMv7-R edition", "bl mul movw_movt clz bfi"),
     ("mips", "MIPS Architecture For Programmers, Volume II-A", "branch alu_imm mult movcond lwl_lwr"),
+    (
+        "loongarch64",
+        "LoongArch Reference Manual, Volume 1: Basic Architecture",
+        "add_sub ld lu12i_w bstrpick branch_zero",
+    ),
     ("x86", "Intel 64 and IA-32 Architectures Software Developer's Manual, Volume 2", "lea bswap setcc xadd push"),
 ];
 
