@@ -11,6 +11,6 @@ fn main() {
         panic!("{}", lines.join("\n"))
     });
     let out = std::env::var_os("OUT_DIR").expect("cargo sets it");
-    std::fs::write(Path::new(&out).join("functions.rs"), codegen::native::emit(&libraries))
-        .expect("OUT_DIR is writable");
+    let functions = codegen::native::emit(&libraries).unwrap_or_else(|error| panic!("{error}"));
+    std::fs::write(Path::new(&out).join("functions.rs"), functions).expect("OUT_DIR is writable");
 }

@@ -178,8 +178,10 @@ fn memory(ty: &str) -> Option<ArgKind> {
 }
 
 /// The tables, as Rust: `LIBRARIES` and `FUNCTIONS` of `native_lib`'s types.
-#[must_use]
-pub fn emit(libraries: &[Library]) -> String {
+///
+/// # Errors
+/// If a function of it is too long.
+pub fn emit(libraries: &[Library]) -> Result<String, String> {
     let mut text =
         String::from("/// Libraries with functions the host can do.\npub static LIBRARIES: &[Library] = &[\n");
     for l in libraries {
@@ -195,7 +197,7 @@ pub fn emit(libraries: &[Library]) -> String {
             text += &row(at, l, f);
         }
     }
-    text + "];\n"
+    crate::emit::limited("native functions", text + "];\n")
 }
 
 fn row(library_index: usize, library: &Library, f: &Function) -> String {

@@ -94,8 +94,15 @@ fn type_rule(word: &str) -> Result<TypeRule, String> {
 }
 
 /// The enum of operations and its table, as Rust.
-#[must_use]
-pub fn emit(rows: &[OpRow]) -> TokenStream {
+///
+/// # Errors
+/// If a function of it is too long.
+pub fn emit(rows: &[OpRow]) -> Result<String, String> {
+    let file = syn::parse2(tokens(rows)).map_err(|e| format!("ir.ops: {e}"))?;
+    crate::emit::limited("ir.ops", prettyplease::unparse(&file))
+}
+
+fn tokens(rows: &[OpRow]) -> TokenStream {
     let variants: Vec<_> = rows.iter().map(|r| format_ident!("{}", variant(&r.name))).collect();
     let docs = rows.iter().map(|r| &r.doc);
     let descriptions = rows.iter().map(description);

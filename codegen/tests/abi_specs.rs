@@ -31,7 +31,7 @@ fn every_described_call_has_a_number_somewhere() {
 fn tables_are_emitted_for_every_guest() {
     let (sources, abis) = load();
     let host = abis.iter().find(|a| a.name == "x86_64").expect("a host");
-    let text = abi::emit(&abis, host, &sources).unwrap_or_else(|errors| panic!("{errors:?}"));
+    let text = abi::emit(&abis, host, &sources).unwrap_or_else(|errors| panic!("{errors}"));
     for guest in &abis {
         assert!(text.contains(&format!("Abi {{\n        name: {:?}", guest.name)), "{}", guest.name);
     }

@@ -77,6 +77,25 @@ fn functions_that_would_be_too_long_are_refused() {
     assert!(module("").is_ok());
 }
 
+/// What is made of the other tables: of operations, native functions and the system interface.
+#[test]
+fn no_function_of_the_tables_is_too_long() {
+    let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("..");
+    let read = |file: &str| fs::read_to_string(root.join(file)).unwrap();
+    let ops = codegen::ops::emit(&codegen::ops::parse(&read("isa-specs/ir.ops")).unwrap()).unwrap();
+    let functions = codegen::native::emit(&codegen::native::parse(&read("native-lib/libc.abi")).unwrap()).unwrap();
+    let mut sources = codegen::diag::SourceMap::default();
+    let files = codegen::abi::read(&root.join("isa-specs"), &mut sources).unwrap();
+    let abis = codegen::abi::resolve(&sources, &files).unwrap();
+    let host = abis.iter().find(|a| a.name == "x86_64").unwrap();
+    let tables = codegen::abi::emit(&abis, host, &sources).unwrap();
+    for text in [&ops, &functions, &tables] {
+        assert!(text.lines().count() > 20);
+        assert!(emit::longest_function(text).is_none_or(|(_, lines)| lines <= emit::MAX_FUNCTION_LINES));
+    }
+    assert!(emit::longest_function(&ops).is_some(), "a function is found where there is one");
+}
+
 #[test]
 fn no_function_of_a_guest_is_too_long() {
     let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("../isa-specs");

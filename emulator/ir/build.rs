@@ -8,5 +8,6 @@ fn main() {
     let text = std::fs::read_to_string(&table).unwrap_or_else(|e| panic!("{}: {e}", table.display()));
     let rows = codegen::ops::parse(&text).unwrap_or_else(|errors| panic!("{}", errors.join("\n")));
     let out = std::env::var_os("OUT_DIR").expect("cargo sets it");
-    std::fs::write(Path::new(&out).join("ops.rs"), codegen::ops::emit(&rows).to_string()).expect("OUT_DIR is writable");
+    let ops = codegen::ops::emit(&rows).unwrap_or_else(|error| panic!("{error}"));
+    std::fs::write(Path::new(&out).join("ops.rs"), ops).expect("OUT_DIR is writable");
 }

@@ -28,7 +28,7 @@ fn generate() -> Result<(), String> {
     let name = variable("CARGO_CFG_TARGET_ARCH")?;
     let host = abis.iter().find(|abi| abi.name == name);
     let host = host.ok_or_else(|| format!("isa-specs/{name}/linux.abi, the description of the host, is missing"))?;
-    let tables = abi::emit(&abis, host, &sources).map_err(|errors| errors.render(&sources, false))?;
+    let tables = abi::emit(&abis, host, &sources)?;
     let out = PathBuf::from(variable("OUT_DIR")?).join("linux_tables.rs");
     std::fs::write(&out, tables).map_err(|e| format!("{}: {e}", out.display()))
 }

@@ -97,8 +97,8 @@ pub fn resolve(sources: &SourceMap, files: &Files) -> Result<Vec<model::Abi>, Di
 /// Rust source of the tables of all guests, for programs that run on `host` (an architecture's name).
 ///
 /// # Errors
-/// If a structure cannot be converted.
-pub fn emit(abis: &[model::Abi], host: &model::Abi, sources: &SourceMap) -> Result<String, Diagnostics> {
+/// What is wrong, rendered: a structure cannot be converted, or a function would be too long.
+pub fn emit(abis: &[model::Abi], host: &model::Abi, sources: &SourceMap) -> Result<String, String> {
     let stem = |file: FileId| {
         sources.file(file).path.file_stem().map(|s| s.to_string_lossy().into_owned()).unwrap_or_default()
     };
@@ -113,11 +113,9 @@ pub fn emit(abis: &[model::Abi], host: &model::Abi, sources: &SourceMap) -> Resu
         pub(crate) static ALL: &[Abi] = &[#(#guests),*];
         #tables
     };
-    let text = match syn::parse2(tokens.clone()) {
-        Ok(file) => prettyplease::unparse(&file),
-        Err(_) => tokens.to_string(),
-    };
-    finish(text, report)
+    finish((), report).map_err(|errors| errors.render(sources, false))?;
+    let file = syn::parse2(tokens).map_err(|e| format!("the tables of the system interface: {e}"))?;
+    crate::emit::limited("the tables of the system interface", prettyplease::unparse(&file))
 }
 
 fn finish<T>(value: T, report: Report) -> Result<T, Diagnostics> {

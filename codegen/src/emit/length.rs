@@ -1,5 +1,18 @@
 //! How long generated functions are.
 
+use super::MAX_FUNCTION_LINES;
+
+/// The source, or which function of it is too long; `module` is what it is the source of.
+pub(crate) fn limited(module: &str, source: String) -> Result<String, String> {
+    match longest_function(&source).filter(|(_, lines)| *lines > MAX_FUNCTION_LINES) {
+        Some((name, lines)) => Err(format!(
+            "{module}: generated function `{name}` has {lines} lines, more than {MAX_FUNCTION_LINES}: split what it is made from into \
+             functions or instructions"
+        )),
+        None => Ok(source),
+    }
+}
+
 /// The longest function in Rust source, those in modules included: its name, with the first line of its documentation, and its lines.
 pub fn longest_function(source: &str) -> Option<(String, usize)> {
     let mut longest: Option<(String, usize)> = None;
@@ -28,8 +41,9 @@ pub fn longest_function(source: &str) -> Option<(String, usize)> {
 /// The name of the function that a line declares.
 fn declared(line: &str) -> Option<&str> {
     let line = line.trim_start();
-    let line = line.strip_prefix("pub(super) ").or_else(|| line.strip_prefix("pub ")).unwrap_or(line);
-    line.strip_prefix("fn ")?.split(['(', '<']).next()
+    let words = ["pub(super) ", "pub(crate) ", "pub ", "const ", "unsafe ", "fn "];
+    let rest = words.iter().fold(line, |rest, word| rest.strip_prefix(word).unwrap_or(rest));
+    line[..line.len() - rest.len()].ends_with("fn ").then(|| rest.split(['(', '<']).next()).flatten()
 }
 
 /// Braces that a line opens and closes, strings, characters and comments aside.
@@ -63,7 +77,15 @@ fn string_length(text: &str) -> usize {
 
 #[cfg(test)]
 mod tests {
-    use super::longest_function;
+    use super::{MAX_FUNCTION_LINES, limited, longest_function};
+
+    #[test]
+    fn source_with_a_function_that_is_too_long_is_refused() {
+        let source = |lines: usize| format!("mod m {{\npub fn a() {{\n{}}}\n}}\n", "b();\n".repeat(lines - 2));
+        assert_eq!(limited("x", source(MAX_FUNCTION_LINES)), Ok(source(MAX_FUNCTION_LINES)));
+        let message = limited("x", source(MAX_FUNCTION_LINES + 1)).unwrap_err();
+        assert!(message.starts_with("x: generated function `a` has 401 lines"), "{message}");
+    }
 
     #[test]
     fn inner_blocks_and_strings_do_not_end_a_function() {
@@ -71,6 +93,8 @@ mod tests {
         assert_eq!(longest_function(source), Some(("a Doc.".to_owned(), 7)));
         assert_eq!(longest_function(&source[source.find("mod").unwrap()..]), Some(("b".to_owned(), 3)));
         assert_eq!(longest_function("fn c() { }\n"), Some(("c".to_owned(), 1)));
+        assert_eq!(longest_function("pub(crate) const fn c() {\n}\n"), Some(("c".to_owned(), 2)));
+        assert_eq!(longest_function("pub const A: u8 = 1;\n"), None);
         assert_eq!(longest_function("static A: [u8; 2] = [\n1,\n2,\n];\n"), None);
     }
 }

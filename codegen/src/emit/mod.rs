@@ -18,6 +18,7 @@ mod stat;
 mod tables;
 mod writer;
 
+pub(crate) use length::limited;
 pub use length::longest_function;
 pub(crate) use op::exists as op_exists;
 pub use semantics::{emit as semantics, expand};
@@ -44,12 +45,5 @@ pub fn emit(model: &Model) -> Result<Module, String> {
     let decoding = Decoding::of(model, &mut diags);
     let decoder = if model.bytewise() { bytes::emit(model, &decoding) } else { decoder::emit(model, &decoding) };
     let text = [semantics(model), decoder, disasm::emit(model, &decoding), tables::emit(model)].join("\n");
-    if let Some((name, lines)) = length::longest_function(&text).filter(|(_, lines)| *lines > MAX_FUNCTION_LINES) {
-        return Err(format!(
-            "{}: generated function `{name}` has {lines} lines, more than {MAX_FUNCTION_LINES}: split what it is made from into \
-             functions or instructions",
-            model.name
-        ));
-    }
-    Ok(Module { name: model.name.clone(), text })
+    Ok(Module { name: model.name.clone(), text: limited(&model.name, text)? })
 }
