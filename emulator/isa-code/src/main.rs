@@ -53,7 +53,7 @@ fn answer(guest: &Guest, compiler: &mut Compiler, key: UnitKey, code: &[u8], (ir
     if host {
         match compiler.compile(&unit) {
             Ok(compiled) => {
-                jit::host_code(&mut text, compiled, |pc| {
+                jit::host_code(&mut text, compiled, false, |pc| {
                     format!("{pc:#x}  {}", (guest.disassemble)(pc, key.mode, code).0)
                 });
             }

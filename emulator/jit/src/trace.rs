@@ -7,7 +7,7 @@ use ir::Guest;
 use ir::unit::{Unit, UnitKey};
 
 use crate::options::Hooks;
-use crate::x64::Compiled;
+use crate::x64::{Compiled, Mark};
 
 /// What to print.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
@@ -80,7 +80,7 @@ impl Trace {
             let _ = writeln!(text, "{}", ir::print::print(unit, guest).trim_end());
         }
         if let Some(compiled) = compiled.filter(|_| self.host) {
-            host_code(&mut text, compiled, |pc| instruction(guest, hooks, pc, unit.key.mode));
+            host_code(&mut text, compiled, true, |pc| instruction(guest, hooks, pc, unit.key.mode));
         }
         text
     }
@@ -106,21 +106,45 @@ fn instruction(guest: &Guest, hooks: &dyn Hooks, pc: u64, mode: u32) -> String {
     format!("{pc:#x}  {}", (guest.disassemble)(pc, mode, &code[..len]).0)
 }
 
-/// Adds the host code to `text`, each guest instruction's under its line, which `instruction` makes from its address; what follows
-/// the last is cold.
-pub fn host_code(text: &mut String, compiled: &Compiled, instruction: impl Fn(u64) -> String) {
+/// Adds the host code to `text`, each guest instruction's under its line, which `instruction` makes from its address. Its last part,
+/// what asks for the dispatcher, only if `requests`.
+pub fn host_code(text: &mut String, compiled: &Compiled, requests: bool, instruction: impl Fn(u64) -> String) {
     let mut marks = compiled.marks.iter().peekable();
     let mut formatter = IntelFormatter::new();
     let mut line = String::new();
     let _ = writeln!(text, "host, {} bytes", compiled.code.len());
+    if compiled.marks.first().is_some_and(|(at, _)| *at > 0) {
+        let _ = writeln!(text, "  entry");
+    }
     for insn in &mut Decoder::with_ip(64, &compiled.code, 0, DecoderOptions::NONE) {
-        while let Some(&(_, pc)) = marks.next_if(|(at, _)| u64::from(*at) <= insn.ip()) {
-            let _ = writeln!(text, "  {}", instruction(pc));
+        // Of parts that are empty only the line of an instruction is wanted.
+        let mut part = None;
+        while let Some(&(_, mark)) = marks.next_if(|(at, _)| u64::from(*at) <= insn.ip()) {
+            if let Mark::Insn(pc) = mark {
+                let _ = writeln!(text, "  {}", instruction(pc));
+            }
+            part = Some(mark);
+        }
+        match part {
+            Some(Mark::Request) if !requests => break,
+            Some(Mark::Request) => text.push_str("  requests\n"),
+            Some(Mark::Side) => text.push_str("  beside\n"),
+            Some(Mark::Exit) => text.push_str("  exit\n"),
+            Some(Mark::Insn(_)) | None => {}
         }
         line.clear();
         formatter.format(&insn, &mut line);
-        let _ = writeln!(text, "    {:>4x}  {line}", insn.ip());
+        let _ = writeln!(text, "    {:>4x}  {line}{}", insn.ip(), destination(compiled, insn.next_ip()));
     }
+}
+
+/// Where a transfer leads whose distance, the last four bytes of the instruction that ends here, is filled in later.
+fn destination(compiled: &Compiled, end: u64) -> String {
+    let here = |at: u32| u64::from(at) + 4 == end;
+    let link =
+        compiled.links.iter().find(|link| here(link.at)).map(|link| format!("    ; guest {:#x}", link.target.pc));
+    let stub = || compiled.relocs.iter().find(|r| here(r.at)).map(|r| format!("    ; stub {:?}", r.stub));
+    link.or_else(stub).unwrap_or_default()
 }
 
 #[cfg(test)]

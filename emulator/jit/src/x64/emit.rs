@@ -11,7 +11,7 @@ use super::analysis::{Cond, CondKind, Mode, has_effect, is_float_op, is_lanes, r
 use super::asm::{Alu, RDX, RSI, Shift, cc};
 use super::exit::SideKind;
 use super::generator::{Gen, Operand};
-use super::{CompileError, Gpr, StubId, generic};
+use super::{CompileError, Gpr, Mark, StubId, generic};
 use crate::thread_state::{SCRATCH, ThreadState};
 
 impl Gen<'_> {
@@ -33,7 +33,7 @@ impl Gen<'_> {
             }
             while let Some(b) = bounds.next_if(|b| b.pos as usize <= i) {
                 self.pc = b.pc;
-                self.marks.push((self.asm.at(), b.pc));
+                self.mark(Mark::Insn(b.pc));
                 self.set_guest_mode(b);
             }
             self.unlock();
@@ -48,12 +48,18 @@ impl Gen<'_> {
             }
         }
         if self.error.is_none() {
+            self.mark(Mark::Side);
             self.emit_sides();
             self.emit_redos();
+            self.mark(Mark::Request);
             self.emit_cold();
             self.asm.finish();
             self.recorder.finish(self.unit);
         }
+    }
+
+    fn mark(&mut self, mark: Mark) {
+        self.marks.push((self.asm.at(), mark));
     }
 
     /// A conditional exit right before the last, with nothing in between.
@@ -74,8 +80,11 @@ impl Gen<'_> {
                 self.asm.jcc(code, side);
                 return;
             }
-            Op::Exit => return self.final_exit(&self.unit.exits[inst.attr.index()], None),
-            Op::ExitInd => return self.final_exit(&self.unit.exits[inst.attr.index()], Some(inst.args[0])),
+            Op::Exit | Op::ExitInd => {
+                self.mark(Mark::Exit);
+                let target = (inst.op == Op::ExitInd).then_some(inst.args[0]);
+                return self.final_exit(&self.unit.exits[inst.attr.index()], target);
+            }
             // A plain load leaves the flags alone.
             Op::Load if inst.attr.0 & !3 == 0 && inst.ty != Ty::I1 => return self.emit_load(inst),
             Op::Select if result_ty(inst) != Ty::I128 => return self.emit_select(inst),

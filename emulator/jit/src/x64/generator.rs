@@ -27,7 +27,7 @@ use super::asm::{Asm, Label, Mem, Xmm};
 use super::emit_fp::Redo;
 use super::exit::{Side, Turn};
 use super::snapshot::{Loc, Recorder};
-use super::{CompileError, Convention, Features, Gpr, Link};
+use super::{CompileError, Convention, Features, Gpr, Link, Mark};
 use crate::thread_state::{SPILLS, ThreadState, disp, slot_disp};
 
 /// Not in a register.
@@ -93,7 +93,7 @@ pub(super) struct Buffers {
     pub(super) link_stubs: Vec<Label>,
     pub(super) polls: Vec<(Label, u64)>,
     pub(super) recorder: Recorder,
-    pub(super) marks: Vec<(u32, u64)>,
+    pub(super) marks: Vec<(u32, Mark)>,
 }
 
 /// The emission of one unit.
@@ -153,7 +153,7 @@ pub(super) struct Gen<'a> {
     pub(super) dynamic_mode: bool,
     pub(super) recorder: Recorder,
     /// Where guest instructions start: offset, guest address.
-    pub(super) marks: Vec<(u32, u64)>,
+    pub(super) marks: Vec<(u32, Mark)>,
     pub(super) error: Option<CompileError>,
 }
 

@@ -172,8 +172,21 @@ pub struct Compiled {
     pub links: Vec<Link>,
     /// How to rebuild guest state at host instructions that can fault.
     pub faults: FaultTable,
-    /// Where the host code of guest instructions starts: offset, guest address. Without what comes after the main line.
-    pub marks: Vec<(u32, u64)>,
+    /// What the code is, from these offsets on; before the first it brings the state of the entry into registers.
+    pub marks: Vec<(u32, Mark)>,
+}
+
+/// What a part of the code of a unit is.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Mark {
+    /// The guest instruction at this address.
+    Insn(u64),
+    /// The state that is still in registers goes home, and control to the next unit.
+    Exit,
+    /// Beside the main line: exits on a condition, and operations done again exactly.
+    Side,
+    /// Requests of the dispatcher, not of the guest: polls and links.
+    Request,
 }
 
 impl Compiled {
