@@ -5,7 +5,7 @@ use anyhow::{Context as _, Result};
 use codegen::codes;
 use codegen::diag::{Diagnostic, Severity, SourceMap};
 use codegen::model::{Insn, Model};
-use codegen::{Compiled, check_tests, compile};
+use codegen::{Compiled, abi, check_tests, compile};
 use std::fmt::Write as _;
 use std::io::IsTerminal as _;
 use std::path::{Path, PathBuf};
@@ -18,7 +18,7 @@ pub(crate) struct Loaded {
     pub(crate) sources: SourceMap,
 }
 
-/// Whether the specification, or all of them, have no errors.
+/// Whether the specification, or all of them, have no errors; the system interface of its guests included.
 pub(crate) fn run(specs: &Path, arch: Option<&str>, json: bool) -> Result<bool> {
     let folders = match arch {
         Some(arch) => vec![specs.join(arch)],
@@ -27,14 +27,21 @@ pub(crate) fn run(specs: &Path, arch: Option<&str>, json: bool) -> Result<bool> 
     let mut ok = true;
     for dir in folders {
         let compiled = checked(&dir)?;
+        let (sources, diagnostics) = match compiled.diagnostics.has_errors() {
+            true => Default::default(),
+            false => abi::check(specs, &compiled.models)?,
+        };
         if json {
-            for diagnostic in compiled.diagnostics.iter() {
-                print(&format!("{}\n", json_line(diagnostic, &compiled.sources)))?;
+            for (diagnostics, sources) in [(&compiled.diagnostics, &compiled.sources), (&diagnostics, &sources)] {
+                for diagnostic in diagnostics.iter() {
+                    print(&format!("{}\n", json_line(diagnostic, sources)))?;
+                }
             }
         } else {
             report(&dir, &compiled);
+            eprint!("{}", diagnostics.render(&sources, std::io::stderr().is_terminal()));
         }
-        ok &= !compiled.diagnostics.has_errors();
+        ok &= !compiled.diagnostics.has_errors() && !diagnostics.has_errors();
     }
     Ok(ok)
 }

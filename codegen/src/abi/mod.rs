@@ -4,6 +4,7 @@
 //! emulator except the names of the types those tables are made of (`linux::abi`).
 
 mod ast;
+mod check;
 mod convert;
 mod emit;
 mod lexer;
@@ -19,6 +20,8 @@ use std::path::{Path, PathBuf};
 use crate::diag::{Diagnostics, SourceMap};
 use crate::syntax::ast::FileId;
 use report::Report;
+
+pub use check::check;
 
 /// Files of the interface.
 #[derive(Clone, Default, Debug)]
