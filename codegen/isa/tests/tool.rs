@@ -29,11 +29,15 @@ fn scratch(name: &str) -> PathBuf {
 /// A folder of specifications with a copy of one guest's.
 fn copy_of(guest: &str, name: &str) -> PathBuf {
     let folder = scratch(name);
+    add_copy(&folder, guest);
+    folder
+}
+
+fn add_copy(folder: &Path, guest: &str) {
     std::fs::create_dir(folder.join(guest)).unwrap();
     for file in std::fs::read_dir(specs().join(guest)).unwrap().map(|e| e.unwrap().path()) {
         std::fs::copy(&file, folder.join(guest).join(file.file_name().unwrap())).unwrap();
     }
-    folder
 }
 
 #[test]
@@ -123,7 +127,7 @@ fn the_way_through_the_decoder_is_shown() {
     assert!(text.contains("no: "), "{text}");
 }
 
-/// A folder like each of those there are, checked, formatted, and compiled to Rust.
+/// A folder like each of those there are, checked, formatted, and compiled to Rust with its system interface.
 #[test]
 fn a_new_guest_passes_the_check() {
     let all: Vec<String> = std::fs::read_dir(specs())
@@ -135,18 +139,60 @@ fn a_new_guest_passes_the_check() {
     assert!(all.len() >= 5, "{all:?}");
     for like in all {
         let folder = copy_of(&like, &format!("new_like_{like}"));
+        ["linux", "x86_64"].iter().for_each(|common| add_copy(&folder, common));
         let output = isa(&folder, &["new-arch", "vax", "--like", &like]);
         assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
         assert!(String::from_utf8_lossy(&output.stdout).contains("cargo isa check vax"));
         let output = isa(&folder, &["check", "vax"]);
         let messages = String::from_utf8_lossy(&output.stderr);
-        assert_eq!(messages, "vax: 1 instructions, 1 encodings, 1 tests\n", "like {like}");
+        assert_eq!(messages, "vax: 5 instructions, 5 encodings, 5 tests\n", "like {like}");
         assert!(isa(&folder, &["fmt", "--check", "vax"]).status.success(), "like {like}");
         assert!(!isa(&folder, &["new-arch", "vax", "--like", &like]).status.success(), "it exists");
         let compiled = codegen::compile(&folder.join("vax")).unwrap();
         let module = codegen::emit::emit(&compiled.models[0]).unwrap();
-        assert!(module.name == "vax" && module.text.contains("fn insn_add"), "like {like}: {}", module.text);
+        assert!(module.name == "vax" && module.text.contains("native_call"), "like {like}: {}", module.text);
+        let mut sources = codegen::diag::SourceMap::default();
+        let files = codegen::abi::read(&folder, &mut sources).unwrap();
+        let abis = codegen::abi::resolve(&sources, &files).unwrap();
+        let named = |name: &str| abis.iter().find(|a| a.name == name).unwrap();
+        assert!(named("vax").frame.is_some() && named("vax").number("write") == Some(64), "like {like}");
+        let tables = codegen::abi::emit(&abis[..], named("x86_64"), &sources).unwrap();
+        assert!(tables.contains("Abi {\n        name: \"vax\""), "like {like}");
     }
+}
+
+#[test]
+fn the_system_interface_is_checked_with_the_specification() {
+    let folder = copy_of("riscv64", "interface");
+    ["linux", "x86_64"].iter().for_each(|common| add_copy(&folder, common));
+    let file = folder.join("riscv64/linux.abi");
+    let good = std::fs::read_to_string(&file).unwrap();
+    for (right, wrong, message) in [
+        ("gpr[1..31]", "gpr[2..32]", "of `gpr` riscv64 has registers 0 to 31"),
+        ("fpr[0..31]", "fqr[0..31]", "did you mean `fpr`?"),
+        ("context frm", "context from", "riscv64 has no context `from`"),
+        ("pc: u64; regs", "pc: u64 regs", "error[E070]"),
+    ] {
+        assert!(good.contains(right));
+        std::fs::write(&file, good.replace(right, wrong)).unwrap();
+        let output = isa(&folder, &["check", "riscv64"]);
+        let messages = String::from_utf8_lossy(&output.stderr);
+        assert!(!output.status.success() && messages.contains(message), "{wrong}: {messages}");
+    }
+    std::fs::write(&file, good).unwrap();
+    assert!(isa(&folder, &["check", "riscv64"]).status.success());
+}
+
+/// The code of an instruction is that of the generated guests, which another program has; cargo builds it if need be.
+#[test]
+fn what_an_instruction_becomes_is_asked_of_the_generated_guests() {
+    let text = succeeds(&["disasm", "riscv64", "00730293", "00000013", "--ir", "--host"]);
+    assert!(text.starts_with("0x0: addi t0, t1, 7    // alu_imm\n"), "{text}");
+    assert!(text.contains("\n0x4: nop    // alu_imm\n"), "{text}");
+    assert_eq!(text.matches("host, ").count(), 2, "{text}");
+    assert!(text.contains(" = add ") && text.contains("  exit\n") && !text.contains("  requests\n"), "{text}");
+    let text = succeeds(&["disasm", "riscv64", "ffffffff", "--host"]);
+    assert!(text.contains("SIGILL"), "{text}");
 }
 
 #[test]
@@ -164,6 +210,7 @@ fn coverage_is_a_list_and_a_page() {
     let file = scratch("coverage").join("page.html");
     let text = succeeds(&["coverage", "--html", file.to_str().unwrap()]);
     assert!(text.contains("riscv64: ") && text.contains("aarch64: "), "{text}");
+    assert!(!text.contains("has no test"), "{text}");
     assert!(std::fs::read_to_string(file).unwrap().contains("<b>alu_imm</b>"));
 }
 

@@ -1,13 +1,17 @@
-//! `isa new-arch`: a specification to start from.
+//! `isa new-arch`: a specification to start from, and its Linux interface.
+
+mod instructions;
+mod linux;
 
 use super::{check, print};
 use anyhow::{Context as _, Result, ensure};
 use codegen::model::{Model, Sections};
 use codegen::pattern::Space;
+use instructions::{Instructions, NUMBER};
 use std::fmt::Write as _;
 use std::path::Path;
 
-/// Write `specs/<name>/arch.isa`.
+/// Write `specs/<name>/arch.isa` and `linux.abi`.
 pub(crate) fn run(specs: &Path, name: &str, like: &str) -> Result<bool> {
     let is_name = name.starts_with(|c: char| c.is_ascii_lowercase())
         && name.chars().all(|c| c.is_ascii_lowercase() || c.is_ascii_digit() || c == '_');
@@ -16,25 +20,39 @@ pub(crate) fn run(specs: &Path, name: &str, like: &str) -> Result<bool> {
     ensure!(!folder.exists(), "{} exists already", folder.display());
     let model = check::load(&specs.join(like))?.model;
     std::fs::create_dir_all(&folder).with_context(|| format!("cannot create {}", folder.display()))?;
-    let file = folder.join("arch.isa");
-    std::fs::write(&file, skeleton(name, like, &model)).with_context(|| format!("cannot write {}", file.display()))?;
+    let code = instructions::instructions(&model);
+    for (file, text) in
+        [("arch.isa", skeleton(name, like, &model, &code)), ("linux.abi", linux::interface(name, like, &model, &code))]
+    {
+        let path = folder.join(file);
+        std::fs::write(&path, text).with_context(|| format!("cannot write {}", path.display()))?;
+    }
+    renew_interface(specs)?;
     print(&format!(
-        "{} is a guest with one instruction. Next:
-  fill in what the comments ask for, with the processor's manual at hand
+        "{} is a guest with five instructions. Next:
+  fill in what the comments ask for, in arch.isa with the processor's manual at hand, in linux.abi with the kernel's headers
   cargo isa check {name}
   cargo isa doc {name}                    # how it reads
   cargo test --release -p guests         # its tests; the build has found the folder by itself
-  write {}, after isa-specs/{like}/linux.abi, for programs
 ",
-        file.display(),
-        folder.join("linux.abi").display()
+        folder.display()
     ))
 }
 
-fn skeleton(name: &str, like: &str, model: &Model) -> String {
+/// The build reads every folder's `linux.abi` again when something under `linux` is newer: it cannot watch for folders to come
+/// without being woken by every change of a specification.
+fn renew_interface(specs: &Path) -> Result<()> {
+    match std::fs::File::open(specs.join("linux")) {
+        Ok(folder) => folder.set_modified(std::time::SystemTime::now()).context("cannot touch the folder `linux`"),
+        Err(_) => Ok(()), // specifications without an operating system
+    }
+}
+
+fn skeleton(name: &str, like: &str, model: &Model, code: &Instructions) -> String {
     let Sections { elf_class, elf_big, big_code, max_length, .. } = &model.sections;
     let word = |big: bool| if big { "big" } else { "little" };
-    let (data, code) = (word(*elf_big), word(*big_code));
+    let (data, code_order) = (word(*elf_big), word(*big_code));
+    let address = if *elf_class == 32 { "    address = 32;\n" } else { "" };
     let longest = if model.bytewise() {
         format!("    max_length = {max_length};                    // bytes\n")
     } else {
@@ -44,8 +62,8 @@ fn skeleton(name: &str, like: &str, model: &Model) -> String {
     for space in &model.spaces {
         let _ = writeln!(spaces, "{}", declaration(space));
     }
-    let example = example(&model.spaces[0]);
-    let Example { pattern, asm, exec, hex, text, sum } = &example;
+    let Instructions { text: insns, native, ret, name_from, .. } = code;
+    let [native, ret] = [native, ret].map(|code| bytes(code));
     format!(
         r#"/// {name}: state, register names and everything about the processor that is not an instruction. Begun like {like}.
 /// ref: the manual, its version, and how its sections are cited.
@@ -57,7 +75,7 @@ const xlen = {elf_class};
 arch {name} {{
     pc = PC;
     sp = gpr[2];                        // the stack pointer
-    code_endian = {code};
+{address}    code_endian = {code_order};
     data_endian = {data};
     icache = explicit;                  // coherent: stores to code are seen without any instruction
 {longest}    pins = [gpr[2], gpr[4], gpr[5], gpr[6], gpr[7]];    // the registers that programs use most, first
@@ -72,13 +90,19 @@ process {{
     platform = "";
     machine = "{name}";                  // what uname prints
 }}
-syscall linux {{ number = gpr[7]; args = [gpr[4..6]]; ret = gpr[4]; }}
+syscall linux {{ number = gpr[{NUMBER}]; args = [gpr[4..9]]; ret = gpr[4]; }}
 abi standard {{
-    int_args = [gpr[4..6]];
+    int_args = [gpr[4..9]];
     fp_args = [];
     int_ret = [gpr[4]];
     fp_ret = [];
     return_address = gpr[1];
+}}
+native_call {{
+    abi = standard;
+    code = {native};    // the `native` instruction
+    ret = {ret};        // `ret`
+    name_from = {name_from};
 }}
 fp {{
     nan = canonical;
@@ -101,16 +125,14 @@ view X[n: int]: bits(xlen) {{
     show => "r{{n}}";
 }}
 
-// ------------------------------------------------------------------ instructions
-/// ADD.  The name and the section of the manual. An example: replace its encoding.
-insn add {{
-    enc {pattern};
-    asm "{asm}";
-    exec {exec};
-    test "{hex}" "{text}" {{ r1 = 5, r2 = 7 }} => {{ {sum} = 12 }};
-}}
-"#
+// ------------------------------------------------------------------ instructions{insns}"#
     )
+}
+
+/// `[0x0f, 0xff]`
+fn bytes(code: &[u8]) -> String {
+    let bytes: Vec<String> = code.iter().map(|byte| format!("0x{byte:02x}")).collect();
+    format!("[{}]", bytes.join(", "))
 }
 
 /// `space name { … }`: length, and which instructions are in it.
@@ -146,67 +168,4 @@ fn contexts(model: &Model) -> String {
         let _ = writeln!(text, "{kind} {}: {} = {};", c.name, c.width, c.reset);
     }
     text
-}
-
-/// An instruction to start from.
-struct Example {
-    pattern: String,
-    /// Template of its text, what it does.
-    asm: &'static str,
-    exec: &'static str,
-    /// The code and the text of an addition of r1 and r2.
-    hex: String,
-    text: &'static str,
-    /// Where the sum is.
-    sum: &'static str,
-}
-
-/// An encoding with register fields in the lowest bits that do not tell the space.
-fn example(space: &Space) -> Example {
-    if space.unit == 8 {
-        return Example {
-            pattern: "0x01 00 rd:3 rs:3".to_owned(),
-            asm: "add {X[rd]}, {X[rs]}",
-            exec: "X[rd] = X[rd] + X[rs]",
-            hex: "010a".to_owned(),
-            text: "add r1, r2",
-            sum: "r1",
-        };
-    }
-    let (width, select) = (space.width(), space.select_bits());
-    // Bits that tell the space, by trying; nearly all of them are wanted as 1 or as 0.
-    let fixed = [0, select].into_iter().chain((0..1 << 16).map(|n| spread(n, select)));
-    let fixed = fixed.into_iter().find(|&word| space.selects(word)).unwrap_or(0);
-    let field = if width == 32 { 5 } else { 3 };
-    let (mut pattern, mut word, mut at) = (Vec::new(), fixed, 0);
-    let mut fields = [("rt", 2), ("rs", 1), ("rd", 3)].into_iter().peekable();
-    while at < width {
-        let room = (at..(at + field).min(width)).all(|bit| select >> bit & 1 == 0) && at + field <= width;
-        match fields.next_if(|_| room) {
-            Some((name, register)) => {
-                pattern.push(format!(" {name}:{field} "));
-                word |= register << at;
-                at += field;
-            }
-            None => {
-                pattern.push((fixed >> at & 1).to_string());
-                at += 1;
-            }
-        }
-    }
-    pattern.reverse();
-    Example {
-        pattern: pattern.concat().split_whitespace().collect::<Vec<_>>().join(" "),
-        asm: "add {X[rd]}, {X[rs]}, {X[rt]}",
-        exec: "X[rd] = X[rs] + X[rt]",
-        hex: format!("{word:0digits$x}", digits = width as usize / 4),
-        text: "add r3, r1, r2",
-        sum: "r3",
-    }
-}
-
-/// The bits of `number` in the places of the bits of `mask`.
-fn spread(number: u128, mask: u128) -> u128 {
-    let places = (0..128).filter(|bit| mask >> bit & 1 == 1);
-    places.enumerate().fold(0, |word, (i, bit)| word | (number >> i & 1) << bit)
 }
