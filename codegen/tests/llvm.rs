@@ -1,6 +1,8 @@
 //! Structured and random words of every encoding, against LLVM's disassembler: an independent opinion of what is an instruction and what
 //! it is called. Needs `llvm-mc-16` or `llvm-mc`; without it there is nothing to compare with and the test says so.
 
+#[path = "llvm/reasons.rs"]
+mod reasons;
 #[path = "llvm/rejected.rs"]
 mod rejected;
 
