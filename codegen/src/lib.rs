@@ -41,12 +41,15 @@ pub fn compile(dir: &Path) -> anyhow::Result<Compiled> {
     Ok(Compiled { models, diagnostics, sources })
 }
 
-/// Decoding and text of the `test` lines.
+/// Decoding and text of the `test` lines, and the code of native calls.
 pub fn check_tests(models: &[Model], diagnostics: &mut Diagnostics) {
     for model in models {
         let decoding = Decoding::of(model, &mut Diagnostics::default());
         for (test, message) in text::check_tests(model, &decoding) {
             diagnostics.push(Diagnostic::error("test", test.span, message));
+        }
+        if let Some((span, message)) = text::check_native_call(model, &decoding) {
+            diagnostics.push(Diagnostic::error("test", span, message));
         }
     }
 }

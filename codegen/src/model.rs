@@ -464,6 +464,8 @@ pub struct NativeCall {
     pub ret: Vec<u8>,
     /// `name_from = end`: the word counts from its own end, not its start.
     pub after: bool,
+    /// Place of the block.
+    pub span: Span,
 }
 
 /// Floating-point policy, by the names of the property values.

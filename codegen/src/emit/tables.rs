@@ -70,7 +70,7 @@ pub(super) fn emit(model: &Model) -> String {
         some_slot(s.callee)
     );
     let native = match &s.native_call {
-        Some(NativeCall { code, ret, after }) => {
+        Some(NativeCall { code, ret, after, .. }) => {
             let origin = if *after { 4 } else { 0 };
             format!("Some(ir::guest::NativeCallDesc {{ code: &{code:?}, ret: &{ret:?}, name_origin: {origin} }})")
         }

@@ -5,7 +5,7 @@ use super::items::first_line;
 use super::lower::Lower;
 use super::{Env, Global, Item, eval};
 use super::{sections, space};
-use crate::diag::Diagnostic;
+use crate::diag::{Diagnostic, did_you_mean};
 use crate::hir::{Block, Domain, EnumTy, Expr, ExprKind, InsnId, Stmt, StmtKind, Ty, VarId};
 use crate::model::{Action, Asm, Enc, Field, Insn, Tail};
 use crate::pattern::{self, Flat, FlatField};
@@ -389,6 +389,14 @@ fn requirement(l: &mut Lower, e: &ast::Expr) -> Option<Expr> {
         && !matches!(l.g.names.get(&n.name), Some(Item::Const(_)))
     {
         let present = l.g.features.iter().any(|f| **f == *n.name);
+        let known: Vec<String> = l.g.spec.instances.iter().flat_map(super::features).collect();
+        if !known.iter().any(|f| **f == *n.name) {
+            let mut d = Diagnostic::error("unknown-name", n.span, format!("no instance has the feature `{n}`"));
+            if let Some(near) = did_you_mean(&n.name, known.iter().map(String::as_str)) {
+                d = d.note(format!("did you mean `{near}`?"));
+            }
+            l.g.diags.push(d);
+        }
         return (!present).then_some(Expr { kind: ExprKind::Bool(false), ty: Ty::Bool, span: e.span });
     }
     Some(l.bool(e))

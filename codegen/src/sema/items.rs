@@ -2,8 +2,10 @@
 
 use super::claims::Owner;
 use super::lower::Lower;
+use super::sections::known_keys;
 use super::ty;
 use super::{Env, Global, Item, eval};
+use crate::diag::Diagnostic;
 use crate::hir::{
     Block, ConstId, ContextId, Domain, EnumId, Expr, ExprKind, ExternId, FnId, Locals, RegId, ShowId, Ty, VarId, ViewId,
 };
@@ -36,6 +38,8 @@ fn enums(g: &mut Global) {
 
 /// Values of configs: the instance's, else the default.
 fn configs(g: &mut Global) {
+    let known: Vec<&str> = g.spec.configs.iter().map(|c| &*c.name.name).chain(["features"]).collect();
+    known_keys(g, "instance", &g.instance.props.items, &known);
     for c in &g.spec.configs {
         let given = g.instance.props.items.iter().find(|p| p.key.name == c.name.name);
         let value = match given.map(|p| &p.value) {
@@ -44,6 +48,7 @@ fn configs(g: &mut Global) {
         };
         match value {
             Some(value) => {
+                allowed(g, c, value);
                 let value = Lower::new(g, Owner::Nothing).infer(value, None);
                 g.define(&c.name, Item::Const(Rc::new(value)));
             }
@@ -52,6 +57,17 @@ fn configs(g: &mut Global) {
                 g.error("config", c.name.span, message);
             }
         }
+    }
+}
+
+/// The value of a config is one of its set.
+fn allowed(g: &mut Global, config: &ast::Config, value: &ast::Expr) {
+    let ast::ExprKind::Set(values) = &config.domain.kind else { return };
+    let values: Vec<i128> = values.iter().map(|v| constant(g, v, "a value of a config")).collect();
+    let given = constant(g, value, "a value of a config");
+    if !values.contains(&given) {
+        let d = Diagnostic::error("range", value.span, format!("{given} is not a value of `{}`", config.name));
+        g.diags.push(d.also(config.domain.span, "its values"));
     }
 }
 
@@ -290,10 +306,31 @@ fn functions(g: &mut Global) {
         });
         let params: Vec<Ty> = params.collect();
         let ret = f.ret.as_ref().map_or(Ty::Unit, |t| l.ty(t));
+        for attr in &f.attrs {
+            effect(g, attr);
+        }
         let has = |name: &str| f.attrs.iter().any(|a| &*a.name.name == name);
         let (pure, state) = (has("pure"), has("reads") || has("writes"));
         g.model.externs.push(Extern { name: f.name.to_string(), params, ret, pure, state, span: f.name.span });
         g.define(&f.name, Item::Extern(ExternId(i as u32)));
+    }
+}
+
+/// `pure`, `reads(register)` or `writes(register)`.
+fn effect(g: &mut Global, attr: &ast::Attr) {
+    let arg = attr.arg.as_ref().map(|e| match &e.kind {
+        ast::ExprKind::Name(n) => matches!(g.names.get(&n.name), Some(Item::Reg(_))),
+        _ => false,
+    });
+    match (&*attr.name.name, arg) {
+        ("pure", None) | ("reads" | "writes", Some(true)) => {}
+        ("reads" | "writes", _) => g.error("type", attr.name.span, format!("`{}` is of a register", attr.name)),
+        ("pure", Some(_)) => g.error("arity", attr.name.span, "`pure` has no argument"),
+        _ => g.error(
+            "key",
+            attr.name.span,
+            "what an `extern fn` does is `pure`, `reads(register)` or `writes(register)`",
+        ),
     }
 }
 

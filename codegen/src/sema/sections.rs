@@ -67,8 +67,6 @@ const KEYS: &[(&str, &[(&str, bool)])] = &[
             ("tininess", true),
             ("nan_to_int", true),
             ("mode", true),
-            ("flags", false),
-            ("round", false),
         ],
     ),
     ("disassembler", &[("triple", true), ("attributes", true), ("unknown", false)]),
@@ -147,21 +145,31 @@ fn check_keys(g: &mut Global, section: &Section) {
     if kind == "space" {
         return;
     }
-    for prop in &section.props.items {
-        let key = &*prop.key.name;
-        if key != "active" && !keys.iter().any(|(k, _)| *k == key) {
-            let mut d = Diagnostic::error("key", prop.key.span, format!("unknown key `{key}` in `{kind}`"));
-            if let Some(near) = did_you_mean(key, keys.iter().map(|(k, _)| *k)) {
-                d = d.note(format!("did you mean `{near}`?"));
-            }
-            g.diags.push(d);
-        }
-    }
+    let known: Vec<&str> = keys.iter().map(|(k, _)| *k).chain(["active"]).collect();
+    known_keys(g, kind, &section.props.items, &known);
     // Of a block with a name only its mode matters.
     let keys = keys.iter().filter(|(key, _)| kind != "fp" || section.name.is_none() || *key == "mode");
     for (key, required) in keys {
         if *required && !section.props.items.iter().any(|p| &*p.key.name == *key) {
             g.error("key", section.kind.span, format!("`{kind}` needs `{key}`"));
+        }
+    }
+}
+
+/// Keys of a block are some of these, each once.
+pub(super) fn known_keys(g: &mut Global, block: &str, props: &[Prop], known: &[&str]) {
+    for (i, prop) in props.iter().enumerate() {
+        let key = &*prop.key.name;
+        if !known.contains(&key) {
+            let mut d = Diagnostic::error("key", prop.key.span, format!("unknown key `{key}` in `{block}`"));
+            if let Some(near) = did_you_mean(key, known.iter().copied()) {
+                d = d.note(format!("did you mean `{near}`?"));
+            }
+            g.diags.push(d);
+        }
+        if let Some(first) = props[..i].iter().find(|p| p.key.name == prop.key.name) {
+            let d = Diagnostic::error("duplicate", prop.key.span, format!("`{key}` is given twice"));
+            g.diags.push(d.also(first.key.span, "first here"));
         }
     }
 }
@@ -332,6 +340,12 @@ fn arch(g: &mut Global, s: &Section) {
 }
 
 fn memory(g: &mut Global, s: &Section) {
+    word(g, s, "model", &["weak", "tso"]);
+    word(g, s, "unaligned", &["allowed"]);
+    let page = int(g, s, "page", 1 << 16);
+    if let Some(e) = value(s, "page").filter(|_| !page.is_power_of_two()) {
+        g.error("range", e.span, "the size of a page is a power of two");
+    }
     g.model.sections.ignore_top_byte = match value(s, "ignore_top_byte").map(|e| (&e.kind, e.span)) {
         None => false,
         Some((ast::ExprKind::Bool(yes), _)) => *yes,
@@ -385,6 +399,7 @@ fn abi(g: &mut Global, s: &Section) {
         _ => slot(g, s, "return_address"),
     };
     let callee = slot(g, s, "callee");
+    slot_list(g, s, "callee_saved");
     let out = &mut g.model.sections;
     (out.int_args, out.fp_args, out.int_ret, out.fp_ret) = (int_args, fp_args, int_ret, fp_ret);
     (out.return_address, out.callee) = (return_address, callee);
@@ -393,7 +408,17 @@ fn abi(g: &mut Global, s: &Section) {
 fn native_call(g: &mut Global, s: &Section) {
     let (code, ret) = (bytes(g, s, "code"), bytes(g, s, "ret"));
     let after = word(g, s, "name_from", &["word", "end"]) == "end";
-    g.model.sections.native_call = Some(NativeCall { code, ret, after });
+    let convention = value(s, "abi").filter(|e| !names_abi(g.spec, e));
+    if let Some(e) = convention {
+        g.error("key", e.span, "this is not the name of an `abi` block");
+    }
+    g.model.sections.native_call = Some(NativeCall { code, ret, after, span: s.kind.span });
+}
+
+fn names_abi(spec: &Spec, e: &ast::Expr) -> bool {
+    let ast::ExprKind::Name(name) = &e.kind else { return false };
+    let mut blocks = spec.sections.iter().filter(|s| &*s.kind.name == "abi");
+    blocks.any(|s| s.name.as_ref().is_some_and(|n| n.name == name.name))
 }
 
 /// Names of the floating-point environments beside the usual one, in order: number 1 is the first.
@@ -422,6 +447,9 @@ fn fp(g: &mut Global, s: &Section) {
 
 /// What `mode` says.
 fn fp_mode(g: &mut Global, s: &Section) -> Fp {
+    if let Some(PropValue::Block(_, props)) = find(s, "mode").map(|p| &p.value) {
+        known_keys(g, "mode", &props.items, &["round", "flush_inputs", "flush_results", "default_nan"]);
+    }
     let round = mode(g, s, "round", &Ty::Enum(EnumTy::Builtin(BuiltinEnum::Round)));
     let [flush_inputs, flush_results, default_nan] =
         ["flush_inputs", "flush_results", "default_nan"].map(|key| mode(g, s, key, &Ty::Int).map(truth));

@@ -2,10 +2,11 @@
 
 mod printer;
 
-use crate::hir::{Expr, Ty, VarId};
+use crate::hir::{Expr, ExprKind, Op, StmtKind, Ty, VarId};
 use crate::model::{Action, Enc, Insn, Model, Tail, Test};
 use crate::pattern::{Decoding, Outcome};
 use crate::sema::{Env, Value, eval};
+use crate::syntax::ast::Span;
 use printer::Printer;
 use std::collections::HashMap;
 
@@ -92,6 +93,40 @@ pub fn check_tests<'a>(model: &'a Model, decoding: &Decoding<'_>) -> Vec<(&'a Te
         }
     }
     wrong
+}
+
+/// What is wrong with the code that `native_call` gives: `code` starts with a call of a host function, `ret` is instructions.
+pub fn check_native_call(model: &Model, decoding: &Decoding<'_>) -> Option<(Span, String)> {
+    let native = model.sections.native_call.as_ref()?;
+    let mode = model.modes().fold(0, |mode, c| mode | c.reset << c.lo);
+    // What follows the call is the address of a name.
+    let code = [&native.code[..], &[0; 16]].concat();
+    let first = disassemble(model, decoding, 0, mode, &code).and_then(|line| line.insn);
+    let is_call = |insn: &Insn| insn.name == *first.as_deref().unwrap_or("") && calls_host(&insn.action);
+    if !model.insns.iter().any(is_call) {
+        let what = first.map_or("no instruction".to_owned(), |name| format!("`{name}`"));
+        return Some((native.span, format!("`code` is {what}, not a call of a host function")));
+    }
+    let mut rest = &native.ret[..];
+    while !rest.is_empty() {
+        let line = disassemble(model, decoding, 0, mode, rest).filter(|line| line.insn.is_some());
+        let Some(line) = line else {
+            return Some((native.span, "`ret` is no instruction".to_owned()));
+        };
+        rest = &rest[line.len as usize..];
+    }
+    None
+}
+
+/// Whether a body is a call of a host function.
+fn calls_host(action: &Action) -> bool {
+    let Action::Body(block) = action else { return false };
+    let is_call = |e: &Expr| matches!(&e.kind, ExprKind::Op(Op::NativeCall, _));
+    let stmts = block.stmts.iter().filter_map(|s| match &s.kind {
+        StmtKind::Expr(e) => Some(e),
+        _ => None,
+    });
+    stmts.chain(block.tail.as_deref()).any(is_call)
 }
 
 /// The text of an encoding for a word; `env` has what else is known.
