@@ -1,9 +1,7 @@
 //! Functions that specifications name with `extern fn`. They are shared by all guests.
 
 mod clock;
-mod cpuid;
 mod x87;
 
 pub use clock::host_clock_ns;
-pub use cpuid::x86_cpuid;
 pub use x87::{x87_execute, x87_load, x87_store, x87_store_int};
