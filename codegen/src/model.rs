@@ -381,6 +381,8 @@ pub struct Sections {
     pub sp: Option<u16>,
     /// Slots worth pinning.
     pub pins: Vec<u16>,
+    /// Slots worth pinning to vector registers.
+    pub vector_pins: Vec<u16>,
     /// Slots of the condition flags.
     pub flags: Vec<u16>,
     /// `arch.interwork`: the context that bit 0 of an address of code gives.

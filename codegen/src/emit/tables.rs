@@ -11,8 +11,12 @@ pub(super) fn emit(model: &Model) -> String {
     helpers(&mut out, model);
     tests(&mut out, model);
     let _ = writeln!(out, "/// The guest `{}`.\npub static GUEST: ir::Guest = ir::Guest {{", model.name);
-    let (pins, flags) = (slot_list(&s.pins), slot_list(&s.flags));
-    let _ = writeln!(out, "name: {:?}, slots: &SLOTS, pins: {pins}, flags: {flags}, sp: {},", model.name, slot(s.sp));
+    let (pins, vector_pins, flags) = (slot_list(&s.pins), slot_list(&s.vector_pins), slot_list(&s.flags));
+    let (name, sp) = (&model.name, slot(s.sp));
+    let _ = writeln!(
+        out,
+        "name: {name:?}, slots: &SLOTS, pins: {pins}, vector_pins: {vector_pins}, flags: {flags}, sp: {sp},"
+    );
     contexts(&mut out, model);
     let context = |id: &crate::hir::ContextId| &model.contexts[id.0 as usize];
     let interwork = s.interwork.as_ref().map(|id| context(id).lo);

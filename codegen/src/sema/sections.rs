@@ -16,6 +16,7 @@ const KEYS: &[(&str, &[(&str, bool)])] = &[
             ("pc", true),
             ("sp", true),
             ("pins", false),
+            ("vector_pins", false),
             ("flags", false),
             ("icache", true),
             ("address", false),
@@ -331,11 +332,12 @@ fn arch(g: &mut Global, s: &Section) {
     }
     g.model.sections.max_length = int(g, s, "max_length", 64) as u32;
     let sp = slot(g, s, "sp");
-    let (pins, flags) = (slot_list(g, s, "pins"), slot_list(g, s, "flags"));
+    let [pins, vector_pins, flags] = ["pins", "vector_pins", "flags"].map(|key| slot_list(g, s, key));
     let icache = word(g, s, "icache", &["explicit", "coherent"]);
     let slots = int(g, s, "delay_slots", 1) == 1;
     let out = &mut g.model.sections;
-    (out.sp, out.pins, out.flags, out.coherent_icache) = (sp, pins, flags, icache == "coherent");
+    (out.sp, out.flags, out.coherent_icache) = (sp, flags, icache == "coherent");
+    (out.pins, out.vector_pins) = (pins, vector_pins);
     (out.big_code, out.big_data, out.delay_slots) = (big_code, big_data, slots);
 }
 

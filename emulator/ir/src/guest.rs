@@ -246,6 +246,8 @@ pub struct Guest {
     pub slots: &'static [SlotDesc],
     /// Slots worth pinning to host registers at unit boundaries, hottest first.
     pub pins: &'static [Slot],
+    /// The same for vector registers: slots of floating-point numbers and vectors.
+    pub vector_pins: &'static [Slot],
     /// One-bit slots that comparisons write, all together as a rule: the condition flags.
     pub flags: &'static [Slot],
     /// Stack pointer.

@@ -90,6 +90,7 @@ pub(crate) static TOY: Guest = Guest {
     name: "toy",
     slots: &SLOTS,
     pins: &[Slot(0), Slot(1), Slot(2), Slot(7)],
+    vector_pins: &[],
     flags: &[],
     sp: Slot(6),
     contexts: &[],

@@ -21,6 +21,7 @@ pub(super) static GUEST: Guest = Guest {
     name: "test",
     slots: SLOTS,
     pins: &[],
+    vector_pins: &[],
     flags: &[],
     sp: Slot(0),
     contexts: &[],

@@ -9,7 +9,7 @@ use ir::guest::Guest;
 use ir::inst::{Effect, Inst, Op, TypeRule, Val};
 use ir::{Ty, Unit};
 
-use super::{Convention, Gpr};
+use super::Convention;
 
 /// How a value comes to be.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -101,6 +101,8 @@ pub(super) struct Value {
     pub(super) clean: u8,
     /// Register the value should be computed in.
     pub(super) hint: u8,
+    /// The same for a vector register.
+    pub(super) vector_hint: u8,
     /// Wanted in a vector register by its first user.
     pub(super) vector: bool,
     /// Bits above this number are zero in a vector register.
@@ -124,6 +126,7 @@ impl Value {
         mode: Mode::Emit,
         clean: 64,
         hint: NO_HINT,
+        vector_hint: NO_HINT,
         vector: false,
         vector_clean: 128,
         widened: false,
@@ -132,7 +135,8 @@ impl Value {
     };
 }
 
-/// Tables of a unit. Values are instructions, then one entry pseudo-value per pinned slot.
+/// Tables of a unit. Values are instructions, then one entry pseudo-value per pinned slot, in the order of
+/// [`Convention::pinned_slots`].
 #[derive(Default, Debug)]
 pub(super) struct Analysis {
     pub(super) values: Vec<Value>,
@@ -155,15 +159,15 @@ pub(super) struct Analysis {
 impl Analysis {
     /// Clears, and sizes for a unit.
     fn reset(&mut self, unit: &Unit, guest: &Guest, conv: &Convention) {
-        let n = unit.insts.len() + conv.pins.len();
+        let n = unit.insts.len() + conv.pin_count();
         self.values.clear();
         self.values.extend((0..n as u32).map(|rep| Value { rep, ..Value::NEW }));
         self.conds.clear();
         self.uses.clear();
         self.entry.clear();
         self.entry.resize(guest.slots.len(), NO);
-        for (k, (slot, _)) in conv.pins.iter().enumerate() {
-            self.entry[slot.0 as usize] = (unit.insts.len() + k) as u32;
+        for (k, slot) in conv.pinned_slots().enumerate() {
+            self.entry[slot as usize] = (unit.insts.len() + k) as u32;
         }
         self.gets.clear();
         self.last_snap.clear();
@@ -507,9 +511,9 @@ impl Analysis {
             let v = self.val(p.val);
             self.put(v, p.slot.0, p.pos, conv);
         }
-        for &(slot, _) in &conv.pins {
-            let entry = self.entry[slot.0 as usize];
-            let until = self.next_put[slot.0 as usize].min(unit.insts.len() as u32);
+        for slot in conv.pinned_slots() {
+            let entry = self.entry[slot as usize];
+            let until = self.next_put[slot as usize].min(unit.insts.len() as u32);
             let snap = self.last_snap[until as usize];
             self.needed(entry, snap);
         }
@@ -534,20 +538,19 @@ impl Analysis {
             self.next_put[slot as usize] = u32::MAX - 1; // seen
             self.put_slots.push(slot);
             let v = self.val(p.val);
-            match conv.register(slot) {
-                Some(r) => {
-                    self.add_use(v, last);
-                    self.prefer(v, r);
-                }
-                None => self.needed(v, last + 1),
+            if conv.is_pinned(slot) {
+                self.add_use(v, last);
+                self.prefer_pin(v, slot, conv);
+            } else {
+                self.needed(v, last + 1);
             }
         }
         for &slot in &self.put_slots {
             self.next_put[slot as usize] = last + 1;
         }
-        for &(slot, _) in &conv.pins {
-            if self.next_put[slot.0 as usize] == u32::MAX {
-                self.add_use(self.entry[slot.0 as usize], last);
+        for slot in conv.pinned_slots() {
+            if self.next_put[slot as usize] == u32::MAX {
+                self.add_use(self.entry[slot as usize], last);
             }
         }
     }
@@ -560,15 +563,21 @@ impl Analysis {
         if snap > pos {
             self.needed(v, snap);
         }
-        if let Some(r) = conv.register(slot) {
-            self.prefer(v, r);
-        }
+        self.prefer_pin(v, slot, conv);
     }
 
-    fn prefer(&mut self, v: u32, r: Gpr) {
-        let hint = &mut self.values[v as usize].hint;
-        if *hint == NO_HINT {
-            *hint = r;
+    /// The value would best be where the slot is pinned.
+    fn prefer_pin(&mut self, v: u32, slot: u16, conv: &Convention) {
+        let value = &mut self.values[v as usize];
+        if let Some(r) = conv.register(slot)
+            && value.hint == NO_HINT
+        {
+            value.hint = r;
+        }
+        if let Some(x) = conv.vector(slot)
+            && value.vector_hint == NO_HINT
+        {
+            value.vector_hint = x;
         }
     }
 
@@ -653,8 +662,11 @@ impl Analysis {
 
     /// A two-address host instruction wants its first operand where its result goes.
     fn pass_hint(&mut self, i: u32, operand: u32) {
-        if self.values[operand as usize].hint == NO_HINT && self.values[operand as usize].end == i + 1 {
-            self.values[operand as usize].hint = self.values[i as usize].hint;
+        if self.values[operand as usize].end == i + 1 {
+            let (hint, vector_hint) = (self.values[i as usize].hint, self.values[i as usize].vector_hint);
+            let operand = &mut self.values[operand as usize];
+            operand.hint = if operand.hint == NO_HINT { hint } else { operand.hint };
+            operand.vector_hint = if operand.vector_hint == NO_HINT { vector_hint } else { operand.vector_hint };
         }
     }
 

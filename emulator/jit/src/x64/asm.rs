@@ -5,7 +5,7 @@
 
 use dynasmrt::{AssemblyOffset, DynasmApi};
 
-use super::{Gpr, Reloc, StubId};
+use super::{Gpr, Reloc, StubId, Xmm};
 
 pub(super) const RAX: Gpr = 0;
 pub(super) const RCX: Gpr = 1;
@@ -14,9 +14,6 @@ pub(super) const RBX: Gpr = 3;
 pub(super) const RSP: Gpr = 4;
 pub(super) const RBP: Gpr = 5;
 pub(super) const RSI: Gpr = 6;
-
-/// A vector register.
-pub(super) type Xmm = u8;
 
 /// Condition codes, by encoding; `cc ^ 1` is the opposite.
 pub(super) mod cc {

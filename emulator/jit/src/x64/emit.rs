@@ -76,6 +76,9 @@ impl Gen<'_> {
             Op::ExitIf => {
                 let exit = self.unit.exits[inst.attr.index()];
                 let code = self.condition(self.arg(0));
+                if self.is_self(&exit) {
+                    return self.turn_if(code);
+                }
                 let side = self.side(SideKind::Exit(exit));
                 self.asm.jcc(code, side);
                 return;

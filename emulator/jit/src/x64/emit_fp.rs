@@ -15,9 +15,9 @@ use ir::guest::Tininess;
 use ir::inst::{FCmp, Inst, Op, Round};
 
 use super::analysis::result_ty;
-use super::asm::{Alu, Label, RDX, RSI, Xmm, cc};
+use super::asm::{Alu, Label, RDX, RSI, cc};
 use super::generator::{Gen, NONE, SCRATCH_XMM};
-use super::{Gpr, StubId, generic};
+use super::{Gpr, StubId, Xmm, generic};
 
 /// An operation to be done again by its definition.
 #[derive(Clone, Copy, Debug)]

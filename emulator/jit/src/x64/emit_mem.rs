@@ -8,11 +8,11 @@ use std::mem::offset_of;
 use ir::inst::{AtomicOp, Inst, MemAttr, Op, Order};
 use ir::{GuestState, Ty};
 
-use super::Gpr;
 use super::analysis::NO;
-use super::asm::{Alu, Mem, RAX, RBX, RCX, RDX, Xmm, cc};
+use super::asm::{Alu, Mem, RAX, RBX, RCX, RDX, cc};
 use super::exit::SideKind;
 use super::generator::Gen;
+use super::{Gpr, Xmm};
 use crate::thread_state::ThreadState;
 
 /// A field of the exclusive monitor.

@@ -5,7 +5,7 @@
 use ir::Ty;
 use ir::inst::{Inst, Op};
 
-use super::asm::Xmm;
+use super::Xmm;
 use super::generator::{Gen, SCRATCH_XMM};
 
 /// No such instruction.

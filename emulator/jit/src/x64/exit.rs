@@ -12,7 +12,7 @@ use super::asm::{Alu, Label, Mem, RAX, RCX, RDX, RSP, cc};
 use super::deferred::deferral;
 use super::generator::{EXIT_COPIES, Gen, NONE, SCRATCH_XMM};
 use super::snapshot::{Kind, Loc, RecipeLoc};
-use super::{CompileError, Gpr, Link, LinkKind, StubId};
+use super::{CompileError, Gpr, Link, LinkKind, StubId, Xmm};
 use crate::thread_state::{Deferred, JumpEntry, Leave, SPILLS, ThreadState, jump_tag};
 
 /// Why code outside the main line was branched to.
@@ -30,8 +30,6 @@ pub(super) struct Side {
     label: Label,
     kind: SideKind,
     moves: (u32, u32),
-    /// What brings all of the state to the boundary, if this is a jump to the unit's own entry.
-    turn: Option<(u32, u32)>,
     /// Comparison that the flags are of at the branch.
     flags: Option<Loc>,
     /// The mode word had been changed by run-time values.
@@ -45,8 +43,8 @@ pub(super) struct Turn {
     moves: (u32, u32),
 }
 
-/// A pinned register (or `rax`, `rdx` for operands) and what goes into it.
-type RegMove = (Gpr, Loc);
+/// A pinned register (or `rax`, `rdx` for operands), as a location, and what goes into it.
+type RegMove = (Loc, Loc);
 
 /// `lea rsp, [rsp + 8]`.
 const LANDING: [u8; 5] = [0x48, 0x8d, 0x64, 0x24, 0x08];
@@ -75,6 +73,15 @@ impl Gen<'_> {
                 self.moves.push((slot.0, loc));
             }
         }
+        for &(slot, x) in &self.conv.vector_pins {
+            let v = self.cur[slot.0 as usize];
+            if v == NO {
+                self.moves.push((slot.0, Loc::home(slot.0)));
+            } else if self.place[v as usize].xmm != x {
+                let loc = self.loc(v);
+                self.moves.push((slot.0, loc));
+            }
+        }
         for i in 0..self.dirty.len() {
             let slot = self.dirty[i];
             let loc = self.slot_loc(slot);
@@ -88,12 +95,10 @@ impl Gen<'_> {
     /// A branch target for code outside the main line that leaves with the state of this position.
     pub(super) fn side(&mut self, kind: SideKind) -> Label {
         let label = self.asm.label();
-        let again = matches!(&kind, SideKind::Exit(exit) if self.is_self(exit));
-        let moves = self.collect_moves(again);
-        let turn = again.then(|| self.collect_moves(false));
+        let moves = self.collect_moves(false);
         let flags = self.flag_locs();
         let dynamic_mode = self.dynamic_mode;
-        self.sides.push(Side { label, kind, moves, turn, flags, dynamic_mode });
+        self.sides.push(Side { label, kind, moves, flags, dynamic_mode });
         label
     }
 
@@ -112,15 +117,11 @@ impl Gen<'_> {
             self.dynamic_mode = side.dynamic_mode;
             match side.kind {
                 SideKind::Exit(exit) => {
-                    if let Some(all) = side.turn {
-                        self.turn(side.moves, all);
-                        continue;
-                    }
                     self.move_to_boundary(side.moves, None);
                     self.leave(&exit);
                 }
                 SideKind::Alignment(pc, mode, r) => {
-                    self.move_to_boundary(side.moves, Some((RDX, Loc::gpr(r))));
+                    self.move_to_boundary(side.moves, Some((Loc::gpr(RDX), Loc::gpr(r))));
                     self.asm.store(8, Self::field(offset_of!(ThreadState, exit_operand)), RDX);
                     self.store_mode(mode);
                     self.leave_to_rust(Leave::Alignment, pc);
@@ -130,14 +131,25 @@ impl Gen<'_> {
         self.emit_turns();
     }
 
+    /// Jumps to the unit's own entry if `code` holds. It does as a rule: so the jump is in the main line.
+    pub(super) fn turn_if(&mut self, code: u8) {
+        let on = self.asm.label();
+        self.asm.jcc(code ^ 1, on);
+        let (moves, all) = (self.collect_moves(true), self.collect_moves(false));
+        self.turn(moves, all);
+        self.asm.bind(on);
+    }
+
     /// Jumps to the unit's own entry, with the `moves` that are needed there; leaves for Rust, with `all` moves, if asked to.
     fn turn(&mut self, moves: (u32, u32), all: (u32, u32)) {
         self.poll_compare();
+        let label = self.asm.label();
         if moves.0 == moves.1 {
             self.asm.jcc_back(cc::E, 0);
-            return self.leave_turn(all);
+            self.asm.jmp(label);
+            self.turns.push(Turn { label, moves: all });
+            return;
         }
-        let label = self.asm.label();
         self.asm.jcc(cc::NE, label);
         self.turns.push(Turn { label, moves: all });
         self.flags_of_locs = None;
@@ -169,7 +181,7 @@ impl Gen<'_> {
         let moves = self.collect_moves(false);
         let operand = operand.map(|v| self.loc(self.an.val(v)));
         let to = if matches!(exit.kind, ExitKind::Flush { .. } | ExitKind::NativeCall) { RDX } else { RAX };
-        self.move_to_boundary(moves, operand.map(|loc| (to, loc)));
+        self.move_to_boundary(moves, operand.map(|loc| (Loc::gpr(to), loc)));
         if exit.kind == ExitKind::Redispatch && operand.is_some() {
             self.asm.store(8, Self::field(FIELD_PC), RAX);
             self.asm.mov_ri(RAX, Leave::Redispatch as u64);
@@ -216,8 +228,8 @@ impl Gen<'_> {
         let deferred = self.defer_flags(list, busy);
         self.store_conditions(list, busy, deferred);
         for &(slot, loc) in list.iter() {
-            match self.conv.register(slot) {
-                Some(r) => regs.push((r, loc)),
+            match self.conv.register(slot).map(Loc::gpr).or(self.conv.vector(slot).map(Loc::xmm)) {
+                Some(register) => regs.push((register, loc)),
                 None if deferred && self.conv.flag(slot).is_some() => {}
                 None if loc.as_recipe().is_none() => self.store_slot(slot, loc, busy),
                 None => {}
@@ -261,8 +273,7 @@ impl Gen<'_> {
             let loc = if i < list.len() { list[i].1 } else { extra.map_or(Loc::bit(0), |e| e.1) };
             let mut rescue = |g: &mut Self, loc: Loc| -> Loc {
                 let (Kind::Home, slot) = loc.parts() else { return loc };
-                let overwritten =
-                    list.iter().any(|&(s, l)| u32::from(s) == slot && l != loc && g.conv.register(s).is_none());
+                let overwritten = list.iter().any(|&(s, l)| u32::from(s) == slot && l != loc && !g.conv.is_pinned(s));
                 if !overwritten {
                     return loc;
                 }
@@ -544,33 +555,65 @@ impl Gen<'_> {
 
     /// Parallel move into registers.
     fn move_registers(&mut self, regs: &mut Vec<RegMove>) {
-        regs.retain(|&(r, loc)| loc != Loc::gpr(r));
-        // Register to register first: whatever is in the way of nobody, then cycles by exchange.
+        let general = |loc: Loc| loc.parts().0 == Kind::Gpr;
+        regs.retain(|&(to, from)| from != to);
+        // Register to register first: whatever is in the way of nobody, then cycles. Those of general registers alone by
+        // exchange; of others, one register's content steps aside.
         loop {
-            let from_register = |m: &RegMove| m.1.parts().0 == Kind::Gpr;
-            let blocked = |m: &RegMove| regs.iter().any(|o| o.1 == Loc::gpr(m.0) && o.0 != m.0);
+            let from_register = |m: &RegMove| matches!(m.1.parts().0, Kind::Gpr | Kind::Xmm);
+            let blocked = |m: &RegMove| regs.iter().any(|o| o.1 == m.0 && o.0 != m.0);
             if let Some(i) = regs.iter().position(|m| from_register(m) && !blocked(m)) {
-                let (r, loc) = regs.swap_remove(i);
-                self.asm.mov_rr(8, r, loc.parts().1 as Gpr);
-            } else if let Some(i) = regs.iter().position(from_register) {
-                let (r, loc) = regs[i];
-                let s = loc.parts().1 as Gpr;
-                self.asm.op_rr(8, 0x87, r, s);
+                let (to, from) = regs.swap_remove(i);
+                self.load_register(to, from);
+                continue;
+            }
+            let Some(i) = regs.iter().position(from_register) else { break };
+            let (to, from) = regs[i];
+            if general(to) && general(from) {
+                self.asm.op_rr(8, 0x87, to.parts().1 as Gpr, from.parts().1 as Gpr);
                 for m in regs.iter_mut() {
-                    if m.1 == Loc::gpr(r) {
-                        m.1 = Loc::gpr(s);
-                    } else if m.1 == loc {
-                        m.1 = Loc::gpr(r);
+                    if m.1 == to {
+                        m.1 = from;
+                    } else if m.1 == from {
+                        m.1 = to;
                     }
                 }
-                regs.retain(|&(r, loc)| loc != Loc::gpr(r));
+                regs.retain(|&(to, from)| from != to);
             } else {
-                break;
+                let aside = Loc::xmm(SCRATCH_XMM);
+                self.load_register(aside, to);
+                for m in regs.iter_mut().filter(|m| m.1 == to) {
+                    m.1 = aside;
+                }
             }
         }
-        for &(r, loc) in regs.iter() {
-            self.load_loc(r, loc);
+        for &(to, from) in regs.iter() {
+            self.load_register(to, from);
         }
+    }
+
+    /// Loads a simple location into a register.
+    fn load_register(&mut self, to: Loc, from: Loc) {
+        let (Kind::Xmm, x) = to.parts() else { return self.load_loc(to.parts().1 as Gpr, from) };
+        let (x, (kind, n)) = (x as u8, from.parts());
+        match kind {
+            Kind::Xmm => self.asm.mov_xx(x, n as u8),
+            Kind::Gpr => self.asm.mov_xr(8, x, n as Gpr),
+            Kind::Spill => self.asm.load_xmm(self.pinned_bytes(x), x, Self::spill_mem(n as u16)),
+            Kind::Home => {
+                let size = self.guest.slots[n as usize].ty.bytes().min(self.pinned_bytes(x));
+                let m = self.home_mem(n as u16);
+                self.asm.load_xmm(size, x, m);
+            }
+            Kind::Const => self.asm.const_xmm(x, self.unit.consts[n as usize]),
+            Kind::Bit => {}
+        }
+    }
+
+    /// Bytes of the slot that is pinned to the register.
+    fn pinned_bytes(&self, x: Xmm) -> u32 {
+        let slot = self.conv.vector_pins.iter().find(|pin| pin.1 == x).map(|pin| pin.0);
+        slot.map_or(16, |slot| self.guest.slots[slot.0 as usize].ty.bytes())
     }
 
     fn gpr_of(&self, v: u32) -> u8 {

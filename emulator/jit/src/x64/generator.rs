@@ -23,11 +23,11 @@ use ir::unit::Boundary;
 use ir::{Ty, Unit};
 
 use super::analysis::{Analysis, CondKind, Mode, NO, NO_HINT, result_ty};
-use super::asm::{Asm, Label, Mem, Xmm};
+use super::asm::{Asm, Label, Mem};
 use super::emit_fp::Redo;
 use super::exit::{Side, Turn};
 use super::snapshot::{Loc, Recorder};
-use super::{CompileError, Convention, Features, Gpr, Link, Mark};
+use super::{CompileError, Convention, Features, Gpr, Link, Mark, Xmm};
 use crate::thread_state::{SPILLS, ThreadState, disp, slot_disp};
 
 /// Not in a register.
@@ -263,6 +263,10 @@ impl<'a> Gen<'a> {
             let v = self.start_slot(slot.0, Place { gpr: r, ..Place::NOWHERE });
             self.gpr[r as usize] = v;
         }
+        for &(slot, x) in &self.conv.vector_pins {
+            let v = self.start_slot(slot.0, Place { xmm: x, ..Place::NOWHERE });
+            self.xmm[x as usize] = v;
+        }
     }
 
     /// The slot's value at entry, which is in `place`.
@@ -298,7 +302,11 @@ impl<'a> Gen<'a> {
         match self.unit.insts.get(v as usize) {
             Some(_) if self.an.values[v as usize].widened => Ty::I128,
             Some(inst) => result_ty(inst),
-            None => Ty::I64,
+            // What a pinned slot has at the entry. Narrow ones are as wide as a general register there.
+            None => match self.conv.pinned_slot(v as usize - self.unit.insts.len()) {
+                slot if self.conv.vector(slot).is_some() => self.guest.slots[slot as usize].ty,
+                _ => Ty::I64,
+            },
         }
     }
 
@@ -634,8 +642,7 @@ impl<'a> Gen<'a> {
                 && self.holds_whole(slot, ty)
                 && (holder == NO || holder == v || !self.live(holder) || self.has_copy(holder))
         };
-        let pins = self.conv.pins.iter().map(|p| p.0.0);
-        pins.chain(self.dirty.iter().copied()).find(|&s| fits(s))
+        self.conv.pinned_slots().chain(self.dirty.iter().copied()).find(|&s| fits(s))
     }
 
     /// Whether the slot's memory has room for all of a value: it may be the truncation of a wider one.

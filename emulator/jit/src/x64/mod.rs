@@ -10,8 +10,8 @@
 //!
 //! Whenever control is at a unit's entry, in a stub or at a landing pad ("a boundary"):
 //! * `rbp` = [`crate::thread_state::ThreadState::anchor`]; `rsp` = the return stack;
-//! * guest slot [`Convention::pins`]`[i].0` is in its host register, of which a narrow slot leaves the upper half undefined;
-//!   every other slot is at home in `GuestState`;
+//! * guest slot [`Convention::pins`]`[i].0` is in its host register, [`Convention::vector_pins`]`[i].0` in its vector register; a narrow
+//!   slot leaves the upper part undefined; every other slot is at home in `GuestState`;
 //! * `state.mode` is the mode of the unit; `state.pc` is *not* kept, except where said;
 //! * MXCSR is `mxcsr_guest`, plus sticky flags; all other registers are free.
 //!
@@ -57,13 +57,20 @@ pub use snapshot::{FaultTable, HostRegs};
 /// A general register of the host, by its encoding: 0 `rax`, 1 `rcx`, 2 `rdx`, 3 `rbx`, 4 `rsp` … 15 `r15`.
 pub type Gpr = u8;
 
+/// A vector register of the host, by its number.
+pub type Xmm = u8;
+
 /// Which guest slots live in which host registers at unit boundaries.
 #[derive(Clone, Debug)]
 pub struct Convention {
     /// Pinned slots, hottest first, and their registers.
     pub pins: Vec<(Slot, Gpr)>,
+    /// Slots pinned to vector registers.
+    pub vector_pins: Vec<(Slot, Xmm)>,
     /// The register of each slot, or [`Convention::UNPINNED`].
     by_slot: Vec<Gpr>,
+    /// The vector register of each slot, or [`Convention::UNPINNED`].
+    vector_by_slot: Vec<Xmm>,
     /// Condition flags that exits may defer; none if the guest has more than can be.
     pub flags: Vec<Slot>,
     /// Their offsets in the state.
@@ -73,8 +80,11 @@ pub struct Convention {
 /// Registers given to pinned slots, in order: callee-saved ones first, because they survive helper calls.
 const PIN_REGISTERS: [Gpr; 8] = [3, 12, 13, 14, 15, 7, 8, 9];
 
+/// Vector registers given to pinned slots, in order. The others are left for temporary values.
+const VECTOR_PIN_REGISTERS: [Xmm; 8] = [4, 5, 6, 7, 8, 9, 10, 11];
+
 impl Convention {
-    /// The guest's hottest slots of 32 or 64 bits in the first registers.
+    /// The guest's hottest slots of 32 or 64 bits in the first registers, those of 64 or 128 bits in vector registers.
     #[must_use]
     pub fn new(guest: &Guest) -> Convention {
         let fits = |s: &&Slot| matches!(guest.slots[s.0 as usize].ty, ir::Ty::I32 | ir::Ty::I64);
@@ -83,9 +93,16 @@ impl Convention {
         for &(slot, r) in &pins {
             by_slot[slot.0 as usize] = r;
         }
+        let fits = |s: &&Slot| matches!(guest.slots[s.0 as usize].ty, ir::Ty::I64 | ir::Ty::I128);
+        let vector_pins: Vec<(Slot, Xmm)> =
+            guest.vector_pins.iter().filter(fits).copied().zip(VECTOR_PIN_REGISTERS).collect();
+        let mut vector_by_slot = vec![Convention::UNPINNED; guest.slots.len()];
+        for &(slot, x) in &vector_pins {
+            vector_by_slot[slot.0 as usize] = x;
+        }
         let flags = if guest.flags.len() <= deferred::MAX_FLAGS { guest.flags.to_vec() } else { Vec::new() };
         let flag_offsets = flags.iter().map(|f| guest.slots[f.0 as usize].offset).collect();
-        Convention { pins, by_slot, flags, flag_offsets }
+        Convention { pins, vector_pins, by_slot, vector_by_slot, flags, flag_offsets }
     }
 
     const UNPINNED: Gpr = 0xff;
@@ -100,6 +117,33 @@ impl Convention {
     pub fn register(&self, slot: u16) -> Option<Gpr> {
         let r = self.by_slot[slot as usize];
         (r != Convention::UNPINNED).then_some(r)
+    }
+
+    /// The vector register of a slot, if it is pinned to one.
+    #[must_use]
+    pub fn vector(&self, slot: u16) -> Option<Xmm> {
+        let x = self.vector_by_slot[slot as usize];
+        (x != Convention::UNPINNED).then_some(x)
+    }
+
+    /// Whether the slot is in a register at unit boundaries.
+    pub(crate) fn is_pinned(&self, slot: u16) -> bool {
+        self.register(slot).is_some() || self.vector(slot).is_some()
+    }
+
+    /// All pinned slots.
+    pub(crate) fn pinned_slots(&self) -> impl Iterator<Item = u16> + '_ {
+        self.pins.iter().map(|p| p.0.0).chain(self.vector_pins.iter().map(|p| p.0.0))
+    }
+
+    /// How many slots are pinned.
+    pub(crate) fn pin_count(&self) -> usize {
+        self.pins.len() + self.vector_pins.len()
+    }
+
+    /// The pinned slot with this number in [`Convention::pinned_slots`].
+    pub(crate) fn pinned_slot(&self, k: usize) -> u16 {
+        self.pins.get(k).map_or_else(|| self.vector_pins[k - self.pins.len()].0.0, |p| p.0.0)
     }
 }
 

@@ -72,8 +72,9 @@ impl Gen<'_> {
     /// snapshot needs, because a faulting instruction does not write its result.
     pub(super) fn before_fault(&mut self) {
         self.recorder.point(self.asm.at(), self.pc);
-        for i in 0..self.conv.pins.len() {
-            self.record_slot(self.conv.pins[i].0.0);
+        let conv = self.conv;
+        for slot in conv.pinned_slots() {
+            self.record_slot(slot);
         }
         for i in 0..self.dirty.len() {
             self.record_slot(self.dirty[i]);
@@ -102,7 +103,7 @@ impl Gen<'_> {
     /// Writes that take effect before the current instruction.
     pub(super) fn apply_put(&mut self, slot: u16, v: Val) {
         let is_dirty = &mut self.is_dirty[slot as usize];
-        if !*is_dirty && self.conv.register(slot).is_none() {
+        if !*is_dirty && !self.conv.is_pinned(slot) {
             *is_dirty = true;
             self.dirty.push(slot);
         }
@@ -111,7 +112,7 @@ impl Gen<'_> {
 
     /// Brings every slot to its home, before a call that reads and writes them there.
     pub(super) fn sync_slots(&mut self) {
-        let slots: Vec<u16> = self.conv.pins.iter().map(|p| p.0.0).chain(self.dirty.iter().copied()).collect();
+        let slots: Vec<u16> = self.conv.pinned_slots().chain(self.dirty.iter().copied()).collect();
         for slot in slots {
             let v = self.cur[slot as usize];
             if v == NO || self.place[v as usize].home == slot {

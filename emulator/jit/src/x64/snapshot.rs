@@ -78,6 +78,12 @@ impl Loc {
         Loc::simple(Kind::Xmm, x as u32)
     }
 
+    /// The pinned slots and where they are at the boundary.
+    fn of_pins(conv: &Convention) -> impl Iterator<Item = (u16, Loc)> + '_ {
+        let general = conv.pins.iter().map(|&(slot, r)| (slot.0, Loc::gpr(r)));
+        general.chain(conv.vector_pins.iter().map(|&(slot, x)| (slot.0, Loc::xmm(x))))
+    }
+
     pub(super) const fn spill(s: u16) -> Loc {
         Loc::simple(Kind::Spill, s as u32)
     }
@@ -166,7 +172,7 @@ impl FaultTable {
     ) -> Option<u64> {
         let point = self.points[self.points.binary_search_by_key(&offset, |p| p.at).ok()?];
         super::deferred::settle(conv, thread);
-        let mut locs: Vec<(u16, Loc)> = conv.pins.iter().map(|&(slot, r)| (slot.0, Loc::gpr(r))).collect();
+        let mut locs: Vec<(u16, Loc)> = Loc::of_pins(conv).collect();
         let mut stream = &self.changes[..point.end as usize];
         while !stream.is_empty() {
             let slot = read_number(&mut stream) as u16;
@@ -270,8 +276,8 @@ impl Recorder {
         self.names_constants = false;
         self.last.clear();
         self.last.extend((0..guest.slots.len()).map(|s| Loc::home(s as u16)));
-        for &(slot, r) in &conv.pins {
-            self.last[slot.0 as usize] = Loc::gpr(r);
+        for (slot, loc) in Loc::of_pins(conv) {
+            self.last[slot as usize] = loc;
         }
     }
 

@@ -151,6 +151,13 @@ impl Emitter<'_> {
                 _ => dynasm!(self.asm ; .arch x64 ; mov Rq(r), [rbp + slot_disp(desc.offset)]),
             }
         }
+        for &(slot, x) in &self.conv.vector_pins {
+            let desc = &self.guest.slots[slot.0 as usize];
+            match desc.ty {
+                Ty::I64 => dynasm!(self.asm ; .arch x64 ; movq Rx(x), [rbp + slot_disp(desc.offset)]),
+                _ => dynasm!(self.asm ; .arch x64 ; movups Rx(x), [rbp + slot_disp(desc.offset)]),
+            }
+        }
     }
 
     #[allow(clippy::useless_conversion)] // of the macro
@@ -160,6 +167,13 @@ impl Emitter<'_> {
             match desc.ty {
                 Ty::I32 => dynasm!(self.asm ; .arch x64 ; mov [rbp + slot_disp(desc.offset)], Rd(r)),
                 _ => dynasm!(self.asm ; .arch x64 ; mov [rbp + slot_disp(desc.offset)], Rq(r)),
+            }
+        }
+        for &(slot, x) in &self.conv.vector_pins {
+            let desc = &self.guest.slots[slot.0 as usize];
+            match desc.ty {
+                Ty::I64 => dynasm!(self.asm ; .arch x64 ; movq [rbp + slot_disp(desc.offset)], Rx(x)),
+                _ => dynasm!(self.asm ; .arch x64 ; movups [rbp + slot_disp(desc.offset)], Rx(x)),
             }
         }
     }

@@ -89,6 +89,10 @@ impl Thunk<'_> {
             let home = self.home(slot);
             self.asm.store(8, home, r);
         }
+        for &(slot, x) in &self.conv.vector_pins {
+            let (size, home) = (self.guest.slots[slot.0 as usize].ty.bytes(), self.home(slot));
+            self.asm.store_xmm(size, home, x);
+        }
         self.asm.mov_ri(RAX, pc);
         self.asm.store(8, Mem::state(disp(offset_of!(ThreadState, guest) + offset_of!(GuestState, pc))), RAX);
     }
@@ -170,6 +174,10 @@ impl Thunk<'_> {
                 let home = self.home(slot);
                 self.asm.load(8, r, home);
             }
+        }
+        for &(slot, x) in &self.conv.vector_pins {
+            let (size, home) = (self.guest.slots[slot.0 as usize].ty.bytes(), self.home(slot));
+            self.asm.load_xmm(size, x, home);
         }
     }
 

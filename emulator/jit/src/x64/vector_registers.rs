@@ -2,9 +2,12 @@
 
 use ir::inst::Val;
 
-use super::analysis::{Mode, NO};
-use super::asm::Xmm;
+use super::Xmm;
+use super::analysis::{Mode, NO, NO_HINT};
 use super::generator::{Gen, NONE, NOWHERE, SCRATCH_XMM};
+
+/// Allocatable vector registers, those without pinned slots first.
+const XMM_ORDER: [Xmm; SCRATCH_XMM as usize] = [0, 1, 2, 3, 12, 13, 14, 11, 10, 9, 8, 7, 6, 5, 4];
 
 impl Gen<'_> {
     /// The value in a vector register, locked.
@@ -20,7 +23,7 @@ impl Gen<'_> {
             self.asm.mov_xr(4, x, r);
             return x;
         }
-        let x = self.alloc_xmm();
+        let x = self.alloc_xmm(self.an.values[v as usize].vector_hint);
         self.load_into_xmm(x, v);
         self.own_xmm(x, v);
         x
@@ -54,9 +57,7 @@ impl Gen<'_> {
 
     /// A scratch vector register, locked.
     pub(super) fn temp_xmm(&mut self) -> Xmm {
-        let x = self.alloc_xmm();
-        self.locked_xmm |= 1 << x;
-        x
+        self.alloc_xmm(NO_HINT)
     }
 
     /// A scratch copy of the value that the instruction may overwrite, locked.
@@ -78,14 +79,19 @@ impl Gen<'_> {
             let owner = g.xmm[x as usize];
             avoid & 1 << x == 0 && (owner == NO && g.locked_xmm & 1 << x == 0 || owner != NO && !g.live_after(owner))
         };
+        let hint = self.an.values[self.pos as usize].vector_hint;
+        if hint != NO_HINT && fits(self, hint) {
+            self.result_xmm(hint);
+            return hint;
+        }
         let operands = self.inst().args;
         let dying = operands.iter().filter(|a| **a != Val::NONE && a.index() < self.place.len()).find_map(|a| {
             let p = self.place[self.an.val(*a) as usize];
             (p.xmm != NONE && self.locked_xmm & 1 << p.xmm != 0 && fits(self, p.xmm)).then_some(p.xmm)
         });
         let x = dying
-            .or_else(|| (0..SCRATCH_XMM).find(|&x| self.locked_xmm & 1 << x == 0 && fits(self, x)))
-            .unwrap_or_else(|| self.alloc_xmm());
+            .or_else(|| XMM_ORDER.into_iter().find(|&x| self.locked_xmm & 1 << x == 0 && fits(self, x)))
+            .unwrap_or_else(|| self.alloc_xmm(NO_HINT));
         self.result_xmm(x);
         x
     }
@@ -121,14 +127,16 @@ impl Gen<'_> {
         }
     }
 
-    fn alloc_xmm(&mut self) -> Xmm {
+    /// An empty register, locked: the preferred one if free, else any free one, else that of the value used last.
+    fn alloc_xmm(&mut self, hint: u8) -> Xmm {
         let free = |g: &Self, x: Xmm| {
             let v = g.xmm[x as usize];
             g.locked_xmm & 1 << x == 0 && (v == NO || !g.live(v))
         };
-        let x = (0..SCRATCH_XMM)
-            .find(|&x| free(self, x) && self.xmm[x as usize] == NO)
-            .or_else(|| (0..SCRATCH_XMM).find(|&x| free(self, x)))
+        let hinted = (hint != NO_HINT && free(self, hint)).then_some(hint);
+        let x = hinted
+            .or_else(|| XMM_ORDER.into_iter().find(|&x| free(self, x) && self.xmm[x as usize] == NO))
+            .or_else(|| XMM_ORDER.into_iter().find(|&x| free(self, x)))
             .unwrap_or_else(|| self.evict_xmm());
         self.drop_xmm(x);
         self.locked_xmm |= 1 << x;

@@ -13,7 +13,7 @@ use crate::thread_state::{Deferred, Entries, JumpEntry, SPILLS, ThreadState};
 use crate::x64::stubs::{self, Stubs};
 use crate::x64::{Compiled, Compiler, Convention, Features, HostRegs, deferred};
 
-/// 14 words (7 pinned), 4 flags, 2 half words (1 pinned), 2 vectors, 2 bytes.
+/// 14 words (7 pinned, the last to a vector register), 4 flags, 2 half words (1 pinned), 2 vectors (1 pinned), 2 bytes.
 pub(super) const WORDS: u16 = 14;
 pub(super) const FLAGS: u16 = WORDS;
 pub(super) const HALVES: u16 = FLAGS + 4;
@@ -41,6 +41,7 @@ static SLOT_TABLE: [SlotDesc; SLOTS as usize] = {
     t
 };
 
+static VECTOR_PINS: [Slot; 2] = [Slot(VECTORS), Slot(13)];
 static PINS: [Slot; 8] = [Slot(0), Slot(1), Slot(2), Slot(3), Slot(4), Slot(5), Slot(6), Slot(HALVES)];
 
 fn add_to_slot(state: &mut GuestState, args: &[u128]) -> u128 {
@@ -63,6 +64,7 @@ pub(in crate::x64) static GUEST: Guest = Guest {
     name: "test",
     slots: &SLOT_TABLE,
     pins: &PINS,
+    vector_pins: &VECTOR_PINS,
     flags: &[Slot(FLAGS), Slot(FLAGS + 1), Slot(FLAGS + 2), Slot(FLAGS + 3)],
     sp: Slot(5),
     contexts: &[],
