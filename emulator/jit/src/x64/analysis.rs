@@ -5,11 +5,14 @@
 //! (truncations, extensions of values known to be zero above), and comparisons, which become [`Cond`]s that their users
 //! turn into `cmp` + `jcc`/`setcc`/`cmov`. The backward one ([`Analysis::liveness`]) records uses.
 
-use ir::guest::Guest;
+use ir::guest::{FpMode, Guest};
 use ir::inst::{Effect, Inst, Op, TypeRule, Val};
 use ir::{Ty, Unit};
 
-use super::Convention;
+use smallvec::SmallVec;
+
+use super::emit_fp::host_environments;
+use super::{Convention, Features};
 
 /// How a value comes to be.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -37,6 +40,16 @@ pub(super) enum CondKind {
     Add = 2,
     /// `bt a, b` where `b` is the bit number itself.
     Bit = 3,
+    /// `ucomis a, b`; see [`super::float_conditions`] for its condition codes.
+    Float = 4,
+}
+
+impl CondKind {
+    /// By number; the last ones stand for none.
+    pub(super) const ALL: [CondKind; 8] = {
+        use CondKind::{Add, Bit, Cmp, Float, Test};
+        [Cmp, Test, Add, Bit, Float, Float, Float, Float]
+    };
 }
 
 /// A comparison to be made where its result is needed.
@@ -55,17 +68,6 @@ impl Cond {
     pub(super) fn same_operands(&self, o: &Cond) -> bool {
         self.kind == o.kind && self.ty == o.ty && self.a == o.a && self.b == o.b
     }
-}
-
-/// A memory address as the host can add it up. Values are [`NO`] when absent.
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub(super) struct Addr {
-    pub(super) base: u32,
-    pub(super) index: u32,
-    pub(super) scale: u8,
-    pub(super) disp: i32,
-    /// The sum is of 32 bits and zero-extended.
-    pub(super) narrow: bool,
 }
 
 /// No value.
@@ -95,7 +97,7 @@ pub(super) struct Value {
     head: u32,
     /// Operands and puts that name the value, and those that are addresses or, of a 128-bit value, truncations.
     pub(super) total: u16,
-    address: u16,
+    pub(super) address: u16,
     pub(super) mode: Mode,
     /// Bits above this number are zero in a general register.
     pub(super) clean: u8,
@@ -150,6 +152,12 @@ pub(super) struct Analysis {
     last_snap: Vec<u32>,
     /// By slot: position of the next put, in the backward sweep.
     next_put: Vec<u32>,
+    /// The host has fused multiply-add.
+    pub(super) fuses: bool,
+    /// Floating-point environments that the host's operations have, by number.
+    pub(super) environments: SmallVec<[Option<FpMode>; 4]>,
+    /// Nothing from here on can clear the sticky flags: comparisons of floats may be made again.
+    pub(super) flags_stay: bool,
     /// Slots put anywhere.
     pub(super) put_slots: Vec<u16>,
     /// The homes of the condition flags are read, or written one by one: deferred ones have to come home first.
@@ -214,8 +222,10 @@ impl Analysis {
 
     // ------------------------------------------------------------------ forward sweep
     /// Finds what needs no code of its own.
-    pub(super) fn prepare(&mut self, unit: &Unit, guest: &Guest, conv: &Convention) {
+    pub(super) fn prepare(&mut self, unit: &Unit, guest: &Guest, conv: &Convention, features: Features) {
         self.reset(unit, guest, conv);
+        self.fuses = features.fma;
+        self.environments = host_environments(guest, features, unit.key.mode);
         let mut last_snap = 0;
         for (i, inst) in unit.insts.iter().enumerate() {
             self.count_operands(unit, inst);
@@ -234,7 +244,10 @@ impl Analysis {
             let v = self.val(p.val) as usize;
             self.values[v].total += 1;
         }
+        let clears = |inst: &Inst| matches!(inst.op, Op::Setfflags | Op::Helper);
+        let last_clear = unit.insts.iter().rposition(clears);
         for (i, inst) in unit.insts.iter().enumerate() {
+            self.flags_stay = last_clear.is_none_or(|last| i > last);
             self.prepare_inst(unit, i, inst);
         }
         self.unify_flags(unit, conv);
@@ -304,11 +317,12 @@ impl Analysis {
                 let from = self.operand_ty(unit, inst, 0).bits() as u8;
                 if inst.ty == Ty::I128
                     && from >= 32
-                    && self.values[a as usize].vector_clean <= from
+                    && (self.values[a as usize].vector_clean <= from || self.clears_above(unit, a, from))
                     && self.made_in_xmm(unit, a)
                 {
                     self.alias(i, a);
-                    self.values[a as usize].widened = true;
+                    let value = &mut self.values[a as usize];
+                    (value.widened, value.vector_clean) = (true, from);
                 } else if inst.ty != Ty::I128
                     && self.values[a as usize].mode == Mode::Emit
                     && self.values[a as usize].clean <= from
@@ -354,23 +368,26 @@ impl Analysis {
         })
     }
 
-    /// What the emitters of definitions in vector registers leave above: scalar arithmetic keeps the upper part of its first
-    /// source (of a fused operation: of the addend), everything else makes zeros or makes no promise.
+    /// Whether a value is scalar arithmetic of `bits`, which makes zeros above its result in a vector register if they are wanted.
+    fn clears_above(&self, unit: &Unit, v: u32, bits: u8) -> bool {
+        unit.insts.get(v as usize).is_some_and(|def| {
+            let arithmetic =
+                matches!(def.op, Op::Fadd | Op::Fsub | Op::Fmul | Op::Fdiv | Op::Fsqrt | Op::Fround | Op::Fma);
+            arithmetic && def.ty.bits() == def.attr.lane() && def.ty.bits() == bits.into()
+        })
+    }
+
+    /// What the emitters of definitions in vector registers leave above.
     fn known_vector_clean(&self, unit: &Unit, inst: &Inst) -> u8 {
         let bits = result_ty(inst).bits() as u8;
-        let source = match inst.op {
-            Op::Load => return bits,
-            Op::Stof | Op::Utof if inst.ty.bits() == inst.attr.lane() => return bits,
-            Op::Fadd | Op::Fsub | Op::Fmul | Op::Fdiv | Op::Fsqrt | Op::Fround => 0,
-            Op::Fma => 2,
-            Op::Xor | Op::And | Op::Or if bits <= 64 => 0,
-            _ => return 128,
-        };
-        let above = self.values[self.arg(inst, source) as usize].vector_clean;
-        if inst.ty.bits() <= 64 && above <= bits && self.operand_ty(unit, inst, source) == result_ty(inst) {
-            bits
-        } else {
-            128
+        match inst.op {
+            Op::Load => bits,
+            Op::Stof | Op::Utof if inst.ty.bits() == inst.attr.lane() => bits,
+            Op::Xor | Op::And | Op::Or if bits <= 64 => {
+                let above = self.values[self.arg(inst, 0) as usize].vector_clean;
+                if above <= bits && self.operand_ty(unit, inst, 0) == result_ty(inst) { bits } else { 128 }
+            }
+            _ => 128,
         }
     }
 
@@ -402,93 +419,6 @@ impl Analysis {
         }
     }
 
-    // ------------------------------------------------------------------ patterns
-    /// The address operand of a memory access, folded as far as its parts have no other use.
-    pub(super) fn addr(&self, unit: &Unit, v: Val) -> Addr {
-        let whole = self.val(v);
-        let mut out = Addr { base: whole, index: NO, scale: 0, disp: 0, narrow: false };
-        let mut v = whole;
-        let mut only_addresses = self.values[v as usize].total == self.values[v as usize].address;
-        let narrow = self.is_narrow(unit, &mut v, &mut only_addresses);
-        out.base = v;
-        while only_addresses && self.values[v as usize].mode == Mode::Emit {
-            let Some(def) = unit.insts.get(v as usize) else { break };
-            if def.op != Op::Add || !(def.ty == Ty::I64 || narrow && def.ty == Ty::I32) {
-                break;
-            }
-            let (a, b) = (self.arg(def, 0), self.arg(def, 1));
-            if let Some(k) = self.imm32(unit, b, def.ty) {
-                let sum = if narrow { Some(out.disp.wrapping_add(k)) } else { out.disp.checked_add(k) };
-                let Some(disp) = sum else { break };
-                out.disp = disp;
-                out.base = a;
-                v = a;
-                only_addresses = self.values[a as usize].total == 1;
-                continue;
-            }
-            if self.values[a as usize].mode != Mode::Emit || self.values[b as usize].mode != Mode::Emit {
-                break;
-            }
-            out.base = a;
-            (out.index, out.scale) = self.scaled(unit, b, def.ty);
-            if out.scale == 0 && self.scaled(unit, a, def.ty).1 != 0 {
-                out.base = b;
-                (out.index, out.scale) = self.scaled(unit, a, def.ty);
-            }
-            break;
-        }
-        out.narrow = narrow && out.base != whole;
-        out
-    }
-
-    /// Whether the address `v` is a value of 32 bits, zero-extended: it can be summed up modulo 2^32. An extension with code
-    /// of its own is looked through.
-    fn is_narrow(&self, unit: &Unit, v: &mut u32, only_addresses: &mut bool) -> bool {
-        let Some(def) = unit.insts.get(*v as usize) else { return false };
-        if def.op != Op::Zext || self.values[*v as usize].mode != Mode::Emit {
-            return def.ty == Ty::I32 && def.op == Op::Add;
-        }
-        let inner = self.arg(def, 0);
-        let whole_word = *only_addresses && self.operand_ty(unit, def, 0) == Ty::I32;
-        if whole_word && self.values[inner as usize].mode == Mode::Emit {
-            *only_addresses = self.values[inner as usize].total == 1;
-            *v = inner;
-            return true;
-        }
-        false
-    }
-
-    fn scaled(&self, unit: &Unit, v: u32, ty: Ty) -> (u32, u8) {
-        if let Some(def) = unit.insts.get(v as usize)
-            && def.op == Op::Shl
-            && def.ty == ty
-            && self.values[v as usize].total == 1
-            && let Some(k @ 1..=3) = self.constant(unit, self.arg(def, 1))
-            && self.values[self.arg(def, 0) as usize].mode == Mode::Emit
-        {
-            return (self.arg(def, 0), k as u8);
-        }
-        (v, 0)
-    }
-
-    /// A shift amount: the value to shift by when the host's own masking does the guest's, and whether it is below `bits`.
-    pub(super) fn amount(&self, unit: &Unit, v: u32, bits: u32) -> (u32, bool) {
-        if (bits == 32 || bits == 64)
-            && let Some(def) = unit.insts.get(v as usize)
-            && def.ty != Ty::I128
-        {
-            let masked = match def.op {
-                Op::And => self.constant(unit, self.arg(def, 1)) == Some(u128::from(bits - 1)),
-                Op::Bfx => def.attr.imm() == 0 && 1 << def.attr.imm2() == bits,
-                _ => false,
-            };
-            if masked && self.values[self.arg(def, 0) as usize].mode == Mode::Emit {
-                return (self.arg(def, 0), true);
-            }
-        }
-        (v, u32::from(self.values[v as usize].clean) <= bits.trailing_zeros())
-    }
-
     // ------------------------------------------------------------------ backward sweep
     /// Records uses, last positions and register preferences.
     pub(super) fn liveness(&mut self, unit: &Unit, guest: &Guest, conv: &Convention) {
@@ -503,7 +433,8 @@ impl Analysis {
                 puts = rest;
             }
             let inst = &unit.insts[i];
-            if self.values[i].mode == Mode::Emit && (self.values[i].end != 0 || has_effect(inst.op)) {
+            let emitted = self.values[i].mode == Mode::Emit || inst.op == Op::Fcmp;
+            if emitted && (self.values[i].end != 0 || has_effect(inst.op)) {
                 self.use_operands(unit, i as u32, inst);
             }
         }
@@ -638,6 +569,13 @@ impl Analysis {
                     }
                 }
             }
+            Op::Fma => {
+                for k in 0..3 {
+                    let (v, _) = self.fused_operand(unit, inst, k);
+                    self.add_use(v, i);
+                    self.values[v as usize].vector = true;
+                }
+            }
             Op::Shl | Op::Shr | Op::Sar | Op::Rotr if inst.ty.bits() <= 64 => {
                 self.add_use(self.arg(inst, 0), i);
                 let (amount, _) = self.amount(unit, self.arg(inst, 1), inst.ty.bits());
@@ -652,7 +590,8 @@ impl Analysis {
                     if first || vector {
                         self.values[v as usize].vector = vector;
                     }
-                    if k == 0 {
+                    // Results of floating-point operations are apart from their operands.
+                    if k == 0 && !is_float_op(inst.op) {
                         self.pass_hint(i, v);
                     }
                 }

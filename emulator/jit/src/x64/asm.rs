@@ -26,6 +26,8 @@ pub(super) mod cc {
     pub(crate) const A: u8 = 7;
     pub(crate) const S: u8 = 8;
     pub(crate) const NS: u8 = 9;
+    pub(crate) const P: u8 = 10;
+    pub(crate) const NP: u8 = 11;
     pub(crate) const L: u8 = 12;
     pub(crate) const GE: u8 = 13;
     pub(crate) const LE: u8 = 14;

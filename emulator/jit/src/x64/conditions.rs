@@ -9,10 +9,14 @@ use super::Convention;
 use super::analysis::{Analysis, Cond, CondKind, Mode, NO};
 use super::asm::cc;
 use super::deferred::MAX_FLAGS;
+use super::float_conditions;
 
 impl Analysis {
     /// The flag-setting form of a comparison of machine-sized operands, if it is one.
     pub(super) fn find_cond(&self, unit: &Unit, inst: &Inst) -> Option<Cond> {
+        if inst.op == Op::Fcmp {
+            return self.float_condition(unit, inst);
+        }
         if inst.ty == Ty::I1
             && let Some(c) = self.combine(unit, inst)
         {
@@ -122,6 +126,9 @@ impl Analysis {
             return a.map(|c| Cond { cc: c.cc ^ 1, ..c });
         }
         let (a, b) = (a?, self.cond(vb)?);
+        if a.kind == CondKind::Float {
+            return float_conditions::combine(inst.op, &a, &b);
+        }
         if !a.same_operands(&b) || a.kind == CondKind::Bit {
             return None;
         }
@@ -186,6 +193,8 @@ impl Analysis {
     pub(super) fn like_earlier(&self, c: Cond) -> Cond {
         let swapped = match c.cc {
             cc::E | cc::NE => c.cc,
+            cc::P | cc::NP | cc::S | cc::NS if c.kind == CondKind::Float => c.cc,
+            _ if c.kind != CondKind::Cmp => return c,
             cc::B => cc::A,
             cc::A => cc::B,
             cc::BE => cc::AE,
@@ -198,10 +207,7 @@ impl Analysis {
         };
         let other = Cond { cc: swapped, a: c.b, b: c.a, ..c };
         let recent = self.conds.iter().rev().take(6);
-        if c.kind == CondKind::Cmp
-            && recent.clone().any(|o| o.same_operands(&other))
-            && !recent.clone().any(|o| o.same_operands(&c))
-        {
+        if recent.clone().any(|o| o.same_operands(&other)) && !recent.clone().any(|o| o.same_operands(&c)) {
             other
         } else {
             c

@@ -19,11 +19,11 @@ use crate::thread_state::{Deferred, ThreadState};
 pub(super) const MAX_FLAGS: usize = 4;
 
 // `Deferred::what`, from bit 0: for each flag five bits, a condition code or one of the constants; the kind of the
-// comparison (2 bits), the type of its operands (3 bits), and a bit that is always set.
+// comparison (3 bits), the type of its operands (3 bits), and a bit that is always set.
 const CONSTANT: u32 = 16;
 const FLAG_BITS: u32 = 5;
 const KIND_AT: u32 = FLAG_BITS * MAX_FLAGS as u32;
-const TYPE_AT: u32 = KIND_AT + 2;
+const TYPE_AT: u32 = KIND_AT + 3;
 const IN_FORCE: u32 = 1 << (TYPE_AT + 3);
 
 /// What an exit stores for all flags together.
@@ -73,10 +73,9 @@ pub(crate) fn settle(conv: &Convention, thread: &mut ThreadState) {
 
 #[cold]
 fn settle_now(conv: &Convention, thread: &mut ThreadState) {
-    const KINDS: [CondKind; 4] = [CondKind::Cmp, CondKind::Test, CondKind::Add, CondKind::Bit];
     const TYPES: [Ty; 8] = [Ty::I1, Ty::I8, Ty::I16, Ty::I32, Ty::I64, Ty::I128, Ty::I128, Ty::I128];
     let Deferred { what, a, b } = std::mem::take(&mut thread.deferred);
-    let kind = KINDS[(what >> KIND_AT & 3) as usize];
+    let kind = CondKind::ALL[(what >> KIND_AT & 7) as usize];
     let ty = TYPES[(what >> TYPE_AT & 7) as usize];
     for (i, flag) in conv.flag_offsets.iter().enumerate() {
         let code = what >> (FLAG_BITS * i as u32) & 31;

@@ -10,6 +10,7 @@ use ir::{GuestState, Ty};
 use super::analysis::{Cond, CondKind, Mode, has_effect, is_float_op, is_lanes, result_ty};
 use super::asm::{Alu, RDX, RSI, Shift, cc};
 use super::exit::SideKind;
+use super::float_conditions::takes_two_flags;
 use super::generator::{Gen, Operand};
 use super::{CompileError, Gpr, Mark, StubId, generic};
 use crate::thread_state::{SCRATCH, ThreadState};
@@ -24,7 +25,8 @@ impl Gen<'_> {
         let (mut puts, mut bounds) = (unit.puts.iter().peekable(), unit.bounds.iter().peekable());
         for (i, inst) in unit.insts.iter().enumerate() {
             let value = &self.an.values[i];
-            if value.mode != Mode::Emit || inst.op == Op::Get || value.end == 0 && !has_effect(inst.op) {
+            let emitted = value.mode == Mode::Emit && inst.op != Op::Get || inst.op == Op::Fcmp;
+            if !emitted || value.end == 0 && !has_effect(inst.op) {
                 continue;
             }
             self.pos = i as u32;
@@ -37,6 +39,9 @@ impl Gen<'_> {
                 self.set_guest_mode(b);
             }
             self.unlock();
+            if !self.may_wait(inst) {
+                self.check_floats();
+            }
             if self.ends_in_pair(i, puts.peek().is_some()) {
                 let (taken, other) = (&unit.exits[inst.attr.index()], &unit.exits[unit.insts[i + 1].attr.index()]);
                 self.final_pair(self.an.val(inst.args[0]), taken, other);
@@ -91,6 +96,7 @@ impl Gen<'_> {
             // A plain load leaves the flags alone.
             Op::Load if inst.attr.0 & !3 == 0 && inst.ty != Ty::I1 => return self.emit_load(inst),
             Op::Select if result_ty(inst) != Ty::I128 => return self.emit_select(inst),
+            Op::Fcmp if self.an.values[self.pos as usize].mode == Mode::Cond => return self.emit_float_condition(inst),
             _ => self.flags = None,
         }
         let done = match inst.op {
@@ -159,12 +165,23 @@ impl Gen<'_> {
             _ => c.cc,
         };
         let key = (c.kind, c.ty, c.a, c.b);
-        if self.flags == Some(key) {
-            return code;
+        if self.flags != Some(key) {
+            self.make_comparison(c);
+            // After `test`, carry and overflow are those of a comparison with 0. After a bit test they are of no comparison.
+            self.flags = (c.kind != CondKind::Bit).then_some(key);
+            self.signalled = false;
         }
+        if c.kind == CondKind::Float && takes_two_flags(code) { self.join_flags(code) } else { code }
+    }
+
+    fn make_comparison(&mut self, c: Cond) {
         let size = c.ty.bytes();
         match c.kind {
             CondKind::Bit => self.test_bit(c, size),
+            CondKind::Float => {
+                let (a, b) = (self.use_xmm(c.a), self.use_xmm(c.b));
+                self.unordered_compare(c.ty.bits(), false, a, b);
+            }
             CondKind::Test => {
                 let a = self.use_gpr(c.a);
                 match self.operand(c.b, c.ty) {
@@ -190,9 +207,6 @@ impl Gen<'_> {
                 }
             }
         }
-        // After `test`, carry and overflow are those of a comparison with 0. After a bit test they are of no comparison.
-        self.flags = (c.kind != CondKind::Bit).then_some(key);
-        code
     }
 
     fn test_bit(&mut self, c: Cond, size: u32) {

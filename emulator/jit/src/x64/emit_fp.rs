@@ -10,38 +10,19 @@
 //! Rounding: `mxcsr_guest` has the mode of the unit; an operation that names another is left to the interpreter's
 //! definition, as is everything while subnormals are flushed.
 
-use ir::Ty;
-use ir::guest::Tininess;
+use ir::guest::{FpMode, Guest};
 use ir::inst::{FCmp, Inst, Op, Round};
+use ir::{Ty, Unit};
+use smallvec::SmallVec;
 
-use super::analysis::result_ty;
-use super::asm::{Alu, Label, RDX, RSI, cc};
-use super::generator::{Gen, NONE, SCRATCH_XMM};
-use super::{Gpr, StubId, Xmm, generic};
-
-/// An operation to be done again by its definition.
-#[derive(Clone, Copy, Debug)]
-pub(super) struct Redo {
-    label: Label,
-    back: Label,
-    /// What [`generic::evaluate`] is told.
-    desc: u64,
-    attr: u32,
-    /// Registers of the operands, [`NONE`] when absent; the first may be a general one.
-    operands: [u8; 3],
-    first_general: bool,
-    /// Result register.
-    result: Target,
-}
-
-#[derive(Clone, Copy, Debug)]
-enum Target {
-    Gpr(Gpr),
-    Xmm(Xmm),
-}
+use super::analysis::{Analysis, Mode, NO, result_ty};
+use super::asm::{Alu, cc};
+use super::float_checks::{Step, Target};
+use super::generator::{Gen, SCRATCH_XMM};
+use super::{Features, Xmm};
 
 /// Integral values on the host: rounding field of `roundsd`.
-fn host_round(r: Round) -> Option<u8> {
+pub(super) fn host_round(r: Round) -> Option<u8> {
     match r {
         Round::Mode => Some(4),
         Round::Even => Some(0),
@@ -52,29 +33,66 @@ fn host_round(r: Round) -> Option<u8> {
     }
 }
 
-const PARITY: u8 = 10;
+/// The environments, by number, whose operations the host can do: those that are like the usual one, for which its control
+/// register is set.
+pub(super) fn host_environments(guest: &Guest, features: Features, mode: u32) -> SmallVec<[Option<FpMode>; 4]> {
+    let usual = (guest.fp_mode)(mode);
+    let host = features.avx && !usual.flush_inputs && !usual.flush_results && usual.round != Round::Away;
+    let numbers = 0..=guest.fp_named.len() as u32;
+    numbers.map(|n| Some(guest.fp_environment(n, mode)).filter(|own| host && *own == usual)).collect()
+}
+
+impl Analysis {
+    /// Whether the operation is one of a format and in an environment and rounding mode that the host does.
+    pub(super) fn does_float(&self, inst: &Inst) -> bool {
+        let environment = self.environments.get(inst.attr.environment() as usize).copied().flatten();
+        let (lane, round) = (inst.attr.lane(), inst.attr.round());
+        environment.is_some_and(|mode| round == Round::Mode || round == mode.round)
+            && matches!(lane, 32 | 64)
+            && (inst.ty.bits() == lane || inst.ty.bits() >= 64)
+    }
+
+    /// Operand `k` of a multiply-add, and whether it is to be negated: the host does that with it.
+    pub(super) fn fused_operand(&self, unit: &Unit, inst: &Inst, k: usize) -> (u32, bool) {
+        let v = self.arg(inst, k);
+        let lane = inst.attr.lane();
+        let signs = (1..=128 / lane.max(1)).fold(0u128, |all, n| all | 1 << (n * lane - 1)) & inst.ty.mask();
+        if self.fuses
+            && self.does_float(inst)
+            && let Some(def) = unit.insts.get(v as usize)
+            && def.op == Op::Xor
+            && def.ty == inst.ty
+            && self.constant(unit, self.arg(def, 1)).is_some_and(|k| k & inst.ty.mask() == signs)
+            && self.values[self.arg(def, 0) as usize].mode == Mode::Emit
+        {
+            return (self.arg(def, 0), true);
+        }
+        (v, false)
+    }
+
+    /// Whether the host compares these floats.
+    pub(super) fn hosts_float(&self, unit: &Unit, inst: &Inst) -> bool {
+        let environment = self.environments.get(inst.attr.environment() as usize).copied().flatten();
+        environment.is_some() && matches!(inst.attr.lane(), 32 | 64) && self.operand_ty(unit, inst, 0) == inst.ty
+    }
+}
 
 impl Gen<'_> {
     /// Emits a floating-point operation; false if it is left to its definition.
     pub(super) fn emit_float(&mut self, inst: &Inst) -> bool {
-        let usual = (self.guest.fp_mode)(self.unit.key.mode);
-        let mode = self.guest.fp_environment(inst.attr.environment(), self.unit.key.mode);
-        // The host's control register is set for the usual environment.
-        if !self.features.avx || mode != usual || mode.flush_inputs || mode.flush_results || mode.round == Round::Away {
-            return false;
-        }
+        let number = inst.attr.environment() as usize;
+        let Some(mode) = self.an.environments.get(number).copied().flatten() else { return false };
         let lane = inst.attr.lane();
         let round = inst.attr.round();
         let in_mode = round == Round::Mode || round == mode.round;
         let format = |bits: u32| bits == 32 || bits == 64;
         let scalar = inst.ty.bits() == lane;
         match inst.op {
-            Op::Fadd | Op::Fsub | Op::Fmul | Op::Fdiv | Op::Fsqrt | Op::Fma if format(lane) && in_mode => {
-                if scalar {
-                    self.emit_scalar(inst)
-                } else {
-                    self.emit_packed(inst)
+            Op::Fadd | Op::Fsub | Op::Fmul | Op::Fdiv | Op::Fsqrt | Op::Fma => {
+                if self.on_host(inst) {
+                    self.emit_arithmetic(inst);
                 }
+                self.on_host(inst)
             }
             Op::Fmin | Op::Fmax if scalar && format(lane) => self.emit_extremum(inst),
             Op::Fcmp if format(lane) => self.emit_compare_floats(inst),
@@ -94,7 +112,7 @@ impl Gen<'_> {
     }
 
     /// VEX instruction on vector registers: F3/F2 scalar or 66/none packed by `pp`, opcode map 1.
-    fn vex(&mut self, pp: u8, opcode: u8, d: Xmm, a: Xmm, b: Xmm) {
+    pub(super) fn vex(&mut self, pp: u8, opcode: u8, d: Xmm, a: Xmm, b: Xmm) {
         self.asm.vex_rr(1, pp, 4, opcode, d, a, b);
     }
 
@@ -104,60 +122,17 @@ impl Gen<'_> {
     }
 
     /// `ucomis a, b` (or `comis`, which raises invalid on quiet NaNs too).
-    fn unordered_compare(&mut self, bits: u32, signalling: bool, a: Xmm, b: Xmm) {
+    pub(super) fn unordered_compare(&mut self, bits: u32, signalling: bool, a: Xmm, b: Xmm) {
         self.vex(u8::from(bits == 64), if signalling { 0x2f } else { 0x2e }, a, 0, b);
     }
 
-    // ------------------------------------------------------------------ cold code
-    /// Registers the operation for cold code; the caller branches to the first label and binds the second.
-    fn redo(&mut self, inst: &Inst, operands: &[u8], first_general: bool, result: Target) -> (Label, Label) {
-        let (label, back) = (self.asm.label(), self.asm.label());
-        let mut types = [Ty::I1; 3];
-        let mut regs = [NONE; 3];
-        for (k, &r) in operands.iter().enumerate() {
-            types[k] = self.arg_ty(k);
-            regs[k] = r;
-        }
-        let desc = generic::describe(inst, types);
-        self.redos.push(Redo { label, back, desc, attr: inst.attr.0, operands: regs, first_general, result });
-        (label, back)
-    }
-
-    /// Emits the cold code of all such operations.
-    pub(super) fn emit_redos(&mut self) {
-        for redo in std::mem::take(&mut self.redos) {
-            self.asm.bind(redo.label);
-            // The stub preserves all registers but these two.
-            let (rsi, rdx) = (Self::scratch(6), Self::scratch(7));
-            self.asm.store(8, rsi, RSI);
-            self.asm.store(8, rdx, RDX);
-            for (k, &r) in redo.operands.iter().enumerate() {
-                match r {
-                    NONE => {}
-                    r if k == 0 && redo.first_general => self.asm.store(8, Self::scratch(k), r),
-                    x => self.asm.store_xmm(16, Self::scratch(k), x),
-                }
-            }
-            self.asm.mov_ri(RSI, redo.desc);
-            self.asm.mov_ri(RDX, u64::from(redo.attr));
-            self.asm.call_stub(StubId::GenericSaving);
-            self.asm.load(8, RSI, rsi);
-            self.asm.load(8, RDX, rdx);
-            match redo.result {
-                Target::Gpr(d) => self.asm.load(8, d, Self::scratch(0)),
-                Target::Xmm(d) => self.asm.load_xmm(16, d, Self::scratch(0)),
-            }
-            self.asm.jmp(redo.back);
-        }
-    }
-
     /// Result register apart from the locked operands.
-    fn def_apart(&mut self, operands: &[Xmm]) -> Xmm {
+    pub(super) fn def_apart(&mut self, operands: &[Xmm]) -> Xmm {
         let avoid = operands.iter().fold(0, |m, x| m | 1 << x);
         self.def_xmm(avoid)
     }
 
-    fn operands_in_xmm(&mut self, n: usize) -> Vec<Xmm> {
+    pub(super) fn operands_in_xmm(&mut self, n: usize) -> Vec<Xmm> {
         (0..n).map(|k| self.use_xmm(self.arg(k))).collect()
     }
 
@@ -173,111 +148,124 @@ impl Gen<'_> {
         }
     }
 
-    /// `a * b + c` in `d`, which holds `c`: `vfmadd231`.
-    fn fused(&mut self, scalar: bool, bits: u32, d: Xmm, a: Xmm, b: Xmm) {
-        self.asm.vex_rr(2, 1, bits / 8, if scalar { 0xb9 } else { 0xb8 }, d, a, b);
-    }
-
-    fn emit_scalar(&mut self, inst: &Inst) -> bool {
-        let bits = inst.attr.lane();
-        let pp = Self::scalar_prefix(bits);
-        let (opcode, n) = Self::opcode_of(inst.op);
-        if n == 3 && !self.features.fma {
-            return false;
-        }
-        let x = self.operands_in_xmm(n);
-        let d = self.def_apart(&x);
-        match n {
-            1 => self.vex(pp, opcode, d, x[0], x[0]),
-            2 => self.vex(pp, opcode, d, x[0], x[1]),
-            _ => {
-                self.asm.mov_xx(d, x[2]);
-                self.fused(true, bits, d, x[0], x[1]);
+    /// Whether the host has the arithmetic instruction, in the mode.
+    pub(super) fn on_host(&self, inst: &Inst) -> bool {
+        self.an.does_float(inst)
+            && match inst.op {
+                Op::Fma => self.an.fuses,
+                Op::Fdiv => inst.ty != Ty::I64 || inst.attr.lane() == 64,
+                _ => true,
             }
+    }
+
+    /// `±(a * b) ± c` in `d`, which holds `c`: `vfmadd231` and its variants.
+    #[allow(clippy::too_many_arguments)] // registers and what is negated
+    fn fused(&mut self, scalar: bool, bits: u32, negated: u8, d: Xmm, a: Xmm, b: Xmm) {
+        let product = (negated ^ negated >> 1) & 1;
+        let opcode = 0xb8 | u8::from(scalar) | (negated >> 2 & 1) << 1 | product << 2;
+        self.asm.vex_rr(2, 1, bits / 8, opcode, d, a, b);
+    }
+
+    /// The operands in vector registers, as values too, and which of them are to be negated.
+    fn arithmetic_operands(&mut self, inst: &Inst, n: usize) -> (Vec<Xmm>, [u32; 3], u8) {
+        let (mut x, mut values, mut negated) = (Vec::with_capacity(3), [NO; 3], 0);
+        for (k, value) in values.iter_mut().enumerate().take(n) {
+            let (v, negate) = match inst.op {
+                Op::Fma => self.an.fused_operand(self.unit, inst, k),
+                _ => (self.arg(k), false),
+            };
+            x.push(self.use_xmm(v));
+            *value = v;
+            negated |= u8::from(negate) << k;
         }
-        self.check_scalar(inst, bits, &x, d);
-        true
+        (x, values, negated)
     }
 
-    /// A NaN result is made again, and one that may have underflowed by the guest's rule alone.
-    fn check_scalar(&mut self, inst: &Inst, bits: u32, operands: &[Xmm], d: Xmm) {
-        let (label, back) = self.redo(inst, operands, false, Target::Xmm(d));
-        if self.rounds_up_to_normal(inst) {
-            let least = self.magnitude_and_least_normal(bits, d);
-            self.unordered_compare(bits, false, SCRATCH_XMM, least);
-            self.asm.jcc(cc::E, label); // equal, or unordered
-        } else {
-            self.unordered_compare(bits, false, d, d);
-            self.asm.jcc(PARITY, label);
-        }
-        self.asm.bind(back);
-    }
-
-    /// Whether the result may be tiny before rounding but not after, and the guest calls that underflow while the host does
-    /// not. Sums and roots are exact if tiny.
-    fn rounds_up_to_normal(&self, inst: &Inst) -> bool {
-        let inexact = match inst.op {
-            Op::Fmul | Op::Fdiv | Op::Fma => true,
-            Op::Fcvt => inst.ty == Ty::I32,
-            _ => false,
-        };
-        self.exact_underflow && self.guest.fp.tininess == Tininess::Before && inexact
-    }
-
-    /// The magnitudes of `d` in the scratch register, and the smallest normal number in the lanes of another.
-    fn magnitude_and_least_normal(&mut self, bits: u32, d: Xmm) -> Xmm {
-        let (sign, fraction) = if bits == 32 { (1 << 31, 23) } else { (1 << 63, 52) };
-        let every = |lane: u64| (0..128 / bits).fold(0u128, |all, _| all << (bits % 128) | u128::from(lane));
-        let least = self.temp_xmm();
-        self.asm.const_xmm(SCRATCH_XMM, every(sign - 1));
-        self.vex(0, 0x54, SCRATCH_XMM, SCRATCH_XMM, d); // vandps
-        self.asm.const_xmm(least, every(1 << fraction));
-        least
-    }
-
-    /// All lanes at once. The upper half of a 64-bit vector must not raise flags: it is cleared first.
-    fn emit_packed(&mut self, inst: &Inst) -> bool {
-        let bits = inst.attr.lane();
-        let half = inst.ty == Ty::I64;
+    fn emit_arithmetic(&mut self, inst: &Inst) {
         let (opcode, n) = Self::opcode_of(inst.op);
-        if n == 3 && !self.features.fma || half && inst.op == Op::Fdiv || inst.ty.bits() < 64 {
-            return false;
-        }
-        let mut x = self.operands_in_xmm(n);
-        if half {
+        let (mut x, values, negated) = self.arithmetic_operands(inst, n);
+        let bits = inst.attr.lane();
+        let scalar = inst.ty.bits() == bits;
+        if inst.ty == Ty::I64 && !scalar {
+            // The upper half of the registers must not raise flags: it is cleared first.
             for r in &mut x {
                 let t = self.temp_xmm();
-                self.asm.op_prefixed_rr(0xf3, 4, 0x0f7e, t, *r); // movq
+                self.clean_copy(64, t, *r);
                 *r = t;
             }
         }
         let d = self.def_apart(&x);
-        let pp = u8::from(bits == 64);
-        match n {
-            1 => self.vex(pp, opcode, d, 0, x[0]),
-            2 => self.vex(pp, opcode, d, x[0], x[1]),
-            _ => {
-                self.asm.mov_xx(d, x[2]);
-                self.fused(false, bits, d, x[0], x[1]);
+        if scalar {
+            self.scalar_operation(inst, &x, values, negated, d);
+        } else {
+            let pp = u8::from(bits == 64);
+            match n {
+                1 => self.vex(pp, opcode, d, 0, x[0]),
+                2 => self.vex(pp, opcode, d, x[0], x[1]),
+                _ => {
+                    self.asm.mov_xx(d, x[2]);
+                    self.fused(false, bits, negated, d, x[0], x[1]);
+                }
             }
         }
+        let step = Step { negated, ..self.step(inst, &x, Target::Xmm(d)) };
         if self.rounds_up_to_normal(inst) {
-            // Any lane equal to the smallest normal number, or unordered?
-            let least = self.magnitude_and_least_normal(bits, d);
-            self.vex(pp, 0xc2, SCRATCH_XMM, SCRATCH_XMM, least);
-            self.asm.byte(8);
+            self.check_exactly(inst, step, d);
         } else {
-            // Any lane unordered with itself?
-            self.vex(pp, 0xc2, SCRATCH_XMM, d, d);
-            self.asm.byte(3);
+            self.check_later(inst, values, step, d);
         }
-        let t = self.temp_gpr();
-        self.vex(pp, 0x50, t, 0, SCRATCH_XMM); // vmovmskps
-        self.asm.test_rr(4, t, t);
-        let (label, back) = self.redo(inst, &x, false, Target::Xmm(d));
-        self.asm.jcc(cc::NE, label);
-        self.asm.bind(back);
-        true
+    }
+
+    /// One number. The host copies what is above it from the first source (the addend, of a fused operation): there are to be
+    /// zeros if the result is used as what it is zero-extended to.
+    fn scalar_operation(&mut self, inst: &Inst, x: &[Xmm], values: [u32; 3], negated: u8, d: Xmm) {
+        let bits = inst.attr.lane();
+        let pp = Self::scalar_prefix(bits);
+        let (opcode, n) = Self::opcode_of(inst.op);
+        let dirty = |g: &Self, k: usize| g.an.values[g.pos as usize].widened && !g.is_clean(values[k], bits);
+        match n {
+            1 if dirty(self, 0) => {
+                self.asm.const_xmm(SCRATCH_XMM, 0);
+                self.vex(pp, opcode, d, SCRATCH_XMM, x[0]);
+            }
+            1 => self.vex(pp, opcode, d, x[0], x[0]),
+            // Which NaN is the first does not matter: if there is any, the operation is done again.
+            2 if dirty(self, 0) && !dirty(self, 1) && matches!(inst.op, Op::Fadd | Op::Fmul) => {
+                self.vex(pp, opcode, d, x[1], x[0]);
+            }
+            2 if dirty(self, 0) => {
+                self.clean_copy(bits, SCRATCH_XMM, x[0]);
+                self.vex(pp, opcode, d, SCRATCH_XMM, x[1]);
+            }
+            2 => self.vex(pp, opcode, d, x[0], x[1]),
+            _ => {
+                if dirty(self, 2) {
+                    self.clean_copy(bits, d, x[2]);
+                } else {
+                    self.asm.mov_xx(d, x[2]);
+                }
+                self.fused(true, bits, negated, d, x[0], x[1]);
+            }
+        }
+    }
+
+    /// Whether there are zeros above the number of `bits` in its vector register.
+    fn is_clean(&self, v: u32, bits: u32) -> bool {
+        let value = &self.an.values[v as usize];
+        self.unit.insts.get(v as usize).is_some_and(|def| {
+            // It may be the low part of something wider.
+            result_ty(def).bits() == bits && (value.widened || matches!(def.op, Op::Const | Op::Load))
+        })
+    }
+
+    /// Copies a number to another register, with zeros above.
+    pub(super) fn clean_copy(&mut self, bits: u32, d: Xmm, s: Xmm) {
+        if bits == 64 {
+            self.asm.op_prefixed_rr(0xf3, 4, 0x0f7e, d, s); // movq
+        } else {
+            self.asm.const_xmm(d, 0);
+            self.asm.op_prefixed_rr(0xf3, 4, 0x0f10, d, s); // movss
+        }
     }
 
     /// -0 is less than +0, and equal numbers are otherwise the same bits: or is their minimum, and their maximum.
@@ -292,8 +280,8 @@ impl Gen<'_> {
         let d = self.def_apart(&x);
         let pp = Self::scalar_prefix(bits);
         self.unordered_compare(bits, false, x[0], x[1]);
-        let (label, back) = self.redo(inst, &x, false, Target::Xmm(d));
-        self.asm.jcc(PARITY, label);
+        let (label, back) = self.redo(self.step(inst, &x, Target::Xmm(d)));
+        self.asm.jcc(cc::P, label);
         let differ = self.asm.jcc_short(cc::NE);
         self.vex(0, if minimum { 0x56 } else { 0x54 }, d, x[0], x[1]); // vorps, vandps
         let done = self.asm.jmp_short();
@@ -317,7 +305,7 @@ impl Gen<'_> {
                 let t = self.temp_gpr();
                 self.unordered_compare(bits, signalling, a, b);
                 self.asm.setcc(cc::E, d);
-                self.asm.setcc(PARITY ^ 1, t);
+                self.asm.setcc(cc::NP, t);
                 self.asm.alu_rr(Alu::And, 1, d, t);
             }
             1 => {
@@ -330,7 +318,7 @@ impl Gen<'_> {
             }
             _ => {
                 self.unordered_compare(bits, signalling, a, b);
-                self.asm.setcc(PARITY, d);
+                self.asm.setcc(cc::P, d);
             }
         }
         self.asm.zext_rr(1, d, d);
@@ -344,7 +332,12 @@ impl Gen<'_> {
         let exact = if inst.attr.imm() == 0 { 8 } else { 0 };
         let x = self.operands_in_xmm(1);
         let d = self.def_apart(&x);
-        self.asm.vex_rr(3, 1, 4, if bits == 32 { 0x0a } else { 0x0b }, d, x[0], x[0]); // vroundss, vroundsd
+        let mut first = x[0];
+        if self.an.values[self.pos as usize].widened && !self.is_clean(self.arg(0), bits) {
+            self.asm.const_xmm(SCRATCH_XMM, 0);
+            first = SCRATCH_XMM;
+        }
+        self.asm.vex_rr(3, 1, 4, if bits == 32 { 0x0a } else { 0x0b }, d, first, x[0]); // vroundss, vroundsd
         self.asm.byte(rounding | exact);
         self.check_scalar(inst, bits, &x, d);
         true
@@ -386,7 +379,8 @@ impl Gen<'_> {
         // The host keeps the upper part of the destination: break the dependency.
         self.asm.const_xmm(d, 0);
         if !signed && from == Ty::I64 {
-            let (label, back) = self.redo(inst, &[r], true, Target::Xmm(d));
+            let step = Step { first_general: true, ..self.step(inst, &[r], Target::Xmm(d)) };
+            let (label, back) = self.redo(step);
             self.asm.test_rr(8, r, r);
             self.asm.jcc(cc::S, label);
             self.asm.vex_rr(1, pp, 8, 0x2a, d, d, source);
@@ -404,7 +398,7 @@ impl Gen<'_> {
         let opcode = if round == Round::Zero { 0x2c } else { 0x2d };
         let x = self.use_xmm(self.arg(0));
         let d = self.def_gpr_early();
-        let (label, back) = self.redo(inst, &[x], false, Target::Gpr(d));
+        let (label, back) = self.redo(self.step(inst, &[x], Target::Gpr(d)));
         if inst.op == Op::Ftos {
             let size = inst.ty.bytes();
             self.asm.vex_rr(1, pp, size, opcode, d, 0, x);

@@ -24,8 +24,8 @@ use ir::{Ty, Unit};
 
 use super::analysis::{Analysis, CondKind, Mode, NO, NO_HINT, result_ty};
 use super::asm::{Asm, Label, Mem};
-use super::emit_fp::Redo;
 use super::exit::{Side, Turn};
+use super::float_checks::{Redo, Unchecked};
 use super::snapshot::{Loc, Recorder};
 use super::{CompileError, Convention, Features, Gpr, Link, Mark, Xmm};
 use crate::thread_state::{SPILLS, ThreadState, disp, slot_disp};
@@ -131,6 +131,8 @@ pub(super) struct Gen<'a> {
     pub(super) seen: Vec<(u32, Place)>,
     /// Comparison that the flags are of (its condition code left out).
     pub(super) flags: Option<(CondKind, Ty, u32, u32)>,
+    /// The flags are of a comparison of floats that raised invalid for quiet NaNs too.
+    pub(super) signalled: bool,
     /// What the flags are of after the current instruction.
     pub(super) result_flags: Option<(CondKind, Ty, u32, u32)>,
     /// The same in terms of locations, at exits.
@@ -145,6 +147,10 @@ pub(super) struct Gen<'a> {
     pub(super) polls: Vec<(Label, u64)>,
     /// Cold code that brings deferred flags home at the entry: label, and where to go on.
     pub(super) settle: Option<(Label, Label)>,
+    /// Floating-point results that are still to be checked.
+    pub(super) unchecked: Vec<Unchecked>,
+    /// Vector registers that these need, as a mask.
+    pub(super) reserved_xmm: u32,
     /// Floating-point operations that cold code may have to do again.
     pub(super) redos: Vec<Redo>,
     /// Registers borrowed for a move at an exit.
@@ -188,6 +194,7 @@ impl<'a> Gen<'a> {
             is_dirty: b.is_dirty,
             seen: b.seen,
             flags: None,
+            signalled: false,
             result_flags: None,
             flags_of_locs: None,
             sides: b.sides,
@@ -197,6 +204,8 @@ impl<'a> Gen<'a> {
             link_stubs: b.link_stubs,
             polls: b.polls,
             settle: None,
+            unchecked: Vec::new(),
+            reserved_xmm: 0,
             redos: Vec::new(),
             borrowed: 0,
             dynamic_mode: false,
@@ -205,7 +214,7 @@ impl<'a> Gen<'a> {
             error: None,
         };
         g.asm.clear();
-        g.an.prepare(unit, guest, conv);
+        g.an.prepare(unit, guest, conv, features);
         g.an.liveness(unit, guest, conv);
         g.start();
         g
@@ -289,7 +298,7 @@ impl<'a> Gen<'a> {
     /// Starts the next instruction: nothing is locked.
     pub(super) fn unlock(&mut self) {
         self.locked_gpr = 0;
-        self.locked_xmm = 0;
+        self.locked_xmm = self.reserved_xmm;
     }
 
     // ------------------------------------------------------------------ facts

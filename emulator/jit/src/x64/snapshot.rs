@@ -9,6 +9,7 @@ use crate::thread_state::ThreadState;
 use super::Convention;
 use super::analysis::CondKind;
 use super::asm::cc;
+use super::float_conditions;
 
 /// Host registers at a fault, from the signal context.
 #[derive(Clone, Copy, Debug)]
@@ -96,7 +97,7 @@ impl Loc {
         Loc::simple(Kind::Bit, n)
     }
 
-    /// Layout, from bit 0: operand a, operand b (24 bits each), condition code (4), type (3), kind (2).
+    /// Layout, from bit 0: operand a, operand b (24 bits each), condition code (4), type (3), kind (3).
     pub(super) fn recipe(kind: CondKind, cc: u8, ty: Ty, a: Loc, b: Loc) -> Loc {
         debug_assert!((a.0 | b.0) >> SIMPLE_BITS == 0);
         Loc(RECIPE | a.0 | b.0 << 24 | u64::from(cc) << 48 | (ty as u64) << 52 | (kind as u64) << 55)
@@ -104,10 +105,9 @@ impl Loc {
 
     pub(super) fn as_recipe(self) -> Option<RecipeLoc> {
         const TYPES: [Ty; 6] = [Ty::I1, Ty::I8, Ty::I16, Ty::I32, Ty::I64, Ty::I128];
-        const CONDS: [CondKind; 4] = [CondKind::Cmp, CondKind::Test, CondKind::Add, CondKind::Bit];
         let mask = (1 << SIMPLE_BITS) - 1;
         (self.0 & RECIPE != 0).then(|| RecipeLoc {
-            kind: CONDS[(self.0 >> 55 & 3) as usize],
+            kind: CondKind::ALL[(self.0 >> 55 & 7) as usize],
             cc: (self.0 >> 48 & 15) as u8,
             ty: TYPES[(self.0 >> 52 & 7) as usize],
             a: Loc(self.0 & mask),
@@ -227,6 +227,14 @@ impl Source<'_> {
 
 /// Result of a comparison of `ty`-wide operands, as the host's flags would give it.
 pub(super) fn holds(kind: CondKind, code: u8, ty: Ty, a: u64, b: u64) -> bool {
+    if kind == CondKind::Float {
+        let order = if ty == Ty::I32 {
+            f32::from_bits(a as u32).partial_cmp(&f32::from_bits(b as u32))
+        } else {
+            f64::from_bits(a).partial_cmp(&f64::from_bits(b))
+        };
+        return float_conditions::holds(code, order);
+    }
     let bits = ty.bits().min(64);
     let mask = ty.mask() as u64;
     let (a, operand) = (a & mask, b & mask);
@@ -241,7 +249,7 @@ pub(super) fn holds(kind: CondKind, code: u8, ty: Ty, a: u64, b: u64) -> bool {
             (s, s < a, sign(!(a ^ operand) & (a ^ s)))
         }
         CondKind::Test => (a & operand, false, false),
-        CondKind::Bit => (0, a >> (b & 63) & 1 != 0, false),
+        CondKind::Bit | CondKind::Float => (0, a >> (b & 63) & 1 != 0, false),
     };
     let (zero, negative) = (result == 0, sign(result));
     let holds = match code & !1 {

@@ -77,7 +77,8 @@ impl Gen<'_> {
     pub(super) fn def_xmm(&mut self, avoid: u32) -> Xmm {
         let fits = |g: &Self, x: Xmm| {
             let owner = g.xmm[x as usize];
-            avoid & 1 << x == 0 && (owner == NO && g.locked_xmm & 1 << x == 0 || owner != NO && !g.live_after(owner))
+            (avoid | g.reserved_xmm) & 1 << x == 0
+                && (owner == NO && g.locked_xmm & 1 << x == 0 || owner != NO && !g.live_after(owner))
         };
         let hint = self.an.values[self.pos as usize].vector_hint;
         if hint != NO_HINT && fits(self, hint) {

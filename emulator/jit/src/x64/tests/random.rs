@@ -1,7 +1,7 @@
 //! Random units, compiled and run against a direct evaluation: values, slots, memory, exits and faults.
 
 use ir::guest::Slot;
-use ir::inst::{AtomicOp, Attr, MemAttr, Op, Order, Round, TypeRule, Val};
+use ir::inst::{AtomicOp, Attr, FCmp, MemAttr, Op, Order, Round, TypeRule, Val};
 use ir::softfloat::FpEnv;
 use ir::unit::{ExitKind, Unit};
 use ir::{GuestState, Ty};
@@ -134,7 +134,7 @@ impl Maker {
     fn step(&mut self) {
         let ty = self.r.pick(&[Ty::I64, Ty::I64, Ty::I32, Ty::I32, Ty::I16, Ty::I8]);
         let wide = self.r.pick(&[Ty::I32, Ty::I64]);
-        match self.r.below(28) {
+        match self.r.below(29) {
             0..5 => {
                 let op = self.r.pick(&[Op::Add, Op::Sub, Op::And, Op::Or, Op::Xor, Op::Andn, Op::Mul]);
                 let (a, b) = (self.value(ty), self.value(ty));
@@ -215,7 +215,8 @@ impl Maker {
             22 => self.vector(),
             23 | 24 => self.lanes(),
             25 | 26 => self.float(),
-            27 if self.r.chance(2) => self.helper(0),
+            27 if self.r.chance(2) => self.arithmetic(),
+            28 if self.r.chance(3) => self.helper(0),
             _ => {
                 let c = self.value(Ty::I1);
                 let exit = self.w.exit(ExitKind::Jump, PC + 0x1000 + self.r.below(100) * 4);
@@ -295,10 +296,15 @@ impl Maker {
     }
 
     fn vector(&mut self) {
-        match self.r.below(5) {
+        match self.r.below(6) {
             0 => {
                 let (a, b) = (self.value(Ty::I64), self.value(Ty::I64));
                 self.w.op(Op::Concat, Ty::I128, Attr(0), &[a, b]);
+            }
+            5 => {
+                let (a, ones) = (self.value(Ty::I32), self.w.konst(Ty::I32, u128::MAX));
+                let boxed = self.w.op(Op::Concat, Ty::I64, Attr(0), &[a, ones]);
+                self.w.put(13, boxed);
             }
             1 => {
                 let from = self.r.pick(&[Ty::I1, Ty::I8, Ty::I16, Ty::I32, Ty::I32, Ty::I64]);
@@ -453,6 +459,76 @@ impl Maker {
         }
     }
 
+    /// Arithmetic in a row, of each other's results: what can be checked together. Some operands are negated, some results are
+    /// used as what they are zero-extended to.
+    fn arithmetic(&mut self) {
+        use Op::*;
+        let lane = self.r.pick(&[32, 64, 64]);
+        let ty = if self.r.chance(3) { self.r.pick(&[Ty::I64, Ty::I128]) } else { Ty::holding(lane) };
+        let attr = Attr(0).with_lane(lane);
+        let signs = (1..=ty.bits() / lane).fold(0u128, |all, n| all | 1 << (n * lane - 1));
+        let mut results: Vec<Val> = Vec::new();
+        for _ in 0..1 + self.r.below(7) {
+            let mut args = Vec::new();
+            for _ in 0..3 {
+                let earlier = !results.is_empty() && self.r.chance(2);
+                let v = if earlier { self.r.pick(&results) } else { self.float_value(ty, lane) };
+                args.push(v);
+            }
+            for v in &mut args {
+                if self.r.chance(4) {
+                    let signs = self.w.konst(ty, signs);
+                    *v = self.w.op(Xor, ty, Attr(0), &[*v, signs]);
+                }
+            }
+            let op = self.r.pick(&[Fadd, Fsub, Fmul, Fdiv, Fsqrt, Fma, Fma]);
+            let count = op.desc().operands.len();
+            let result = self.w.op(op, ty, attr, &args[..count]);
+            results.push(result);
+            match self.r.below(8) {
+                0 if ty.bits() < 128 => {
+                    let wide = self.w.op(Zext, Ty::I128, Attr(0), &[result]);
+                    self.w.put(VECTORS + self.r.below(2) as u16, wide);
+                }
+                1 => self.load_or_store(),
+                2 => {
+                    let (a, b) = (self.value(Ty::I64), self.value(Ty::I64));
+                    self.w.op(Add, Ty::I64, Attr(0), &[a, b]);
+                }
+                3 if ty == Ty::I64 => self.w.put(13, result),
+                _ => {}
+            }
+        }
+    }
+
+    /// All condition flags from one comparison of floats, and an exit on some of them.
+    fn compare_floats(&mut self) {
+        use Op::*;
+        let lane = self.r.pick(&[32, 64]);
+        let ty = Ty::holding(lane);
+        let (a, b) = (self.float_value(ty, lane), self.float_value(ty, lane));
+        let signalling = 4 * self.r.below(2) as u8;
+        let mut outcome = |w: &mut Writer, kind: FCmp| {
+            w.op(Fcmp, ty, Attr(0).with_lane(lane).with_kind(kind as u8 + signalling), &[a, b])
+        };
+        let less = outcome(&mut self.w, FCmp::Lt);
+        let equal = outcome(&mut self.w, FCmp::Eq);
+        let unordered = outcome(&mut self.w, FCmp::Un);
+        let not_less = self.w.op(Not, Ty::I1, Attr(0), &[less]);
+        let flags = [less, equal, not_less, unordered];
+        for (i, flag) in flags.into_iter().enumerate() {
+            self.w.put(FLAGS + i as u16, flag);
+        }
+        let op = self.r.pick(&[And, Or, Xor, Andn, Eq, Ne]);
+        let (x, y) = (self.r.pick(&flags), self.r.pick(&flags));
+        let both = self.w.op(op, Ty::I1, Attr(0), &[x, y]);
+        let again = self.w.op(self.r.pick(&[And, Or]), Ty::I1, Attr(0), &[both, self.r.pick(&flags)]);
+        if self.r.chance(2) {
+            let exit = self.w.exit(ExitKind::Jump, PC + 0x1000 + self.r.below(100) * 4);
+            self.w.op(ExitIf, Ty::I1, exit, &[again]);
+        }
+    }
+
     /// A call of the guest's helper `id`.
     fn helper(&mut self, id: u32) {
         let args: Vec<Val> = (0..3).map(|_| self.value(Ty::I64)).collect();
@@ -530,10 +606,10 @@ pub(super) fn make(seed: u64) -> Unit {
     for _ in 0..steps {
         m.step();
         if m.r.chance(3) {
-            if m.r.chance(3) {
-                m.compare();
-            } else {
-                m.put();
+            match m.r.below(6) {
+                0 | 1 => m.compare(),
+                2 => m.compare_floats(),
+                _ => m.put(),
             }
             m.pc += 4;
             m.w.boundary(m.pc);

@@ -1,0 +1,242 @@
+//! Checks of floating-point results, and the cold code that makes operations again by their definition.
+
+use ir::Ty;
+use ir::guest::Tininess;
+use ir::inst::{Attr, Inst, Op};
+use smallvec::SmallVec;
+
+use super::asm::{Alu, Label, RDX, RSI, cc};
+use super::generator::{Gen, NONE, SCRATCH_XMM};
+use super::{Gpr, StubId, Xmm, generic};
+
+/// Operations to be done again by their definitions, one after the other.
+#[derive(Clone, Debug)]
+pub(super) struct Redo {
+    label: Label,
+    back: Label,
+    steps: SmallVec<[Step; 2]>,
+}
+
+/// One of them.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Step {
+    /// What [`generic::evaluate`] is told.
+    pub(super) desc: u64,
+    pub(super) attr: u32,
+    /// Registers of the operands, [`NONE`] when absent; the first may be a general one.
+    pub(super) operands: [u8; 3],
+    pub(super) first_general: bool,
+    /// Operands that are to be negated, as a mask.
+    pub(super) negated: u8,
+    /// Result register.
+    pub(super) result: Target,
+}
+
+#[derive(Clone, Copy, Debug)]
+pub(super) enum Target {
+    Gpr(Gpr),
+    Xmm(Xmm),
+}
+
+/// An operation whose result has not been checked yet.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Unchecked {
+    step: Step,
+    value: u32,
+    operands: [u32; 3],
+    result: Xmm,
+    ty: Ty,
+    lane: u32,
+}
+
+/// Most operations that are checked together.
+const MOST_UNCHECKED: usize = 4;
+
+/// Most registers that they may keep.
+const MOST_RESERVED: u32 = 9;
+
+impl Gen<'_> {
+    // ------------------------------------------------------------------ cold code
+    /// The current operation, to be done again with operands in registers.
+    pub(super) fn step(&self, inst: &Inst, operands: &[u8], result: Target) -> Step {
+        let mut types = [Ty::I1; 3];
+        let mut regs = [NONE; 3];
+        for (k, &r) in operands.iter().enumerate() {
+            types[k] = self.arg_ty(k);
+            regs[k] = r;
+        }
+        let desc = generic::describe(inst, types);
+        Step { desc, attr: inst.attr.0, operands: regs, first_general: false, negated: 0, result }
+    }
+
+    /// Registers the operation for cold code; the caller branches to the first label and binds the second.
+    pub(super) fn redo(&mut self, step: Step) -> (Label, Label) {
+        self.redo_all(SmallVec::from_slice(&[step]))
+    }
+
+    pub(super) fn redo_all(&mut self, steps: SmallVec<[Step; 2]>) -> (Label, Label) {
+        let (label, back) = (self.asm.label(), self.asm.label());
+        self.redos.push(Redo { label, back, steps });
+        (label, back)
+    }
+
+    /// Emits the cold code of all such operations.
+    pub(super) fn emit_redos(&mut self) {
+        for redo in std::mem::take(&mut self.redos) {
+            self.asm.bind(redo.label);
+            // The stub preserves all registers but these two.
+            let (rsi, rdx) = (Self::scratch(6), Self::scratch(7));
+            self.asm.store(8, rsi, RSI);
+            self.asm.store(8, rdx, RDX);
+            for step in &redo.steps {
+                self.call_definition(step);
+            }
+            self.asm.load(8, RSI, rsi);
+            self.asm.load(8, RDX, rdx);
+            if let [Step { result: Target::Gpr(d), .. }] = redo.steps[..] {
+                self.asm.load(8, d, Self::scratch(0));
+            }
+            self.asm.jmp(redo.back);
+        }
+    }
+
+    fn call_definition(&mut self, step: &Step) {
+        for (k, &r) in step.operands.iter().enumerate() {
+            match r {
+                NONE => {}
+                r if k == 0 && step.first_general => self.asm.store(8, Self::scratch(k), r),
+                x => self.asm.store_xmm(16, Self::scratch(k), x),
+            }
+            if step.negated & 1 << k != 0 {
+                let lane = Attr(step.attr).lane() as i32 / 8;
+                for sign in (lane - 1..16).step_by(lane as usize) {
+                    self.asm.alu_mi(Alu::Xor, 1, Self::scratch(k).offset(sign), -128);
+                }
+            }
+        }
+        self.asm.mov_ri(RSI, step.desc);
+        self.asm.mov_ri(RDX, u64::from(step.attr));
+        self.asm.call_stub(StubId::GenericSaving);
+        if let Target::Xmm(d) = step.result {
+            self.asm.load_xmm(16, d, Self::scratch(0));
+        }
+    }
+
+    // ------------------------------------------------------------------ checks
+    /// Whether the instruction may be emitted before pending checks are made: arithmetic that is checked with them, and work of
+    /// general registers that has nothing to do with them.
+    pub(super) fn may_wait(&self, inst: &Inst) -> bool {
+        let [first, ..] = self.unchecked[..] else { return true };
+        let apart = |k: usize| {
+            let known = self.has_arg(k).then(|| self.arg(k));
+            known.is_none_or(|v| !self.in_xmm(v) && self.an.cond(v).is_none())
+        };
+        match inst.op {
+            Op::Fadd | Op::Fsub | Op::Fmul | Op::Fdiv | Op::Fsqrt | Op::Fma => {
+                let like = inst.attr.lane() == first.lane && inst.ty == first.ty;
+                let room = self.unchecked.len() < MOST_UNCHECKED && self.reserved_xmm.count_ones() < MOST_RESERVED;
+                like && room && self.on_host(inst) && !self.rounds_up_to_normal(inst)
+            }
+            Op::Add | Op::Sub | Op::Zext | Op::Sext => inst.ty.bits() <= 64 && !self.wants_xmm() && (0..2).all(apart),
+            _ => false,
+        }
+    }
+
+    /// The result is checked with those of its neighbours: until then nobody else uses it, and its operands stay.
+    pub(super) fn check_later(&mut self, inst: &Inst, operands: [u32; 3], step: Step, d: Xmm) {
+        for &x in step.operands.iter().filter(|x| **x != NONE) {
+            self.reserved_xmm |= 1 << x;
+        }
+        self.reserved_xmm |= 1 << d;
+        let (value, ty, lane) = (self.pos, inst.ty, inst.attr.lane());
+        self.unchecked.push(Unchecked { step, value, operands, result: d, ty, lane });
+    }
+
+    /// Makes the pending checks. A NaN is passed on by all these operations, so results that others of them have used need
+    /// no check; and one comparison tells whether one of two numbers is a NaN.
+    pub(super) fn check_floats(&mut self) {
+        let unchecked = std::mem::take(&mut self.unchecked);
+        let Some(Unchecked { ty, lane, .. }) = unchecked.first().copied() else { return };
+        let used = |v: u32| unchecked.iter().any(|other| other.operands.contains(&v));
+        let last: SmallVec<[Xmm; MOST_UNCHECKED]> =
+            unchecked.iter().filter(|u| !used(u.value)).map(|u| u.result).collect();
+        let (label, back) = self.redo_all(unchecked.iter().map(|u| u.step).collect());
+        // Whatever makes room for it is to be on the way of all.
+        let lanes = (ty.bits() != lane).then(|| self.temp_gpr());
+        for pair in last.chunks(2) {
+            let (a, b) = (pair[0], pair[pair.len() - 1]);
+            if let Some(t) = lanes {
+                self.vex(u8::from(lane == 64), 0xc2, SCRATCH_XMM, a, b); // vcmpunordps
+                self.asm.byte(3);
+                self.branch_on_lanes(lane, t, label);
+            } else {
+                self.unordered_compare(lane, false, a, b);
+                self.asm.jcc(cc::P, label);
+            }
+        }
+        self.asm.bind(back);
+        self.reserved_xmm = 0;
+        self.locked_xmm = 0;
+        self.flags = None;
+        self.unchecked = unchecked;
+        self.unchecked.clear();
+    }
+
+    /// Branches if the sign of any lane of the scratch register is set.
+    pub(super) fn branch_on_lanes(&mut self, lane: u32, t: Gpr, label: Label) {
+        self.vex(u8::from(lane == 64), 0x50, t, 0, SCRATCH_XMM); // vmovmskps
+        self.asm.test_rr(4, t, t);
+        self.asm.jcc(cc::NE, label);
+    }
+
+    /// A NaN result of a scalar operation is made again.
+    pub(super) fn check_scalar(&mut self, inst: &Inst, bits: u32, operands: &[Xmm], d: Xmm) {
+        let step = self.step(inst, operands, Target::Xmm(d));
+        if self.rounds_up_to_normal(inst) {
+            return self.check_exactly(inst, step, d);
+        }
+        let (label, back) = self.redo(step);
+        self.unordered_compare(bits, false, d, d);
+        self.asm.jcc(cc::P, label);
+        self.asm.bind(back);
+    }
+
+    /// So is one that may have underflowed by the guest's rule alone.
+    pub(super) fn check_exactly(&mut self, inst: &Inst, step: Step, d: Xmm) {
+        let bits = if inst.op == Op::Fcvt { inst.ty.bits() } else { inst.attr.lane() };
+        let (label, back) = self.redo(step);
+        let least = self.magnitude_and_least_normal(bits, d);
+        if inst.ty.bits() == bits {
+            self.unordered_compare(bits, false, SCRATCH_XMM, least);
+            self.asm.jcc(cc::E, label); // equal, or unordered
+        } else {
+            self.vex(u8::from(bits == 64), 0xc2, SCRATCH_XMM, SCRATCH_XMM, least); // equal, or unordered
+            self.asm.byte(8);
+            let t = self.temp_gpr();
+            self.branch_on_lanes(bits, t, label);
+        }
+        self.asm.bind(back);
+    }
+
+    /// Whether the result may be tiny before rounding but not after, and the guest calls that underflow while the host does
+    /// not. Sums and roots are exact if tiny.
+    pub(super) fn rounds_up_to_normal(&self, inst: &Inst) -> bool {
+        let inexact = match inst.op {
+            Op::Fmul | Op::Fdiv | Op::Fma => true,
+            Op::Fcvt => inst.ty == Ty::I32,
+            _ => false,
+        };
+        self.exact_underflow && self.guest.fp.tininess == Tininess::Before && inexact
+    }
+
+    /// The magnitudes of `d` in the scratch register, and the smallest normal number in the lanes of another.
+    fn magnitude_and_least_normal(&mut self, bits: u32, d: Xmm) -> Xmm {
+        let (sign, fraction) = if bits == 32 { (1 << 31, 23) } else { (1 << 63, 52) };
+        let every = |lane: u64| (0..128 / bits).fold(0u128, |all, _| all << (bits % 128) | u128::from(lane));
+        let least = self.temp_xmm();
+        self.asm.const_xmm(SCRATCH_XMM, every(sign - 1));
+        self.vex(0, 0x54, SCRATCH_XMM, SCRATCH_XMM, d); // vandps
+        self.asm.const_xmm(least, every(1 << fraction));
+        least
+    }
+}

@@ -1,0 +1,443 @@
+//! The parallel move at exits: guest state from where it is to the boundary.
+
+use std::mem::offset_of;
+
+use ir::Ty;
+
+use super::analysis::CondKind;
+use super::asm::{Alu, Mem, RAX, RCX, RDX, RSP};
+use super::deferred::deferral;
+use super::exit::FIELD_WHAT;
+use super::float_conditions::takes_two_flags;
+use super::generator::{EXIT_COPIES, Gen, SCRATCH_XMM};
+use super::snapshot::{Kind, Loc, RecipeLoc};
+use super::{CompileError, Gpr, Xmm};
+use crate::thread_state::{Deferred, SPILLS, ThreadState};
+
+/// A pinned register (or `rax`, `rdx` for operands), as a location, and what goes into it.
+type RegMove = (Loc, Loc);
+
+impl Gen<'_> {
+    /// Moves everything in the range to the boundary, and `extra` besides.
+    pub(super) fn move_to_boundary(&mut self, (from, to): (u32, u32), extra: Option<RegMove>) {
+        let mut moves = std::mem::take(&mut self.moves);
+        let list = &mut moves[from as usize..to as usize];
+        let mut extra = extra;
+        self.save_overwritten(list, &mut extra);
+        let busy = self.busy_registers(list, extra);
+        let mut regs: Vec<RegMove> = Vec::with_capacity(10);
+        regs.extend(extra);
+        let deferred = self.defer_flags(list, busy);
+        self.store_conditions(list, busy, deferred);
+        for &(slot, loc) in list.iter() {
+            match self.conv.register(slot).map(Loc::gpr).or(self.conv.vector(slot).map(Loc::xmm)) {
+                Some(register) => regs.push((register, loc)),
+                None if deferred && self.conv.flag(slot).is_some() => {}
+                None if loc.as_recipe().is_none() => self.store_slot(slot, loc, busy),
+                None => {}
+            }
+        }
+        self.move_registers(&mut regs);
+        self.moves = moves;
+    }
+
+    /// Stores the condition flags among the moves as the comparison they are of, if they are of one; says whether. If not,
+    /// they are going home, and nothing may be deferred any more.
+    fn defer_flags(&mut self, list: &[(u16, Loc)], busy: u32) -> bool {
+        const A: usize = offset_of!(ThreadState, deferred) + offset_of!(Deferred, a);
+        const B: usize = offset_of!(ThreadState, deferred) + offset_of!(Deferred, b);
+        let what = Self::field(FIELD_WHAT);
+        let Some(deferral) = deferral(self.conv, &self.unit.consts, list) else {
+            if !self.an.needs_settled && list.iter().any(|m| self.conv.flag(m.0).is_some()) {
+                self.asm.store_imm(4, what, 0);
+            }
+            return false;
+        };
+        if let Some((a, b)) = deferral.operands {
+            self.store_loc(Ty::I64, Self::field(A), a, busy);
+            self.store_loc(Ty::I64, Self::field(B), b, busy);
+        }
+        self.asm.store_imm(4, what, deferral.what as i32);
+        true
+    }
+
+    /// Copies to spill slots what is at the home of a slot that is about to be overwritten.
+    fn save_overwritten(&mut self, list: &mut [(u16, Loc)], extra: &mut Option<RegMove>) {
+        let from_home = |loc: Loc| match loc.as_recipe() {
+            Some(r) => r.a.parts().0 == Kind::Home || r.b.parts().0 == Kind::Home,
+            None => loc.parts().0 == Kind::Home,
+        };
+        if !list.iter().map(|m| m.1).chain(extra.map(|e| e.1)).any(from_home) {
+            return;
+        }
+        let mut copies: Vec<(u32, Loc)> = Vec::new();
+        for i in 0..list.len() + 1 {
+            let loc = if i < list.len() { list[i].1 } else { extra.map_or(Loc::bit(0), |e| e.1) };
+            let mut rescue = |g: &mut Self, loc: Loc| -> Loc {
+                let (Kind::Home, slot) = loc.parts() else { return loc };
+                let overwritten = list.iter().any(|&(s, l)| u32::from(s) == slot && l != loc && !g.conv.is_pinned(s));
+                if !overwritten {
+                    return loc;
+                }
+                if let Some(&(_, copy)) = copies.iter().find(|(s, _)| *s == slot) {
+                    return copy;
+                }
+                if copies.len() == EXIT_COPIES {
+                    g.error = Some(CompileError::TooManyLive);
+                    return loc;
+                }
+                let copy = Loc::spill((SPILLS - 1 - copies.len()) as u16);
+                g.copy_memory(slot as u16, copy);
+                copies.push((slot, copy));
+                copy
+            };
+            let new = match loc.as_recipe() {
+                Some(r) => Loc::recipe(r.kind, r.cc, r.ty, rescue(self, r.a), rescue(self, r.b)),
+                None => rescue(self, loc),
+            };
+            match list.get_mut(i) {
+                Some(entry) => entry.1 = new,
+                None => *extra = extra.map(|e| (e.0, new)),
+            }
+        }
+    }
+
+    fn copy_memory(&mut self, slot: u16, to: Loc) {
+        let (_, spill) = to.parts();
+        let (from, to) = (self.home_mem(slot), Self::spill_mem(spill as u16));
+        match self.guest.slots[slot as usize].ty.bytes() {
+            size @ (8 | 16) => {
+                self.asm.load_xmm(size, SCRATCH_XMM, from);
+                self.asm.store_xmm(size, to, SCRATCH_XMM);
+            }
+            size => {
+                // No general register is known to be free here: keep one in the scratch vector register.
+                self.asm.mov_xr(8, SCRATCH_XMM, RAX);
+                self.asm.load(size, RAX, from);
+                self.asm.store(8, to, RAX);
+                self.asm.mov_rx(8, RAX, SCRATCH_XMM);
+            }
+        }
+    }
+
+    /// Registers that hold sources, or pinned values already in place.
+    fn busy_registers(&self, list: &[(u16, Loc)], extra: Option<RegMove>) -> u32 {
+        let mut busy = 1 << RSP | 1 << super::asm::RBP;
+        for &(slot, r) in &self.conv.pins {
+            if !list.iter().any(|m| m.0 == slot.0) {
+                busy |= 1 << r;
+            }
+        }
+        let mut add = |loc: Loc| {
+            if let (Kind::Gpr, r) = loc.parts() {
+                busy |= 1 << r;
+            }
+        };
+        for loc in list.iter().map(|m| m.1).chain(extra.map(|e| e.1)) {
+            match loc.as_recipe() {
+                Some(r) => {
+                    add(r.a);
+                    add(r.b);
+                }
+                None => add(loc),
+            }
+        }
+        busy
+    }
+
+    /// Runs `f` with a general register outside `busy`, making room if there is none; `read` are registers that `f` reads.
+    fn with_temp(&mut self, busy: u32, read: u32, f: impl FnOnce(&mut Self, Gpr)) {
+        if let Some(r) = (0..16).find(|&r| busy & 1 << r == 0) {
+            return f(self, r);
+        }
+        // No more than two are ever borrowed at once, and no more than one is read.
+        let Some(r) = [RAX, RCX, RDX].into_iter().find(|&r| (self.borrowed | read) & 1 << r == 0) else {
+            unreachable!("a move borrows every register");
+        };
+        let slot = 4 + self.borrowed.count_ones() as usize;
+        self.borrowed |= 1 << r;
+        self.asm.store(8, Self::scratch(slot), r);
+        f(self, r);
+        self.asm.load(8, r, Self::scratch(slot));
+        self.borrowed &= !(1 << r);
+    }
+
+    /// Loads a simple location into a general register.
+    fn load_loc(&mut self, r: Gpr, loc: Loc) {
+        let (kind, n) = loc.parts();
+        match kind {
+            Kind::Gpr if n as Gpr == r => {}
+            Kind::Gpr => self.asm.mov_rr(8, r, n as Gpr),
+            Kind::Xmm => self.asm.mov_rx(8, r, n as u8),
+            Kind::Spill => self.asm.load(8, r, Self::spill_mem(n as u16)),
+            Kind::Const => {
+                let bits = self.unit.consts[n as usize] as u64;
+                self.asm.mov_ri(r, bits);
+            }
+            Kind::Home => {
+                let size = self.guest.slots[n as usize].ty.bytes().min(8);
+                let m = self.home_mem(n as u16);
+                self.asm.load(size, r, m);
+            }
+            Kind::Bit => self.asm.mov_ri(r, u64::from(n)),
+        }
+    }
+
+    /// Stores a simple location at the home of a slot.
+    fn store_slot(&mut self, slot: u16, loc: Loc, busy: u32) {
+        self.store_loc(self.guest.slots[slot as usize].ty, self.home_mem(slot), loc, busy);
+    }
+
+    /// Stores a simple location, as wide as `ty`.
+    fn store_loc(&mut self, ty: Ty, to: Mem, loc: Loc, busy: u32) {
+        let (kind, n) = loc.parts();
+        match kind {
+            Kind::Gpr => self.asm.store(ty.bytes(), to, n as Gpr),
+            Kind::Xmm if ty.bytes() >= 4 => self.asm.store_xmm(ty.bytes(), to, n as u8),
+            Kind::Const => self.store_constant(ty, to, self.unit.consts[n as usize], busy),
+            Kind::Spill | Kind::Home if ty.bytes() >= 8 => {
+                let from = if kind == Kind::Spill { Self::spill_mem(n as u16) } else { self.home_mem(n as u16) };
+                let narrow = kind == Kind::Home && self.guest.slots[n as usize].ty.bytes() < ty.bytes();
+                if narrow {
+                    self.with_temp(busy, 0, |g, r| {
+                        g.load_loc(r, loc);
+                        g.asm.store(8, to, r);
+                    });
+                    return;
+                }
+                self.asm.load_xmm(ty.bytes(), SCRATCH_XMM, from);
+                self.asm.store_xmm(ty.bytes(), to, SCRATCH_XMM);
+            }
+            _ => self.with_temp(busy, 0, |g, r| {
+                g.load_loc(r, loc);
+                g.asm.store(ty.bytes(), to, r);
+            }),
+        }
+    }
+
+    fn store_constant(&mut self, ty: Ty, to: Mem, bits: u128, busy: u32) {
+        if ty == Ty::I128 {
+            self.asm.const_xmm(SCRATCH_XMM, bits);
+            self.asm.store_xmm(16, to, SCRATCH_XMM);
+            return;
+        }
+        let bits = (bits & ty.mask()) as u64;
+        let shift = 64 - ty.bytes() * 8;
+        let signed = (bits as i64) << shift >> shift;
+        match i32::try_from(signed) {
+            Ok(k) => self.asm.store_imm(ty.bytes(), to, k),
+            Err(_) => self.with_temp(busy, 0, |g, r| {
+                g.asm.mov_ri(r, bits);
+                g.asm.store(8, to, r);
+            }),
+        }
+    }
+
+    /// Makes comparisons from locations and stores the results at their slots' homes, those of one comparison together.
+    /// Not the condition flags, if these are `deferred`.
+    fn store_conditions(&mut self, list: &[(u16, Loc)], busy: u32, deferred: bool) {
+        let mut done = 0u64;
+        for (i, (slot, _)) in list.iter().enumerate().take(64) {
+            if deferred && self.conv.flag(*slot).is_some() {
+                done |= 1 << i;
+            }
+        }
+        // What the flags are of already comes first.
+        if let Some(key) = self.flags_of_locs {
+            self.store_conditions_of(list, key, busy, &mut done);
+        }
+        for i in 0..list.len() {
+            if let Some(r) = list[i].1.as_recipe()
+                && (i >= 64 || done & 1 << i == 0)
+            {
+                self.store_conditions_of(list, r.key(), busy, &mut done);
+            }
+        }
+    }
+
+    fn store_conditions_of(&mut self, list: &[(u16, Loc)], key: Loc, busy: u32, done: &mut u64) {
+        for (i, &(slot, loc)) in list.iter().enumerate() {
+            if let Some(r) = loc.as_recipe()
+                && r.key() == key
+                && (i >= 64 || *done & 1 << i == 0)
+            {
+                let to = self.home_mem(slot);
+                let code = self.compare_locs(r, busy);
+                if r.kind == CondKind::Float && takes_two_flags(code) {
+                    self.store_joined_flags(code, to);
+                } else {
+                    self.asm.setcc_mem(code, to);
+                }
+                if i < 64 {
+                    *done |= 1 << i;
+                }
+            }
+        }
+    }
+
+    /// Sets the flags from locations, unless they are already; returns the condition code.
+    fn compare_locs(&mut self, r: RecipeLoc, busy: u32) -> u8 {
+        let key = r.key();
+        if self.flags_of_locs == Some(key) {
+            return r.cc;
+        }
+        if r.kind == CondKind::Float {
+            self.compare_floats_of_locs(r, busy);
+            self.flags_of_locs = Some(key);
+            return r.cc;
+        }
+        let size = r.ty.bytes();
+        let (kind_b, n) = r.b.parts();
+        let immediate = match kind_b {
+            Kind::Const => {
+                let bits = self.unit.consts[n as usize] as u64;
+                let shift = 64 - 8 * size;
+                i32::try_from((bits as i64) << shift >> shift).ok()
+            }
+            _ => None,
+        };
+        let read = if kind_b == Kind::Gpr { 1 << n } else { 0 };
+        self.with_temp(busy, read, |g, a| {
+            let a = g.readable(r.a, a, r.kind == CondKind::Add);
+            if r.kind == CondKind::Bit {
+                g.asm.bt_ri(if n < 32 { 4 } else { 8 }, a, n as u8);
+                return;
+            }
+            match (r.kind, immediate) {
+                (CondKind::Cmp, Some(k)) => g.asm.alu_ri(Alu::Cmp, size, a, k),
+                (CondKind::Add, Some(k)) => g.asm.alu_ri(Alu::Add, size, a, k),
+                (CondKind::Test, Some(k)) => g.asm.test_ri(size, a, k),
+                _ => {
+                    // The scratch slots are memory nothing else uses here.
+                    let in_register = kind_b == Kind::Gpr;
+                    let both = r.a == r.b && r.kind == CondKind::Test;
+                    let m = g.source_memory(r.b, size, busy | 1 << a);
+                    match r.kind {
+                        CondKind::Test if both => g.asm.test_rr(size, a, a),
+                        CondKind::Test if in_register => g.asm.test_rr(size, a, n as Gpr),
+                        CondKind::Test => g.asm.op_rm(size, if size == 1 { 0x84 } else { 0x85 }, a, m),
+                        kind => {
+                            let op = if kind == CondKind::Cmp { Alu::Cmp } else { Alu::Add };
+                            if in_register {
+                                g.asm.alu_rr(op, size, a, n as Gpr);
+                            } else {
+                                g.asm.alu_rm(op, size, a, m);
+                            }
+                        }
+                    }
+                }
+            }
+        });
+        self.flags_of_locs = Some(key);
+        r.cc
+    }
+
+    /// A register with the location's value: its own, or `temp` (always, if it is to be `modified`).
+    fn readable(&mut self, loc: Loc, temp: Gpr, modified: bool) -> Gpr {
+        match loc.parts() {
+            (Kind::Gpr, r) if !modified => r as Gpr,
+            _ => {
+                self.load_loc(temp, loc);
+                temp
+            }
+        }
+    }
+
+    /// Memory that holds `size` bytes of the location's value; of no meaning for registers.
+    pub(super) fn source_memory(&mut self, loc: Loc, size: u32, busy: u32) -> Mem {
+        let (kind, n) = loc.parts();
+        match kind {
+            Kind::Home if self.guest.slots[n as usize].ty.bytes() >= size => return self.home_mem(n as u16),
+            Kind::Spill => return Self::spill_mem(n as u16),
+            Kind::Gpr | Kind::Bit => return Self::scratch(0),
+            Kind::Xmm => self.asm.store_xmm(8, Self::scratch(0), n as u8),
+            Kind::Const => {
+                let bits = self.unit.consts[n as usize] as u64;
+                self.asm.store_imm(4, Self::scratch(0), bits as i32);
+                self.asm.store_imm(4, Self::scratch(0).offset(4), (bits >> 32) as i32);
+            }
+            Kind::Home => self.with_temp(busy, 0, |g, t| {
+                g.load_loc(t, loc);
+                g.asm.store(8, Self::scratch(0), t);
+            }),
+        }
+        Self::scratch(0)
+    }
+
+    /// Parallel move into registers.
+    fn move_registers(&mut self, regs: &mut Vec<RegMove>) {
+        let general = |loc: Loc| loc.parts().0 == Kind::Gpr;
+        regs.retain(|&(to, from)| from != to);
+        // Register to register first: whatever is in the way of nobody, then cycles. Those of general registers alone by
+        // exchange; of others, one register's content steps aside.
+        loop {
+            let from_register = |m: &RegMove| matches!(m.1.parts().0, Kind::Gpr | Kind::Xmm);
+            let blocked = |m: &RegMove| regs.iter().any(|o| o.1 == m.0 && o.0 != m.0);
+            if let Some(i) = regs.iter().position(|m| from_register(m) && !blocked(m)) {
+                let (to, from) = regs.swap_remove(i);
+                self.load_register(to, from);
+                continue;
+            }
+            let Some(i) = regs.iter().position(from_register) else { break };
+            let (to, from) = regs[i];
+            if general(to) && general(from) {
+                self.asm.op_rr(8, 0x87, to.parts().1 as Gpr, from.parts().1 as Gpr);
+                for m in regs.iter_mut() {
+                    if m.1 == to {
+                        m.1 = from;
+                    } else if m.1 == from {
+                        m.1 = to;
+                    }
+                }
+                regs.retain(|&(to, from)| from != to);
+            } else {
+                let aside = Loc::xmm(SCRATCH_XMM);
+                self.load_register(aside, to);
+                for m in regs.iter_mut().filter(|m| m.1 == to) {
+                    m.1 = aside;
+                }
+            }
+        }
+        for &(to, from) in regs.iter() {
+            self.load_register(to, from);
+        }
+    }
+
+    /// Loads a simple location into a register.
+    fn load_register(&mut self, to: Loc, from: Loc) {
+        match to.parts() {
+            (Kind::Xmm, x) => self.load_vector(x as Xmm, from, self.pinned_bytes(x as Xmm)),
+            (_, r) => self.load_loc(r as Gpr, from),
+        }
+    }
+
+    /// Loads a simple location into a vector register, `size` bytes of it if it is in memory.
+    pub(super) fn load_vector(&mut self, x: Xmm, from: Loc, size: u32) {
+        let (kind, n) = from.parts();
+        match kind {
+            Kind::Xmm => self.asm.mov_xx(x, n as u8),
+            Kind::Gpr => self.asm.mov_xr(8, x, n as Gpr),
+            Kind::Spill => self.asm.load_xmm(size, x, Self::spill_mem(n as u16)),
+            Kind::Home => {
+                let (size, m) = (self.guest.slots[n as usize].ty.bytes().min(size), self.home_mem(n as u16));
+                if size >= 4 {
+                    self.asm.load_xmm(size, x, m);
+                } else {
+                    // No general register is known to be free here.
+                    self.asm.store(8, Self::scratch(1), RAX);
+                    self.asm.load(size, RAX, m);
+                    self.asm.mov_xr(8, x, RAX);
+                    self.asm.load(8, RAX, Self::scratch(1));
+                }
+            }
+            Kind::Const => self.asm.const_xmm(x, self.unit.consts[n as usize]),
+            Kind::Bit => {}
+        }
+    }
+
+    /// Bytes of the slot that is pinned to the register.
+    fn pinned_bytes(&self, x: Xmm) -> u32 {
+        let slot = self.conv.vector_pins.iter().find(|pin| pin.1 == x).map(|pin| pin.0);
+        slot.map_or(16, |slot| self.guest.slots[slot.0 as usize].ty.bytes())
+    }
+}
