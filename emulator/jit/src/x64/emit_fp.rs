@@ -107,7 +107,7 @@ impl Gen<'_> {
             {
                 self.emit_to_integer(inst, round)
             }
-            _ => false,
+            _ => self.emit_float_lanes(inst, in_mode),
         }
     }
 

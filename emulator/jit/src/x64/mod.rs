@@ -34,6 +34,7 @@ pub(crate) mod deferred;
 mod emit;
 mod emit_bits;
 mod emit_fp;
+mod emit_fp_lanes;
 mod emit_int;
 mod emit_mem;
 mod emit_vector;
