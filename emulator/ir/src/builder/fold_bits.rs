@@ -78,6 +78,11 @@ impl Builder<'_> {
                 if let Some((x, lo, n)) = self.field_of(a, Op::Bfx) {
                     return self.bfx_t(ty, x, lo + k, n - k);
                 }
+                let def = self.def(a);
+                if def.op == Op::Concat && k >= bits / 2 {
+                    let (high, rest) = (self.zext_t(def.args[1], ty), self.amount(ty, k - bits / 2));
+                    return self.shr_t(ty, high, rest);
+                }
             }
         }
         self.pure(Op::Shr, ty, Attr(0), two(a, amount))

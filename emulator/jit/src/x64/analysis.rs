@@ -549,7 +549,7 @@ impl Analysis {
     }
 
     fn use_operands(&mut self, unit: &Unit, i: u32, inst: &Inst) {
-        let vector = wants_vector(inst);
+        let vector = wants_vector(inst) || self.boxes(unit, inst);
         match inst.op {
             Op::Helper => {
                 for v in operands(unit, inst) {

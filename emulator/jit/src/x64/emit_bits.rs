@@ -6,7 +6,7 @@ use ir::inst::{Inst, Op};
 use super::Gpr;
 use super::analysis::Mode;
 use super::asm::{Alu, Mem, RCX, Shift, cc};
-use super::generator::Gen;
+use super::generator::{Gen, SCRATCH_XMM};
 
 impl Gen<'_> {
     // ------------------------------------------------------------------ shifts
@@ -329,6 +329,12 @@ impl Gen<'_> {
 
     /// b:a of halves up to 32 bits.
     pub(super) fn emit_concat(&mut self, inst: &Inst) {
+        if self.an.boxes(self.unit, inst) {
+            let low = self.use_xmm(self.arg(0));
+            let d = self.def_xmm(0);
+            self.asm.const_xmm(SCRATCH_XMM, u128::MAX);
+            return self.asm.vex_rr(1, 1, 4, 0x62, d, low, SCRATCH_XMM); // vpunpckldq
+        }
         let half = inst.ty.bits() / 2;
         let high = self.copy_gpr(self.arg(1));
         self.asm.shift_ri(Shift::Shl, Self::size(inst.ty), high, half as u8);
