@@ -550,6 +550,11 @@ impl Analysis {
 
     fn use_operands(&mut self, unit: &Unit, i: u32, inst: &Inst) {
         let vector = wants_vector(inst) || self.boxes(unit, inst);
+        if let Some((base, index, _)) = self.scaled_sum(unit, inst) {
+            self.add_use(base, i);
+            self.add_use(index, i);
+            return;
+        }
         match inst.op {
             Op::Helper => {
                 for v in operands(unit, inst) {

@@ -89,6 +89,11 @@ impl Gen<'_> {
     // ------------------------------------------------------------------ sums and logic
     fn emit_add(&mut self, inst: &Inst) {
         let size = Self::size(inst.ty);
+        if let Some((base, index, scale)) = self.an.scaled_sum(self.unit, inst) {
+            let (base, index) = (self.use_gpr(base), self.use_gpr(index));
+            let d = self.def_gpr(0);
+            return self.asm.lea(size, d, Mem { base, index, scale, disp: 0, narrow: false });
+        }
         let (a, b) = (self.arg(0), self.arg(1));
         let ra = self.use_gpr(a);
         match self.operand(b, inst.ty) {

@@ -80,6 +80,18 @@ impl Analysis {
         false
     }
 
+    /// A sum with a multiple of a value: base, index, and log2 of the factor.
+    pub(super) fn scaled_sum(&self, unit: &Unit, inst: &Inst) -> Option<(u32, u32, u8)> {
+        if inst.op != Op::Add || !matches!(inst.ty, Ty::I32 | Ty::I64) {
+            return None;
+        }
+        let (a, b) = (self.arg(inst, 0), self.arg(inst, 1));
+        [(a, b), (b, a)].into_iter().find_map(|(base, multiple)| {
+            let (index, scale) = self.scaled(unit, multiple, inst.ty);
+            (scale != 0 && self.values[base as usize].mode == Mode::Emit).then_some((base, index, scale))
+        })
+    }
+
     fn scaled(&self, unit: &Unit, v: u32, ty: Ty) -> (u32, u8) {
         if let Some(def) = unit.insts.get(v as usize)
             && def.op == Op::Shl
