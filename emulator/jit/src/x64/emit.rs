@@ -96,6 +96,8 @@ impl Gen<'_> {
             // A plain load leaves the flags alone.
             Op::Load if inst.attr.0 & !3 == 0 && inst.ty != Ty::I1 => return self.emit_load(inst),
             Op::Select if result_ty(inst) != Ty::I128 => return self.emit_select(inst),
+            // The value of a comparison leaves them alone, too.
+            Op::Zext if inst.ty != Ty::I128 && self.an.cond(self.arg(0)).is_some() => return self.emit_zext(inst),
             Op::Fcmp if self.an.values[self.pos as usize].mode == Mode::Cond => return self.emit_float_condition(inst),
             _ => self.flags = None,
         }
