@@ -479,9 +479,15 @@ impl Analysis {
         for &slot in &self.put_slots {
             self.next_put[slot as usize] = last + 1;
         }
-        for slot in conv.pinned_slots() {
-            if self.next_put[slot as usize] == u32::MAX {
-                self.add_use(self.entry[slot as usize], last);
+        for &(slot, _) in &conv.pins {
+            if self.next_put[slot.0 as usize] == u32::MAX {
+                self.add_use(self.entry[slot.0 as usize], last);
+            }
+        }
+        // Most units have nothing to do with these.
+        for &(slot, _) in &conv.vector_pins {
+            if self.next_put[slot.0 as usize] == u32::MAX {
+                self.needed(self.entry[slot.0 as usize], last + 1);
             }
         }
     }

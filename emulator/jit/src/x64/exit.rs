@@ -69,7 +69,8 @@ impl Gen<'_> {
                 self.moves.push((slot.0, loc));
             }
         }
-        for &(slot, x) in &self.conv.vector_pins {
+        let vectors = if self.vectors_moved { self.conv.vector_pins.as_slice() } else { &[] };
+        for &(slot, x) in vectors {
             let v = self.cur[slot.0 as usize];
             if v == NO {
                 self.moves.push((slot.0, Loc::home(slot.0)));

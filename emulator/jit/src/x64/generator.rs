@@ -147,6 +147,8 @@ pub(super) struct Gen<'a> {
     pub(super) polls: Vec<(Label, u64)>,
     /// Cold code that brings deferred flags home at the entry: label, and where to go on.
     pub(super) settle: Option<(Label, Label)>,
+    /// Some slot pinned to a vector register may have another value or be elsewhere than at the entry.
+    pub(super) vectors_moved: bool,
     /// Floating-point results that are still to be checked.
     pub(super) unchecked: Vec<Unchecked>,
     /// Vector registers that these need, as a mask.
@@ -204,6 +206,7 @@ impl<'a> Gen<'a> {
             link_stubs: b.link_stubs,
             polls: b.polls,
             settle: None,
+            vectors_moved: false,
             unchecked: Vec::new(),
             reserved_xmm: 0,
             redos: Vec::new(),

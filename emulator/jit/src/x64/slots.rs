@@ -73,8 +73,13 @@ impl Gen<'_> {
     pub(super) fn before_fault(&mut self) {
         self.recorder.point(self.asm.at(), self.pc);
         let conv = self.conv;
-        for slot in conv.pinned_slots() {
-            self.record_slot(slot);
+        for &(slot, _) in &conv.pins {
+            self.record_slot(slot.0);
+        }
+        if self.vectors_moved {
+            for &(slot, _) in &conv.vector_pins {
+                self.record_slot(slot.0);
+            }
         }
         for i in 0..self.dirty.len() {
             self.record_slot(self.dirty[i]);
@@ -102,6 +107,7 @@ impl Gen<'_> {
 
     /// Writes that take effect before the current instruction.
     pub(super) fn apply_put(&mut self, slot: u16, v: Val) {
+        self.vectors_moved |= self.conv.vector(slot).is_some();
         let is_dirty = &mut self.is_dirty[slot as usize];
         if !*is_dirty && !self.conv.is_pinned(slot) {
             *is_dirty = true;
@@ -162,6 +168,7 @@ impl Gen<'_> {
 
     /// After a call that read and wrote slots in memory: every slot is at home.
     pub(super) fn forget_slots(&mut self) {
+        self.vectors_moved = true;
         for slot in 0..self.cur.len() {
             self.cur[slot] = NO;
             let holder = self.holder[slot];

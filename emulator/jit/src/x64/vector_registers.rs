@@ -123,6 +123,7 @@ impl Gen<'_> {
     pub(super) fn drop_xmm(&mut self, x: Xmm) {
         let v = self.xmm[x as usize];
         if v != NO {
+            self.vectors_moved = true;
             self.place[v as usize].xmm = NONE;
             self.xmm[x as usize] = NO;
         }
