@@ -237,5 +237,5 @@ fn rejected(known: &BTreeSet<String>, missing: &[Reason], theirs: &str, word: u3
 fn within_64k(theirs: &str) -> bool {
     let branch = |text: &str| ["j", "call", "ret", "loop"].iter().any(|start| text.starts_with(start));
     let narrow = |text: &str| text.contains(" word ptr") || text.split(' ').nth(1).is_some_and(|r| r.len() == 2);
-    branch(&normal(theirs)) && (theirs.contains("data16 ") || narrow(theirs))
+    branch(&normal(theirs)) && (theirs.contains("data16 ") || narrow(&normal(theirs)))
 }
