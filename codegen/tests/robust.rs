@@ -160,6 +160,7 @@ impl Items {
                     insns.push(number);
                     &words[1..2]
                 }
+                ["native_call", ..] => continue, // it gives the code of two instructions, which are mostly left out
                 // One guest is enough, but for `test` lines of another.
                 ["instance", ..] if std::mem::replace(&mut instance, true) => &words[1..2],
                 _ => {
