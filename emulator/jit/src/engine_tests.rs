@@ -289,6 +289,65 @@ fn invalidation_reaches_threads_in_their_loops() {
 }
 
 #[test]
+fn code_translated_by_a_thread_that_ended_is_dropped_too() {
+    for engine in ENGINES {
+        let code = Code::new(&[addi(1, 5, 1), SYSCALL]);
+        let jit = jit(engine, code);
+        let run = || {
+            let mut thread = start(&jit);
+            assert_eq!(thread.run(), Event::Syscall);
+            get(&mut thread, 1)
+        };
+        assert_eq!(std::thread::scope(|scope| scope.spawn(run).join().unwrap()), 1);
+        code.set(0, addi(1, 5, 2));
+        jit.invalidate(BASE, 4);
+        assert_eq!(run(), 2, "{engine:?}");
+    }
+}
+
+#[test]
+fn jump_caches_forget_what_changed() {
+    for engine in ENGINES {
+        // The changing instruction is reached by an indirect jump only: no link leads to it.
+        let code = Code::new(&[jr(0), BAD, SYSCALL, BAD, addi(1, 1, 1), jump(-3)]);
+        let mut thread = start(&jit(engine, code));
+        set(&mut thread, 0, BASE + 16);
+        let add = |thread: &mut Thread| {
+            thread.state().pc = BASE;
+            assert_eq!(thread.run(), Event::Syscall);
+            get(thread, 1)
+        };
+        assert_eq!([1, 2, 3], [(); 3].map(|()| add(&mut thread)));
+        code.set(4, addi(1, 1, 10));
+        thread.jit().invalidate(BASE + 16, 4);
+        assert_eq!([13, 23], [(); 2].map(|()| add(&mut thread)), "{engine:?}");
+    }
+}
+
+#[test]
+fn threads_that_translate_the_same_keep_one_translation() {
+    let program: Vec<_> = FIB.into_iter().chain(FIB_END).collect();
+    let translated = |threads: usize| {
+        let jit = jit(Engine::T1, Code::new(&program));
+        let together = std::sync::Barrier::new(threads);
+        std::thread::scope(|scope| {
+            for _ in 0..threads {
+                scope.spawn(|| {
+                    let stack = Pages::new(1);
+                    let mut thread = start(&jit);
+                    let _ = [(0, 12), (4, 1), (6, stack.addr() + 4096)].map(|(r, value)| set(&mut thread, r, value));
+                    together.wait();
+                    assert_eq!((thread.run(), get(&mut thread, 0)), (Event::Syscall, 144));
+                });
+            }
+        });
+        jit.stats().code_bytes
+    };
+    let alone = translated(1);
+    assert!((0..20).all(|_| translated(4) == alone));
+}
+
+#[test]
 fn all_translations_can_be_dropped_while_threads_run() {
     // fib(12) over and over, with a count of the rounds in memory.
     let code: Vec<_> = FIB.into_iter().chain(FIB_END).collect();

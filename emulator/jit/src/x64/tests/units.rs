@@ -6,8 +6,8 @@ use ir::unit::{ExitKind, Trap, Unit};
 use ir::{Ty, Val};
 
 use super::harness::{FLAGS, GUEST, Machine, PC, Writer};
-use crate::thread_state::Leave;
-use crate::x64::Features;
+use crate::thread_state::{Leave, SPILLS};
+use crate::x64::{CompileError, Compiler, Convention, Features};
 
 fn run(m: &mut Machine, unit: &Unit) {
     let compiled = m.compile(unit);
@@ -151,4 +151,23 @@ fn a_loop_writes_the_flags_of_its_last_round() {
     run(&mut m, &unit);
     assert_eq!(m.thread.guest.pc, PC + 4);
     assert_eq!((slot(&m, 0), slot(&m, FLAGS), slot(&m, FLAGS + 1)), (0, 1, 0));
+}
+
+#[test]
+fn more_live_values_than_there_is_room_for_are_given_back() {
+    let mut compiler = Compiler::new(&GUEST, Convention::new(&GUEST), Features::host());
+    let unit = |live: usize| {
+        let mut w = Writer::new();
+        let base = w.get(11);
+        let load = Attr::mem(MemAttr { order: Order::Relaxed, big_endian: false, align_log2: 0 });
+        let values: Vec<Val> = (0..live).map(|_| w.op(Op::Load, Ty::I64, load, &[base])).collect();
+        let sum = values.iter().rev().copied().reduce(|a, b| w.op(Op::Xor, Ty::I64, Attr(0), &[a, b])).unwrap();
+        w.put(1, sum);
+        w.end(PC + 4)
+    };
+    let mut result = |live: usize| compiler.compile(&unit(live)).map(|compiled| compiled.code.clone());
+    let small = result(50);
+    assert!(small.is_ok());
+    assert_eq!(result(SPILLS + 20), Err(CompileError::TooManyLive));
+    assert_eq!(result(50), small, "what was given up leaves no trace in the next unit");
 }
