@@ -4,6 +4,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 
 use crate::native::NativeFn;
 use crate::trace::Trace;
+use crate::x64::Features;
 
 /// The embedder's side of translation. Called without any lock of the translator held.
 pub trait Hooks: Send + Sync {
@@ -36,6 +37,10 @@ pub struct JitOptions {
     pub exact_underflow: bool,
     /// Measure some native calls, as host code and translated.
     pub measure_natives: bool,
+    /// Extensions of the host processor that generated code uses; all it has if not given.
+    pub features: Option<Features>,
+    /// Bytes of memory for generated code, all of which is dropped when they are used; 0: as many as is good.
+    pub code_memory: usize,
     /// Interpret each unit before generated code executes it, and compare. Implies `exact_underflow`.
     pub check: bool,
 }

@@ -7,6 +7,8 @@ use std::sync::atomic::{AtomicI32, Ordering};
 
 /// Bytes reserved: as many as the host's limits allow. Pages are committed as they are written.
 const MOST: usize = 128 << 20;
+/// What is understood by fewer than this: any unit must fit, besides the stubs.
+const LEAST: usize = 1 << 20;
 /// With fewer, code would be dropped all the time.
 const FEWEST: usize = 4 << 20;
 
@@ -26,9 +28,11 @@ pub(crate) struct CodeMemory {
 pub(crate) struct Full;
 
 impl CodeMemory {
-    /// Reserves the memory. `None` if the host refuses.
-    pub(crate) fn new() -> Option<CodeMemory> {
-        let mut sizes = std::iter::successors(Some(MOST), |size| Some(size / 2)).take_while(|&size| size >= FEWEST);
+    /// Reserves the memory, as many bytes as `wanted` if that is not 0. `None` if the host refuses.
+    pub(crate) fn new(wanted: usize) -> Option<CodeMemory> {
+        let most = if wanted == 0 { MOST } else { wanted.clamp(LEAST, MOST) };
+        let fewest = FEWEST.min(most);
+        let mut sizes = std::iter::successors(Some(most), |size| Some(size / 2)).take_while(|&size| size >= fewest);
         sizes.find_map(|size| Some(CodeMemory { base: reserve(size)?, size, used: 0 }))
     }
 
@@ -115,7 +119,7 @@ mod tests {
 
     #[test]
     fn code_is_published_aligned_and_patched_in_place() {
-        let mut memory = CodeMemory::new().unwrap();
+        let mut memory = CodeMemory::new(0).unwrap();
         let first = memory.publish(&[0xc3; 5], |_, _| {}).unwrap();
         // jmp rel32 to itself, patched to the first.
         let second = memory.publish(&[0x90, 0x90, 0x90, 0xe9, 0, 0, 0, 0], |copy, at| copy[0] = at as u8).unwrap();

@@ -143,7 +143,7 @@ impl Runtime {
     /// `None` if there is no memory for generated code.
     pub(crate) fn new(guest: &'static Guest, options: JitOptions) -> Option<Runtime> {
         let conv = Convention::new(guest);
-        let mut memory = CodeMemory::new()?;
+        let mut memory = CodeMemory::new(options.code_memory)?;
         let (code, stubs) = stubs::emit(guest, &conv, memory.base());
         let at = memory.publish(&code, |_, _| {});
         assert_eq!(at, Ok(memory.base()), "the stubs come first");
@@ -158,7 +158,7 @@ impl Runtime {
         };
         Some(Runtime {
             conv,
-            features: Features::host(),
+            features: options.features.unwrap_or_else(Features::host),
             stubs,
             code,
             by_key: KeyTable::default(),

@@ -39,6 +39,7 @@ mod emit_int;
 mod emit_mem;
 mod emit_vector;
 mod exit;
+mod features;
 mod float_checks;
 mod float_conditions;
 mod generator;
@@ -57,6 +58,7 @@ use ir::guest::{Guest, Slot};
 use ir::inst::Op;
 use ir::unit::{Unit, UnitKey};
 
+pub use features::Features;
 pub use snapshot::{FaultTable, HostRegs};
 
 /// A general register of the host, by its encoding: 0 `rax`, 1 `rcx`, 2 `rdx`, 3 `rbx`, 4 `rsp` … 15 `r15`.
@@ -257,54 +259,6 @@ pub enum CompileError {
     TooManyLive,
     /// An atomic access that the host has no instruction for (big-endian, or 128 bits wide read-modify-write).
     Unsupported(Op),
-}
-
-/// What the host processor offers beyond x86-64-v1.
-#[derive(Clone, Copy, Debug)]
-#[allow(clippy::struct_excessive_bools)] // one per cpuid bit
-pub struct Features {
-    /// AVX (and with it SSE4.2).
-    pub avx: bool,
-    /// AVX2.
-    pub avx2: bool,
-    /// BMI1: `andn`, `tzcnt`.
-    pub bmi1: bool,
-    /// BMI2: `shlx`, `mulx`.
-    pub bmi2: bool,
-    /// `lzcnt`.
-    pub lzcnt: bool,
-    /// `popcnt`.
-    pub popcnt: bool,
-    /// `movbe`.
-    pub movbe: bool,
-    /// FMA3.
-    pub fma: bool,
-    /// SSE4.1.
-    pub sse41: bool,
-    /// SSE4.2 (`crc32`).
-    pub sse42: bool,
-    /// Carry-less multiplication.
-    pub pclmul: bool,
-}
-
-impl Features {
-    /// Of the processor we run on.
-    #[must_use]
-    pub fn host() -> Features {
-        Features {
-            avx: is_x86_feature_detected!("avx"),
-            avx2: is_x86_feature_detected!("avx2"),
-            bmi1: is_x86_feature_detected!("bmi1"),
-            bmi2: is_x86_feature_detected!("bmi2"),
-            lzcnt: is_x86_feature_detected!("lzcnt"),
-            popcnt: is_x86_feature_detected!("popcnt"),
-            movbe: is_x86_feature_detected!("movbe"),
-            fma: is_x86_feature_detected!("fma"),
-            sse41: is_x86_feature_detected!("sse4.1"),
-            sse42: is_x86_feature_detected!("sse4.2"),
-            pclmul: is_x86_feature_detected!("pclmulqdq"),
-        }
-    }
 }
 
 /// A compiler: reusable buffers, one per translating thread.

@@ -27,20 +27,7 @@ fn unit(insns: &[Insn<'_>]) -> Unit {
 }
 
 fn code(insns: &[Insn<'_>]) -> String {
-    let all = Features {
-        avx: true,
-        avx2: true,
-        bmi1: true,
-        bmi2: true,
-        lzcnt: true,
-        popcnt: true,
-        movbe: true,
-        fma: true,
-        sse41: true,
-        sse42: true,
-        pclmul: true,
-    };
-    let mut compiler = Compiler::new(&GUEST, Convention::new(&GUEST), all);
+    let mut compiler = Compiler::new(&GUEST, Convention::new(&GUEST), Features::ALL);
     let compiled = compiler.compile(&unit(insns)).expect("fits");
     listing(&compiled.code)
 }

@@ -1,0 +1,157 @@
+//! What the host processor offers, and how much of it is to be used.
+
+/// Extensions of x86-64 that generated code makes use of.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+#[allow(clippy::struct_excessive_bools)] // one per cpuid bit
+pub struct Features {
+    /// AVX (and with it SSE4.2).
+    pub avx: bool,
+    /// AVX2.
+    pub avx2: bool,
+    /// BMI1: `andn`, `tzcnt`.
+    pub bmi1: bool,
+    /// BMI2: `shlx`, `mulx`.
+    pub bmi2: bool,
+    /// `lzcnt`.
+    pub lzcnt: bool,
+    /// `popcnt`.
+    pub popcnt: bool,
+    /// `movbe`.
+    pub movbe: bool,
+    /// FMA3.
+    pub fma: bool,
+    /// SSE4.1.
+    pub sse41: bool,
+    /// SSE4.2 (`crc32`).
+    pub sse42: bool,
+    /// Carry-less multiplication.
+    pub pclmul: bool,
+}
+
+/// A feature's name, as compilers spell it, and where it is.
+type Named = (&'static str, fn(&mut Features) -> &mut bool);
+
+const NAMES: [Named; 11] = [
+    ("sse4.1", |f| &mut f.sse41),
+    ("sse4.2", |f| &mut f.sse42),
+    ("popcnt", |f| &mut f.popcnt),
+    ("pclmul", |f| &mut f.pclmul),
+    ("avx", |f| &mut f.avx),
+    ("avx2", |f| &mut f.avx2),
+    ("bmi1", |f| &mut f.bmi1),
+    ("bmi2", |f| &mut f.bmi2),
+    ("lzcnt", |f| &mut f.lzcnt),
+    ("movbe", |f| &mut f.movbe),
+    ("fma", |f| &mut f.fma),
+];
+
+impl Features {
+    /// None: the first 64-bit processors.
+    pub const V1: Features = Features {
+        avx: false,
+        avx2: false,
+        bmi1: false,
+        bmi2: false,
+        lzcnt: false,
+        popcnt: false,
+        movbe: false,
+        fma: false,
+        sse41: false,
+        sse42: false,
+        pclmul: false,
+    };
+
+    /// Of the level x86-64-v2.
+    pub const V2: Features = Features { popcnt: true, sse41: true, sse42: true, ..Features::V1 };
+
+    /// Of the level x86-64-v3, which does not include carry-less multiplication.
+    pub const V3: Features =
+        Features { avx: true, avx2: true, bmi1: true, bmi2: true, lzcnt: true, movbe: true, fma: true, ..Features::V2 };
+
+    /// Everything that generated code can make use of.
+    pub const ALL: Features = Features { pclmul: true, ..Features::V3 };
+
+    /// The levels, by their names; each includes those before it.
+    pub const LEVELS: [(&str, Features); 3] =
+        [("x86-64-v1", Features::V1), ("x86-64-v2", Features::V2), ("x86-64-v3", Features::V3)];
+
+    /// Of the processor we run on.
+    #[must_use]
+    pub fn host() -> Features {
+        Features {
+            avx: is_x86_feature_detected!("avx"),
+            avx2: is_x86_feature_detected!("avx2"),
+            bmi1: is_x86_feature_detected!("bmi1"),
+            bmi2: is_x86_feature_detected!("bmi2"),
+            lzcnt: is_x86_feature_detected!("lzcnt"),
+            popcnt: is_x86_feature_detected!("popcnt"),
+            movbe: is_x86_feature_detected!("movbe"),
+            fma: is_x86_feature_detected!("fma"),
+            sse41: is_x86_feature_detected!("sse4.1"),
+            sse42: is_x86_feature_detected!("sse4.2"),
+            pclmul: is_x86_feature_detected!("pclmulqdq"),
+        }
+    }
+
+    /// Reads `native`, `x86-64-v1` to `x86-64-v3` (or `v1` to `v3`), and after it, separated by commas, features to add and,
+    /// with a dash before their names, to leave out.
+    ///
+    /// # Errors
+    /// Names the word that is none of these.
+    pub fn parse(list: &str) -> Result<Features, String> {
+        let mut words = list.split(',');
+        let level = words.next().unwrap_or_default();
+        let named = |(name, _): &&(&str, Features)| *name == level || name.strip_prefix("x86-64-") == Some(level);
+        let mut features = match Features::LEVELS.iter().find(named) {
+            Some((_, features)) => *features,
+            None if level == "native" => Features::host(),
+            None => return Err(format!("no level `{level}`: there are native, x86-64-v1, x86-64-v2 and x86-64-v3")),
+        };
+        for word in words {
+            let (name, on) = word.strip_prefix('-').map_or((word, true), |name| (name, false));
+            let Some((_, field)) = NAMES.iter().find(|(known, _)| *known == name) else {
+                let all = NAMES.map(|(name, _)| name).join(", ");
+                return Err(format!("no feature `{name}`: there are {all}"));
+            };
+            *field(&mut features) = on;
+        }
+        Ok(features)
+    }
+
+    /// The list that [`Features::parse`] reads as this.
+    #[must_use]
+    pub fn list(mut self) -> String {
+        let mut list = "x86-64-v1".to_owned();
+        for (name, field) in NAMES {
+            if *field(&mut self) {
+                list.push(',');
+                list.push_str(name);
+            }
+        }
+        list
+    }
+
+    /// Names of the features that the processor we run on does not have.
+    #[must_use]
+    pub fn missing(mut self) -> Vec<&'static str> {
+        let mut host = Features::host();
+        NAMES.iter().filter(|(_, field)| *field(&mut self) && !*field(&mut host)).map(|(name, _)| *name).collect()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn levels_and_features_are_read_and_written() {
+        assert_eq!(Features::parse("x86-64-v3"), Ok(Features::V3));
+        assert_eq!(Features::parse("v1"), Ok(Features::V1));
+        assert_eq!(Features::parse("v3,-movbe,pclmul"), Ok(Features { movbe: false, ..Features::ALL }));
+        assert_eq!(Features::parse("native"), Ok(Features::host()));
+        assert_eq!(Features::parse(&Features::ALL.list()), Ok(Features::ALL));
+        assert!(Features::parse("v4").unwrap_err().starts_with("no level `v4`"));
+        assert!(Features::parse("v1,sse5").unwrap_err().starts_with("no feature `sse5`: there are sse4.1"));
+        assert!(Features::host().missing().is_empty() && Features::V1.missing().is_empty());
+    }
+}
