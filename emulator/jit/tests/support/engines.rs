@@ -1,8 +1,6 @@
 //! Guest code on the translator and on the interpreter, and how their results differ.
 #![allow(dead_code, unused_imports)] // each test uses a part
 
-#[path = "code.rs"]
-mod code;
 #[path = "random.rs"]
 mod random;
 
@@ -13,8 +11,27 @@ use ir::unit::{ExitKind, UnitKey};
 use ir::{Builder, Guest};
 use jit::{Engine, Event, Hooks, Jit, JitOptions, MemFault, NativeFn, Thread, Trace};
 
-pub(crate) use code::Code;
 pub(crate) use random::Random;
+
+/// Fetches from a buffer that tests replace, and that starts at a guest address.
+pub(crate) struct Code {
+    pub(crate) at: u64,
+    pub(crate) bytes: Arc<RwLock<Vec<u8>>>,
+}
+
+impl Hooks for Code {
+    fn fetch(&self, pc: u64, buf: &mut [u8]) -> usize {
+        let code = self.bytes.read().unwrap();
+        let Some(rest) = code.get(pc.wrapping_sub(self.at) as usize..) else { return 0 };
+        let n = rest.len().min(buf.len());
+        buf[..n].copy_from_slice(&rest[..n]);
+        n
+    }
+
+    fn intercept(&self, _: u64) -> Option<NativeFn> {
+        None
+    }
+}
 
 /// Where the code is, as far as the guest knows.
 pub(crate) const CODE: u64 = 0x4000_0000;
