@@ -17,6 +17,7 @@ use std::time::{Duration, Instant};
 use ir::Guest;
 use ir::guest::InsnTest;
 use ir::unit::ExitKind;
+use jit::x64::Features;
 use jit::{Engine, Event, Jit, JitOptions, MemFault, Thread, Trace};
 use support::process::{catch_faults, memory};
 use support::{Code, Placed, Random, Single, number, straight, unit_at};
@@ -122,6 +123,13 @@ fn options(engine: Engine) -> JitOptions {
     JitOptions { engine, trace, exact_underflow: true, ..JitOptions::default() }
 }
 
+/// The translator with all features of this processor, and with those of each level that it has.
+fn levels() -> Vec<(&'static str, JitOptions)> {
+    let levels = [("native", Features::host())].into_iter().chain(Features::LEVELS);
+    let options = |features| JitOptions { features: Some(features), ..options(Engine::T1) };
+    levels.filter(|(_, f)| f.missing().is_empty()).map(|(level, features)| (level, options(features))).collect()
+}
+
 struct Run {
     event: Event,
     state: ir::GuestState,
@@ -218,8 +226,9 @@ fn disassembly(guest: &'static Guest, mut mode: u32, code: &[u8]) -> String {
 fn compare(guest: &'static Guest, random: &mut Random) -> Vec<String> {
     let (rounds, time) = (number("ENGINES_ROUNDS", 2500), Duration::from_secs(number("ENGINES_SECONDS", 0)));
     let placed = Placed::default();
-    let [mut interp, mut t1] =
-        [Engine::Interp, Engine::T1].map(|engine| Thread::new(Jit::new(guest, Code::new(&placed), options(engine))));
+    let thread = |options| Thread::new(Jit::new(guest, Code::new(&placed), options));
+    let mut interp = thread(options(Engine::Interp));
+    let mut levels: Vec<_> = levels().into_iter().map(|(level, options)| (level, thread(options))).collect();
     let (mut failures, mut executed, start) = (Vec::new(), 0, Instant::now());
     let mut memory = Vec::new();
     for round in 0.. {
@@ -233,19 +242,21 @@ fn compare(guest: &'static Guest, random: &mut Random) -> Vec<String> {
         let (mode, code, places) = random_code(guest, random);
         let end = CODE + code.len() as u64;
         *placed.write().unwrap() = (CODE, code);
+        let count = levels.len();
+        let (level, t1) = &mut levels[round as usize % count];
         interp.jit().invalidate_all();
         t1.jit().invalidate_all();
         for _ in 0..STATES {
             let slots: Vec<u128> = guest.slots.iter().map(|_| random_value(data_of(guest), random)).collect();
             let state = state_of(guest, mode, &slots);
             let expected = run_from(&mut interp, guest, &state, &memory);
-            let differ = differences(guest, &expected, &run_from(&mut t1, guest, &state, &memory));
+            let differ = differences(guest, &expected, &run_from(t1, guest, &state, &memory));
             // All of them, if it left the code: it goes elsewhere at its end only.
             let at = Some(expected.state.pc).filter(|pc| (CODE..end).contains(pc)).unwrap_or(end);
             executed += places.iter().filter(|&&place| place <= at).count();
             if !differ.is_empty() {
                 let text = disassembly(guest, mode, &placed.read().unwrap().1);
-                failures.push(format!("{} round {round}:\n{text}{}", guest.name, differ.join("\n")));
+                failures.push(format!("{} {level} round {round}:\n{text}{}", guest.name, differ.join("\n")));
                 break;
             }
             memory = expected.memory;

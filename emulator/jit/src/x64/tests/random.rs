@@ -508,7 +508,7 @@ impl Maker {
         let ty = Ty::holding(lane);
         let (a, b) = (self.float_value(ty, lane), self.float_value(ty, lane));
         let signalling = 4 * self.r.below(2) as u8;
-        let mut outcome = |w: &mut Writer, kind: FCmp| {
+        let outcome = |w: &mut Writer, kind: FCmp| {
             w.op(Fcmp, ty, Attr(0).with_lane(lane).with_kind(kind as u8 + signalling), &[a, b])
         };
         let less = outcome(&mut self.w, FCmp::Lt);
