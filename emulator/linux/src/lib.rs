@@ -26,6 +26,7 @@ pub mod thread;
 
 pub use errno::{Errno, SysResult};
 pub use jit::Trace;
+pub use jit::x64::Features;
 pub use options::Options;
 pub use process::Process;
 pub use start::start;

@@ -38,6 +38,10 @@ pub struct Options {
     pub stats: bool,
     /// Compare each unit with the interpreter (`--check`).
     pub check: bool,
+    /// Extensions of the host processor to use (`--host-cpu`).
+    pub host_cpu: Option<jit::x64::Features>,
+    /// Bytes of memory for generated code (`--code-memory`).
+    pub code_memory: Option<u64>,
     /// What to print of the translation (`--trace`, `--trace-range`).
     pub trace: jit::Trace,
     /// No crash report (`-q`).
@@ -63,6 +67,12 @@ impl Options {
         }
         if let Some(size) = self.stack_size {
             flags.extend(["-s".into(), size.to_string().into()]);
+        }
+        if let Some(features) = self.host_cpu {
+            flags.push(format!("--host-cpu={}", features.list()).into());
+        }
+        if let Some(size) = self.code_memory {
+            flags.push(format!("--code-memory={size}").into());
         }
         if let Some(filter) = &self.strace {
             flags.push(if filter.is_empty() { "--strace".into() } else { format!("--strace={filter}").into() });

@@ -138,7 +138,10 @@ fn attach_translator(process: &'static Process, program: &Program) -> Result<(),
     let measure_natives = process.options.native_report.is_some();
     let trace = process.options.trace;
     let check = process.options.check;
-    let options = jit::JitOptions { engine, trace, measure_natives, check, ..Default::default() };
+    let code_memory = usize::try_from(process.options.code_memory.unwrap_or(0)).unwrap_or(usize::MAX);
+    let features = process.options.host_cpu;
+    let options =
+        jit::JitOptions { engine, trace, measure_natives, check, code_memory, features, ..Default::default() };
     let jit = jit::Jit::new(process.guest, Box::new(Hooks { process }), options);
     if jit.engine() != engine {
         let what = "no memory for generated code; is there a limit on the address space (ulimit -v)?".into();

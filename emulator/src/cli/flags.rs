@@ -153,6 +153,38 @@ pub(crate) const FLAGS: &[Flag] = &[
     },
     Flag {
         short: None,
+        long: "host-cpu",
+        aliases: &[],
+        value: Value::Required("FEATURES"),
+        env: &["ISAMORPH_HOST_CPU"],
+        group: Group::Engine,
+        help: "what generated code uses of this processor: native, x86-64-v1 to x86-64-v3, and after it features to add \
+               and, with `-`, to leave out: v3,-movbe",
+        apply: Some(|options, list| {
+            let features = linux::Features::parse(&list.to_string_lossy())?;
+            let missing = features.missing();
+            if !missing.is_empty() {
+                return Err(format!("this processor does not have {}", missing.join(", ")));
+            }
+            options.host_cpu = Some(features);
+            Ok(())
+        }),
+    },
+    Flag {
+        short: None,
+        long: "code-memory",
+        aliases: &[],
+        value: Value::Required("SIZE"),
+        env: &["ISAMORPH_CODE_MEMORY"],
+        group: Group::Engine,
+        help: "memory for generated code in bytes, or with suffix K, M, G; when it is full all is translated anew",
+        apply: Some(|options, size| {
+            options.code_memory = Some(parse_size(size)?);
+            Ok(())
+        }),
+    },
+    Flag {
+        short: None,
         long: "native-bypass",
         aliases: &["native-bypass"],
         value: Value::Optional("LIST"),

@@ -194,6 +194,8 @@ mod tests {
             "/b",
             "-s",
             "64K",
+            "--code-memory=2M",
+            "--host-cpu=v2,-popcnt",
             "--strace=read",
             "--interp",
             "--native-report=json",
@@ -239,8 +241,16 @@ mod tests {
 
     #[test]
     fn errors_and_texts() {
-        for bad in [&["--nonsense", "p"][..], &["-L"], &[], &["--interp=1", "p"], &["-E", "A", "p"], &["-s", "1Q", "p"]]
-        {
+        for bad in [
+            &["--nonsense", "p"][..],
+            &["-L"],
+            &[],
+            &["--interp=1", "p"],
+            &["-E", "A", "p"],
+            &["-s", "1Q", "p"],
+            &["--host-cpu=v9", "p"],
+            &["--host-cpu=v1,mmx2", "p"],
+        ] {
             assert!(run(bad, &[]).is_err(), "{bad:?}");
         }
         let help = run(&["--help"], &[]).unwrap_err();
