@@ -9,4 +9,6 @@ mod layers;
 mod programs;
 mod strace;
 mod surroundings;
+mod torture;
+mod traps;
 mod x86;

@@ -5,6 +5,7 @@ pub mod bench;
 pub mod costs;
 pub mod programs;
 pub mod run;
+pub mod torture;
 
 use std::path::{Path, PathBuf};
 

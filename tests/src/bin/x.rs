@@ -1,9 +1,11 @@
 //! Developer tasks: `cargo x bench [--guest G] [--only NAME] [--rounds N] [--save yes]` prints the speed tables, and saves what
-//! they are made of; `cargo x plot` draws the plots of what was saved; `cargo x costs` tells what a changed specification costs.
+//! they are made of; `cargo x plot` draws the plots of what was saved; `cargo x costs` tells what a changed specification costs;
+//! `cargo x torture [--times N] [--only KIND] [--milliseconds N] [--seed N]` runs the torture suite.
 #![allow(clippy::print_stdout)]
 
 use anyhow::{Context, Result, bail};
 use serde_json::Value;
+use tests::torture::{Plan, torture};
 use tests::{bench, programs, root};
 
 /// What `cargo x bench --save yes` measured last, in the repository.
@@ -14,12 +16,14 @@ fn main() -> Result<()> {
     match arguments.first().map(String::as_str) {
         Some("bench") => run_benchmarks(&arguments[1..]),
         Some("plot") => draw_plots(),
+        Some("torture") => run_torture(&arguments[1..]),
         Some("costs") => {
             println!("{}", tests::costs::measure()?);
             Ok(())
         }
         _ => bail!(
-            "usage: cargo x bench [--guest aarch64|riscv64] [--only NAME] [--rounds N] [--save yes] | cargo x plot | cargo x costs"
+            "usage: cargo x bench [--guest aarch64|riscv64] [--only NAME] [--rounds N] [--save yes] | cargo x plot | cargo x costs | \
+             cargo x torture [--times N] [--only KIND] [--milliseconds N] [--seed N]"
         ),
     }
 }
@@ -46,6 +50,24 @@ fn run_benchmarks(options: &[String]) -> Result<()> {
         std::fs::write(root().join(RESULTS), format!("{:#}\n", Value::from(results)))?;
         draw_plots()?;
     }
+    Ok(())
+}
+
+fn run_torture(options: &[String]) -> Result<()> {
+    let mut plan = Plan { times: 1, only: String::new(), milliseconds: 300, seed: 1 };
+    for pair in options.chunks(2) {
+        let [name, value] = pair else { bail!("{} needs a value", pair[0]) };
+        let number = || value.parse().with_context(|| format!("{name} takes a number"));
+        match name.as_str() {
+            "--times" => plan.times = number()?,
+            "--only" => plan.only.clone_from(value),
+            "--milliseconds" => plan.milliseconds = number()?,
+            "--seed" => plan.seed = number()?,
+            _ => bail!("unknown option {name}"),
+        }
+    }
+    let runs = torture(&plan, |round, runs| println!("{round} of {} times: {runs} runs passed", plan.times));
+    println!("{} runs passed", runs.map_err(anyhow::Error::msg)?);
     Ok(())
 }
 
