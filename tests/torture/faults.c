@@ -205,6 +205,6 @@ int main(int argc, char **argv) {
         __asm__ volatile(".option push\n.option norvc\nebreak\n.option pop" ::: "memory");
 #endif
     } while (time_left());
-    check(faults > 200, "%ld faults", faults);
+    check(faults > 50, "%ld faults", faults);
     return finish("cases", cases);
 }
