@@ -4,11 +4,11 @@
 use super::support::{GUEST, builder, expose, finish, plain_builder, run, slot};
 use crate::{Builder, GuestState, Ty, Val};
 
-type Method = fn(&mut Builder<'static>, u32, Val, Val) -> Val;
+pub(super) type Method = fn(&mut Builder<'static>, u32, Val, Val) -> Val;
 /// Of width and operands; the result is cut to the width.
-type Reference = fn(u32, u128, u128) -> u128;
+pub(super) type Reference = fn(u32, u128, u128) -> u128;
 
-fn s(w: u32, x: u128) -> i128 {
+pub(super) fn s(w: u32, x: u128) -> i128 {
     (x << (128 - w)) as i128 >> (128 - w)
 }
 
@@ -17,7 +17,7 @@ fn low(w: u32) -> u128 {
 }
 
 /// Methods whose result is as wide as the operands.
-const SAME: &[(&str, Method, Reference)] = &[
+pub(super) const SAME: &[(&str, Method, Reference)] = &[
     ("add", Builder::add, |_, a, b| a.wrapping_add(b)),
     ("sub", Builder::sub, |_, a, b| a.wrapping_sub(b)),
     ("mul", Builder::mul, |_, a, b| a.wrapping_mul(b)),
@@ -48,7 +48,7 @@ fn rotated(w: u32, a: u128, n: u128) -> u128 {
 }
 
 /// Methods with a one-bit result.
-const BIT: &[(&str, Method, Reference)] = &[
+pub(super) const BIT: &[(&str, Method, Reference)] = &[
     ("eq", Builder::eq, |_, a, b| (a == b).into()),
     ("ne", Builder::ne, |_, a, b| (a != b).into()),
     ("lt_u", Builder::lt_u, |_, a, b| (a < b).into()),
@@ -111,7 +111,7 @@ fn source(w: u32, second: bool) -> &'static str {
 }
 
 /// An operand nothing is known of.
-fn unknown(b: &mut Builder<'_>, w: u32, second: bool) -> Val {
+pub(super) fn unknown(b: &mut Builder<'_>, w: u32, second: bool) -> Val {
     match w {
         1 => b.get(slot(source(1, second))),
         _ => {

@@ -5,6 +5,7 @@ mod exhaustive;
 mod flags;
 mod fuzz;
 mod machine;
+mod pairs;
 mod predicate;
 mod support;
 mod text;
