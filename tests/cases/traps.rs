@@ -42,13 +42,16 @@ fn is_run(file: &str) -> bool {
     let sources = ["tests/cases", "tests/src"].map(|folder| fs::read_dir(tests::root().join(folder)).unwrap());
     let texts = sources.into_iter().flatten().map(|entry| entry.unwrap().path()).filter(|path| path.is_file());
     let in_folder = file.trim_start_matches("tests/");
+    let in_folder_of = in_folder.split('/').next().unwrap_or_default();
     texts.map(|path| fs::read_to_string(path).unwrap()).any(|text| {
         let listed = text.split("guest_programs!(").nth(1).is_some_and(|list| {
             file.starts_with("tests/guest/") && list.split(')').next().unwrap().split(", ").any(|name| name == stem)
         });
-        listed || text.contains(&format!("{in_folder}\"")) || text.contains(&format!("\"{stem}.c\"")) || {
-            file.starts_with("tests/torture/") && text.contains(&format!("\"{stem}\""))
-        }
+        listed
+            || text.contains(&format!("{in_folder}\""))
+            || text.contains(&format!("\"{stem}.c\""))
+            || text.contains(&format!("{in_folder_of}(\"{stem}\""))
+            || { file.starts_with("tests/torture/") && text.contains(&format!("\"{stem}\"")) }
     })
 }
 
