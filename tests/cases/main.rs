@@ -6,6 +6,7 @@ mod bypass;
 mod debian;
 mod guests;
 mod layers;
+mod profile;
 mod programs;
 mod strace;
 mod surroundings;

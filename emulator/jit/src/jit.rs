@@ -10,6 +10,7 @@ use crate::check;
 use crate::interp;
 use crate::native_counters::{Counters, NativeCounts};
 use crate::options::{Engine, Hooks, JitOptions, Stats, StatsReport};
+use crate::profile::{self, Profile, UnitProfile};
 use crate::t1;
 
 /// Translations of one guest process and what its threads share.
@@ -20,6 +21,8 @@ pub struct Jit {
     pub(crate) stats: Stats,
     pub(crate) natives: Counters,
     pub(crate) interp: interp::Cache,
+    /// See [`JitOptions::profile`].
+    pub(crate) profile: Profile,
     /// See [`JitOptions::check`].
     pub(crate) lock_step: check::LockStep,
     /// Present with [`Engine::T1`].
@@ -37,6 +40,7 @@ impl Jit {
             stats: Stats::default(),
             natives: Counters::default(),
             interp: interp::Cache::default(),
+            profile: Profile::default(),
             lock_step: check::LockStep::default(),
             t1: (options.engine == Engine::T1).then(|| t1::Runtime::new(guest, options)).flatten(),
         })
@@ -78,6 +82,12 @@ impl Jit {
         self.stats.report()
     }
 
+    /// Units that were entered, the one with most executed instructions first; empty unless counted.
+    #[must_use]
+    pub fn profile(&self) -> Vec<UnitProfile> {
+        self.profile.report()
+    }
+
     /// Of the native function numbered `id`.
     #[must_use]
     pub fn native_calls(&self, id: u32) -> NativeCounts {
@@ -90,7 +100,8 @@ impl Jit {
     pub fn fork_prepare(&self) -> ForkGuard<'_> {
         let lock_step = self.lock_step.enter();
         let t1 = self.t1.as_ref().map(t1::Runtime::freeze);
-        ForkGuard { natives: &self.natives, t1, _interp: self.interp.freeze(), _lock_step: lock_step }
+        let profile = self.profile.freeze();
+        ForkGuard { natives: &self.natives, t1, profile, _interp: self.interp.freeze(), _lock_step: lock_step }
     }
 
     pub(crate) fn count_unit(&self, unit: &Unit, insns: u32, since: Instant) {
@@ -105,6 +116,7 @@ impl Jit {
 pub struct ForkGuard<'a> {
     natives: &'a Counters,
     t1: Option<t1::Frozen<'a>>,
+    profile: profile::Frozen<'a>,
     _interp: interp::Frozen<'a>,
     _lock_step: MutexGuard<'a, ()>,
 }
@@ -113,6 +125,7 @@ impl ForkGuard<'_> {
     /// In the child: forgets the parent's other threads and releases.
     pub fn in_child(mut self) {
         self.natives.reset();
+        self.profile.reset();
         if let Some(t1) = &mut self.t1 {
             t1.in_child();
         }

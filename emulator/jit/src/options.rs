@@ -41,6 +41,8 @@ pub struct JitOptions {
     pub features: Option<Features>,
     /// Bytes of memory for generated code, all of which is dropped when they are used; 0: as many as is good.
     pub code_memory: usize,
+    /// Count how often each unit is entered ([`crate::Jit::profile`]).
+    pub profile: bool,
     /// Interpret each unit before generated code executes it, and compare. Implies `exact_underflow`.
     pub check: bool,
 }

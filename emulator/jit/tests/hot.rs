@@ -47,7 +47,7 @@ fn listing(guest: &'static Guest, list: &str) -> String {
         let compiled = compile();
         assert_eq!(compiled.code, compile().code, "{name} is not translated into the same bytes again");
         text += &format!("{name}: ");
-        jit::host_code(&mut text, &compiled, |pc| {
+        jit::host_code(&mut text, &compiled, false, |pc| {
             let at = insns.iter().scan(PC, |at, code| Some(std::mem::replace(at, *at + code.len() as u64)));
             let code = &insns[at.into_iter().position(|at| at == pc).unwrap()];
             (guest.disassemble)(pc, guest.reset_mode(), code).0

@@ -14,6 +14,7 @@ pub mod loader;
 pub mod mem;
 pub mod options;
 pub mod process;
+mod profile;
 mod run;
 pub mod signal;
 pub mod special;

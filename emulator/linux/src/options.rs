@@ -36,6 +36,8 @@ pub struct Options {
     pub native_report: Option<ReportFormat>,
     /// Print translator statistics at exit (`--stats`).
     pub stats: bool,
+    /// Print the units in which most instructions were executed at exit (`--profile`).
+    pub profile: bool,
     /// Compare each unit with the interpreter (`--check`).
     pub check: bool,
     /// Extensions of the host processor to use (`--host-cpu`).
@@ -96,8 +98,13 @@ impl Options {
         if let Some(format) = self.native_report {
             flags.push(format!("--native-report={}", format.name()).into());
         }
-        let switches =
-            [(self.interp, "--interp"), (self.check, "--check"), (self.stats, "--stats"), (self.quiet, "-q")];
+        let switches = [
+            (self.interp, "--interp"),
+            (self.check, "--check"),
+            (self.stats, "--stats"),
+            (self.profile, "--profile"),
+            (self.quiet, "-q"),
+        ];
         flags.extend(switches.into_iter().filter(|(on, _)| *on).map(|(_, flag)| flag.into()));
         flags
     }

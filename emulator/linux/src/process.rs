@@ -143,5 +143,8 @@ pub(crate) fn at_end() {
             stats.flushes
         );
     }
+    if process.options.profile {
+        crate::profile::print(process);
+    }
     crate::bypass::at_end(process);
 }

@@ -140,8 +140,9 @@ fn attach_translator(process: &'static Process, program: &Program) -> Result<(),
     let check = process.options.check;
     let code_memory = usize::try_from(process.options.code_memory.unwrap_or(0)).unwrap_or(usize::MAX);
     let features = process.options.host_cpu;
+    let profile = process.options.profile;
     let options =
-        jit::JitOptions { engine, trace, measure_natives, check, code_memory, features, ..Default::default() };
+        jit::JitOptions { engine, trace, measure_natives, check, code_memory, features, profile, ..Default::default() };
     let jit = jit::Jit::new(process.guest, Box::new(Hooks { process }), options);
     if jit.engine() != engine {
         let what = "no memory for generated code; is there a limit on the address space (ulimit -v)?".into();

@@ -272,6 +272,19 @@ pub(crate) const FLAGS: &[Flag] = &[
     },
     Flag {
         short: None,
+        long: "profile",
+        aliases: &[],
+        value: Value::None,
+        env: &["ISAMORPH_PROFILE"],
+        group: Group::Report,
+        help: "count how often translated units are entered, print the hottest at exit",
+        apply: Some(|options, _| {
+            options.profile = true;
+            Ok(())
+        }),
+    },
+    Flag {
+        short: None,
         long: "trace",
         aliases: &[],
         value: Value::Required("ITEMS"),

@@ -200,6 +200,7 @@ mod tests {
             "--interp",
             "--native-report=json",
             "--stats",
+            "--profile",
             "-q",
             "p",
         ];

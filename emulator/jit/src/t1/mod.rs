@@ -36,6 +36,7 @@ use crate::jit::Jit;
 use crate::native::NativeFn;
 use crate::options::{JitOptions, Stats};
 use crate::page_map::{PageMap, overlap};
+use crate::profile::Profile;
 use crate::x64::stubs::{self, Stubs};
 use crate::x64::{CompileError, Compiled, Compiler, Convention, FaultTable, Features, Link};
 
@@ -225,8 +226,12 @@ impl Runtime {
                 return Err(Miss::Full);
             }
             compiler.exact_underflow = self.exact_underflow.load(Ordering::Acquire);
+            compiler.counter = jit.options.profile.then(Profile::counter);
             match compiler.compile(&unit) {
                 Ok(_) => {
+                    if let Some(entered) = compiler.counter {
+                        jit.profile.add(key, insns, compiler.output().code.len() as u32, entered);
+                    }
                     jit.count_unit(&unit, insns, since);
                     jit.options.trace.unit(jit.guest, &*jit.hooks, &unit, Some(compiler.output()));
                     let guest_len = unit.guest_len;

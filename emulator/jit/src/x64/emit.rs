@@ -8,7 +8,7 @@ use ir::unit::ExitKind;
 use ir::{GuestState, Ty};
 
 use super::analysis::{Cond, CondKind, Mode, has_effect, is_float_op, is_lanes, result_ty};
-use super::asm::{Alu, RDX, RSI, Shift, cc};
+use super::asm::{Alu, Mem, RAX, RDX, RSI, Shift, cc};
 use super::exit::SideKind;
 use super::float_conditions::takes_two_flags;
 use super::generator::{Gen, Operand};
@@ -18,6 +18,10 @@ use crate::thread_state::{SCRATCH, ThreadState};
 impl Gen<'_> {
     /// Emits the whole unit.
     pub(super) fn run(&mut self) {
+        if let Some(counter) = self.counter {
+            self.asm.mov_ri(RAX, std::ptr::from_ref(counter) as u64);
+            self.asm.op_rm(8, 0xff, 0, Mem::base(RAX, 0)); // inc
+        }
         if self.an.needs_settled {
             self.settle_entry();
         }

@@ -17,6 +17,8 @@
 //! bits above the type are undefined. Steps 1 and 2 emit moves only: they never touch the flags.
 //! A value may be in several places at once; places are never stale.
 
+use std::sync::atomic::AtomicU64;
+
 use ir::guest::Guest;
 use ir::inst::{Inst, Val};
 use ir::unit::Boundary;
@@ -163,6 +165,8 @@ pub(super) struct Gen<'a> {
     /// Where guest instructions start: offset, guest address.
     pub(super) marks: Vec<(u32, Mark)>,
     pub(super) error: Option<CompileError>,
+    /// See [`super::Compiler`].
+    pub(super) counter: Option<&'static AtomicU64>,
 }
 
 impl<'a> Gen<'a> {
@@ -215,6 +219,7 @@ impl<'a> Gen<'a> {
             recorder: b.recorder,
             marks: b.marks,
             error: None,
+            counter: None,
         };
         g.asm.clear();
         g.an.prepare(unit, guest, conv, features);

@@ -54,6 +54,8 @@ mod tests;
 mod thunk;
 mod vector_registers;
 
+use std::sync::atomic::AtomicU64;
+
 use ir::guest::{Guest, Slot};
 use ir::inst::Op;
 use ir::unit::{Unit, UnitKey};
@@ -268,6 +270,8 @@ pub struct Compiler {
     features: Features,
     /// Raise underflow by the guest's rule where it is not the host's.
     pub(crate) exact_underflow: bool,
+    /// What units count their entries with. Their code has its address, so that it is not the same each time.
+    pub(crate) counter: Option<&'static AtomicU64>,
     buffers: generator::Buffers,
     out: Compiled,
 }
@@ -281,6 +285,7 @@ impl Compiler {
             conv,
             features,
             exact_underflow: false,
+            counter: None,
             buffers: generator::Buffers::default(),
             out: Compiled::default(),
         }
@@ -300,6 +305,7 @@ impl Compiler {
         let buffers = std::mem::take(&mut self.buffers);
         let mut g = generator::Gen::new(unit, self.guest, &self.conv, self.features, buffers);
         g.exact_underflow = self.exact_underflow;
+        g.counter = self.counter;
         g.run();
         let error = g.error;
         let mut b = g.into_buffers();

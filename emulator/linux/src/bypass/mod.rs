@@ -108,6 +108,18 @@ fn read_symbols(process: &Process, file: &MappedFile) {
     }
 }
 
+/// Function and distance from its start, or the file, of a code address; nothing if it is of no file.
+pub(crate) fn place(process: &Process, pc: u64) -> String {
+    let file = process.space.map().find(pc).and_then(|(_, vma)| vma.file.clone());
+    let Some(file) = file else { return String::new() };
+    let name = file.path.file_name().unwrap_or_default().to_string_lossy().into_owned();
+    match symbols::function_at(&file, pc) {
+        Some((function, 0)) => format!("{name} {function}"),
+        Some((function, distance)) => format!("{name} {function}+{distance:#x}"),
+        None => format!("{name}+{:#x}", pc.wrapping_sub(file.base)),
+    }
+}
+
 /// Where the code is that an address enters.
 fn code_at(process: &Process, addr: u64) -> u64 {
     process.guest.entered(addr, 0).0

@@ -76,6 +76,24 @@ pub(super) fn code_of(symbol: &sym::Sym) -> Option<(u64, bool)> {
         .then_some((symbol.st_value, kind == sym::STT_GNU_IFUNC))
 }
 
+/// Name of the function that `pc` lies in, and the distance from its start: by the file's symbols, of which the nearest one before
+/// counts unless its size says that it ends earlier.
+pub(super) fn function_at(file: &MappedFile, pc: u64) -> Option<(String, u64)> {
+    let elf = ElfFile::open(&file.path)?;
+    let bias = bias(&elf, file)?;
+    let mut best: Option<(String, u64)> = None;
+    elf.each_symbol(|symbol, name| {
+        let Some((addr, _)) = code_of(symbol) else { return };
+        // The lowest bit may tell the instruction set.
+        let distance = pc.wrapping_sub((addr & !1).wrapping_add(bias));
+        let inside = distance < symbol.st_size || symbol.st_size == 0 && distance < 1 << 20;
+        if inside && best.as_ref().is_none_or(|(_, least)| distance < *least) {
+            best = Some((name.to_owned(), distance));
+        }
+    });
+    best
+}
+
 /// What is added to the file's addresses: from where its executable segment lies.
 fn bias(elf: &ElfFile, file: &MappedFile) -> Option<u64> {
     let code = |p: &&program_header::ProgramHeader| p.p_type == program_header::PT_LOAD && p.is_executable();
