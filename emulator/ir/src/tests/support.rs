@@ -75,7 +75,6 @@ pub(super) static GUEST: Guest = Guest {
         callee: None,
     },
     native_call: None,
-    tests: &[],
 };
 
 /// Doubles slot `a`; returns what it was.
