@@ -190,7 +190,7 @@ fn what_an_instruction_becomes_is_asked_of_the_generated_guests() {
     assert!(text.starts_with("0x0: addi t0, t1, 7    // alu_imm\n"), "{text}");
     assert!(text.contains("\n0x4: nop    // alu_imm\n"), "{text}");
     assert_eq!(text.matches("host, ").count(), 2, "{text}");
-    assert!(text.contains(" = add ") && text.contains("  exit\n") && !text.contains("  requests\n"), "{text}");
+    assert!(text.contains(" = add.i64 ") && text.contains("  exit\n") && !text.contains("  requests\n"), "{text}");
     let text = succeeds(&["disasm", "riscv64", "ffffffff", "--host"]);
     assert!(text.contains("SIGILL"), "{text}");
 }

@@ -60,9 +60,9 @@ pub(crate) fn interface(guest: &Abi, common: &Common<'_>, report: &mut Report) -
     let (sets, structs) = (tables.len(Table::Sets), tables.len(Table::Structs));
     let on = &Emitter { pair: Pair { guest, host }, common, sets, structs };
     let sets: Vec<_> = guest.sets.iter().map(|(name, set)| set_item(on, name, set)).collect();
-    let sets = tables.span(Table::Sets, &sets);
+    let sets = tables.own(Table::Sets, &sets);
     let structs: Vec<_> = guest.structs.iter().map(|(name, s)| struct_item(on, name, s, report)).collect();
-    let structs = tables.span(Table::Structs, &structs);
+    let structs = tables.own(Table::Structs, &structs);
     let calls: Vec<_> = guest.numbers.iter().map(|(number, name)| call(on, *number, name)).collect();
     let calls = tables.span(Table::Calls, &calls);
     let [frame, plain_frame] =

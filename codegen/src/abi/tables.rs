@@ -93,6 +93,13 @@ impl Tables {
         quote!(Span::new(#at, #len))
     }
 
+    /// The places of entries that are added in any case: others count on where they are before they are there.
+    pub(crate) fn own(&self, table: Table, entries: &[TokenStream]) -> TokenStream {
+        let (at, len) = (self.len(table), entries.len() as u32);
+        self.entries[table as usize].borrow_mut().tokens.extend_from_slice(entries);
+        quote!(Span::new(#at, #len))
+    }
+
     fn add(&self, table: Table, new: &[TokenStream]) -> u32 {
         let Entries { tokens, places } = &mut *self.entries[table as usize].borrow_mut();
         let text: Vec<String> = new.iter().map(TokenStream::to_string).collect();

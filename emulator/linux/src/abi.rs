@@ -631,3 +631,37 @@ pub struct Pointee {
 pub fn every() -> &'static [Abi] {
     tables::ALL
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Whether what a type names is among the guest's own sets and structures.
+    fn own(abi: &Abi, ty: &Ty) -> bool {
+        match ty {
+            Ty::Set(set) => abi.sets.iter().any(|own| std::ptr::eq(own, set.entry())),
+            Ty::Struct(s) => abi.structs.iter().any(|own| std::ptr::eq(own, s.entry())),
+            Ty::Ptr(_, to) | Ty::Array(to, _) => own(abi, to),
+            Ty::Select(select) => own(abi, &select.default) && select.cases.iter().all(|(_, ty)| own(abi, ty)),
+            Ty::None | Ty::Int(_) | Ty::Bytes(..) | Ty::Terminated(_) => true,
+        }
+    }
+
+    #[test]
+    fn what_an_interface_names_is_its_own() {
+        for abi in every() {
+            for s in abi.structs {
+                assert!(s.fields.iter().all(|f| own(abi, &f.ty)), "{}: {}", abi.name, s.name);
+                assert!(s.moves.iter().all(|m| m.set.is_none_or(|set| own(abi, &Ty::Set(set)))), "{}", s.name);
+            }
+            for call in abi.calls {
+                assert!(
+                    call.args.iter().all(|arg| own(abi, &arg.ty)) && own(abi, &call.ret),
+                    "{} {}",
+                    abi.name,
+                    call.name
+                );
+            }
+        }
+    }
+}
