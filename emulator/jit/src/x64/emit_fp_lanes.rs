@@ -65,9 +65,9 @@ impl Gen<'_> {
         let signalling = kind >= FCmp::EqS as u8;
         let predicate = match kind & 3 {
             k if k == FCmp::Eq as u8 => 0x10 * u8::from(signalling),
-            k if k == FCmp::Lt as u8 => 0x01 | 0x10 * u8::from(!signalling),
-            k if k == FCmp::Le as u8 => 0x02 | 0x10 * u8::from(!signalling),
-            _ => 0x03 | 0x10 * u8::from(signalling),
+            k if k == FCmp::Lt as u8 => 0x01 | (0x10 * u8::from(!signalling)),
+            k if k == FCmp::Le as u8 => 0x02 | (0x10 * u8::from(!signalling)),
+            _ => 0x03 | (0x10 * u8::from(signalling)),
         };
         let x = self.lane_operands(2);
         let d = self.def_xmm(0);
