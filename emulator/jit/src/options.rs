@@ -43,6 +43,8 @@ pub struct JitOptions {
     pub code_memory: usize,
     /// Count how often each unit is entered ([`crate::Jit::profile`]).
     pub profile: bool,
+    /// Prove of each unit that its values are where its code looks for them. Debug builds always do.
+    pub prove: bool,
     /// Interpret each unit before generated code executes it, and compare. Implies `exact_underflow`.
     pub check: bool,
 }

@@ -96,7 +96,7 @@ impl<'a> Machine<'a> {
         let never = |name: &str| exceptions.iter().any(|exception| exception.always() && exception.insn == name);
         let words = Box::leak(Box::new(Words::of(frame.guest, frame.mode, |name| wanted(name) && !never(name))));
         let placed = Placed::default();
-        let options = JitOptions { engine: Engine::T1, exact_underflow: true, ..JitOptions::default() };
+        let options = JitOptions { engine: Engine::T1, exact_underflow: true, prove: true, ..JitOptions::default() };
         let translator = Thread::new(Jit::new(frame.guest, Code::new(&placed), options));
         Machine {
             frame,

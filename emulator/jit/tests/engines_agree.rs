@@ -125,7 +125,7 @@ fn random_value(data: u64, random: &mut Random) -> u128 {
 /// Everything is compared, hence exact.
 fn options(engine: Engine) -> JitOptions {
     let trace = Trace { ir: number("ENGINES_TRACE", 0) != 0, ..Trace::default() };
-    JitOptions { engine, trace, exact_underflow: true, ..JitOptions::default() }
+    JitOptions { engine, trace, exact_underflow: true, prove: true, ..JitOptions::default() }
 }
 
 /// The translator with all features of this processor, and with those of each level that it has.
@@ -448,7 +448,7 @@ fn a_lane_in_a_wider_register_is_zero_above() {
 #[test]
 fn underflow_is_seen_before_rounding_once_the_guest_looks() {
     // fmul d0, d1, d2; mrs x3, fpsr
-    let guest_asked = |engine| JitOptions { engine, ..JitOptions::default() };
+    let guest_asked = |engine| JitOptions { engine, prove: true, ..JitOptions::default() };
     let values = [("vreg[1]", 0x0010_0000_0000_0000), ("vreg[2]", 0x3fef_ffff_ffff_ffff)];
     agree_with(guest_asked, aarch64(), &[0x1e62_0820, 0xd53b_4423], &values);
 }

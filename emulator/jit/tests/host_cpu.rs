@@ -477,7 +477,7 @@ fn compare_with_host(name: &str) {
     let guest = guests::ALL.by_name(name).expect("the host's kind of guest");
     let placed = Placed::default();
     let mut engines = [Engine::Interp, Engine::T1].map(|engine| {
-        let options = JitOptions { engine, ..JitOptions::default() };
+        let options = JitOptions { engine, prove: true, ..JitOptions::default() };
         Thread::new(Jit::new(guest, Code::new(&placed), options))
     });
     let mut random = Random(number("HOST_SEED", 0x1234_5678_9abc_def1));

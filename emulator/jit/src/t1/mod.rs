@@ -94,6 +94,8 @@ pub(crate) enum Miss {
 pub(crate) struct Runtime {
     conv: Convention,
     features: Features,
+    /// See [`JitOptions::prove`].
+    prove: bool,
     stubs: Stubs,
     code: std::ops::Range<u64>,
     by_key: KeyTable,
@@ -160,6 +162,7 @@ impl Runtime {
         Some(Runtime {
             conv,
             features: options.features.unwrap_or_else(Features::host),
+            prove: options.prove,
             stubs,
             code,
             by_key: KeyTable::default(),
@@ -178,7 +181,9 @@ impl Runtime {
 
     /// A compiler for one thread.
     fn compiler(&self, guest: &'static Guest) -> Compiler {
-        Compiler::new(guest, self.conv.clone(), self.features)
+        let mut compiler = Compiler::new(guest, self.conv.clone(), self.features);
+        compiler.prove |= self.prove;
+        compiler
     }
 
     /// The translation of `key`, made if there is none.

@@ -9,6 +9,7 @@ use ir::{GuestState, Ty};
 
 use super::analysis::{Cond, CondKind, Mode, has_effect, is_float_op, is_lanes, result_ty};
 use super::asm::{Alu, Mem, RAX, RDX, RSI, Shift, cc};
+use super::claims::Claim;
 use super::exit::SideKind;
 use super::float_conditions::takes_two_flags;
 use super::generator::{Gen, Operand};
@@ -34,6 +35,7 @@ impl Gen<'_> {
                 continue;
             }
             self.pos = i as u32;
+            self.claim(Claim::Starts(self.pos));
             while let Some(p) = puts.next_if(|p| p.pos as usize <= i) {
                 self.apply_put(p.slot.0, p.val);
             }
@@ -56,6 +58,7 @@ impl Gen<'_> {
                 break;
             }
         }
+        self.unlock();
         if self.error.is_none() {
             self.mark(Mark::Side);
             self.emit_sides();
@@ -355,6 +358,7 @@ impl Gen<'_> {
             let r = self.use_gpr(v);
             self.asm.store(8, Self::scratch(k), r);
         }
+        self.claim_argument(v, ty, Self::scratch(k).disp);
         self.unlock();
     }
 
@@ -387,7 +391,9 @@ impl Gen<'_> {
         if state {
             // From here on every slot is at home, where the helper may change it.
             self.sync_slots();
+            self.claim(Claim::AtHome { pos: self.pos });
             self.forget_slots();
+            self.claim(Claim::Forgets);
         }
         self.save_for_call();
         self.asm.mov_ri(RSI, id as u64);
@@ -412,6 +418,7 @@ impl Gen<'_> {
             self.asm.store(8, m, t);
             self.asm.store_imm(8, m.offset(8), 0);
         }
+        self.claim_argument(v, ty, m.disp);
         self.unlock();
     }
 }

@@ -208,11 +208,11 @@ impl Gen<'_> {
                 }
             }
         }
-        let step = Step { negated, ..self.step(inst, &x, Target::Xmm(d)) };
+        let step = Step { values, negated, ..self.step(inst, &x, Target::Xmm(d)) };
         if self.rounds_up_to_normal(inst) {
             self.check_exactly(inst, step, d);
         } else {
-            self.check_later(inst, values, step, d);
+            self.check_later(inst, step, d);
         }
     }
 

@@ -9,6 +9,7 @@ use ir::unit::{Exit, ExitKind, Trap, UnitKey};
 
 use super::analysis::NO;
 use super::asm::{Alu, Label, Mem, RAX, RCX, RDX, RSP, cc};
+use super::claims::Claim;
 use super::generator::{Gen, NONE};
 use super::snapshot::Loc;
 use super::{Gpr, Link, LinkKind, StubId};
@@ -33,6 +34,8 @@ pub(super) struct Side {
     flags: Option<Loc>,
     /// The mode word had been changed by run-time values.
     dynamic_mode: bool,
+    /// Position of the branch.
+    pos: u32,
 }
 
 /// A poll seen at a jump to the unit's own entry: where to leave, with which moves.
@@ -40,6 +43,7 @@ pub(super) struct Side {
 pub(super) struct Turn {
     label: Label,
     moves: (u32, u32),
+    pos: u32,
 }
 
 /// `lea rsp, [rsp + 8]`.
@@ -86,6 +90,10 @@ impl Gen<'_> {
                 self.moves.push((slot, loc));
             }
         }
+        for i in from as usize..self.moves.len() {
+            let (slot, loc) = self.moves[i];
+            self.claim_slot(slot, loc);
+        }
         (from, self.moves.len() as u32)
     }
 
@@ -95,7 +103,7 @@ impl Gen<'_> {
         let moves = self.collect_moves(false);
         let flags = self.flag_locs();
         let dynamic_mode = self.dynamic_mode;
-        self.sides.push(Side { label, kind, moves, flags, dynamic_mode });
+        self.sides.push(Side { label, kind, moves, flags, dynamic_mode, pos: self.pos });
         label
     }
 
@@ -110,15 +118,18 @@ impl Gen<'_> {
         for i in 0..self.sides.len() {
             let side = self.sides[i];
             self.asm.bind(side.label);
+            self.pos = side.pos;
             self.flags_of_locs = side.flags;
             self.dynamic_mode = side.dynamic_mode;
             match side.kind {
                 SideKind::Exit(exit) => {
                     self.move_to_boundary(side.moves, None);
+                    self.claim_boundary(false);
                     self.leave(&exit);
                 }
                 SideKind::Alignment(pc, mode, r) => {
                     self.move_to_boundary(side.moves, Some((Loc::gpr(RDX), Loc::gpr(r))));
+                    self.claim_boundary(false);
                     self.asm.store(8, Self::field(offset_of!(ThreadState, exit_operand)), RDX);
                     self.store_mode(mode);
                     self.leave_to_rust(Leave::Alignment, pc);
@@ -142,21 +153,30 @@ impl Gen<'_> {
         self.poll_compare();
         let label = self.asm.label();
         if moves.0 == moves.1 {
+            self.deferred = false;
+            self.claim_boundary(true);
             self.asm.jcc_back(cc::E, 0);
             self.asm.jmp(label);
-            self.turns.push(Turn { label, moves: all });
+            self.turns.push(Turn { label, moves: all, pos: self.pos });
             return;
         }
         self.asm.jcc(cc::NE, label);
-        self.turns.push(Turn { label, moves: all });
+        self.turns.push(Turn { label, moves: all, pos: self.pos });
         self.flags_of_locs = None;
         self.move_to_boundary(moves, None);
+        self.claim_boundary(true);
         self.asm.jmp_back(0);
+    }
+
+    /// Everything is where it has to be for leaving.
+    fn claim_boundary(&mut self, again: bool) {
+        self.claim(Claim::AtBoundary { pos: self.pos, again, deferred: self.deferred });
     }
 
     fn leave_turn(&mut self, all: (u32, u32)) {
         self.flags_of_locs = None;
         self.move_to_boundary(all, None);
+        self.claim_boundary(false);
         self.asm.mov_ri(RAX, self.unit.key.pc);
         self.asm.jmp_stub(StubId::Poll);
     }
@@ -164,6 +184,7 @@ impl Gen<'_> {
     fn emit_turns(&mut self) {
         for turn in std::mem::take(&mut self.turns) {
             self.asm.bind(turn.label);
+            self.pos = turn.pos;
             self.leave_turn(turn.moves);
         }
     }
@@ -179,6 +200,7 @@ impl Gen<'_> {
         let operand = operand.map(|v| self.loc(self.an.val(v)));
         let to = if matches!(exit.kind, ExitKind::Flush { .. } | ExitKind::NativeCall) { RDX } else { RAX };
         self.move_to_boundary(moves, operand.map(|loc| (Loc::gpr(to), loc)));
+        self.claim_boundary(false);
         if exit.kind == ExitKind::Redispatch && operand.is_some() {
             self.asm.store(8, Self::field(FIELD_PC), RAX);
             self.asm.mov_ri(RAX, Leave::Redispatch as u64);

@@ -1,5 +1,7 @@
 //! What the host processor offers, and how much of it is to be used.
 
+use iced_x86::CpuidFeature;
+
 /// Extensions of x86-64 that generated code makes use of.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 #[allow(clippy::struct_excessive_bools)] // one per cpuid bit
@@ -129,6 +131,30 @@ impl Features {
             }
         }
         list
+    }
+
+    /// Whether a processor with these features has the one that an instruction needs.
+    pub(super) fn have(self, feature: CpuidFeature) -> bool {
+        use CpuidFeature as F;
+        match feature {
+            F::SSE4_1 => self.sse41,
+            F::SSE4_2 => self.sse42,
+            F::POPCNT => self.popcnt,
+            F::PCLMULQDQ => self.pclmul,
+            F::AVX => self.avx,
+            F::AVX2 => self.avx2,
+            F::BMI1 => self.bmi1,
+            F::BMI2 => self.bmi2,
+            F::LZCNT => self.lzcnt,
+            F::MOVBE => self.movbe,
+            F::FMA => self.fma,
+            F::SSE3 | F::SSSE3 => self.sse41,
+            // Missing on the very first processors only; 128-bit atomic operations use it at every level.
+            F::CMPXCHG16B => true,
+            F::INTEL8086 | F::INTEL186 | F::INTEL386 | F::INTEL486 | F::X64 | F::CMOV => true,
+            F::MULTIBYTENOP | F::SSE | F::SSE2 | F::CX8 => true,
+            _ => false,
+        }
     }
 
     /// Names of the features that the processor we run on does not have.

@@ -5,7 +5,9 @@ use ir::guest::Tininess;
 use ir::inst::{Attr, Inst, Op};
 use smallvec::SmallVec;
 
+use super::analysis::NO;
 use super::asm::{Alu, Label, RDX, RSI, cc};
+use super::claims::Cell;
 use super::generator::{Gen, NONE, SCRATCH_XMM};
 use super::{Gpr, StubId, Xmm, generic};
 
@@ -23,7 +25,10 @@ pub(super) struct Step {
     /// What [`generic::evaluate`] is told.
     pub(super) desc: u64,
     pub(super) attr: u32,
-    /// Registers of the operands, [`NONE`] when absent; the first may be a general one.
+    /// What it makes.
+    pub(super) value: u32,
+    /// Values of the operands, [`NO`] when absent, and their registers, [`NONE`] when absent; the first may be a general one.
+    pub(super) values: [u32; 3],
     pub(super) operands: [u8; 3],
     pub(super) first_general: bool,
     /// Operands that are to be negated, as a mask.
@@ -38,12 +43,19 @@ pub(super) enum Target {
     Xmm(Xmm),
 }
 
+impl Target {
+    pub(super) fn cell(self) -> Cell {
+        match self {
+            Target::Gpr(r) => Cell::Gpr(r),
+            Target::Xmm(x) => Cell::Xmm(x),
+        }
+    }
+}
+
 /// An operation whose result has not been checked yet.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Unchecked {
     step: Step,
-    value: u32,
-    operands: [u32; 3],
     result: Xmm,
     ty: Ty,
     lane: u32,
@@ -60,13 +72,14 @@ impl Gen<'_> {
     /// The current operation, to be done again with operands in registers.
     pub(super) fn step(&self, inst: &Inst, operands: &[u8], result: Target) -> Step {
         let mut types = [Ty::I1; 3];
-        let mut regs = [NONE; 3];
+        let (mut values, mut regs) = ([NO; 3], [NONE; 3]);
         for (k, &r) in operands.iter().enumerate() {
             types[k] = self.arg_ty(k);
-            regs[k] = r;
+            (values[k], regs[k]) = (self.arg(k), r);
         }
         let desc = generic::describe(inst, types);
-        Step { desc, attr: inst.attr.0, operands: regs, first_general: false, negated: 0, result }
+        let (attr, value) = (inst.attr.0, self.pos);
+        Step { desc, attr, value, values, operands: regs, first_general: false, negated: 0, result }
     }
 
     /// Registers the operation for cold code; the caller branches to the first label and binds the second.
@@ -93,8 +106,9 @@ impl Gen<'_> {
             }
             self.asm.load(8, RSI, rsi);
             self.asm.load(8, RDX, rdx);
-            if let [Step { result: Target::Gpr(d), .. }] = redo.steps[..] {
+            if let [step @ Step { result: Target::Gpr(d), .. }] = redo.steps[..] {
                 self.asm.load(8, d, Self::scratch(0));
+                self.claim_remade(&step);
             }
             self.asm.jmp(redo.back);
         }
@@ -107,6 +121,7 @@ impl Gen<'_> {
                 r if k == 0 && step.first_general => self.asm.store(8, Self::scratch(k), r),
                 x => self.asm.store_xmm(16, Self::scratch(k), x),
             }
+            self.claim_operand(step, k);
             if step.negated & 1 << k != 0 {
                 let lane = Attr(step.attr).lane() as i32 / 8;
                 for sign in (lane - 1..16).step_by(lane as usize) {
@@ -119,6 +134,7 @@ impl Gen<'_> {
         self.asm.call_stub(StubId::GenericSaving);
         if let Target::Xmm(d) = step.result {
             self.asm.load_xmm(16, d, Self::scratch(0));
+            self.claim_remade(step);
         }
     }
 
@@ -143,13 +159,12 @@ impl Gen<'_> {
     }
 
     /// The result is checked with those of its neighbours: until then nobody else uses it, and its operands stay.
-    pub(super) fn check_later(&mut self, inst: &Inst, operands: [u32; 3], step: Step, d: Xmm) {
+    pub(super) fn check_later(&mut self, inst: &Inst, step: Step, d: Xmm) {
         for &x in step.operands.iter().filter(|x| **x != NONE) {
             self.reserved_xmm |= 1 << x;
         }
         self.reserved_xmm |= 1 << d;
-        let (value, ty, lane) = (self.pos, inst.ty, inst.attr.lane());
-        self.unchecked.push(Unchecked { step, value, operands, result: d, ty, lane });
+        self.unchecked.push(Unchecked { step, result: d, ty: inst.ty, lane: inst.attr.lane() });
     }
 
     /// Makes the pending checks. A NaN is passed on by all these operations, so results that others of them have used need
@@ -157,12 +172,15 @@ impl Gen<'_> {
     pub(super) fn check_floats(&mut self) {
         let unchecked = std::mem::take(&mut self.unchecked);
         let Some(Unchecked { ty, lane, .. }) = unchecked.first().copied() else { return };
-        let used = |v: u32| unchecked.iter().any(|other| other.operands.contains(&v));
+        let used = |v: u32| unchecked.iter().any(|other| other.step.values.contains(&v));
         let last: SmallVec<[Xmm; MOST_UNCHECKED]> =
-            unchecked.iter().filter(|u| !used(u.value)).map(|u| u.result).collect();
+            unchecked.iter().filter(|u| !used(u.step.value)).map(|u| u.result).collect();
         let (label, back) = self.redo_all(unchecked.iter().map(|u| u.step).collect());
         // Whatever makes room for it is to be on the way of all.
         let lanes = (ty.bits() != lane).then(|| self.temp_gpr());
+        for u in unchecked.iter() {
+            self.claim_result(&u.step);
+        }
         for pair in last.chunks(2) {
             let (a, b) = (pair[0], pair[pair.len() - 1]);
             if let Some(t) = lanes {

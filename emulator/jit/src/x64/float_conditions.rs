@@ -12,6 +12,7 @@ use ir::inst::{FCmp, Inst, Op};
 
 use super::analysis::{Analysis, Cond, CondKind, Mode};
 use super::asm::{Alu, cc};
+use super::claims::Cell;
 use super::generator::{Gen, SCRATCH_XMM};
 use super::snapshot::{Kind, RecipeLoc};
 
@@ -150,8 +151,8 @@ impl Gen<'_> {
         self.asm.land(done);
     }
 
-    /// `ucomis` of two locations.
-    pub(super) fn compare_floats_of_locs(&mut self, r: RecipeLoc, busy: u32) {
+    /// `ucomis` of two locations, of a slot's comparison.
+    pub(super) fn compare_floats_of_locs(&mut self, slot: u16, r: RecipeLoc, busy: u32) {
         let size = r.ty.bytes();
         let a = match r.a.parts() {
             (Kind::Xmm, x) => x as u8,
@@ -162,12 +163,18 @@ impl Gen<'_> {
         };
         let (kind, n) = r.b.parts();
         if kind == Kind::Xmm {
+            self.claim_compared(slot, false, Cell::Xmm(a));
+            self.claim_compared(slot, true, Cell::Xmm(n as u8));
             return self.unordered_compare(r.ty.bits(), false, a, n as u8);
         }
         if kind == Kind::Gpr {
             self.asm.store(8, Self::scratch(0), n as u8);
         }
         let m = self.source_memory(r.b, size, busy);
+        self.claim_compared(slot, false, Cell::Xmm(a));
+        if kind != Kind::Const {
+            self.claim_compared(slot, true, Cell::Mem(m.disp));
+        }
         match size {
             8 => self.asm.op_prefixed_rm(0x66, 4, 0x0f2e, a, m),
             _ => self.asm.op_rm(4, 0x0f2e, a, m),

@@ -26,6 +26,7 @@ use ir::{Ty, Unit};
 
 use super::analysis::{Analysis, CondKind, Mode, NO, NO_HINT, result_ty};
 use super::asm::{Asm, Label, Mem};
+use super::claims::{Cell, Claim, Claims};
 use super::exit::{Side, Turn};
 use super::float_checks::{Redo, Unchecked};
 use super::snapshot::{Loc, Recorder};
@@ -157,6 +158,8 @@ pub(super) struct Gen<'a> {
     pub(super) reserved_xmm: u32,
     /// Floating-point operations that cold code may have to do again.
     pub(super) redos: Vec<Redo>,
+    /// The exit being emitted has left the condition flags as a comparison.
+    pub(super) deferred: bool,
     /// Registers borrowed for a move at an exit.
     pub(super) borrowed: u32,
     /// The mode word was changed by run-time values: exits leave it alone.
@@ -167,6 +170,8 @@ pub(super) struct Gen<'a> {
     pub(super) error: Option<CompileError>,
     /// See [`super::Compiler`].
     pub(super) counter: Option<&'static AtomicU64>,
+    /// For a proof that the allocation is right.
+    pub(super) claims: Option<Claims>,
 }
 
 impl<'a> Gen<'a> {
@@ -214,12 +219,14 @@ impl<'a> Gen<'a> {
             unchecked: Vec::new(),
             reserved_xmm: 0,
             redos: Vec::new(),
+            deferred: false,
             borrowed: 0,
             dynamic_mode: false,
             recorder: b.recorder,
             marks: b.marks,
             error: None,
             counter: None,
+            claims: None,
         };
         g.asm.clear();
         g.an.prepare(unit, guest, conv, features);
@@ -307,6 +314,7 @@ impl<'a> Gen<'a> {
     pub(super) fn unlock(&mut self) {
         self.locked_gpr = 0;
         self.locked_xmm = self.reserved_xmm;
+        self.claim(Claim::Unlocks);
     }
 
     // ------------------------------------------------------------------ facts
@@ -398,6 +406,7 @@ impl<'a> Gen<'a> {
         let p = self.place[v as usize];
         if p.gpr != NONE {
             self.locked_gpr |= 1 << p.gpr;
+            self.claim_gpr(v, p.gpr);
             return p.gpr;
         }
         let wide = self.ty(v) == Ty::I128;
@@ -409,6 +418,7 @@ impl<'a> Gen<'a> {
         if !wide {
             self.own_gpr(r, v);
         }
+        self.claim_gpr(v, r);
         r
     }
 
@@ -439,6 +449,8 @@ impl<'a> Gen<'a> {
         }
         let r = self.temp_gpr();
         self.load_into(r, v);
+        self.claim_gpr(v, r);
+        self.claim(Claim::Releases(Cell::Gpr(r)));
         r
     }
 
@@ -447,8 +459,10 @@ impl<'a> Gen<'a> {
         if self.place[v as usize].gpr == r {
             // Keep another copy if the value lives on.
             self.locked_gpr |= 1 << r;
+            self.claim_gpr(v, r);
             let again = self.inst().args.iter().filter(|a| **a != Val::NONE && self.an.val(**a) == v).count() > 1;
             self.vacate(r, again || self.live_after(v));
+            self.claim(Claim::Releases(Cell::Gpr(r)));
             return;
         }
         if self.an.values[v as usize].mode == Mode::Cond {
@@ -464,6 +478,8 @@ impl<'a> Gen<'a> {
         } else {
             self.load_into(r, v);
         }
+        self.claim_gpr(v, r);
+        self.claim(Claim::Releases(Cell::Gpr(r)));
     }
 
     /// A scratch register, locked.
@@ -494,6 +510,7 @@ impl<'a> Gen<'a> {
 
     /// Empties a register that is locked because an operand was in it, of which the instruction has a copy.
     pub(super) fn vacate_locked(&mut self, r: Gpr) {
+        self.claim(Claim::Releases(Cell::Gpr(r)));
         let v = self.gpr[r as usize];
         self.vacate(r, v != NO && self.live_after(v));
     }
@@ -567,6 +584,8 @@ impl<'a> Gen<'a> {
     fn take_gpr(&mut self, r: Gpr, v: u32) {
         self.drop_gpr(r);
         self.own_gpr(r, v);
+        let bits = self.gpr_bits(v);
+        self.claim(Claim::Defines { cell: Cell::Gpr(r), bits });
     }
 
     fn own_gpr(&mut self, r: Gpr, v: u32) {
@@ -739,10 +758,16 @@ impl<'a> Gen<'a> {
         if p.gpr != NONE || p.xmm != NONE || !p.in_memory() || self.an.next_use(v, self.pos) != u32::MAX {
             return None;
         }
-        if p.spill != NOWHERE {
-            return Some(Self::spill_mem(p.spill));
-        }
-        (self.guest.slots[p.home as usize].ty.bytes() >= ty.bytes()).then(|| self.home_mem(p.home))
+        let m = if p.spill != NOWHERE {
+            Self::spill_mem(p.spill)
+        } else if self.guest.slots[p.home as usize].ty.bytes() >= ty.bytes() {
+            self.home_mem(p.home)
+        } else {
+            return None;
+        };
+        let bits = self.bits(v).min(ty.bits() as u16);
+        self.claim(Claim::Holds { value: v, cell: Cell::Mem(m.disp), bits });
+        Some(m)
     }
 
     // ------------------------------------------------------------------ calls

@@ -17,6 +17,11 @@ pub(super) fn describe(inst: &Inst, operands: [Ty; 3]) -> u64 {
     inst.op as u64 | (inst.ty as u64) << 8 | types << 12
 }
 
+/// Type of operand `k` of what the word describes.
+pub(super) fn operand(desc: u64, k: usize) -> Ty {
+    TYPES[(desc >> (12 + 4 * k) & 7) as usize]
+}
+
 const TYPES: [Ty; 6] = [Ty::I1, Ty::I8, Ty::I16, Ty::I32, Ty::I64, Ty::I128];
 
 /// `entries.generic`: operands in `scratch`, their bits above their types undefined; the result goes to `scratch[0]`.
@@ -30,7 +35,7 @@ pub unsafe extern "sysv64" fn evaluate(thread: *mut ThreadState, desc: u64, attr
     let guest: &Guest = unsafe { &*thread.guest_desc };
     let ty = |shift: u32| TYPES[(desc >> shift & 7) as usize];
     let op = Op::ALL[(desc & 0xff) as usize];
-    let types = [ty(12), ty(16), ty(20)];
+    let types = std::array::from_fn::<Ty, 3, _>(|k| operand(desc, k));
     let args = std::array::from_fn(|k| thread.scratch[k] & types[k].mask());
     let own = op.desc().operands.iter().position(|rule| *rule == TypeRule::From);
     let from = own.map_or(ty(8), |k| types[k]);

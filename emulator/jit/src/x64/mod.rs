@@ -29,6 +29,7 @@
 
 mod analysis;
 mod asm;
+mod claims;
 mod conditions;
 pub(crate) mod deferred;
 mod emit;
@@ -45,6 +46,7 @@ mod float_conditions;
 mod generator;
 pub mod generic;
 mod patterns;
+mod proof;
 mod shuffle;
 mod slots;
 mod snapshot;
@@ -272,6 +274,8 @@ pub struct Compiler {
     pub(crate) exact_underflow: bool,
     /// What units count their entries with. Their code has its address, so that it is not the same each time.
     pub(crate) counter: Option<&'static AtomicU64>,
+    /// Prove of each unit that its values are where its code looks for them; always in debug builds.
+    pub(crate) prove: bool,
     buffers: generator::Buffers,
     out: Compiled,
 }
@@ -286,6 +290,7 @@ impl Compiler {
             features,
             exact_underflow: false,
             counter: None,
+            prove: cfg!(debug_assertions),
             buffers: generator::Buffers::default(),
             out: Compiled::default(),
         }
@@ -301,13 +306,23 @@ impl Compiler {
     ///
     /// # Errors
     /// When the unit does not fit the spill area.
+    ///
+    /// # Panics
+    /// If a proof is asked for and fails.
     pub fn compile(&mut self, unit: &Unit) -> Result<&Compiled, CompileError> {
         let buffers = std::mem::take(&mut self.buffers);
         let mut g = generator::Gen::new(unit, self.guest, &self.conv, self.features, buffers);
         g.exact_underflow = self.exact_underflow;
         g.counter = self.counter;
+        g.claims = self.prove.then(claims::Claims::default);
         g.run();
         let error = g.error;
+        if error.is_none()
+            && let Err(wrong) = proof::prove(&g, &g.asm.code)
+        {
+            let text = ir::print::print(unit, self.guest);
+            panic!("registers are allocated wrongly:\n{wrong}\n{text}");
+        }
         let mut b = g.into_buffers();
         std::mem::swap(&mut self.out.code, &mut b.asm.code);
         std::mem::swap(&mut self.out.relocs, &mut b.asm.relocs);

@@ -6,6 +6,7 @@ use ir::Ty;
 
 use super::analysis::CondKind;
 use super::asm::{Alu, Mem, RAX, RCX, RDX, RSP};
+use super::claims::{Cell, Claim};
 use super::deferred::deferral;
 use super::exit::FIELD_WHAT;
 use super::float_conditions::takes_two_flags;
@@ -17,9 +18,14 @@ use crate::thread_state::{Deferred, SPILLS, ThreadState};
 /// A pinned register (or `rax`, `rdx` for operands), as a location, and what goes into it.
 type RegMove = (Loc, Loc);
 
+/// Where the operands of the comparison go that deferred condition flags are of.
+pub(super) const DEFERRED_A: usize = offset_of!(ThreadState, deferred) + offset_of!(Deferred, a);
+pub(super) const DEFERRED_B: usize = offset_of!(ThreadState, deferred) + offset_of!(Deferred, b);
+
 impl Gen<'_> {
     /// Moves everything in the range to the boundary, and `extra` besides.
     pub(super) fn move_to_boundary(&mut self, (from, to): (u32, u32), extra: Option<RegMove>) {
+        self.claim(Claim::Unlocks);
         let mut moves = std::mem::take(&mut self.moves);
         let list = &mut moves[from as usize..to as usize];
         let mut extra = extra;
@@ -28,6 +34,7 @@ impl Gen<'_> {
         let mut regs: Vec<RegMove> = Vec::with_capacity(10);
         regs.extend(extra);
         let deferred = self.defer_flags(list, busy);
+        self.deferred = deferred;
         self.store_conditions(list, busy, deferred);
         for &(slot, loc) in list.iter() {
             match self.conv.register(slot).map(Loc::gpr).or(self.conv.vector(slot).map(Loc::xmm)) {
@@ -44,8 +51,6 @@ impl Gen<'_> {
     /// Stores the condition flags among the moves as the comparison they are of, if they are of one; says whether. If not,
     /// they are going home, and nothing may be deferred any more.
     fn defer_flags(&mut self, list: &[(u16, Loc)], busy: u32) -> bool {
-        const A: usize = offset_of!(ThreadState, deferred) + offset_of!(Deferred, a);
-        const B: usize = offset_of!(ThreadState, deferred) + offset_of!(Deferred, b);
         let what = Self::field(FIELD_WHAT);
         let Some(deferral) = deferral(self.conv, &self.unit.consts, list) else {
             if !self.an.needs_settled && list.iter().any(|m| self.conv.flag(m.0).is_some()) {
@@ -54,8 +59,8 @@ impl Gen<'_> {
             return false;
         };
         if let Some((a, b)) = deferral.operands {
-            self.store_loc(Ty::I64, Self::field(A), a, busy);
-            self.store_loc(Ty::I64, Self::field(B), b, busy);
+            self.store_loc(Ty::I64, Self::field(DEFERRED_A), a, busy);
+            self.store_loc(Ty::I64, Self::field(DEFERRED_B), b, busy);
         }
         self.asm.store_imm(4, what, deferral.what as i32);
         true
@@ -262,7 +267,7 @@ impl Gen<'_> {
                 && (i >= 64 || *done & 1 << i == 0)
             {
                 let to = self.home_mem(slot);
-                let code = self.compare_locs(r, busy);
+                let code = self.compare_locs(slot, r, busy);
                 if r.kind == CondKind::Float && takes_two_flags(code) {
                     self.store_joined_flags(code, to);
                 } else {
@@ -275,14 +280,14 @@ impl Gen<'_> {
         }
     }
 
-    /// Sets the flags from locations, unless they are already; returns the condition code.
-    fn compare_locs(&mut self, r: RecipeLoc, busy: u32) -> u8 {
+    /// Sets the flags from locations of a slot's comparison, unless they are already; returns the condition code.
+    fn compare_locs(&mut self, slot: u16, r: RecipeLoc, busy: u32) -> u8 {
         let key = r.key();
         if self.flags_of_locs == Some(key) {
             return r.cc;
         }
         if r.kind == CondKind::Float {
-            self.compare_floats_of_locs(r, busy);
+            self.compare_floats_of_locs(slot, r, busy);
             self.flags_of_locs = Some(key);
             return r.cc;
         }
@@ -299,6 +304,7 @@ impl Gen<'_> {
         let read = if kind_b == Kind::Gpr { 1 << n } else { 0 };
         self.with_temp(busy, read, |g, a| {
             let a = g.readable(r.a, a, r.kind == CondKind::Add);
+            g.claim_compared(slot, false, Cell::Gpr(a));
             if r.kind == CondKind::Bit {
                 g.asm.bt_ri(if n < 32 { 4 } else { 8 }, a, n as u8);
                 return;
@@ -312,6 +318,9 @@ impl Gen<'_> {
                     let in_register = kind_b == Kind::Gpr;
                     let both = r.a == r.b && r.kind == CondKind::Test;
                     let m = g.source_memory(r.b, size, busy | 1 << a);
+                    if kind_b != Kind::Const {
+                        g.claim_compared(slot, true, if in_register { Cell::Gpr(n as Gpr) } else { Cell::Mem(m.disp) });
+                    }
                     match r.kind {
                         CondKind::Test if both => g.asm.test_rr(size, a, a),
                         CondKind::Test if in_register => g.asm.test_rr(size, a, n as Gpr),

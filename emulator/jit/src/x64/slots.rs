@@ -5,6 +5,7 @@ use ir::inst::Val;
 
 use super::Gpr;
 use super::analysis::{CondKind, Mode, NO};
+use super::claims::Claim;
 use super::generator::{Gen, NONE, NOWHERE, Place, SCRATCH_XMM};
 use super::snapshot::Loc;
 
@@ -72,6 +73,9 @@ impl Gen<'_> {
     /// snapshot needs, because a faulting instruction does not write its result.
     pub(super) fn before_fault(&mut self) {
         self.recorder.point(self.asm.at(), self.pc);
+        if self.claims.is_some() {
+            self.claim(Claim::Shows { point: self.recorder.table.count() - 1, pos: self.pos });
+        }
         let conv = self.conv;
         for &(slot, _) in &conv.pins {
             self.record_slot(slot.0);

@@ -172,17 +172,7 @@ impl FaultTable {
     ) -> Option<u64> {
         let point = self.points[self.points.binary_search_by_key(&offset, |p| p.at).ok()?];
         super::deferred::settle(conv, thread);
-        let mut locs: Vec<(u16, Loc)> = Loc::of_pins(conv).collect();
-        let mut stream = &self.changes[..point.end as usize];
-        while !stream.is_empty() {
-            let slot = read_number(&mut stream) as u16;
-            let word = read_number(&mut stream);
-            let loc = Loc(word.rotate_right(1));
-            match locs.iter_mut().find(|(s, _)| *s == slot) {
-                Some(entry) => entry.1 = loc,
-                None => locs.push((slot, loc)),
-            }
-        }
+        let locs = self.locations(conv, point);
         let source = Source { guest, table: self, regs, thread };
         let values: Vec<u128> = locs.iter().map(|&(_, loc)| source.read(loc)).collect();
         for ((slot, loc), value) in locs.into_iter().zip(values) {
@@ -195,6 +185,35 @@ impl FaultTable {
             thread.guest.mode = *mode;
         }
         Some(thread.guest.pc)
+    }
+}
+
+impl FaultTable {
+    /// Where slots are at a point, those that have never been elsewhere than at home left out.
+    fn locations(&self, conv: &Convention, point: Point) -> Vec<(u16, Loc)> {
+        let mut locs: Vec<(u16, Loc)> = Loc::of_pins(conv).collect();
+        let mut stream = &self.changes[..point.end as usize];
+        while !stream.is_empty() {
+            let slot = read_number(&mut stream) as u16;
+            let word = read_number(&mut stream);
+            let loc = Loc(word.rotate_right(1));
+            match locs.iter_mut().find(|(s, _)| *s == slot) {
+                Some(entry) => entry.1 = loc,
+                None => locs.push((slot, loc)),
+            }
+        }
+        locs
+    }
+
+    /// How many points there are.
+    pub(super) fn count(&self) -> usize {
+        self.points.len()
+    }
+
+    /// Offset of the point of a number, and where slots are there.
+    pub(super) fn shown(&self, conv: &Convention, number: usize) -> (u32, Vec<(u16, Loc)>) {
+        let point = self.points[number];
+        (point.at, self.locations(conv, point))
     }
 }
 

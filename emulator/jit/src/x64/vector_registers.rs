@@ -4,6 +4,7 @@ use ir::inst::Val;
 
 use super::Xmm;
 use super::analysis::{Mode, NO, NO_HINT};
+use super::claims::{Cell, Claim};
 use super::generator::{Gen, NONE, NOWHERE, SCRATCH_XMM};
 
 /// Allocatable vector registers, those without pinned slots first.
@@ -15,6 +16,7 @@ impl Gen<'_> {
         let p = self.place[v as usize];
         if p.xmm != NONE {
             self.locked_xmm |= 1 << p.xmm;
+            self.claim_xmm(v, p.xmm);
             return p.xmm;
         }
         if self.an.values[v as usize].mode == Mode::Cond {
@@ -26,6 +28,7 @@ impl Gen<'_> {
         let x = self.alloc_xmm(self.an.values[v as usize].vector_hint);
         self.load_into_xmm(x, v);
         self.own_xmm(x, v);
+        self.claim_xmm(v, x);
         x
     }
 
@@ -70,6 +73,8 @@ impl Gen<'_> {
         }
         let x = self.temp_xmm();
         self.load_into_xmm(x, v);
+        self.claim_xmm(v, x);
+        self.claim(Claim::Releases(Cell::Xmm(x)));
         x
     }
 
@@ -101,6 +106,8 @@ impl Gen<'_> {
     pub(super) fn result_xmm(&mut self, x: Xmm) {
         self.drop_xmm(x);
         self.own_xmm(x, self.pos);
+        let bits = self.bits(self.pos);
+        self.claim(Claim::Defines { cell: Cell::Xmm(x), bits });
     }
 
     /// The result in a vector register that starts as a copy of operand `v`, for two-address instructions; `avoid` are

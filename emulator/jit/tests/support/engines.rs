@@ -85,7 +85,7 @@ pub(crate) fn prepare_process() -> MutexGuard<'static, ()> {
 /// Everything is compared, hence exact.
 pub(crate) fn options(engine: Engine) -> JitOptions {
     let trace = Trace { ir: number("ENGINES_TRACE", 0) != 0, ..Trace::default() };
-    JitOptions { engine, trace, exact_underflow: true, ..JitOptions::default() }
+    JitOptions { engine, trace, exact_underflow: true, prove: true, ..JitOptions::default() }
 }
 
 pub(crate) struct Run {

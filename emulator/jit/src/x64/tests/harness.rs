@@ -329,7 +329,8 @@ impl Machine {
             spill: [0; SPILLS],
         });
         thread.jit_sp = return_stack.as_mut_ptr() as u64 + 512 * 8;
-        let compiler = Compiler::new(&GUEST, conv, features);
+        let mut compiler = Compiler::new(&GUEST, conv, features);
+        compiler.prove = true;
         let first = bytes.len().next_multiple_of(64);
         Machine { code, memory, stubs, first, thread, compiler, jump_cache, return_stack }
     }
