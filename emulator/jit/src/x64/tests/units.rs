@@ -37,6 +37,20 @@ fn adds_two_registers() {
 }
 
 #[test]
+fn slots_of_general_and_vector_registers_are_exchanged() {
+    let mut m = Machine::new(Features::host());
+    let mut w = Writer::new();
+    let (general, vector) = (w.get(0), w.get(13));
+    w.put(0, vector);
+    w.put(13, general);
+    let unit = w.end(PC + 4);
+    m.thread.guest.set(&GUEST, Slot(0), 1 << 40);
+    m.thread.guest.set(&GUEST, Slot(13), 3 << 50);
+    run(&mut m, &unit);
+    assert_eq!((slot(&m, 0), slot(&m, 13)), (3 << 50, 1 << 40));
+}
+
+#[test]
 fn misaligned_access_leaves_with_registers_as_before_it() {
     let mut m = Machine::new(Features::host());
     let mut w = Writer::new();
