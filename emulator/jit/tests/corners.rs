@@ -1,13 +1,14 @@
 //! Corner cases where translators of this kind have gone wrong, each with the answer that the guest's manual gives; both engines
 //! must give it. `tests/traps.md` says which mistake each is about.
 
-#[path = "support/engines.rs"]
-mod engines;
+mod support;
 
-use engines::*;
 use ir::Guest;
 use ir::unit::Trap;
-use jit::{Engine, Event};
+use jit::{Engine, Event, Jit, Thread};
+use support::Code;
+use support::engines::*;
+use support::process::catch_faults;
 
 /// Runs `code` on both engines, which must agree, from the reset mode with memory of zeros and these slots.
 fn run_both(guest: &'static Guest, code: &[u8], values: &[(&str, u128)]) -> Run {
@@ -15,7 +16,6 @@ fn run_both(guest: &'static Guest, code: &[u8], values: &[(&str, u128)]) -> Run 
 }
 
 fn run_both_in(guest: &'static Guest, mode: u32, code: &[u8], values: &[(&str, u128)], memory: &[u8]) -> Run {
-    assert!(values.iter().all(|(name, _)| guest.slot(name).is_some()));
     let [expected, found] =
         [Engine::Interp, Engine::T1].map(|engine| run_code(engine, guest, mode, code, values, memory));
     let differ = differences(guest, &expected, &found);
@@ -41,7 +41,7 @@ struct ReadOnly(u64);
 
 impl ReadOnly {
     fn page_of(guest: &Guest) -> ReadOnly {
-        let page = data_of(guest) + DATA_LEN as u64 / 2;
+        let page = data(guest).as_ptr() as u64 + DATA_LEN as u64 / 2;
         protect(page, libc::PROT_READ);
         ReadOnly(page)
     }
@@ -60,17 +60,21 @@ fn protect(page: u64, protection: i32) {
 
 #[test]
 fn an_instruction_on_two_pages_faults_at_the_second() {
-    let _turn = prepare_process();
+    let _turn = catch_faults(None);
     // c.nop and the first half of addi; nop and the first half of mov eax, imm32
     for (name, code, pc) in [("riscv64", &[0x01, 0x00, 0x13, 0x05][..], 2), ("x86_64", &[0x90, 0xb8, 1, 0], 1)] {
         let end = run_both(guest(name), code, &[]);
-        assert_eq!((end.event, end.pc), (Event::FetchFault { addr: CODE + code.len() as u64 }, CODE + pc), "{name}");
+        assert_eq!(
+            (end.event, end.state.pc),
+            (Event::FetchFault { addr: CODE + code.len() as u64 }, CODE + pc),
+            "{name}"
+        );
     }
 }
 
 #[test]
 fn flags_survive_the_way_back_from_a_call() {
-    let _turn = prepare_process();
+    let _turn = catch_faults(None);
     let code = words(&[
         0x9400_0005, // bl f
         0x9a83_1463, // cinc x3, x3, eq
@@ -88,7 +92,7 @@ fn flags_survive_the_way_back_from_a_call() {
 
 #[test]
 fn returns_without_calls_find_their_way() {
-    let _turn = prepare_process();
+    let _turn = catch_faults(None);
     let code = words(&[
         0x1000_005e, // adr x30, .+8
         0xd65f_03c0, // ret
@@ -97,12 +101,12 @@ fn returns_without_calls_find_their_way() {
         0xd400_0001, // svc #0
     ]);
     let end = run_both(guest("aarch64"), &code, &[("gpr[4]", 100_000)]);
-    assert_eq!((end.event, end.pc), (Event::Syscall, CODE + 20));
+    assert_eq!((end.event, end.state.pc), (Event::Syscall, CODE + 20));
 }
 
 #[test]
 fn sticky_flags_of_dead_results_are_raised() {
-    let _turn = prepare_process();
+    let _turn = catch_faults(None);
     let guest = guest("aarch64");
     // fdiv d0, d1, d2; fmov d0, d3; mrs x3, fpsr
     let code = words(&[0x1e62_1820, 0x1e60_4060, 0xd53b_4423]);
@@ -116,7 +120,7 @@ fn sticky_flags_of_dead_results_are_raised() {
 
 #[test]
 fn a_comparison_that_fails_writes_all_the_same() {
-    let _turn = prepare_process();
+    let _turn = catch_faults(None);
     let guest = guest("x86_64");
     let page = DATA + DATA_LEN as u64 / 2;
     let _read_only = ReadOnly::page_of(guest);
@@ -126,7 +130,7 @@ fn a_comparison_that_fails_writes_all_the_same() {
         let values = [("gpr[7]", page.into()), ("gpr[0]", 0x5_0000_0005), ("gpr[1]", 9)];
         for engine in [Engine::Interp, Engine::T1] {
             let end = in_place(engine, guest, code, &values);
-            assert_eq!((fault_address(&end), end.pc), (page, CODE), "{engine:?}");
+            assert_eq!((fault_address(&end), end.state.pc), (page, CODE), "{engine:?}");
             assert_eq!(value(guest, &end, "gpr[0]"), 0x5_0000_0005, "{engine:?}: the accumulator waits for the write");
         }
     }
@@ -134,7 +138,7 @@ fn a_comparison_that_fails_writes_all_the_same() {
 
 #[test]
 fn exclusive_loads_of_two_words_do_not_write() {
-    let _turn = prepare_process();
+    let _turn = catch_faults(None);
     let guest = guest("aarch64");
     let _read_only = ReadOnly::page_of(guest);
     let page = u128::from(DATA) + DATA_LEN as u128 / 2;
@@ -148,7 +152,7 @@ fn exclusive_loads_of_two_words_do_not_write() {
 
 #[test]
 fn narrow_atomics_clear_the_upper_part_when_they_fail_too() {
-    let _turn = prepare_process();
+    let _turn = catch_faults(None);
     let guest = guest("aarch64");
     let mut memory = [0; DATA_LEN];
     memory[..8].copy_from_slice(&[1, 0, 0, 0x80, 0xff, 0xff, 0xff, 0xff]);
@@ -165,7 +169,7 @@ fn narrow_atomics_clear_the_upper_part_when_they_fail_too() {
 
 #[test]
 fn the_status_of_an_exclusive_store_may_replace_what_was_loaded() {
-    let _turn = prepare_process();
+    let _turn = catch_faults(None);
     let guest = guest("aarch64");
     // ldxr w3, [x2]; stxr w3, w4, [x2]: the monitor remembers the value, the register is gone
     let end = run_both(guest, &words(&[0x885f_7c43, 0x8803_7c44]), &[("gpr[2]", DATA.into()), ("gpr[4]", 6)]);
@@ -174,7 +178,7 @@ fn the_status_of_an_exclusive_store_may_replace_what_was_loaded() {
 
 #[test]
 fn addresses_of_32_bits_wrap_around() {
-    let _turn = prepare_process();
+    let _turn = catch_faults(None);
     // ldr r0, [r1, #8]; lw v0, 8(a0); mov eax, [ecx + 8]
     let cases = [
         ("arm", &[0x08, 0x00, 0x91, 0xe5][..], "gpr[1]"),
@@ -196,25 +200,25 @@ fn addresses_of_32_bits_wrap_around() {
 
 #[test]
 fn legacy_vector_operands_must_be_aligned() {
-    let _turn = prepare_process();
+    let _turn = catch_faults(None);
     let guest = guest("x86_64");
     // movaps and addps xmm0, [rdi]; movups does not mind
     for (code, demands) in [([0x0f, 0x28, 0x07], true), ([0x0f, 0x58, 0x07], true), ([0x0f, 0x10, 0x07], false)] {
         let end = run_both(guest, &code, &[("gpr[7]", u128::from(DATA) + 8), ("xmm[0]", 5)]);
         assert_eq!(matches!(end.event, Event::Trap(Trap::Alignment)), demands, "{code:x?}: {:?}", end.event);
-        assert_eq!(end.pc == CODE, demands);
+        assert_eq!(end.state.pc == CODE, demands);
     }
 }
 
 #[test]
 fn an_interrupted_string_instruction_shows_how_far_it_came() {
-    let _turn = prepare_process();
+    let _turn = catch_faults(None);
     let guest = guest("x86_64");
     let end_of_data = u128::from(DATA) + DATA_LEN as u128;
     // rep movsb
     let values = [("gpr[6]", DATA.into()), ("gpr[7]", end_of_data - 5), ("gpr[1]", 16)];
     let end = run_both(guest, &[0xf3, 0xa4], &values);
-    assert_eq!((u128::from(fault_address(&end)), end.pc), (end_of_data, CODE));
+    assert_eq!((u128::from(fault_address(&end)), end.state.pc), (end_of_data, CODE));
     let left = ["gpr[6]", "gpr[7]", "gpr[1]"].map(|name| value(guest, &end, name));
     assert_eq!(left, [u128::from(DATA) + 5, end_of_data, 11]);
     // rep stosq, the last word of which does not fit
@@ -224,13 +228,13 @@ fn an_interrupted_string_instruction_shows_how_far_it_came() {
 
 #[test]
 fn division_traps_where_the_guest_does() {
-    let _turn = prepare_process();
+    let _turn = catch_faults(None);
     let x86 = guest("x86_64");
     // idiv ecx: by zero, and a quotient that does not fit; edx:eax = -2^31
     for (rcx, rax, rdx) in [(0, 7, 0), (0xffff_ffff, 0x8000_0000, 0xffff_ffff)] {
         let end = run_both(x86, &[0xf7, 0xf9], &[("gpr[1]", rcx), ("gpr[0]", rax), ("gpr[2]", rdx)]);
         assert!(matches!(end.event, Event::Trap(Trap::DivideByZero)), "{:?}", end.event);
-        assert_eq!((end.pc, value(x86, &end, "gpr[0]"), value(x86, &end, "gpr[2]")), (CODE, rax, rdx));
+        assert_eq!((end.state.pc, value(x86, &end, "gpr[0]"), value(x86, &end, "gpr[2]")), (CODE, rax, rdx));
     }
     let riscv = guest("riscv64");
     // div a0, a1, a2; rem a3, a1, a2
@@ -246,16 +250,16 @@ fn division_traps_where_the_guest_does() {
 
 #[test]
 fn a_reserved_rounding_mode_is_illegal_where_it_is_used() {
-    let _turn = prepare_process();
+    let _turn = catch_faults(None);
     let guest = guest("riscv64");
     // fsrmi 5; fadd.d ft0, ft1, ft2, rne; fadd.d ft0, ft1, ft2, dyn
     let end = run_both(guest, &words(&[0x0022_d073, 0x0220_8053, 0x0220_f053]), &[]);
-    assert_eq!((end.event, end.pc), (Event::Trap(Trap::Undefined), CODE + 8));
+    assert_eq!((end.event, end.state.pc), (Event::Trap(Trap::Undefined), CODE + 8));
 }
 
 #[test]
 fn an_unboxed_single_is_not_a_number() {
-    let _turn = prepare_process();
+    let _turn = catch_faults(None);
     let guest = guest("riscv64");
     // fadd.s ft0, ft1, ft2: ft1 is 1.0, but as the lower half of a double
     let boxed = 0xffff_ffff_0000_0000_u128;
@@ -267,15 +271,7 @@ fn an_unboxed_single_is_not_a_number() {
 
 /// Runs on memory as it is.
 fn in_place(engine: Engine, guest: &'static Guest, code: &[u8], values: &[(&str, u128)]) -> Run {
-    use std::sync::{Arc, RwLock};
-    let code = Arc::new(RwLock::new(code.to_vec()));
-    let jit = jit::Jit::new(guest, Box::new(Code { at: CODE, bytes: code }), options(engine));
-    let mut thread = jit::Thread::new(jit);
-    *thread.state() = ir::GuestState::new(guest);
-    values.iter().for_each(|(name, value)| thread.state().set(guest, guest.slot(name).unwrap(), *value));
-    (thread.state().pc, thread.state().mode) = (CODE, guest.reset_mode());
-    let event = thread.run();
-    let state = thread.state();
-    let slots = (0..guest.slots.len()).map(|i| state.get(guest, ir::guest::Slot(i as u16))).collect();
-    Run { event, slots, pc: state.pc, mode: state.mode, fflags: state.fflags, memory: Vec::new() }
+    let mut thread = Thread::new(Jit::new(guest, Code::new(&placed(code.to_vec())), options(engine)));
+    *thread.state() = state_of(guest, guest.reset_mode(), &slots_of(guest, values));
+    Run { event: thread.run(), state: thread.state().clone(), memory: Vec::new() }
 }

@@ -13,38 +13,18 @@
 
 mod support;
 
-use std::sync::{Arc, RwLock};
 use std::time::{Duration, Instant};
 
 use ir::Guest;
-use ir::guest::InsnTest;
 use ir::unit::ExitKind;
 use jit::x64::Features;
-use jit::{Engine, Event, Jit, JitOptions, MemFault, Thread, Trace};
-use support::process::{catch_faults, memory};
+use jit::{Engine, Event, Jit, JitOptions, Thread};
+use support::engines::*;
+use support::process::catch_faults;
 use support::{Code, Placed, Random, Single, number, straight, unit_at};
 
-/// Where the code is, as far as the guest knows.
-const CODE: u64 = 0x4000_0000;
-/// Data the guest can access, in the middle of a reservation it cannot: of guests with addresses of 64 bits and of 32.
-const DATA: u64 = 0x20_0000_0000;
-const DATA_32: u64 = 0x1234_0000;
-const DATA_LEN: usize = 8192;
-const AROUND: usize = 128 << 20;
 /// States from which a sequence is executed.
 const STATES: u64 = 16;
-
-fn data_of(guest: &Guest) -> u64 {
-    if guest.address_bits == 32 { DATA_32 } else { DATA }
-}
-
-/// The mode word that a test asks for.
-fn mode_of(guest: &Guest, test: &InsnTest) -> u32 {
-    let mut state = ir::GuestState::new(guest);
-    state.mode = guest.reset_mode();
-    test.before.iter().for_each(|(name, value)| set_by_name(guest, &mut state, name, *value));
-    state.mode
-}
 
 /// A few random instructions that run one after the other, and perhaps one that goes elsewhere; the mode they start in, which is
 /// that of some test, and where each starts.
@@ -122,109 +102,11 @@ fn random_value(data: u64, random: &mut Random) -> u128 {
     u128::from(word()) << 64 | u128::from(word())
 }
 
-/// Everything is compared, hence exact.
-fn options(engine: Engine) -> JitOptions {
-    let trace = Trace { ir: number("ENGINES_TRACE", 0) != 0, ..Trace::default() };
-    JitOptions { engine, trace, exact_underflow: true, prove: true, ..JitOptions::default() }
-}
-
 /// The translator with all features of this processor, and with those of each level that it has.
 fn levels() -> Vec<(&'static str, JitOptions)> {
     let levels = [("native", Features::host())].into_iter().chain(Features::LEVELS);
     let options = |features| JitOptions { features: Some(features), ..options(Engine::T1) };
     levels.filter(|(_, f)| f.missing().is_empty()).map(|(level, features)| (level, options(features))).collect()
-}
-
-struct Run {
-    event: Event,
-    state: ir::GuestState,
-    memory: Vec<u8>,
-}
-
-fn data(guest: &Guest) -> &'static mut [u8] {
-    memory(data_of(guest), DATA_LEN, AROUND, false)
-}
-
-/// The state at [`CODE`] with these values of the slots.
-fn state_of(guest: &Guest, mode: u32, slots: &[u128]) -> ir::GuestState {
-    let mut state = ir::GuestState::new(guest);
-    for (i, value) in slots.iter().enumerate() {
-        state.set(guest, ir::guest::Slot(i as u16), value & guest.slots[i].ty.mask());
-    }
-    state.pc = CODE;
-    state.mode = mode;
-    state
-}
-
-/// Runs from a state to the first event, which dropped translations are none.
-fn run_from(thread: &mut Thread, guest: &'static Guest, state: &ir::GuestState, memory: &[u8]) -> Run {
-    let data = data(guest);
-    data.copy_from_slice(memory);
-    *thread.state() = state.clone();
-    let event = std::iter::repeat_with(|| thread.run()).find(|event| *event != Event::Interrupted).unwrap();
-    Run { event, state: thread.state().clone(), memory: data.to_vec() }
-}
-
-fn run(thread: &mut Thread, guest: &'static Guest, mode: u32, slots: &[u128], memory: &[u8]) -> Run {
-    thread.jit().invalidate_all();
-    run_from(thread, guest, &state_of(guest, mode, slots), memory)
-}
-
-/// Without the direction of a fault: an atomic operation both reads and writes, and either may be what faults.
-fn undirected(event: Event) -> Event {
-    match event {
-        Event::Fault(fault) => Event::Fault(MemFault { write: None, ..fault }),
-        other => other,
-    }
-}
-
-/// Differences between two runs, as text.
-fn differences(guest: &Guest, interp: &Run, t1: &Run) -> Vec<String> {
-    let mut all = Vec::new();
-    let mut check = |what: &str, a: String, b: String| {
-        if a != b {
-            all.push(format!("{what}: interpreter {a}, translated {b}"));
-        }
-    };
-    let (a, b) = (&interp.state, &t1.state);
-    if undirected(interp.event) != undirected(t1.event) {
-        check("event", format!("{:x?}", undirected(interp.event)), format!("{:x?}", undirected(t1.event)));
-    }
-    // Only x86 has a flag for denormal operands that are not flushed; translated code does not keep it.
-    const DENORMAL: u32 = 1 << 1;
-    let words = |state: &ir::GuestState| (state.pc, state.mode, state.fflags & !DENORMAL);
-    if words(a) != words(b) {
-        check("pc, mode, fflags", format!("{:x?}", words(a)), format!("{:x?}", words(b)));
-    }
-    if a.slots != b.slots {
-        for (i, slot) in guest.slots.iter().enumerate() {
-            let [a, b] = [a, b].map(|state| state.get(guest, ir::guest::Slot(i as u16)));
-            check(slot.name, format!("{a:#x}"), format!("{b:#x}"));
-        }
-    }
-    if interp.memory != t1.memory {
-        for (i, (a, b)) in interp.memory.iter().zip(&t1.memory).enumerate() {
-            check(&format!("memory {:#x}", data_of(guest) + i as u64), format!("{a:#x}"), format!("{b:#x}"));
-        }
-    }
-    all
-}
-
-fn disassembly(guest: &'static Guest, mut mode: u32, code: &[u8]) -> String {
-    let mut text = format!("  mode {mode:#x}\n");
-    let mut at = 0;
-    while at < code.len() {
-        let (line, len) = (guest.disassemble)(CODE + at as u64, mode, &code[at..]);
-        let rest = &code[at..code.len().min(at + 16)];
-        mode = straight(guest, mode, rest, CODE + at as u64).and_then(|insn| insn.mode).unwrap_or(mode);
-        text += &format!(
-            "  {:#x}: {:02x?} {line}\n",
-            CODE + at as u64,
-            &code[at..code.len().min(at + len.max(1) as usize)]
-        );
-        at += len.max(1) as usize;
-    }
-    text
 }
 
 /// Differences in random sequences of a guest's instructions.
@@ -335,25 +217,6 @@ fn test_lines_hold_in_translated_code() {
     assert!(failures.is_empty(), "{}", failures.join("\n"));
 }
 
-fn placed(code: Vec<u8>) -> Placed {
-    Arc::new(RwLock::new((CODE, code)))
-}
-
-/// What both engines make of words at [`CODE`], with nothing to fetch behind them.
-fn both(guest: &'static Guest, words: &[u32]) -> Run {
-    let _turn = catch_faults(None);
-    let bytes = |w: &u32| if guest.big_endian_code { w.to_be_bytes() } else { w.to_le_bytes() };
-    let code = placed(words.iter().flat_map(bytes).collect());
-    let slots = vec![0; guest.slots.len()];
-    let [expected, found] = [Engine::Interp, Engine::T1].map(|engine| {
-        let jit = Jit::new(guest, Code::new(&code), options(engine));
-        run(&mut Thread::new(jit), guest, guest.reset_mode(), &slots, &[0; DATA_LEN])
-    });
-    let differ = differences(guest, &expected, &found);
-    assert!(differ.is_empty(), "{}: {}", guest.name, differ.join("\n"));
-    found
-}
-
 #[test]
 fn a_delay_slot_belongs_to_its_branch() {
     const NOP: u32 = 0;
@@ -388,44 +251,6 @@ fn a_delay_slot_belongs_to_its_branch() {
         assert_eq!(parted.state.pc, CODE + 4096 + 12, "{}: a slot on the next page", guest.name);
         assert_eq!(value(guest, &parted, "gpr[2]"), 7, "{}", guest.name);
     }
-}
-
-/// Compares the engines on instructions that once differed: words, and slots that are not zero.
-fn agree_on(guest: &'static Guest, words: &[u32], values: &[(&str, u128)]) {
-    agree_with(options, guest, words, values);
-}
-
-fn agree_with(options: fn(Engine) -> JitOptions, guest: &'static Guest, words: &[u32], values: &[(&str, u128)]) {
-    let _turn = catch_faults(None);
-    assert!(values.iter().all(|(name, _)| guest.slots.iter().any(|slot| slot.name == *name)));
-    let code = words.iter().flat_map(|w| w.to_le_bytes()).chain([0; 16]).collect();
-    let code = placed(code);
-    let slots: Vec<u128> = guest
-        .slots
-        .iter()
-        .map(|slot| values.iter().find(|(name, _)| *name == slot.name).map_or(0, |&(_, value)| value))
-        .collect();
-    let [expected, found] = [Engine::Interp, Engine::T1].map(|engine| {
-        let options = options(engine);
-        run(
-            &mut Thread::new(Jit::new(guest, Code::new(&code), options)),
-            guest,
-            guest.reset_mode(),
-            &slots,
-            &[0; DATA_LEN],
-        )
-    });
-    let differ = differences(guest, &expected, &found);
-    assert!(
-        differ.is_empty(),
-        "{}{}",
-        disassembly(guest, guest.reset_mode(), &code.read().unwrap().1),
-        differ.join("\n")
-    );
-}
-
-fn aarch64() -> &'static Guest {
-    guests::ALL.by_name("aarch64").unwrap()
 }
 
 #[test]
@@ -577,10 +402,6 @@ fn run_code(
     run(&mut thread, guest, mode, &slots, memory)
 }
 
-fn value(guest: &Guest, run: &Run, name: &str) -> u128 {
-    run.state.get(guest, guest.slot(name).unwrap())
-}
-
 #[test]
 fn calls_between_instruction_sets_return_to_their_own() {
     let _turn = catch_faults(None);
@@ -616,25 +437,5 @@ fn a_fault_in_an_it_block_has_its_state() {
         assert!(matches!(end.event, Event::Fault(fault) if fault.addr == DATA_32 - 64), "{:?}", end.event);
         assert_eq!((end.state.pc, end.state.mode), (CODE + 6, 1 | 0x04 << 1), "{engine:?}");
         assert_eq!(["gpr[1]", "gpr[2]", "Z"].map(|name| value(guest, &end, name)), [1, 7, 1]);
-    }
-}
-
-/// Sets a slot, a context or the address by its name in the specification.
-fn set_by_name(guest: &Guest, state: &mut ir::GuestState, name: &str, value: u128) {
-    if let Some(slot) = guest.slot(name) {
-        state.set(guest, slot, value);
-    } else if let Some(c) = guest.contexts.iter().find(|c| c.name == name) {
-        let mask = (u32::MAX >> (32 - c.width)) << c.lo;
-        state.mode = state.mode & !mask | (value as u32) << c.lo & mask;
-    } else {
-        state.pc = value as u64;
-    }
-}
-
-fn get_by_name(guest: &Guest, state: &ir::GuestState, name: &str) -> u128 {
-    match (guest.slot(name), guest.contexts.iter().find(|c| c.name == name)) {
-        (Some(slot), _) => state.get(guest, slot),
-        (_, Some(c)) => (state.mode >> c.lo & u32::MAX >> (32 - c.width)).into(),
-        _ => state.pc.into(),
     }
 }

@@ -1,18 +1,18 @@
 //! Faults of every instruction that accesses memory, at every distance from the ends of what can be accessed: both engines report
 //! the same fault and the whole state before the instruction.
 
-#[path = "support/engines.rs"]
-mod engines;
+mod support;
 
 use std::collections::HashSet;
-use std::sync::{Arc, RwLock};
 
-use engines::*;
 use ir::guest::{InsnTest, Slot};
 use ir::inst::Op;
 use ir::unit::UnitKey;
-use ir::{Builder, Guest, GuestState, Ty};
+use ir::{Builder, Guest, Ty};
 use jit::{Engine, Event, Jit, Thread};
+use support::Code;
+use support::engines::*;
+use support::process::catch_faults;
 
 /// Distances from an end at which something new may happen: every size of access fits, or not, by one byte.
 const DISTANCES: [u64; 16] = [0, 1, 2, 3, 4, 5, 7, 8, 9, 12, 15, 16, 17, 31, 32, 33];
@@ -47,45 +47,34 @@ fn registers(guest: &Guest, at: u64, pattern: fn(usize) -> bool) -> Vec<u128> {
     guest.slots.iter().enumerate().map(value).collect()
 }
 
-/// Executes what is translated already, from `slots`.
-fn repeat(thread: &mut Thread, guest: &'static Guest, mode: u32, slots: &[u128], memory: &[u8]) -> Run {
-    data(guest).copy_from_slice(memory);
-    *thread.state() = GuestState::new(guest);
-    slots.iter().enumerate().for_each(|(i, value)| thread.state().set(guest, Slot(i as u16), *value));
-    (thread.state().pc, thread.state().mode) = (CODE, mode);
-    let event = std::iter::repeat_with(|| thread.run()).find(|event| *event != Event::Interrupted).unwrap();
-    let state = thread.state();
-    let slots = (0..slots.len()).map(|i| state.get(guest, Slot(i as u16))).collect();
-    Run { event, slots, pc: state.pc, mode: state.mode, fflags: state.fflags, memory: data(guest).to_vec() }
-}
-
 /// Both engines on one instruction and one set of registers; whether it faulted.
 fn compare(threads: &mut [Box<Thread>; 2], guest: &'static Guest, test: &InsnTest, at: u64, slots: &[u128]) -> bool {
     let mode = mode_of(guest, test);
+    let before = state_of(guest, mode, slots);
     let memory: Vec<u8> = (0..DATA_LEN).map(|i| (i % 251) as u8).collect();
-    let [expected, found] = threads.each_mut().map(|thread| repeat(thread, guest, mode, slots, &memory));
+    let [expected, found] = threads.each_mut().map(|thread| run_from(thread, guest, &before, &memory));
     let differ = differences(guest, &expected, &found);
     let what = || format!("{} {} `{}`, pointers to {at:#x}", guest.name, test.at, test.text);
     assert!(differ.is_empty(), "{}:\n{}", what(), differ.join("\n"));
     let faulted = matches!(found.event, Event::Fault(_));
     // Only x86 has instructions that stop half-way, with what is left in their registers.
     if faulted && !test.text.starts_with("rep") {
-        let changed = (0..slots.len()).filter(|&i| found.slots[i] != slots[i]).map(|i| guest.slots[i].name);
+        let changed = (0..slots.len())
+            .filter(|&i| found.state.get(guest, Slot(i as u16)) != slots[i])
+            .map(|i| guest.slots[i].name);
         assert_eq!(changed.collect::<Vec<_>>(), [""; 0], "{}: changed by a fault", what());
-        assert_eq!((found.pc, found.mode), (CODE, mode), "{}", what());
+        assert_eq!((found.state.pc, found.state.mode), (CODE, mode), "{}", what());
     }
     faulted
 }
 
 #[test]
 fn every_access_faults_alike_at_every_distance_from_the_ends() {
-    let _turn = prepare_process();
+    let _turn = catch_faults(None);
     for guest in guests::ALL {
-        let code = Arc::new(RwLock::new((CODE, Vec::new())));
-        let mut threads = [Engine::Interp, Engine::T1].map(|engine| {
-            let hooks = Placed { code: code.clone(), slots: false };
-            Thread::new(Jit::new(guest, Box::new(hooks), options(engine)))
-        });
+        let code = placed(Vec::new());
+        let mut threads = [Engine::Interp, Engine::T1]
+            .map(|engine| Thread::new(Jit::new(guest, Code::from_start(&code), options(engine))));
         let (mut faults, mut instructions, mut seen) = (0, 0, HashSet::new());
         let (start, end) = (data_of(guest), data_of(guest) + DATA_LEN as u64);
         for test in guests::tests(guest) {

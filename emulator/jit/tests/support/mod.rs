@@ -2,6 +2,7 @@
 #![allow(dead_code, unused_imports)]
 
 mod code;
+pub(crate) mod engines;
 pub(crate) mod process;
 mod random;
 mod single;
