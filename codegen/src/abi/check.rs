@@ -10,8 +10,8 @@ use crate::model::Model;
 use crate::syntax::ast::FileId;
 use std::path::Path;
 
-/// The architecture of a host, against whose interface structures are converted.
-const HOST: &str = "x86_64";
+/// The architecture against whose interface structures are converted, as the build does: this one.
+const HOST: &str = std::env::consts::ARCH;
 
 /// What is wrong with the interface of these guests, and the files it is described in. Nothing, if `specs` has no folder `linux`.
 ///

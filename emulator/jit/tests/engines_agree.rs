@@ -383,25 +383,6 @@ const ARM_CALLS: [u8; 164] = [
     0x70, 0x47, // bx lr
 ];
 
-/// Runs code on an engine with these slots; the state at the first event.
-fn run_code(
-    engine: Engine,
-    guest: &'static Guest,
-    mode: u32,
-    code: &[u8],
-    values: &[(&str, u128)],
-    memory: &[u8],
-) -> Run {
-    let code = placed(code.to_vec());
-    let slots: Vec<u128> = guest
-        .slots
-        .iter()
-        .map(|slot| values.iter().find(|(name, _)| *name == slot.name).map_or(0, |&(_, value)| value))
-        .collect();
-    let mut thread = Thread::new(Jit::new(guest, Code::new(&code), options(engine)));
-    run(&mut thread, guest, mode, &slots, memory)
-}
-
 #[test]
 fn calls_between_instruction_sets_return_to_their_own() {
     let _turn = catch_faults(None);
