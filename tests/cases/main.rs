@@ -3,6 +3,7 @@
 mod arm;
 mod bad_input;
 mod bypass;
+mod cache;
 mod debian;
 mod guests;
 mod layers;

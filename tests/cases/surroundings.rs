@@ -11,7 +11,7 @@ fn shell(line: &str) -> (String, String, Option<i32>) {
     assert!(tree.join(".complete").exists(), "tests/setup.sh fetches the arm64 programs");
     let mut command = Command::new("sh");
     command.args(["-c", line]).env("LC_ALL", "C").env("TREE", &tree);
-    command.env("RUN", format!("{} -L {}", isamorph().display(), tree.display()));
+    command.env("RUN", format!("{} --cache none -L {}", isamorph().display(), tree.display()));
     let output = finish(command);
     let text = |bytes: &[u8]| String::from_utf8_lossy(bytes).into_owned();
     (text(&output.stdout), text(&output.stderr), output.status.code())

@@ -89,6 +89,7 @@ fn every_trap_is_noticed_by_a_test_that_exists() {
 fn resident(threads: u32) -> u64 {
     let program = build("torture/waiting.c", "aarch64", Link::Static);
     let mut child = Command::new(isamorph())
+        .args(["--cache", "none"])
         .arg(program)
         .arg(threads.to_string())
         .stdin(Stdio::piped())

@@ -25,10 +25,10 @@ pub fn isamorph() -> &'static PathBuf {
     })
 }
 
-/// A command of the emulator with `options`, then the program and its arguments.
+/// A command of the emulator with `options`, then the program and its arguments. Nothing is left of runs before.
 pub fn emulate<S: AsRef<OsStr>>(arguments: impl IntoIterator<Item = S>) -> Command {
     let mut command = Command::new(isamorph());
-    command.args(arguments);
+    command.args(arguments).env("ISAMORPH_CACHE", "none");
     command
 }
 

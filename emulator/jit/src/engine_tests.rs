@@ -454,3 +454,36 @@ fn a_native_function_replaces_a_guest_function_until_it_faults() {
         assert_eq!((get(&mut thread, 2), counted(&jit)), (1, (1, 2, 1)));
     }
 }
+
+/// Runs `code` to its first system call with translations from `image`; the event, `r1`, the counters, and a new image.
+fn run_saved(code: &[[u8; 4]], image: Vec<u8>, exact: bool) -> (u64, crate::StatsReport, Option<Vec<u8>>) {
+    let saved = crate::Saved { image: image.leak(), identity: 1 };
+    let options = JitOptions { saved: Some(saved), exact_underflow: exact, ..JitOptions::default() };
+    let jit = Jit::new(&TOY, Box::new(Code::new(code)), options);
+    let mut thread = start(&jit);
+    let _ = [(0, 1000), (1, 0), (2, 0)].map(|(r, value)| set(&mut thread, r, value));
+    assert_eq!(thread.run(), Event::Syscall);
+    (get(&mut thread, 1), jit.stats(), jit.image())
+}
+
+#[test]
+fn translations_of_an_earlier_run_are_used_if_the_code_is_the_same() {
+    // Each loop adds another number, and ends its unit.
+    let program = |last: i8| -> Vec<_> {
+        let each = |k: i8| [addi(0, 0, 100), addi(1, 1, k), addi(0, 0, -1), bne(0, 2, -2), jump(1)];
+        let ends = [addi(0, 2, 0), SYSCALL];
+        [addi(0, 2, 0)].into_iter().chain((1..9).chain([last]).flat_map(each)).chain(ends).collect()
+    };
+    let (result, made, image) = run_saved(&program(9), Vec::new(), false);
+    let image = image.unwrap();
+    assert_eq!((result, made.saved), (100 * 45, 0));
+    let (result, used, nothing_new) = run_saved(&program(9), image.clone(), false);
+    assert_eq!((result, used.units, used.saved), (100 * 45, 0, made.units));
+    assert_eq!(used.code_bytes, made.code_bytes);
+    assert!(nothing_new.is_none());
+    let (result, changed, _) = run_saved(&program(20), image.clone(), false);
+    assert_eq!(result, 100 * 56);
+    assert!(changed.units > 0 && changed.saved > 0 && changed.units + changed.saved == made.units, "{changed:?}");
+    let (_, exact, _) = run_saved(&program(9), image, true);
+    assert_eq!((exact.units, exact.saved), (made.units, 0));
+}

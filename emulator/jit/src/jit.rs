@@ -82,6 +82,12 @@ impl Jit {
         self.stats.report()
     }
 
+    /// An image of translations for later processes ([`JitOptions::saved`]), if it would have enough that this one's did not.
+    #[must_use]
+    pub fn image(&self) -> Option<Vec<u8>> {
+        self.t1.as_ref()?.image()
+    }
+
     /// Units that were entered, the one with most executed instructions first; empty unless counted.
     #[must_use]
     pub fn profile(&self) -> Vec<UnitProfile> {

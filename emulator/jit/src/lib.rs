@@ -36,5 +36,6 @@ pub use native_counters::NativeCounts;
 pub use options::{Engine, Hooks, JitOptions, StatsReport};
 pub use profile::UnitProfile;
 pub use spare::Spare;
+pub use t1::Saved;
 pub use thread::Thread;
 pub use trace::{Trace, host_code};

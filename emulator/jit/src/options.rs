@@ -3,6 +3,7 @@
 use std::sync::atomic::{AtomicU64, Ordering};
 
 use crate::native::NativeFn;
+use crate::t1::Saved;
 use crate::trace::Trace;
 use crate::x64::Features;
 
@@ -13,6 +14,10 @@ pub trait Hooks: Send + Sync {
     fn fetch(&self, pc: u64, buf: &mut [u8]) -> usize;
     /// The host function that replaces the guest function at `pc`, if any. Asked once per translation of an address.
     fn intercept(&self, pc: u64) -> Option<NativeFn>;
+    /// Whether the `len` bytes of code at `pc` are of files and not writable: translations of no others are saved.
+    fn is_constant(&self, _pc: u64, _len: u64) -> bool {
+        false
+    }
 }
 
 /// How units are executed.
@@ -45,6 +50,9 @@ pub struct JitOptions {
     pub profile: bool,
     /// Prove of each unit that its values are where its code looks for them. Debug builds always do.
     pub prove: bool,
+    /// Use translations of an earlier process, and keep what [`crate::Jit::image`] needs. Not together with what wants to see
+    /// every unit translated: `trace`, `profile`, `prove` and `check`.
+    pub saved: Option<Saved>,
     /// Interpret each unit before generated code executes it, and compare. Implies `exact_underflow`.
     pub check: bool,
 }
@@ -53,6 +61,7 @@ pub struct JitOptions {
 #[derive(Default)]
 pub(crate) struct Stats {
     pub(crate) units: AtomicU64,
+    pub(crate) saved: AtomicU64,
     pub(crate) guest_insns: AtomicU64,
     pub(crate) guest_bytes: AtomicU64,
     pub(crate) code_bytes: AtomicU64,
@@ -66,6 +75,8 @@ pub(crate) struct Stats {
 pub struct StatsReport {
     /// Units translated.
     pub units: u64,
+    /// Units that an earlier process had translated.
+    pub saved: u64,
     /// Guest instructions in them.
     pub guest_insns: u64,
     /// Guest bytes in them.
@@ -89,6 +100,7 @@ impl Stats {
         let read = |counter: &AtomicU64| counter.load(Ordering::Relaxed);
         StatsReport {
             units: read(&self.units),
+            saved: read(&self.saved),
             guest_insns: read(&self.guest_insns),
             guest_bytes: read(&self.guest_bytes),
             code_bytes: read(&self.code_bytes),

@@ -255,4 +255,8 @@ impl Hooks for &'static Code {
     fn intercept(&self, pc: u64) -> Option<NativeFn> {
         self.natives.lock().unwrap().iter().find(|(at, _)| *at == pc).map(|(_, function)| *function)
     }
+
+    fn is_constant(&self, _pc: u64, _len: u64) -> bool {
+        true
+    }
 }

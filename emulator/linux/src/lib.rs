@@ -6,6 +6,7 @@
 
 pub mod abi;
 pub mod bypass;
+pub mod cache;
 mod crash;
 pub mod errno;
 pub mod guest_memory;

@@ -4,6 +4,7 @@ use std::ffi::OsString;
 use std::path::PathBuf;
 
 use crate::bypass::{Choice, ReportFormat};
+use crate::cache;
 
 /// Options of a run; the fields mirror the flags of `isamorph --help`.
 #[derive(Clone, Debug, Default)]
@@ -44,6 +45,8 @@ pub struct Options {
     pub host_cpu: Option<jit::x64::Features>,
     /// Bytes of memory for generated code (`--code-memory`).
     pub code_memory: Option<u64>,
+    /// Where translations are kept for later runs (`--cache`).
+    pub cache: cache::Choice,
     /// What to print of the translation (`--trace`, `--trace-range`).
     pub trace: jit::Trace,
     /// No crash report (`-q`).
@@ -75,6 +78,15 @@ impl Options {
         }
         if let Some(size) = self.code_memory {
             flags.push(format!("--code-memory={size}").into());
+        }
+        match &self.cache {
+            cache::Choice::Usual => {}
+            cache::Choice::At(directory) => {
+                let mut flag = OsString::from("--cache=");
+                flag.push(directory);
+                flags.push(flag);
+            }
+            cache::Choice::Off => flags.push("--cache=none".into()),
         }
         if let Some(filter) = &self.strace {
             flags.push(if filter.is_empty() { "--strace".into() } else { format!("--strace={filter}").into() });

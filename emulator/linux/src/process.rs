@@ -9,6 +9,7 @@ use ir::Guests;
 
 use crate::abi::Abi;
 use crate::bypass::Bypass;
+use crate::cache::Cache;
 use crate::loader::Program;
 use crate::mem::{AddressSpace, Places};
 use crate::options::Options;
@@ -42,6 +43,8 @@ pub struct Process {
     pub auxv: OnceLock<Vec<u8>>,
     sigreturn_code: OnceLock<[u64; 2]>,
     jit: OnceLock<Arc<jit::Jit>>,
+    /// Translations on disk, if they are to be used.
+    pub(crate) cache: Option<Cache>,
     /// Guest threads that have not ended.
     threads: AtomicU32,
 }
@@ -63,6 +66,7 @@ impl Process {
         let exe = std::fs::canonicalize(&program.path).unwrap_or_else(|_| program.path.clone());
         let cmdline = program.argv.iter().flat_map(|arg| arg.as_bytes().iter().copied().chain([0])).collect();
         let bypass = Bypass::new(options.native_bypass.clone().unwrap_or_default());
+        let cache = Cache::open(&options, guest, &exe);
         let process: &'static Process = Box::leak(Box::new(Process {
             guests,
             guest,
@@ -78,6 +82,7 @@ impl Process {
             auxv: OnceLock::new(),
             sigreturn_code: OnceLock::new(),
             jit: OnceLock::new(),
+            cache,
             threads: AtomicU32::new(1),
         }));
         let _ = PROCESS.set(process);
@@ -110,6 +115,13 @@ impl Process {
         self.sigreturn_code.get().map_or(0, |code| code[usize::from(plain)])
     }
 
+    /// Keeps translations for later runs of the program.
+    pub(crate) fn save_translations(&self) {
+        if let Some(cache) = &self.cache {
+            cache.write(self.jit());
+        }
+    }
+
     /// A guest thread begins.
     pub(crate) fn thread_started(&self) {
         self.threads.fetch_add(1, Ordering::AcqRel);
@@ -126,15 +138,17 @@ impl Process {
     }
 }
 
-/// Runs once when the process ends in order: prints what was asked for.
+/// Runs once when the process ends in order: saves translations, prints what was asked for.
 pub(crate) fn at_end() {
     let Some(process) = PROCESS.get() else { return };
+    process.save_translations();
     if process.options.stats {
         let stats = process.jit().stats();
         eprintln!(
-            "isamorph: {} units, {} guest instructions in {} bytes, {} bytes of host code, {} µs translating, {} invalidated, \
+            "isamorph: {} units and {} from the cache, {} guest instructions in {} bytes, {} bytes of host code, {} µs translating, {} invalidated, \
              {} flushes",
             stats.units,
+            stats.saved,
             stats.guest_insns,
             stats.guest_bytes,
             stats.code_bytes,

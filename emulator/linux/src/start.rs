@@ -7,8 +7,9 @@ use std::path::PathBuf;
 use ir::Guests;
 
 use crate::abi::Abi;
+use crate::cache::Cache;
 use crate::loader::{self, LoadError, Program};
-use crate::mem::{Kind, PAGE, Request};
+use crate::mem::{Kind, PAGE, Request, Vma};
 use crate::process::Process;
 use crate::signal::host::{self, HostStack};
 use crate::signal::{Action, Frames, SIGNALS};
@@ -131,6 +132,13 @@ impl jit::Hooks for Hooks {
     fn intercept(&self, pc: u64) -> Option<jit::NativeFn> {
         bypass::intercept(self.process, pc)
     }
+
+    fn is_constant(&self, pc: u64, len: u64) -> bool {
+        let range = pc..pc.saturating_add(len);
+        let constant = |vma: &Vma| vma.file.is_some() && !vma.shared && vma.prot & libc::PROT_WRITE == 0;
+        let map = self.process.space.map();
+        map.covers(&range) && map.parts(&range).iter().all(|(_, vma)| constant(vma))
+    }
 }
 
 fn attach_translator(process: &'static Process, program: &Program) -> Result<(), LoadError> {
@@ -141,8 +149,18 @@ fn attach_translator(process: &'static Process, program: &Program) -> Result<(),
     let code_memory = usize::try_from(process.options.code_memory.unwrap_or(0)).unwrap_or(usize::MAX);
     let features = process.options.host_cpu;
     let profile = process.options.profile;
-    let options =
-        jit::JitOptions { engine, trace, measure_natives, check, code_memory, features, profile, ..Default::default() };
+    let saved = process.cache.as_ref().map(Cache::saved);
+    let options = jit::JitOptions {
+        engine,
+        trace,
+        measure_natives,
+        check,
+        code_memory,
+        features,
+        profile,
+        saved,
+        ..Default::default()
+    };
     let jit = jit::Jit::new(process.guest, Box::new(Hooks { process }), options);
     if jit.engine() != engine {
         let what = "no memory for generated code; is there a limit on the address space (ulimit -v)?".into();

@@ -185,6 +185,24 @@ pub(crate) const FLAGS: &[Flag] = &[
     },
     Flag {
         short: None,
+        long: "cache",
+        aliases: &[],
+        value: Value::Required("DIR"),
+        env: &["ISAMORPH_CACHE"],
+        group: Group::Engine,
+        help: "keep translations for later runs in DIR; `none`: nowhere; else in ~/.cache/isamorph, if there is a ~/.cache",
+        apply: Some(|options, directory| {
+            options.cache = if directory == "none" {
+                linux::cache::Choice::Off
+            } else {
+                let absolute = std::path::absolute(directory).map_err(|e| format!("{}: {e}", directory.display()))?;
+                linux::cache::Choice::At(absolute)
+            };
+            Ok(())
+        }),
+    },
+    Flag {
+        short: None,
         long: "native-bypass",
         aliases: &["native-bypass"],
         value: Value::Optional("LIST"),

@@ -26,8 +26,10 @@ pub fn table(guest: &str, rows: &[Row]) -> String {
     text += "|---|---:|---:|---:|---:|---:|\n";
     for row in rows {
         text += &line(row.workload.what, row, "isamorph");
-        if row.cost("bypass").is_some() {
-            text += &line(&format!("{}, `--native-bypass`", row.workload.what), row, "bypass");
+        for (runner, how) in [("first", "first run"), ("bypass", "`--native-bypass`")] {
+            if row.cost(runner).is_some() {
+                text += &line(&format!("{}, {how}", row.workload.what), row, runner);
+            }
         }
     }
     text + "\n" + &summary(rows) + &version(guest)

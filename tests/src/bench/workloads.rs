@@ -75,7 +75,7 @@ const fn program(name: &'static str, arguments: &'static [&'static str], what: &
 /// All workloads, in the order of the tables.
 pub const WORKLOADS: &[Workload] = &[
     kernel("hello", Class::Start, &[], "start-up"),
-    kernel("cold", Class::Start, &[], "75 000 instructions once"),
+    kernel("cold", Class::Start, &[], "code that runs once"),
     kernel("hash", Class::Integer, &["20000000"], "integer hash"),
     kernel("lz", Class::Integer, &["60"], "LZ compression"),
     kernel("sort", Class::Control, &["8"], "heap sort and binary search"),

@@ -61,6 +61,13 @@ impl CodeMemory {
         Ok(address)
     }
 
+    /// The `len` bytes published at `address`, which nobody patches meanwhile.
+    pub(crate) fn code(&self, address: u64, len: u32) -> &[u8] {
+        debug_assert!(address >= self.base && address + u64::from(len) <= self.base + self.used as u64);
+        // SAFETY: published; only `patch` writes there, and needs `&mut`.
+        unsafe { std::slice::from_raw_parts(address as *const u8, len as usize) }
+    }
+
     /// Bytes in use.
     pub(crate) fn used(&self) -> usize {
         self.used

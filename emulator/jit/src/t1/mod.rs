@@ -16,9 +16,11 @@ mod float;
 mod jump_cache;
 mod return_stack;
 mod sample;
+mod saved;
 mod table;
 mod world;
 
+use std::borrow::Cow;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::Instant;
@@ -38,14 +40,16 @@ use crate::options::{JitOptions, Stats};
 use crate::page_map::{PageMap, overlap};
 use crate::profile::Profile;
 use crate::x64::stubs::{self, Stubs};
-use crate::x64::{CompileError, Compiled, Compiler, Convention, FaultTable, Features, Link};
+use crate::x64::{CompileError, Compiled, Compiler, Convention, FaultTable, Features, Link, Reloc, relocate};
 
 use code_memory::{CodeMemory, Full};
+use saved::Image;
 use table::{AddressTable, KeyTable};
 
 pub(crate) use dispatch::Engine;
 pub(crate) use entries::ENTRIES;
 pub(crate) use fault::{handle as handle_fault, leave_native};
+pub use saved::Saved;
 use world::World;
 
 /// A unit, ready to be executed.
@@ -74,11 +78,22 @@ pub(crate) enum Body {
         faults: FaultTable,
         /// To be interpreted beside it; see [`crate::check`].
         checked: Option<Box<Unit>>,
+        /// What is needed to save it; `None` if it is not to be, or comes from an image.
+        origin: Option<Box<Origin>>,
     },
     /// The code generator gave the unit back: it is interpreted.
     Interp(Unit),
     /// A host function instead of guest code.
     Native(NativeFn),
+}
+
+/// What a translation was made of, and its unlinked code besides what [`Body::Host`] has.
+pub(crate) struct Origin {
+    /// [`saved::hash`] of the guest code.
+    guest_hash: u128,
+    /// Made with [`JitOptions::exact_underflow`].
+    exact: bool,
+    relocs: Box<[Reloc]>,
 }
 
 /// Why there is no translation.
@@ -109,6 +124,10 @@ pub(crate) struct Runtime {
     exact_underflow: AtomicBool,
     /// Whether [`Writer::masked`] has any.
     masks: AtomicBool,
+    /// Translations of an earlier process.
+    image: Option<Image>,
+    /// Keep of translations what is needed to save them, in an image of this identity.
+    saves_as: Option<u128>,
 }
 
 /// What changes, under the one lock.
@@ -172,6 +191,8 @@ impl Runtime {
             world: World::default(),
             exact_underflow: AtomicBool::new(options.exact_underflow || options.check),
             masks: AtomicBool::new(false),
+            image: options.saved.and_then(|saved| Image::open(&saved)),
+            saves_as: options.saved.map(|saved| saved.identity),
         })
     }
 
@@ -213,9 +234,12 @@ impl Runtime {
             && let Some(function) = jit.hooks.intercept(key.pc)
         {
             if compiler.compile_thunk(key, &function, jit.options.measure_natives) {
-                return Ok(Source::Host { compiled: compiler.output(), guest_len: NATIVE_LEN, checked: None });
+                return Ok(Source::host(compiler.output(), NATIVE_LEN, None, None));
             }
             return Ok(Source::Native(function));
+        }
+        if let Some(source) = self.find_saved(jit, key) {
+            return Ok(source);
         }
         let since = Instant::now();
         let masks = self.masks.load(Ordering::Acquire) && self.lock().masked.contains(&key);
@@ -240,8 +264,9 @@ impl Runtime {
                     jit.count_unit(&unit, insns, since);
                     jit.options.trace.unit(jit.guest, &*jit.hooks, &unit, Some(compiler.output()));
                     let guest_len = unit.guest_len;
+                    let origin = if masks { None } else { self.origin(jit, key, guest_len, compiler) };
                     let checked = Runtime::keep(jit, unit);
-                    return Ok(Source::Host { compiled: compiler.output(), guest_len, checked });
+                    return Ok(Source::host(compiler.output(), guest_len, checked, origin));
                 }
                 Err(CompileError::TooManyLive) if insns > 1 => limit = insns / 2,
                 Err(_) => {
@@ -294,12 +319,9 @@ impl Runtime {
         source: Source<'_>,
     ) -> Result<&'static Translation, Full> {
         let (host, host_len, guest_len, body) = match source {
-            Source::Host { compiled, guest_len, checked } => {
-                let relocate = |copy: &mut [u8], base| compiled.relocate(copy, base, &self.stubs);
-                let host = writer.memory.publish(&compiled.code, relocate)?;
-                let (links, faults) = (compiled.links.as_slice().into(), compiled.faults.clone());
-                let body = Body::Host { links, faults, checked };
-                (host, compiled.code.len() as u32, guest_len, body)
+            Source::Host { code, relocs, links, faults, guest_len, checked, origin } => {
+                let host = writer.memory.publish(&code, |copy, base| relocate(&relocs, copy, base, &self.stubs))?;
+                (host, code.len() as u32, guest_len, Body::Host { links, faults, checked, origin })
             }
             Source::Interp(unit) => (0, 0, unit.guest_len, Body::Interp(unit)),
             Source::Native(function) => (0, 0, NATIVE_LEN, Body::Native(function)),
@@ -403,7 +425,34 @@ const NATIVE_LEN: u32 = 1;
 
 /// A translation before it is published.
 enum Source<'c> {
-    Host { compiled: &'c Compiled, guest_len: u32, checked: Option<Box<Unit>> },
+    Host {
+        code: Cow<'c, [u8]>,
+        relocs: Cow<'c, [Reloc]>,
+        links: Box<[Link]>,
+        faults: FaultTable,
+        guest_len: u32,
+        checked: Option<Box<Unit>>,
+        origin: Option<Box<Origin>>,
+    },
     Interp(Unit),
     Native(NativeFn),
+}
+
+impl<'c> Source<'c> {
+    fn host(
+        compiled: &'c Compiled,
+        guest_len: u32,
+        checked: Option<Box<Unit>>,
+        origin: Option<Box<Origin>>,
+    ) -> Source<'c> {
+        Source::Host {
+            code: compiled.code.as_slice().into(),
+            relocs: compiled.relocs.as_slice().into(),
+            links: compiled.links.as_slice().into(),
+            faults: compiled.faults.clone(),
+            guest_len,
+            checked,
+            origin,
+        }
+    }
 }

@@ -61,6 +61,7 @@ use std::sync::atomic::AtomicU64;
 use ir::guest::{Guest, Slot};
 use ir::inst::Op;
 use ir::unit::{Unit, UnitKey};
+use serde::{Deserialize, Serialize};
 
 pub use features::Features;
 pub use snapshot::{FaultTable, HostRegs};
@@ -159,7 +160,7 @@ impl Convention {
 }
 
 /// A stub that generated code jumps to; see [`stubs::Stubs`] for what each does.
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Serialize, Deserialize)]
 #[repr(u8)]
 pub enum StubId {
     /// First use of a link.
@@ -183,7 +184,7 @@ pub enum StubId {
 }
 
 /// A 4-byte field at `at` that is to hold the distance from its end to the stub.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Serialize, Deserialize)]
 pub struct Reloc {
     /// Offset in the code.
     pub at: u32,
@@ -192,7 +193,7 @@ pub struct Reloc {
 }
 
 /// What a link slot is.
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Serialize, Deserialize)]
 pub enum LinkKind {
     /// `jmp rel32`.
     Jump,
@@ -204,7 +205,7 @@ pub enum LinkKind {
 
 /// A patchable transfer to another unit: `rel32` at `at`, never across an 8-byte boundary (given a 16-byte aligned start),
 /// initially leading to `stub`. Unlink by pointing it there again.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Serialize, Deserialize)]
 pub struct Link {
     /// Offset of the 4-byte field.
     pub at: u32,
@@ -213,7 +214,16 @@ pub struct Link {
     /// Kind.
     pub kind: LinkKind,
     /// Where it leads.
+    #[serde(with = "Key")]
     pub target: UnitKey,
+}
+
+/// How a [`UnitKey`] is written to an image of translations.
+#[derive(Serialize, Deserialize)]
+#[serde(remote = "UnitKey")]
+struct Key {
+    pc: u64,
+    mode: u32,
 }
 
 /// Host code of a unit.
@@ -244,15 +254,13 @@ pub enum Mark {
     Request,
 }
 
-impl Compiled {
-    /// Writes the distances to `stubs` into a copy of the code, `copy`, that will run at host address `base`.
-    pub fn relocate(&self, copy: &mut [u8], base: u64, stubs: &stubs::Stubs) {
-        for r in &self.relocs {
-            let at = r.at as usize;
-            let end = base + u64::from(r.at) + 4;
-            let distance = stubs.address(r.stub).wrapping_sub(end) as u32;
-            copy[at..at + 4].copy_from_slice(&distance.to_le_bytes());
-        }
+/// Writes the distances to `stubs` into a copy of a unit's code, `copy`, that will run at host address `base`.
+pub fn relocate(relocs: &[Reloc], copy: &mut [u8], base: u64, stubs: &stubs::Stubs) {
+    for r in relocs {
+        let at = r.at as usize;
+        let end = base + u64::from(r.at) + 4;
+        let distance = stubs.address(r.stub).wrapping_sub(end) as u32;
+        copy[at..at + 4].copy_from_slice(&distance.to_le_bytes());
     }
 }
 

@@ -3,6 +3,7 @@
 use ir::guest::Slot;
 use ir::unit::Unit;
 use ir::{Guest, Ty};
+use serde::{Deserialize, Serialize};
 
 use crate::thread_state::ThreadState;
 
@@ -122,7 +123,7 @@ impl Loc {
 }
 
 /// A point that can fault.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Serialize, Deserialize)]
 struct Point {
     /// Offset of the host instruction.
     at: u32,
@@ -133,11 +134,12 @@ struct Point {
 }
 
 /// Locations of slots at faulting instructions: changes from each to the next.
-#[derive(Clone, Debug, Default)]
+#[derive(Clone, PartialEq, Eq, Debug, Default, Serialize, Deserialize)]
 pub struct FaultTable {
     start: u64,
     points: Vec<Point>,
     /// Slot number and location, as two variable-length numbers each.
+    #[serde(with = "serde_bytes")]
     changes: Vec<u8>,
     /// Constants that locations name, by pool index.
     consts: Vec<u128>,

@@ -66,6 +66,7 @@ fn execute_guest(ctx: &ThreadCtx, program: &Program, envp: Vec<Vec<u8>>) -> SysR
     argv.extend(program.argv.iter().skip(1).cloned());
     let argv: Vec<&OsStr> = argv.iter().map(OsString::as_os_str).collect();
     let envp: Vec<&[u8]> = envp.iter().map(Vec::as_slice).collect();
+    ctx.process.save_translations();
     host_execve(OsStr::new("/proc/self/exe"), &argv, &envp)
 }
 

@@ -11,7 +11,7 @@ use ir::{GuestState, Ty};
 
 use crate::thread_state::{Deferred, Entries, JumpEntry, SPILLS, ThreadState};
 use crate::x64::stubs::{self, Stubs};
-use crate::x64::{Compiled, Compiler, Convention, Features, HostRegs, deferred};
+use crate::x64::{Compiled, Compiler, Convention, Features, HostRegs, deferred, relocate};
 
 /// 14 words (7 pinned, the last to a vector register), 4 flags, 2 half words (1 pinned), 2 vectors (1 pinned), 2 bytes.
 pub(super) const WORDS: u16 = 14;
@@ -344,7 +344,7 @@ impl Machine {
         assert!(compiled.code.len() + self.first < CODE_BYTES && self.jump_cache.len() == 16);
         let base = self.code as u64 + self.first as u64;
         let mut copy = compiled.code.clone();
-        compiled.relocate(&mut copy, base, &self.stubs);
+        relocate(&compiled.relocs, &mut copy, base, &self.stubs);
         self.thread.jit_sp = self.return_stack.as_mut_ptr() as u64 + 512 * 8;
         let running =
             Running { compiled, base, stubs: self.stubs, thread: &raw mut *self.thread, conv: Convention::new(&GUEST) };
