@@ -501,6 +501,7 @@ pub enum Op {
     Call,
     Trap,
     TrapIf,
+    SkipIf,
     Undefined,
     Syscall,
     NativeCall,

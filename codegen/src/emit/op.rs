@@ -43,6 +43,7 @@ impl Body<'_> {
             | Op::Call
             | Op::Trap
             | Op::TrapIf
+            | Op::SkipIf
             | Op::Undefined
             | Op::Syscall
             | Op::NativeCall
@@ -253,6 +254,7 @@ impl Body<'_> {
             Op::Call => format!("ir.call({} as u64, {} as u64);", v[0], v[1]),
             Op::Trap => format!("ir.trap(rt::trap({}, {}));", v[0], v[1]),
             Op::TrapIf => format!("ir.trap_if({}, rt::trap({}, {}));", v[0], v[1], v[2]),
+            Op::SkipIf => format!("ir.skip_if({});", v[0]),
             Op::Undefined => "ir.undefined();".into(),
             Op::Syscall => "ir.syscall();".into(),
             Op::NativeCall => format!("ir.native_call({} as u64);", v[0]),

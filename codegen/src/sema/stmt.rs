@@ -314,6 +314,7 @@ impl Op {
                 | O::Call
                 | O::Trap
                 | O::TrapIf
+                | O::SkipIf
                 | O::Undefined
                 | O::Syscall
                 | O::NativeCall

@@ -74,6 +74,7 @@ impl Lower<'_, '_> {
                 let cond = self.bits_arg(args, "cond", 1)?;
                 (Op::TrapIf, vec![cond, self.enum_arg(args, "kind", trap, None)?, self.code_arg(args)])
             }
+            "skip_if" => (Op::SkipIf, vec![self.bits_arg(args, "cond", 1)?]),
             "native_call" => (Op::NativeCall, vec![self.int_arg(args, "name")?]),
             _ => (Op::IcacheFlush, vec![self.address_arg(args, "addr")?, self.int_arg(args, "len")?]),
         };

@@ -22,7 +22,7 @@ impl Builder<'_> {
     }
 
     /// An exit of this instruction, in the mode that it set.
-    fn exit_to(&self, kind: ExitKind, target: u64, ret: u64) -> Exit {
+    pub(super) fn exit_to(&self, kind: ExitKind, target: u64, ret: u64) -> Exit {
         let (target, ret) = (self.guest.code_address(target), self.guest.code_address(ret));
         // A mode known only at run time: indirect exits find it in the state, unless the host's floating-point environment
         // has to follow. For others the dispatcher looks.

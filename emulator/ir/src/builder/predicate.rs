@@ -45,6 +45,22 @@ impl Builder<'_> {
         }
     }
 
+    /// What follows in the body happens only if `cond` (1 bit) does not hold; what the body has written so far stays, even if
+    /// something behind it faults. In a delay slot, where leaving is a transfer of control, an undefined instruction.
+    pub fn skip_if(&mut self, cond: Val) {
+        if self.misplaced() {
+            return;
+        }
+        // A condition given before covers what was written since; from here on both must hold.
+        self.commit();
+        if self.ended.is_none() && !self.skips() {
+            self.flush();
+            self.fall_mode = self.mode;
+            let holds = self.not_t(Ty::I1, cond);
+            self.predicate(holds);
+        }
+    }
+
     fn learn(&mut self, cond: Val, holds: bool) {
         let opposite = self.not_t(Ty::I1, cond);
         self.predicates.known.extend([(cond, holds), (opposite, !holds)]);
@@ -62,9 +78,7 @@ impl Builder<'_> {
         if self.ended.is_some() {
             return;
         }
-        let mode = self.fall_mode;
-        let target = self.guest.code_address(self.next);
-        let exit = Exit { kind: ExitKind::Jump, target, mode, mode_in_state: false, ret: 0, ret_mode: 0, pc: self.pc };
+        let exit = self.exit_to(ExitKind::Jump, self.next, 0);
         let fails = self.not_t(Ty::I1, cond);
         self.exit_if(fails, exit);
         self.learn(cond, true);

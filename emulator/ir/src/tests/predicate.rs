@@ -143,3 +143,61 @@ fn traps_and_constant_conditions() {
         assert_eq!(get(&run(&unit, 0, 0, 0).0, "c"), if value == 1 { 9 } else { 0 });
     }
 }
+
+/// A body that writes `d`, goes on unless Z is set, and writes `c`.
+fn skipping() -> Builder<'static> {
+    let mut b = builder();
+    let (z, k) = (b.get(slot("Z")), b.konst(64, 7));
+    b.put(slot("d"), k);
+    b.skip_if(z);
+    b.put(slot("c"), k);
+    b
+}
+
+#[test]
+fn what_follows_is_skipped() {
+    let unit = finish(skipping());
+    assert_eq!(unit.exits.len(), 1, "no side exit");
+    for z in [0, 1] {
+        let (s, _) = run(&unit, 0, 0, z);
+        assert_eq!((get(&s, "d"), get(&s, "c"), s.pc), (7, if z == 1 { 0 } else { 7 }, 0x1004));
+    }
+}
+
+#[test]
+fn an_effect_is_skipped_in_the_mode_set_before() {
+    let mut b = builder();
+    let (z, a, k) = (b.get(slot("Z")), b.get(slot("a")), b.konst(64, 7));
+    b.set_mode(2, 3, 3);
+    b.put(slot("d"), k);
+    b.skip_if(z);
+    b.store(64, a, k, MemAttr::PLAIN);
+    b.put(slot("c"), k);
+    let unit = finish(b);
+    let (s, kind) = run(&unit, 0x110, 0, 0);
+    assert_eq!((get(&s, "d"), get(&s, "c"), s.mode, kind), (7, 7, 3 << 2, Some(ExitKind::Jump)));
+    let (s, kind) = run(&unit, 0, 0, 1);
+    assert_eq!((get(&s, "d"), get(&s, "c"), s.pc, s.mode, kind), (7, 0, 0x1004, 3 << 2, Some(ExitKind::Jump)));
+}
+
+#[test]
+fn two_conditions_must_both_let_the_body_go_on() {
+    let mut b = skipping();
+    let (a, k) = (b.get(slot("a")), b.konst(64, 9));
+    let zero = b.konst(64, 0);
+    let none = b.eq(64, a, zero);
+    b.skip_if(none);
+    b.put(slot("c"), k);
+    let unit = finish(b);
+    for (a, z, c) in [(0, 0, 7), (1, 0, 9), (0, 1, 0), (1, 1, 0)] {
+        let (s, _) = run(&unit, a, 0, z);
+        assert_eq!((get(&s, "d"), get(&s, "c"), s.pc), (7, c, 0x1004), "{a} {z}");
+    }
+    for value in [0, 1] {
+        let mut b = builder();
+        let (cond, k) = (b.konst(1, value), b.konst(64, 9));
+        b.skip_if(cond);
+        b.put(slot("c"), k);
+        assert_eq!(get(&run(&finish(b), 0, 0, 0).0, "c"), if value == 0 { 9 } else { 0 });
+    }
+}
