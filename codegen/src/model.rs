@@ -179,14 +179,16 @@ pub struct Show {
 pub struct Extern {
     /// Name.
     pub name: String,
-    /// Widths of the arguments.
+    /// Types of the arguments: `bits` of constant width.
     pub params: Vec<Ty>,
     /// Result.
     pub ret: Ty,
     /// No effect, no dependence on state.
     pub pure: bool,
-    /// Reads or writes registers.
-    pub state: bool,
+    /// Reads registers: takes the state.
+    pub reads: bool,
+    /// Writes registers: takes the state to change it.
+    pub writes: bool,
     /// Where.
     pub span: Span,
 }

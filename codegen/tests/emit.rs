@@ -54,6 +54,20 @@ fn spaces() {
     insta::assert_snapshot!(generate("spaces"));
 }
 
+/// A function in Rust has the types that the specification says, or the guests do not compile.
+#[test]
+fn functions_in_rust() {
+    let text = "extern fn mix(k: bits(1), a: bits(5), b: bits(64)) -> bits(80) [pure];
+extern fn look(n: bits(32)) -> bits(1) [reads(Z)];
+extern fn touch(v: bits(128)) [reads(Z), writes(gpr)];
+insn mixed { enc 0000 0000000000000 Rm:5 Rn:5 Rd:5;  exec { touch(mix(Z, X[Rm, 64].low(5), X[Rn, 64]).zext(128));  Z = look(7); } }
+";
+    let module = module(text).unwrap().text;
+    let from = module.find("const _: fn").unwrap();
+    let end = module.find("/// The specification's `test` lines").unwrap();
+    insta::assert_snapshot!(&module[from..end]);
+}
+
 /// The generated module of the prelude with `text`, or why there is none.
 fn module(text: &str) -> Result<emit::Module, String> {
     let prelude = fs::read_to_string(Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/emit/prelude.inc")).unwrap();

@@ -52,6 +52,11 @@ fn instances() {
 }
 
 #[test]
+fn externs() {
+    insta::assert_snapshot!(diagnose("externs"));
+}
+
+#[test]
 fn configs() {
     insta::assert_snapshot!(diagnose("configs"));
 }

@@ -8,6 +8,7 @@ mod body;
 mod bytes;
 mod decoder;
 mod disasm;
+mod helpers;
 mod length;
 mod names;
 mod needs;

@@ -8,7 +8,7 @@ pub(super) fn emit(model: &Model) -> String {
     let s = &model.sections;
     let mut out = String::new();
     slots(&mut out, model);
-    helpers(&mut out, model);
+    super::helpers::emit(&mut out, model);
     tests(&mut out, model);
     let _ = writeln!(out, "/// The guest `{}`.\npub static GUEST: ir::Guest = ir::Guest {{", model.name);
     let (pins, vector_pins, flags) = (slot_list(&s.pins), slot_list(&s.vector_pins), slot_list(&s.flags));
@@ -161,18 +161,6 @@ fn fp(out: &mut String, model: &Model) {
     );
     let named: Vec<String> = (1..=model.sections.fp_named.len()).map(|i| format!("fp_mode_{i}")).collect();
     let _ = writeln!(out, "fp_named: &[{}],", named.join(", "));
-}
-
-fn helpers(out: &mut String, model: &Model) {
-    let _ = writeln!(out, "static HELPERS: [ir::guest::HelperDesc; {}] = [", model.externs.len());
-    for helper in &model.externs {
-        let (name, pure, state) = (&helper.name, helper.pure, helper.state);
-        let _ = writeln!(
-            out,
-            "ir::guest::HelperDesc {{ name: {name:?}, call: crate::helpers::{name}, pure: {pure}, state: {state} }},"
-        );
-    }
-    out.push_str("];\n");
 }
 
 /// Apart from the guest's description: in a program that does not name them they take no room.

@@ -299,21 +299,45 @@ fn functions(g: &mut Global) {
         g.define(&f.name, Item::Show(id));
     }
     for (i, f) in g.spec.extern_fns.iter().enumerate() {
-        let mut l = Lower::new(g, Owner::Nothing);
         let params = f.params.iter().map(|p| match p {
-            ast::Param::Value { ty, .. } => l.ty(ty),
-            ast::Param::Width { .. } => Ty::Int,
+            ast::Param::Value { ty, .. } => extern_type(g, ty),
+            ast::Param::Width { name, .. } => {
+                g.error("type", name.span, "a function in Rust takes `bits`");
+                Ty::Error
+            }
         });
         let params: Vec<Ty> = params.collect();
-        let ret = f.ret.as_ref().map_or(Ty::Unit, |t| l.ty(t));
+        let ret = f.ret.as_ref().map_or(Ty::Unit, |t| extern_type(g, t));
         for attr in &f.attrs {
             effect(g, attr);
         }
         let has = |name: &str| f.attrs.iter().any(|a| &*a.name.name == name);
-        let (pure, state) = (has("pure"), has("reads") || has("writes"));
-        g.model.externs.push(Extern { name: f.name.to_string(), params, ret, pure, state, span: f.name.span });
+        let (pure, reads, writes) = (has("pure"), has("reads"), has("writes"));
+        if pure && (reads || writes) {
+            g.error("type", f.name.span, format!("`{}` is not pure if it reads or writes registers", f.name));
+        }
+        let name = f.name.to_string();
+        g.model.externs.push(Extern { name, params, ret, pure, reads, writes, span: f.name.span });
         g.define(&f.name, Item::Extern(ExternId(i as u32)));
     }
+}
+
+/// What a function in Rust takes or gives: `bits` of a constant width.
+fn extern_type(g: &mut Global, t: &ast::Ty) -> Ty {
+    let ty = Lower::new(g, Owner::Nothing).ty(t);
+    match &ty {
+        Ty::Bits(w) => {
+            let n = eval(&g.model, &Locals::default(), &Env::default(), w).and_then(|v| v.int());
+            match n {
+                Some(n @ 1..=128) => return ty::bits(n as u32, t.span),
+                Some(n) => g.error("width", t.span, format!("a width is 1 to 128 bits, not {n}")),
+                None => g.error("constant", t.span, "the widths of a function in Rust must be constants"),
+            }
+        }
+        Ty::Error => {}
+        _ => g.error("type", t.span, "a function in Rust takes and gives `bits`"),
+    }
+    Ty::Error
 }
 
 /// `pure`, `reads(register)` or `writes(register)`.

@@ -334,9 +334,8 @@ impl Lower<'_, '_> {
             }
             "fsqrt" | "fma" | "fround" | "fcvt" | "ftoi_s" | "ftoi_u" | "itof_s" | "itof_u" | "fp_flags"
             | "set_fp_flags" => self.float_builtin(name, args),
-            "jump" | "branch" | "jump_indirect" | "call" | "trap" | "trap_if" | "skip_if" | "native_call" | "icache_flush" => {
-                self.flow_builtin(name, args)
-            }
+            "jump" | "branch" | "jump_indirect" | "call" | "trap" | "trap_if" | "skip_if" | "native_call"
+            | "icache_flush" => self.flow_builtin(name, args),
             "mem" => self.mem(args),
             "atomic_update" => self.atomic_update(args),
             "join" => self.join(args),

@@ -4,8 +4,6 @@
 
 use std::arch::asm;
 
-use ir::GuestState;
-
 /// A number of 80 bits.
 const NUMBER: u128 = (1 << 80) - 1;
 
@@ -15,8 +13,8 @@ fn with_status(number: u128, status: u16) -> u128 {
 }
 
 /// The control word with all exceptions masked.
-fn masked(cw: u128) -> u16 {
-    cw as u16 | 0x3f
+fn masked(cw: u16) -> u16 {
+    cw | 0x3f
 }
 
 /// Executes instructions with `$a` in ST(0) and `$b` in ST(1): the number that is in ST(0) then, and the status word.
@@ -74,10 +72,10 @@ macro_rules! transfer {
     }};
 }
 
-/// An operation on ST(0) and ST(1), by its number in the specification. Arguments: operation, ST(0), ST(1), control word.
-pub fn x87_execute(_: &mut GuestState, args: &[u128]) -> u128 {
-    let (a, b, cw) = (args[1], args[2], masked(args[3]));
-    match args[0] {
+/// An operation on ST(0) and ST(1), by its number in the specification.
+pub fn x87_execute(op: u8, a: u128, b: u128, cw: u16) -> u128 {
+    let cw = masked(cw);
+    match op {
         0 => execute!(a, b, cw, "fadd st, st(1)"),
         1 => execute!(a, b, cw, "fmul st, st(1)"),
         2 => execute!(a, b, cw, "fcom st(1)"),
@@ -110,10 +108,10 @@ pub fn x87_execute(_: &mut GuestState, args: &[u128]) -> u128 {
     }
 }
 
-/// From single or double precision, an integer of 64 bits, or decimal digits. Arguments: 32, 64, 0 or 80; value.
-pub fn x87_load(_: &mut GuestState, args: &[u128]) -> u128 {
-    let (value, cw) = (args[1], masked(0x37f));
-    match args[0] {
+/// From single (32) or double (64) precision, decimal digits (80), or an integer of 64 bits.
+pub fn x87_load(kind: u8, value: u128) -> u128 {
+    let cw = masked(0x37f);
+    match kind {
         32 => transfer!(value, cw, "fld dword ptr [{value}]", "fstp tbyte ptr [{result}]"),
         64 => transfer!(value, cw, "fld qword ptr [{value}]", "fstp tbyte ptr [{result}]"),
         80 => transfer!(value, cw, "fbld tbyte ptr [{value}]", "fstp tbyte ptr [{result}]"),
@@ -121,20 +119,20 @@ pub fn x87_load(_: &mut GuestState, args: &[u128]) -> u128 {
     }
 }
 
-/// To single or double precision, or decimal digits. Arguments: 32, 64 or 80; number, control word.
-pub fn x87_store(_: &mut GuestState, args: &[u128]) -> u128 {
-    let (value, cw) = (args[1], masked(args[2]));
-    match args[0] {
+/// To single (32) or double (64) precision, or decimal digits (80).
+pub fn x87_store(width: u8, value: u128, cw: u16) -> u128 {
+    let cw = masked(cw);
+    match width {
         32 => transfer!(value, cw, "fld tbyte ptr [{value}]", "fstp dword ptr [{result}]"),
         64 => transfer!(value, cw, "fld tbyte ptr [{value}]", "fstp qword ptr [{result}]"),
         _ => transfer!(value, cw, "fld tbyte ptr [{value}]", "fbstp tbyte ptr [{result}]"),
     }
 }
 
-/// To a signed integer. Arguments: 16, 32 or 64; number, control word.
-pub fn x87_store_int(_: &mut GuestState, args: &[u128]) -> u128 {
-    let (value, cw) = (args[1], masked(args[2]));
-    match args[0] {
+/// To a signed integer of 16, 32 or 64 bits.
+pub fn x87_store_int(width: u8, value: u128, cw: u16) -> u128 {
+    let cw = masked(cw);
+    match width {
         16 => transfer!(value, cw, "fld tbyte ptr [{value}]", "fistp word ptr [{result}]"),
         32 => transfer!(value, cw, "fld tbyte ptr [{value}]", "fistp dword ptr [{result}]"),
         _ => transfer!(value, cw, "fld tbyte ptr [{value}]", "fistp qword ptr [{result}]"),
