@@ -20,6 +20,10 @@ pub struct MemFault {
 pub enum Event {
     /// System call; `pc` is the instruction after it.
     Syscall,
+    /// A signal came while a direct system call waited, or just before; it had no effect. `pc` is the instruction after it.
+    CallInterrupted,
+    /// A direct system call failed because of a bad address. `pc` is the instruction after it; its result is not set.
+    CallFailed,
     /// Trap of the instruction at `pc`.
     Trap(Trap),
     /// The reserved native-call instruction at `pc`.

@@ -40,6 +40,19 @@ pub unsafe fn on_host_fault(signal: i32, info: *mut libc::siginfo_t, context: *m
     t1::handle_fault(thread, runtime, signal, info, context)
 }
 
+/// To be called by the handler of each asynchronous signal, with its context, once the poll flag is set: a direct system call
+/// that the signal interrupted before it happened ends with [`crate::Event::CallInterrupted`]. Async-signal-safe.
+pub fn rewind_call(context: &mut libc::ucontext_t) {
+    let thread = thread::current();
+    if thread.is_null() {
+        return;
+    }
+    // SAFETY: set by `run` on this thread, which is still inside it; the translator never changes and is kept by the thread.
+    if let Some(runtime) = unsafe { &(*Arc::as_ptr(&(*thread).jit)).t1 } {
+        t1::rewind_call(runtime, context);
+    }
+}
+
 #[cfg(test)]
 pub(crate) mod tests {
     use std::sync::Once;

@@ -33,6 +33,7 @@ impl Jit {
     /// A translator with nothing translated. Where there is no memory for generated code it interprets; see
     /// [`Jit::engine`].
     pub fn new(guest: &'static Guest, hooks: Box<dyn Hooks>, options: JitOptions) -> Arc<Jit> {
+        let direct = hooks.direct_calls();
         Arc::new(Jit {
             guest,
             hooks,
@@ -42,7 +43,7 @@ impl Jit {
             interp: interp::Cache::default(),
             profile: Profile::default(),
             lock_step: check::LockStep::default(),
-            t1: (options.engine == Engine::T1).then(|| t1::Runtime::new(guest, options)).flatten(),
+            t1: (options.engine == Engine::T1).then(|| t1::Runtime::new(guest, options, &direct)).flatten(),
         })
     }
 

@@ -5,6 +5,7 @@
 //! the operations. Nothing here names a guest: what differs between guests is in [`ir::Guest`].
 
 mod check;
+mod direct_calls;
 mod event;
 mod fault;
 mod form;
@@ -24,12 +25,15 @@ mod trace;
 pub mod x64;
 
 #[cfg(test)]
+mod direct_call_tests;
+#[cfg(test)]
 mod engine_tests;
 #[cfg(test)]
 mod toy;
 
+pub use direct_calls::DirectCall;
 pub use event::{Event, MemFault};
-pub use fault::on_host_fault;
+pub use fault::{on_host_fault, rewind_call};
 pub use jit::{ForkGuard, Jit};
 pub use native::{Bytes, MAX_FNS, NativeFn};
 pub use native_counters::NativeCounts;

@@ -2,6 +2,7 @@
 
 use std::sync::atomic::{AtomicU64, Ordering};
 
+use crate::direct_calls::DirectCall;
 use crate::native::NativeFn;
 use crate::t1::Saved;
 use crate::trace::Trace;
@@ -17,6 +18,10 @@ pub trait Hooks: Send + Sync {
     /// Whether the `len` bytes of code at `pc` are of files and not writable: translations of no others are saved.
     fn is_constant(&self, _pc: u64, _len: u64) -> bool {
         false
+    }
+    /// System calls that generated code may make by itself. Asked once.
+    fn direct_calls(&self) -> Vec<DirectCall> {
+        Vec::new()
     }
 }
 

@@ -5,7 +5,7 @@
 //! code generator all work on them; offsets are taken with `offset_of!`, never written down.
 
 use std::mem::offset_of;
-use std::sync::atomic::AtomicU32;
+use std::sync::atomic::{AtomicBool, AtomicU32};
 
 use ir::{Guest, GuestState};
 
@@ -76,6 +76,10 @@ pub enum Leave {
     Alignment = 10,
     /// `link` or `lookup` returned 0: the dispatcher has noted the reason itself.
     Dispatcher = 11,
+    /// A signal came while a direct system call waited, or just before; `pc` is the next instruction.
+    CallInterrupted = 12,
+    /// A direct system call met a bad address; `pc` is the next instruction.
+    CallFailed = 13,
 }
 
 /// Rust functions that stubs call, on the host stack and with the guest's registers in memory (except as noted).
@@ -129,6 +133,14 @@ pub struct ThreadState {
     pub jump_base: *mut JumpEntry,
     /// Bytes of the jump cache minus 16: selects an entry.
     pub jump_mask: u64,
+    /// Entries of direct system calls, by number.
+    pub direct_calls: *const u32,
+    /// How many there are.
+    pub direct_len: u64,
+    /// A byte: whether the thread may hold translations.
+    pub inside: *const AtomicBool,
+    /// Where to go on after a direct system call.
+    pub resume: u64,
     /// Host stack pointer while in generated code, 16-byte aligned.
     pub host_sp: u64,
     /// Return-stack pointer while in Rust.
@@ -172,6 +184,10 @@ impl ThreadState {
             fence_pad: 0,
             jump_base: std::ptr::null_mut(),
             jump_mask: 0,
+            direct_calls: std::ptr::null(),
+            direct_len: 0,
+            inside: std::ptr::null(),
+            resume: 0,
             host_sp: 0,
             jit_sp: 0,
             mxcsr_guest: 0x1f80,

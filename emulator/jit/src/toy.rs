@@ -126,7 +126,13 @@ pub(crate) static TOY: Guest = Guest {
         tls: Slot(5),
         ifunc: ir::guest::IfuncArgs::None,
     },
-    syscall: SyscallDesc { number: Slot(0), args: &[Slot(1), Slot(2)], stack_args: None, ret: Slot(0), error: None },
+    syscall: SyscallDesc {
+        number: Slot(0),
+        args: &[Slot(1), Slot(2), Slot(3), Slot(4), Slot(5), Slot(6)],
+        stack_args: None,
+        ret: Slot(0),
+        error: None,
+    },
     abi: AbiDesc {
         int_args: &[Slot(0), Slot(1), Slot(2)],
         fp_args: &[],

@@ -25,6 +25,8 @@ impl ThreadCtx {
     fn handle(&mut self, event: jit::Event) {
         match event {
             jit::Event::Syscall => self.system_call(),
+            jit::Event::CallInterrupted => self.call_interrupted(),
+            jit::Event::CallFailed => self.call_failed(),
             jit::Event::Interrupted => {}
             jit::Event::Trap(trap) => {
                 let info = self.trap_info(trap);
@@ -86,8 +88,7 @@ impl ThreadCtx {
     /// One system call: read the arguments, dispatch, store the result.
     fn system_call(&mut self) {
         let desc = &self.process.guest.syscall;
-        let next = self.jit.state().pc;
-        let at = next.wrapping_sub(self.process.frames.full.syscall_len(self.jit.state().mode));
+        let at = self.call_address();
         if self.queue.is_pending() {
             // The signal came first: its handler returns to the call.
             self.jit.state().pc = at;
@@ -97,11 +98,29 @@ impl ThreadCtx {
         match crate::syscall::dispatch(self, number) {
             Ok(value) => self.set_result(Ok(value)),
             Err(Errno::NO_RESULT) => {}
-            Err(Errno::RESTART) => {
-                self.jit.state().pc = at;
-                self.signals.interrupted_call = Some(next);
-            }
+            Err(Errno::RESTART) => self.call_interrupted(),
             Err(error) => self.set_result(Err(error)),
+        }
+    }
+
+    /// Address of the system-call instruction before `pc`.
+    fn call_address(&mut self) -> u64 {
+        let state = self.jit.state();
+        state.pc.wrapping_sub(self.process.frames.full.syscall_len(state.mode))
+    }
+
+    /// A signal came before the call had an effect: it is made again after the handler, or fails.
+    fn call_interrupted(&mut self) {
+        let at = self.call_address();
+        self.signals.interrupted_call = Some(std::mem::replace(&mut self.jit.state().pc, at));
+    }
+
+    /// A call that the translator made met a bad address: it may be that of code, which the host protects.
+    fn call_failed(&mut self) {
+        if self.process.space.unwatch_all() {
+            self.jit.state().pc = self.call_address();
+        } else {
+            self.set_result(Err(Errno::EFAULT));
         }
     }
 

@@ -139,6 +139,10 @@ impl jit::Hooks for Hooks {
         let map = self.process.space.map();
         map.covers(&range) && map.parts(&range).iter().all(|(_, vma)| constant(vma))
     }
+
+    fn direct_calls(&self) -> Vec<jit::DirectCall> {
+        crate::syscall::direct_calls(self.process.abi)
+    }
 }
 
 fn attach_translator(process: &'static Process, program: &Program) -> Result<(), LoadError> {

@@ -45,6 +45,8 @@ impl Engine {
         block.entries = entries::ENTRIES;
         block.jit_sp = returns.reset();
         let shared = runtime.world.add(&raw const block.poll, jump);
+        (block.direct_calls, block.direct_len) = (runtime.direct_calls.as_ptr(), runtime.direct_calls.len() as u64);
+        block.inside = shared.inside();
         Engine { compiler: runtime.compiler(jit.guest), shared, returns, fault: None }
     }
 
@@ -164,6 +166,8 @@ impl Thread {
         let trap = |trap| Some(Event::Trap(trap));
         match self.block.exit_kind {
             k if k == Leave::Syscall as u32 => Some(Event::Syscall),
+            k if k == Leave::CallInterrupted as u32 => Some(Event::CallInterrupted),
+            k if k == Leave::CallFailed as u32 => Some(Event::CallFailed),
             k if k == Leave::NativeCall as u32 => Some(Event::NativeCall { name: operand }),
             k if k == Leave::Flush as u32 => self.follow(Next::Flush { addr: operand, len: self.block.exit_len }),
             k if k == Leave::Undefined as u32 => trap(Trap::Undefined),

@@ -71,6 +71,14 @@ pub(crate) fn handle(
     true
 }
 
+/// If a signal interrupted a direct system call that has not happened, makes it leave as interrupted.
+pub(crate) fn rewind_call(runtime: &Runtime, context: &mut libc::ucontext_t) {
+    let pc = &mut context.uc_mcontext.gregs[libc::REG_RIP as usize];
+    if let Some(exit) = runtime.stubs.rewind(*pc as u64) {
+        *pc = exit as i64;
+    }
+}
+
 /// Makes generated code leave; the guest state is complete in memory.
 fn leave(block: &mut ThreadState, runtime: &Runtime, context: &mut libc::ucontext_t) {
     block.exit_kind = Leave::Dispatcher as u32;

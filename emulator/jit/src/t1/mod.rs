@@ -32,6 +32,7 @@ use ir::unit::{Unit, UnitKey};
 use rustc_hash::{FxHashMap, FxHashSet};
 use smallvec::SmallVec;
 
+use crate::direct_calls::{self, DirectCall};
 use crate::form::{self, Formed};
 use crate::interp::PLAIN;
 use crate::jit::Jit;
@@ -48,7 +49,7 @@ use table::{AddressTable, KeyTable};
 
 pub(crate) use dispatch::Engine;
 pub(crate) use entries::ENTRIES;
-pub(crate) use fault::{handle as handle_fault, leave_native};
+pub(crate) use fault::{handle as handle_fault, leave_native, rewind_call};
 pub use saved::Saved;
 use world::World;
 
@@ -111,6 +112,8 @@ pub(crate) struct Runtime {
     features: Features,
     /// See [`JitOptions::prove`].
     prove: bool,
+    /// Entries for the stub that makes system calls.
+    direct_calls: Box<[u32]>,
     stubs: Stubs,
     code: std::ops::Range<u64>,
     by_key: KeyTable,
@@ -163,7 +166,7 @@ struct Incoming {
 
 impl Runtime {
     /// `None` if there is no memory for generated code.
-    pub(crate) fn new(guest: &'static Guest, options: JitOptions) -> Option<Runtime> {
+    pub(crate) fn new(guest: &'static Guest, options: JitOptions, direct: &[DirectCall]) -> Option<Runtime> {
         let conv = Convention::new(guest);
         let mut memory = CodeMemory::new(options.code_memory)?;
         let (code, stubs) = stubs::emit(guest, &conv, memory.base());
@@ -182,6 +185,7 @@ impl Runtime {
             conv,
             features: options.features.unwrap_or_else(Features::host),
             prove: options.prove,
+            direct_calls: direct_calls::table(direct),
             stubs,
             code,
             by_key: KeyTable::default(),

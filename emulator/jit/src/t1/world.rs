@@ -44,6 +44,12 @@ fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
 }
 
 impl Shared {
+    /// For the stub that makes system calls: while it waits, the thread holds no translation but the one it goes on with, and it
+    /// goes on only if nobody has asked it to stop in the meantime.
+    pub(super) fn inside(&self) -> *const AtomicBool {
+        &raw const self.inside
+    }
+
     /// This thread's jump cache.
     pub(super) fn jump(&self) -> MutexGuard<'_, JumpCache> {
         lock(&self.jump)

@@ -257,6 +257,7 @@ impl Gen<'_> {
             }
             ExitKind::IndirectCall => self.leave_indirect_call(exit),
             ExitKind::Return => self.leave_return(exit),
+            ExitKind::Syscall if self.conv.direct_calls => self.system_call(exit),
             ExitKind::Syscall => self.leave_to_rust(Leave::Syscall, exit.target),
             ExitKind::Trap(trap) => {
                 let (leave, code) = match trap {
@@ -282,6 +283,15 @@ impl Gen<'_> {
             }
             ExitKind::Redispatch => self.leave_to_rust(Leave::Redispatch, exit.target),
         }
+    }
+
+    /// Goes on here when the stub has performed the call.
+    fn system_call(&mut self, exit: &Exit) {
+        self.store_pc(exit.target);
+        self.asm.bytes(&[0x48, 0x8d, 0x05]); // lea rax, [rip + 5]: behind the jump
+        self.asm.dword(5);
+        self.asm.jmp_stub(StubId::Syscall);
+        self.link(0xe9, LinkKind::Jump, UnitKey { pc: exit.target, mode: exit.mode });
     }
 
     fn leave_to_rust(&mut self, leave: Leave, pc: u64) {

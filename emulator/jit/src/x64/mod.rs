@@ -51,6 +51,7 @@ mod shuffle;
 mod slots;
 mod snapshot;
 pub mod stubs;
+mod system_calls;
 #[cfg(test)]
 mod tests;
 mod thunk;
@@ -83,6 +84,8 @@ pub struct Convention {
     by_slot: Vec<Gpr>,
     /// The vector register of each slot, or [`Convention::UNPINNED`].
     vector_by_slot: Vec<Xmm>,
+    /// System calls go to the stub for them.
+    pub(crate) direct_calls: bool,
     /// Condition flags that exits may defer; none if the guest has more than can be.
     pub flags: Vec<Slot>,
     /// Their offsets in the state.
@@ -114,7 +117,8 @@ impl Convention {
         }
         let flags = if guest.flags.len() <= deferred::MAX_FLAGS { guest.flags.to_vec() } else { Vec::new() };
         let flag_offsets = flags.iter().map(|f| guest.slots[f.0 as usize].offset).collect();
-        Convention { pins, vector_pins, by_slot, vector_by_slot, flags, flag_offsets }
+        let direct_calls = system_calls::can_be_direct(guest);
+        Convention { pins, vector_pins, by_slot, vector_by_slot, direct_calls, flags, flag_offsets }
     }
 
     const UNPINNED: Gpr = 0xff;
@@ -171,6 +175,8 @@ pub enum StubId {
     ReturnMiss,
     /// Poll flag seen at an exit.
     Poll,
+    /// System call.
+    Syscall,
     /// Any other exit to Rust.
     Leave,
     /// Call of `entries.generic`.

@@ -11,13 +11,15 @@ use ir::{Guest, GuestState, Ty};
 
 use super::asm::cc;
 use super::exit::jump_shift;
+use super::system_calls::Window;
 use super::{Convention, Gpr, StubId};
-use crate::thread_state::{ANCHOR, Leave, ThreadState, disp, slot_disp};
+use crate::thread_state::{ANCHOR, Leave, slot_disp};
 
 /// `disp(offset_of!(ThreadState, …))`.
 macro_rules! field {
-    ($($name:tt)+) => { disp(offset_of!(ThreadState, $($name)+)) };
+    ($($name:tt)+) => { $crate::thread_state::disp(::std::mem::offset_of!($crate::thread_state::ThreadState, $($name)+)) };
 }
+pub(super) use field;
 
 /// Host addresses of the stubs.
 #[derive(Clone, Copy, Debug, Default)]
@@ -40,6 +42,11 @@ pub struct Stubs {
     /// Leave without storing pinned registers: the state is already complete in memory and `exit_kind` set. Needs only
     /// `rbp`; the fault handler makes the interrupted context continue here after `FaultTable::restore`.
     pub leave_memory: u64,
+    /// `rax` = host address to go on at, `state.pc` = the next guest instruction: performs a system call directly, or leaves with
+    /// [`Leave::Syscall`]. Only with [`Convention::direct_calls`].
+    pub system_call: u64,
+    /// Of [`Stubs::system_call`].
+    pub window: Window,
     /// Calls `entries.generic(thread, rsi, rdx)` and returns; caller-saved registers are lost.
     pub generic: u64,
     /// The same, preserving all registers but `rsi`, `rdx` and flags.
@@ -61,6 +68,7 @@ impl Stubs {
             StubId::IndirectMiss => self.indirect_miss,
             StubId::ReturnMiss => self.return_miss,
             StubId::Poll => self.poll,
+            StubId::Syscall => self.system_call,
             StubId::Leave => self.leave,
             StubId::Generic => self.generic,
             StubId::GenericSaving => self.generic_saving,
@@ -81,6 +89,7 @@ pub fn emit(guest: &Guest, conv: &Convention, base: u64) -> (Vec<u8>, Stubs) {
     let indirect_miss = e.indirect_miss(dispatcher);
     let poll = e.poll(leave);
     let return_miss = e.return_miss(poll, indirect_miss);
+    let (system_call, window) = if conv.direct_calls { e.system_call(leave) } else { (leave, Window::default()) };
     let generic = e.generic();
     let generic_saving = e.call_saving(field!(entries.generic));
     let settle = e.call_saving(field!(entries.settle));
@@ -95,6 +104,8 @@ pub fn emit(guest: &Guest, conv: &Convention, base: u64) -> (Vec<u8>, Stubs) {
         poll,
         leave,
         leave_memory,
+        system_call,
+        window,
         generic,
         generic_saving,
         helper,
@@ -113,25 +124,25 @@ const CALLER_SAVED: [Gpr; 7] = [0, 1, 7, 8, 9, 10, 11];
 /// Pairs of the return stack that a missed return looks through.
 const SCAN: i32 = 8;
 
-struct Emitter<'a> {
-    asm: VecAssembler<X64Relocation>,
-    guest: &'a Guest,
-    conv: &'a Convention,
+pub(super) struct Emitter<'a> {
+    pub(super) asm: VecAssembler<X64Relocation>,
+    pub(super) guest: &'a Guest,
+    pub(super) conv: &'a Convention,
     base: u64,
 }
 
 impl Emitter<'_> {
-    fn here(&self) -> u64 {
+    pub(super) fn here(&self) -> u64 {
         self.base + self.asm.offset().0 as u64
     }
 
     /// Start of a stub.
-    fn start(&mut self) -> u64 {
+    pub(super) fn start(&mut self) -> u64 {
         dynasm!(self.asm ; .arch x64 ; .align 16);
         self.here()
     }
 
-    fn jump_to(&mut self, stub: u64) {
+    pub(super) fn jump_to(&mut self, stub: u64) {
         let after = self.here() + 5;
         dynasm!(self.asm ; .arch x64 ; .bytes [0xe9u8] ; .i32 stub.wrapping_sub(after) as i32);
     }

@@ -88,6 +88,7 @@ extern "C" fn on_signal(signal: i32, info: *mut libc::siginfo_t, context: *mut l
             block_all_after(&mut *context);
         }
         crate::host::rewind_window(&mut *context);
+        jit::rewind_call(&mut *context);
     }
 }
 

@@ -23,6 +23,22 @@ use crate::errno::{Errno, SysResult};
 use crate::strace;
 use crate::thread::ThreadCtx;
 
+/// The calls that the host's kernel performs as the guest makes them, and that nobody wants to see.
+pub(crate) fn direct_calls(abi: &Abi) -> Vec<jit::DirectCall> {
+    let words_are_the_hosts = abi.word == 8 && !abi.big_endian;
+    let errors_are_the_hosts = abi.set("errno").is_none_or(|errno| errno.same);
+    if !words_are_the_hosts || !errors_are_the_hosts {
+        return Vec::new();
+    }
+    let direct = |call: &Call| match call.handler {
+        Handler::Host(host) if call.plain && !call.convert_ret && call.order.is_none() && !strace::wants(call) => {
+            Some(jit::DirectCall { number: call.number, host: host.try_into().ok()?, blocks: call.blocks })
+        }
+        _ => None,
+    };
+    abi.calls.iter().filter_map(direct).collect()
+}
+
 /// Performs system call `number` of the guest's numbering.
 pub(crate) fn dispatch(ctx: &mut ThreadCtx, number: u64) -> SysResult {
     let Some(call) = ctx.process.abi.call(number) else {

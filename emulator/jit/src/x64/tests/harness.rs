@@ -9,7 +9,7 @@ use ir::inst::{Attr, Inst, Op, Round, Val};
 use ir::unit::{Boundary, Exit, ExitKind, Put, Unit, UnitKey};
 use ir::{GuestState, Ty};
 
-use crate::thread_state::{Deferred, Entries, JumpEntry, SPILLS, ThreadState};
+use crate::thread_state::{Entries, JumpEntry, ThreadState};
 use crate::x64::stubs::{self, Stubs};
 use crate::x64::{Compiled, Compiler, Convention, Features, HostRegs, deferred, relocate};
 
@@ -298,36 +298,15 @@ impl Machine {
         unsafe { ptr::copy_nonoverlapping(bytes.as_ptr(), code, bytes.len()) };
         let mut jump_cache = vec![JumpEntry::empty(stubs.indirect_miss); 16].into_boxed_slice();
         let mut return_stack = vec![0u64; 1024];
-        let mut thread = Box::new(ThreadState {
-            guest: GuestState::new(&GUEST),
-            poll: 0.into(),
-            exit_kind: 0,
-            exit_operand: 0,
-            exit_len: 0,
-            fence_pad: 0,
-            jump_base: jump_cache.as_mut_ptr(),
-            jump_mask: 15 * 16,
-            host_sp: 0,
-            jit_sp: 0,
-            mxcsr_guest: 0x1f80,
-            mxcsr_host: 0x1f80,
-            mxcsr_temp: 0,
-            deferred: Deferred::default(),
-            native_under_way: 0,
-            native_sample: 0,
-            native_counts: std::ptr::null(),
-            entries: Entries {
-                link,
-                lookup,
-                generic: crate::x64::generic::evaluate,
-                helper: crate::x64::generic::call_helper,
-                settle,
-            },
-            guest_desc: &raw const GUEST,
-            owner: ptr::null_mut(),
-            scratch: [0; 8],
-            spill: [0; SPILLS],
-        });
+        let entries = Entries {
+            link,
+            lookup,
+            generic: crate::x64::generic::evaluate,
+            helper: crate::x64::generic::call_helper,
+            settle,
+        };
+        let mut thread = Box::new(ThreadState::new(&GUEST, entries));
+        (thread.jump_base, thread.jump_mask) = (jump_cache.as_mut_ptr(), 15 * 16);
         thread.jit_sp = return_stack.as_mut_ptr() as u64 + 512 * 8;
         let mut compiler = Compiler::new(&GUEST, conv, features);
         compiler.prove = true;

@@ -1,0 +1,185 @@
+//! The stub that performs system calls without leaving generated code.
+//!
+//! A call that means the same to the host's kernel as to the guest's ([`crate::Hooks::direct_calls`]) needs its arguments moved
+//! from the guest's registers to the host's, and nothing else. The kernel keeps all registers but three, so that pinned slots
+//! stay where they are, except in the registers of arguments.
+//!
+//! ```text
+//! asked to stop, or number not in the table? leave as for any call
+//! pinned slots in rdi, r8, r9 → home; outside (world.rs); arguments → rdi rsi rdx r10 r8 r9
+//! syscall; for calls that may sleep in the window, behind another look whether to stop
+//! inside again; bad address? leave; result → its register; asked to stop? leave
+//! rdi, r8, r9 ← home; go on behind the guest's instruction
+//! ```
+//!
+//! From the test in the window up to and including its `syscall` instruction, the call has not happened. A signal handler that
+//! finds the program counter there moves it to the stub's exit for interrupted calls ([`Stubs::rewind`]).
+
+use dynasmrt::{DynasmApi, DynasmLabelApi, dynasm};
+use ir::Ty;
+use ir::guest::{Guest, Slot};
+
+use super::Gpr;
+use super::stubs::{Emitter, Stubs, field};
+use crate::direct_calls::{BLOCKS, DIRECT};
+use crate::thread_state::{Leave, slot_disp};
+
+/// Argument registers of the host's system calls.
+const HOST_ARGS: [Gpr; 6] = [7, 6, 2, 10, 8, 9];
+
+/// Pinned registers that the arguments take, or the kernel.
+const LOST: [Gpr; 3] = [7, 8, 9];
+
+/// Number of the bit [`BLOCKS`].
+const BLOCKS_BIT: i8 = BLOCKS.trailing_zeros() as i8;
+
+/// `-EFAULT`.
+const BAD_ADDRESS: i32 = -libc::EFAULT;
+
+/// Whether the guest's system calls can be the host's: words of 64 bits in registers, errors as negative numbers.
+pub(crate) fn can_be_direct(guest: &Guest) -> bool {
+    let call = &guest.syscall;
+    let wide = |slot: &Slot| guest.slots[slot.0 as usize].ty == Ty::I64;
+    call.error.is_none()
+        && call.args.len() >= HOST_ARGS.len()
+        && call.args.iter().chain([&call.number, &call.ret]).all(wide)
+}
+
+/// Addresses in the stub.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Window {
+    /// First address of the window.
+    pub start: u64,
+    /// The first one behind it.
+    pub end: u64,
+    /// Where a call that was interrupted in the window leaves.
+    pub interrupted: u64,
+}
+
+impl Stubs {
+    /// Where a thread that a signal interrupted at `pc` has to go on, if not there.
+    #[must_use]
+    pub fn rewind(&self, pc: u64) -> Option<u64> {
+        (self.window.start..self.window.end).contains(&pc).then_some(self.window.interrupted)
+    }
+}
+
+#[allow(clippy::useless_conversion)] // of the macro
+impl Emitter<'_> {
+    /// `rax` = host address to go on at; `state.pc` is that of the guest's next instruction.
+    pub(super) fn system_call(&mut self, leave: u64) -> (u64, Window) {
+        let mut window = Window::default();
+        let at = self.start();
+        self.number_to_rcx();
+        dynasm!(self.asm
+            ; .arch x64
+            ; cmp DWORD [rbp + field!(poll)], 0
+            ; jne >any
+            ; cmp rcx, [rbp + field!(direct_len)]
+            ; jae >any
+            ; mov rdx, [rbp + field!(direct_calls)]
+            ; mov edx, [rdx + rcx * 4]
+            ; test edx, edx
+            ; jz >any
+            ; mov [rbp + field!(resume)], rax
+        );
+        self.save_lost();
+        dynasm!(self.asm
+            ; .arch x64
+            ; mov rcx, [rbp + field!(inside)]
+            ; mov BYTE [rcx], 0
+            ; mov eax, edx
+        );
+        self.load_arguments();
+        dynasm!(self.asm
+            ; .arch x64
+            ; btr eax, BYTE BLOCKS_BIT
+            ; lea eax, [rax - DIRECT as i32]
+            ; jc >blocks
+            ; syscall
+            ; after:
+            ; mov rcx, [rbp + field!(inside)]
+            ; mov edx, 1
+            ; xchg [rcx], dl // before the look at the poll flag
+            ; cmp rax, BAD_ADDRESS
+            ; je >failed
+        );
+        self.store_result();
+        dynasm!(self.asm ; .arch x64 ; cmp DWORD [rbp + field!(poll)], 0 ; jne >asked);
+        self.load_lost();
+        dynasm!(self.asm ; .arch x64 ; jmp QWORD [rbp + field!(resume)] ; blocks:);
+        window.start = self.here();
+        dynasm!(self.asm
+            ; .arch x64
+            ; cmp DWORD [rbp + field!(poll)], 0
+            ; jne >before
+            ; syscall
+        );
+        window.end = self.here();
+        dynasm!(self.asm ; .arch x64 ; jmp <after ; before:);
+        self.leave_with(Leave::Syscall, leave);
+        window.interrupted = self.here();
+        self.leave_with(Leave::CallInterrupted, leave);
+        dynasm!(self.asm ; .arch x64 ; failed:);
+        self.leave_with(Leave::CallFailed, leave);
+        dynasm!(self.asm ; .arch x64 ; asked:);
+        self.leave_with(Leave::Poll, leave);
+        dynasm!(self.asm ; .arch x64 ; any: ; mov eax, Leave::Syscall as i32);
+        self.jump_to(leave);
+        (at, window)
+    }
+
+    fn leave_with(&mut self, kind: Leave, leave: u64) {
+        self.load_lost();
+        dynasm!(self.asm ; .arch x64 ; mov eax, kind as i32);
+        self.jump_to(leave);
+    }
+
+    fn home(&self, slot: Slot) -> i32 {
+        slot_disp(self.guest.slots[slot.0 as usize].offset)
+    }
+
+    fn lost(&self) -> impl Iterator<Item = (Slot, Gpr)> + use<> {
+        let pins = self.conv.pins.clone();
+        pins.into_iter().filter(|(_, r)| LOST.contains(r))
+    }
+
+    fn save_lost(&mut self) {
+        for (slot, r) in self.lost() {
+            let home = self.home(slot);
+            dynasm!(self.asm ; .arch x64 ; mov [rbp + home], Rq(r));
+        }
+    }
+
+    fn load_lost(&mut self) {
+        for (slot, r) in self.lost() {
+            let home = self.home(slot);
+            dynasm!(self.asm ; .arch x64 ; mov Rq(r), [rbp + home]);
+        }
+    }
+
+    fn number_to_rcx(&mut self) {
+        let slot = self.guest.syscall.number;
+        match self.conv.register(slot.0) {
+            Some(r) => dynasm!(self.asm ; .arch x64 ; mov rcx, Rq(r)),
+            None => dynasm!(self.asm ; .arch x64 ; mov rcx, [rbp + self.home(slot)]),
+        }
+    }
+
+    fn load_arguments(&mut self) {
+        for (slot, to) in self.guest.syscall.args.iter().zip(HOST_ARGS) {
+            match self.conv.register(slot.0).filter(|r| !LOST.contains(r)) {
+                Some(from) => dynasm!(self.asm ; .arch x64 ; mov Rq(to), Rq(from)),
+                None => dynasm!(self.asm ; .arch x64 ; mov Rq(to), [rbp + self.home(*slot)]),
+            }
+        }
+    }
+
+    fn store_result(&mut self) {
+        let slot = self.guest.syscall.ret;
+        match self.conv.register(slot.0).filter(|r| !LOST.contains(r)) {
+            Some(to) => dynasm!(self.asm ; .arch x64 ; mov Rq(to), rax),
+            None => dynasm!(self.asm ; .arch x64 ; mov [rbp + self.home(slot)], rax),
+        }
+    }
+}
