@@ -13,20 +13,28 @@ use ir::unit::Trap;
 
 use crate::fault::tests::install_handler;
 use crate::toy::*;
-use crate::{DirectCall, Event, Hooks, Jit, JitOptions, NativeFn, Thread};
+use crate::{DirectCall, Event, Hooks, Jit, JitOptions, NativeFn, Performer, Thread};
 
 /// Makes a call, then `r7` = result and an undefined instruction.
 const PROGRAM: &[[u8; 4]] = &[SYSCALL, addi(7, 0, 0), BAD];
 
-/// The toy's numbers of calls, the host's, and whether they may sleep.
+/// The toy's numbers of calls.
 const READ: u64 = 7;
 const WRITE: u64 = 3;
 const SEEK: u64 = 5;
-const CALLS: [DirectCall; 3] = [
-    DirectCall { number: READ as u32, host: libc::SYS_read as u16, blocks: true },
-    DirectCall { number: WRITE as u32, host: libc::SYS_write as u16, blocks: true },
-    DirectCall { number: SEEK as u32, host: libc::SYS_lseek as u16, blocks: false },
+const SUM: u64 = 4;
+
+/// And who performs them.
+const CALLS: [(u64, Performer); 4] = [
+    (READ, Performer::Sleeping(libc::SYS_read as u16)),
+    (WRITE, Performer::Sleeping(libc::SYS_write as u16)),
+    (SEEK, Performer::Kernel(libc::SYS_lseek as u16)),
+    (SUM, Performer::Function(sum)),
 ];
+
+unsafe extern "sysv64" fn sum(a: u64, b: u64, c: u64, d: u64, e: u64, f: u64) -> i64 {
+    if a == u64::MAX { i64::from(-libc::EFAULT) } else { (a + 2 * b + 3 * c + 4 * d + 5 * e + 6 * f) as i64 }
+}
 
 /// The toy's code, with direct calls.
 struct Direct(&'static Code);
@@ -41,7 +49,7 @@ impl Hooks for Direct {
     }
 
     fn direct_calls(&self) -> Vec<DirectCall> {
-        CALLS.to_vec()
+        CALLS.map(|(number, by)| DirectCall { number: number as u32, by }).to_vec()
     }
 }
 
@@ -72,6 +80,7 @@ fn the_host_answers_and_the_guest_goes_on() {
     let mut back = [0u8; 8];
     let [text, buffer] = [text.as_ptr() as u64, back.as_mut_ptr() as u64];
     let calls = [
+        ([SUM, 100, 20, 3], 100 + 40 + 9),
         ([WRITE, to, text, 3], 3),
         ([READ, from, buffer, 8], 3),
         ([SEEK, to, 0, 0], -i64::from(libc::ESPIPE)),
@@ -102,9 +111,11 @@ fn other_numbers_and_lock_step_come_to_rust() {
 #[test]
 fn bad_addresses_come_to_rust_with_the_call_as_it_was() {
     let (_reader, _writer, _, to) = pipe();
-    let mut thread = start(JitOptions::default(), [WRITE, to, 8, 3]);
-    assert_eq!((thread.run(), thread.state().pc), (Event::CallFailed, BASE + 4));
-    assert_eq!(registers(&mut thread)[..4], [WRITE, to, 8, 3]);
+    for call in [[WRITE, to, 8, 3], [SUM, u64::MAX, 2, 3]] {
+        let mut thread = start(JitOptions::default(), call);
+        assert_eq!((thread.run(), thread.state().pc), (Event::CallFailed, BASE + 4));
+        assert_eq!(registers(&mut thread)[..4], call);
+    }
 }
 
 /// What embedders do on an asynchronous signal.

@@ -31,7 +31,7 @@ mod engine_tests;
 #[cfg(test)]
 mod toy;
 
-pub use direct_calls::DirectCall;
+pub use direct_calls::{CallFn, DirectCall, Performer};
 pub use event::{Event, MemFault};
 pub use fault::{on_host_fault, rewind_call};
 pub use jit::{ForkGuard, Jit};

@@ -134,7 +134,7 @@ pub struct ThreadState {
     /// Bytes of the jump cache minus 16: selects an entry.
     pub jump_mask: u64,
     /// Entries of direct system calls, by number.
-    pub direct_calls: *const u32,
+    pub direct_calls: *const u64,
     /// How many there are.
     pub direct_len: u64,
     /// A byte: whether the thread may hold translations.

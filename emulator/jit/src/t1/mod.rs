@@ -113,7 +113,7 @@ pub(crate) struct Runtime {
     /// See [`JitOptions::prove`].
     prove: bool,
     /// Entries for the stub that makes system calls.
-    direct_calls: Box<[u32]>,
+    direct_calls: Box<[u64]>,
     stubs: Stubs,
     code: std::ops::Range<u64>,
     by_key: KeyTable,

@@ -162,6 +162,11 @@ impl Emitter<'_> {
                 _ => dynasm!(self.asm ; .arch x64 ; mov Rq(r), [rbp + slot_disp(desc.offset)]),
             }
         }
+        self.load_vector_pins();
+    }
+
+    #[allow(clippy::useless_conversion)] // of the macro
+    pub(super) fn load_vector_pins(&mut self) {
         for &(slot, x) in &self.conv.vector_pins {
             let desc = &self.guest.slots[slot.0 as usize];
             match desc.ty {
@@ -180,6 +185,11 @@ impl Emitter<'_> {
                 _ => dynasm!(self.asm ; .arch x64 ; mov [rbp + slot_disp(desc.offset)], Rq(r)),
             }
         }
+        self.store_vector_pins();
+    }
+
+    #[allow(clippy::useless_conversion)] // of the macro
+    pub(super) fn store_vector_pins(&mut self) {
         for &(slot, x) in &self.conv.vector_pins {
             let desc = &self.guest.slots[slot.0 as usize];
             match desc.ty {
@@ -191,19 +201,20 @@ impl Emitter<'_> {
 
     /// From the return stack to the host's, with `rdi` = the state.
     fn onto_host_stack(&mut self) {
-        dynasm!(self.asm
-            ; .arch x64
-            ; mov [rbp + field!(jit_sp)], rsp
-            ; mov rsp, [rbp + field!(host_sp)]
-            ; lea rdi, [rbp - ANCHOR as i32]
-        );
+        self.onto_host_stack_only();
+        dynasm!(self.asm ; .arch x64 ; lea rdi, [rbp - ANCHOR as i32]);
     }
 
-    fn onto_return_stack(&mut self) {
+    /// From the return stack to the host's, and no register changed.
+    pub(super) fn onto_host_stack_only(&mut self) {
+        dynasm!(self.asm ; .arch x64 ; mov [rbp + field!(jit_sp)], rsp ; mov rsp, [rbp + field!(host_sp)]);
+    }
+
+    pub(super) fn onto_return_stack(&mut self) {
         dynasm!(self.asm ; .arch x64 ; mov rsp, [rbp + field!(jit_sp)]);
     }
 
-    fn host_mxcsr(&mut self) {
+    pub(super) fn host_mxcsr(&mut self) {
         dynasm!(self.asm
             ; .arch x64
             ; stmxcsr [rbp + field!(mxcsr_guest)]
@@ -211,7 +222,7 @@ impl Emitter<'_> {
         );
     }
 
-    fn guest_mxcsr(&mut self) {
+    pub(super) fn guest_mxcsr(&mut self) {
         dynasm!(self.asm ; .arch x64 ; ldmxcsr [rbp + field!(mxcsr_guest)]);
     }
 

@@ -6,6 +6,7 @@
 //!
 //! ```text
 //! asked to stop, or number not in the table? leave as for any call
+//! a function performs it? call it on the host stack; else:
 //! pinned slots in rdi, r8, r9 → home; outside (world.rs); arguments → rdi rsi rdx r10 r8 r9
 //! syscall; for calls that may sleep in the window, behind another look whether to stop
 //! inside again; bad address? leave; result → its register; asked to stop? leave
@@ -21,7 +22,7 @@ use ir::guest::{Guest, Slot};
 
 use super::Gpr;
 use super::stubs::{Emitter, Stubs, field};
-use crate::direct_calls::{BLOCKS, DIRECT};
+use crate::direct_calls::{KERNEL, SLEEPS};
 use crate::thread_state::{Leave, slot_disp};
 
 /// Argument registers of the host's system calls.
@@ -30,8 +31,9 @@ const HOST_ARGS: [Gpr; 6] = [7, 6, 2, 10, 8, 9];
 /// Pinned registers that the arguments take, or the kernel.
 const LOST: [Gpr; 3] = [7, 8, 9];
 
-/// Number of the bit [`BLOCKS`].
-const BLOCKS_BIT: i8 = BLOCKS.trailing_zeros() as i8;
+/// Numbers of the bits [`KERNEL`] and [`SLEEPS`].
+const KERNEL_BIT: i8 = KERNEL.trailing_zeros() as i8;
+const SLEEPS_BIT: i8 = SLEEPS.trailing_zeros() as i8;
 
 /// `-EFAULT`.
 const BAD_ADDRESS: i32 = -libc::EFAULT;
@@ -78,36 +80,35 @@ impl Emitter<'_> {
             ; cmp rcx, [rbp + field!(direct_len)]
             ; jae >any
             ; mov rdx, [rbp + field!(direct_calls)]
-            ; mov edx, [rdx + rcx * 4]
-            ; test edx, edx
+            ; mov rdx, [rdx + rcx * 8]
+            ; test rdx, rdx
             ; jz >any
             ; mov [rbp + field!(resume)], rax
+            ; mov rax, rdx
         );
         self.save_lost();
-        dynasm!(self.asm
-            ; .arch x64
-            ; mov rcx, [rbp + field!(inside)]
-            ; mov BYTE [rcx], 0
-            ; mov eax, edx
-        );
         self.load_arguments();
         dynasm!(self.asm
             ; .arch x64
-            ; btr eax, BYTE BLOCKS_BIT
-            ; lea eax, [rax - DIRECT as i32]
-            ; jc >blocks
+            ; btr rax, BYTE KERNEL_BIT
+            ; jnc >function
+            ; mov rcx, [rbp + field!(inside)]
+            ; mov BYTE [rcx], 0
+            ; btr rax, BYTE SLEEPS_BIT
+            ; jc >sleeps
             ; syscall
             ; after:
             ; mov rcx, [rbp + field!(inside)]
             ; mov edx, 1
             ; xchg [rcx], dl // before the look at the poll flag
+            ; performed:
             ; cmp rax, BAD_ADDRESS
             ; je >failed
         );
         self.store_result();
         dynasm!(self.asm ; .arch x64 ; cmp DWORD [rbp + field!(poll)], 0 ; jne >asked);
         self.load_lost();
-        dynasm!(self.asm ; .arch x64 ; jmp QWORD [rbp + field!(resume)] ; blocks:);
+        dynasm!(self.asm ; .arch x64 ; jmp QWORD [rbp + field!(resume)] ; sleeps:);
         window.start = self.here();
         dynasm!(self.asm
             ; .arch x64
@@ -120,13 +121,26 @@ impl Emitter<'_> {
         self.leave_with(Leave::Syscall, leave);
         window.interrupted = self.here();
         self.leave_with(Leave::CallInterrupted, leave);
-        dynasm!(self.asm ; .arch x64 ; failed:);
+        dynasm!(self.asm ; .arch x64 ; function:);
+        self.call_function();
+        dynasm!(self.asm ; .arch x64 ; jmp <performed ; failed:);
         self.leave_with(Leave::CallFailed, leave);
         dynasm!(self.asm ; .arch x64 ; asked:);
         self.leave_with(Leave::Poll, leave);
         dynasm!(self.asm ; .arch x64 ; any: ; mov eax, Leave::Syscall as i32);
         self.jump_to(leave);
         (at, window)
+    }
+
+    /// Calls the function at `rax` with the arguments of a system call.
+    fn call_function(&mut self) {
+        self.host_mxcsr();
+        self.store_vector_pins();
+        self.onto_host_stack_only();
+        dynasm!(self.asm ; .arch x64 ; mov rcx, r10 ; call rax);
+        self.onto_return_stack();
+        self.load_vector_pins();
+        self.guest_mxcsr();
     }
 
     fn leave_with(&mut self, kind: Leave, leave: u64) {

@@ -4,12 +4,14 @@
 mod x86_64;
 #[cfg(target_arch = "x86_64")]
 use x86_64 as arch;
+mod clocks;
 
 use std::sync::atomic::AtomicU32;
 
 use crate::errno::{SysResult, from_kernel};
 
 pub(crate) use arch::{program_counter, rewind_window};
+pub(crate) use clocks::without_kernel;
 
 /// A host system call that does not block (or may block without regard to guest signals).
 ///

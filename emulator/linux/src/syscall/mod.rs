@@ -19,7 +19,7 @@ pub(crate) mod wait;
 use std::sync::Mutex;
 
 use crate::abi::{Abi, Call, Handler, OneOf, Register};
-use crate::errno::{Errno, SysResult};
+use crate::errno::{Errno, SysResult, from_kernel};
 use crate::strace;
 use crate::thread::ThreadCtx;
 
@@ -32,7 +32,9 @@ pub(crate) fn direct_calls(abi: &Abi) -> Vec<jit::DirectCall> {
     }
     let direct = |call: &Call| match call.handler {
         Handler::Host(host) if call.plain && !call.convert_ret && call.order.is_none() && !strace::wants(call) => {
-            Some(jit::DirectCall { number: call.number, host: host.try_into().ok()?, blocks: call.blocks })
+            let (function, number) = (crate::host::without_kernel(host), host.try_into().ok()?);
+            let kernel = if call.blocks { jit::Performer::Sleeping(number) } else { jit::Performer::Kernel(number) };
+            Some(jit::DirectCall { number: call.number, by: function.map_or(kernel, jit::Performer::Function) })
         }
         _ => None,
     };
@@ -125,6 +127,11 @@ fn registers(ctx: &mut ThreadCtx, rows: &[Register], args: [u64; 6]) -> SysResul
 /// Passes arguments that mean the same on the host to the host kernel.
 fn to_host(ctx: &mut ThreadCtx, call: &Call, number: u32, args: [u64; 6]) -> SysResult {
     let args = call.ordered(args);
+    if let Some(function) = crate::host::without_kernel(number) {
+        let [a, b, c, d, e, f] = args;
+        // SAFETY: it takes any addresses.
+        return from_kernel(unsafe { function(a, b, c, d, e, f) });
+    }
     // SAFETY: pointers are guest addresses, which are host addresses that the kernel checks, or buffers of the caller's.
     unsafe {
         if call.blocks { ctx.blocking(i64::from(number), args) } else { crate::host::syscall(i64::from(number), args) }
