@@ -55,6 +55,7 @@ pub(crate) fn form(
     if masks {
         builder.mask_pointers();
     }
+    builder.convert_short_branches();
     let mut window = Window::new(hooks);
     let mut pc = key.pc;
     let mut insns = 0;

@@ -71,7 +71,10 @@ impl Builder<'_> {
             None => {
                 self.commit();
                 self.flush();
-                self.exit(Op::ExitIf, cond, self.exit_to(ExitKind::Jump, target, 0));
+                let exit = self.exit_to(ExitKind::Jump, target, 0);
+                if !self.is_short_branch(cond, exit) {
+                    self.exit(Op::ExitIf, cond, exit);
+                }
             }
         }
     }

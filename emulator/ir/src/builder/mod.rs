@@ -109,6 +109,8 @@ pub struct Builder<'g> {
     pending: usize,
     /// Whether to simplify.
     folds: bool,
+    /// See [`Builder::convert_short_branches`].
+    converts: bool,
     /// Whether pointers are turned into addresses ([`Guest::address`]) by code of the unit.
     masks: bool,
 }
@@ -147,6 +149,7 @@ impl<'g> Builder<'g> {
             ended: None,
             pending: 0,
             folds: true,
+            converts: false,
             masks: false,
         }
     }
@@ -195,8 +198,10 @@ impl<'g> Builder<'g> {
             return;
         }
         if self.mode_in_state {
+            self.commit();
             self.redispatch(self.next);
         } else if self.last || self.other_environment(self.mode) {
+            self.commit();
             self.jump(self.next);
         } else {
             self.flush();
@@ -220,6 +225,7 @@ impl<'g> Builder<'g> {
     pub fn finish(mut self, pc: u64) -> Unit {
         self.end_slot();
         if self.ended.is_none() {
+            self.commit();
             if self.open {
                 // An instruction that could not be decoded: not part of the unit.
                 self.unit.puts.truncate(self.pending);

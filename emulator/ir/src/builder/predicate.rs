@@ -4,6 +4,10 @@
 //! and the old. The first operation with an effect brings a side exit to the next instruction before it, and the rest of the
 //! unit knows that the condition holds. A body that is a jump becomes the exit itself, and the rest of the unit knows that it
 //! does not hold. So neighbours under one condition, or under its opposite, are tested once.
+//!
+//! A short branch forward is treated alike ([`Builder::convert_short_branches`]): the instructions it may pass over happen only
+//! if it is not taken. As choices they cost less than an exit, its code, and a second translation of everything behind the
+//! branch, which is where the exit would lead.
 
 use super::Builder;
 use super::emit::one;
@@ -17,6 +21,8 @@ use crate::unit::{Exit, ExitKind};
 pub(super) struct Predicate {
     /// Not decided yet.
     pending: Option<Val>,
+    /// The condition is that a short branch is not taken, and this is the branch.
+    branch: Option<Exit>,
     /// The rest of the body never happens.
     skip: bool,
     /// Values, before the instruction, of the slots it has written while undecided.
@@ -28,15 +34,50 @@ pub(super) struct Predicate {
 impl Predicate {
     pub(super) fn clear(&mut self) {
         self.pending = None;
+        self.branch = None;
         self.skip = false;
         self.before.clear();
         self.known.clear();
     }
 }
 
+/// Bytes of code that a short branch passes over, at most: two instructions of four bytes.
+const SHORT: u64 = 8;
+
+/// Slots that instructions under a short branch may write, each: a choice for each costs as much as an exit soon.
+const FEW: usize = 2;
+
 impl Builder<'_> {
+    /// From here on, what a conditional branch passes over becomes choices if it is little.
+    pub fn convert_short_branches(&mut self) {
+        self.converts = self.folds && !self.guest.delay_slots;
+    }
+
+    /// A conditional branch, with the instruction's writes in the log: whether it is a short one, now under way.
+    pub(super) fn is_short_branch(&mut self, cond: Val, exit: Exit) -> bool {
+        let over = exit.target.wrapping_sub(self.next);
+        let short = (1..=SHORT).contains(&over) && !exit.mode_in_state && exit.kind == ExitKind::Jump;
+        let known = self.predicates.known.iter().any(|(v, _)| *v == cond);
+        if !self.converts || !short || known {
+            return false;
+        }
+        self.predicates.pending = Some(self.not_t(Ty::I1, cond));
+        self.predicates.branch = Some(exit);
+        true
+    }
+
+    /// Whether the instruction that ends, under a short branch, can become choices: few values in general registers, and where
+    /// the branch leads is not passed and has the mode that the branch would give it.
+    fn can_be_chosen(&self, branch: &Exit) -> bool {
+        let general =
+            |slot: &Slot| self.guest.slots[slot.0 as usize].ty.bits() <= 64 && !self.guest.vector_pins.contains(slot);
+        let within = branch.target.wrapping_sub(self.next) <= SHORT && !self.mode_in_state && self.mode == branch.mode;
+        within && self.predicates.before.len() <= FEW && self.predicates.before.iter().all(|(slot, _)| general(slot))
+    }
+
     /// What follows in the body happens only if `cond` (1 bit) holds.
     pub fn predicate(&mut self, cond: Val) {
+        self.commit();
         let known = self.predicates.known.iter().find(|(v, _)| *v == cond).map(|(_, holds)| *holds);
         match known.or_else(|| self.as_const(cond).map(|c| c != 0)) {
             Some(true) => {}
@@ -71,14 +112,16 @@ impl Builder<'_> {
         self.predicates.skip
     }
 
-    /// An effect is next: if the condition does not hold, the unit is left for the next instruction.
+    /// An effect is next: if the condition does not hold, the unit is left for the next instruction, or for where the branch
+    /// leads.
     pub(super) fn commit(&mut self) {
         let Some(cond) = self.predicates.pending.take() else { return };
+        let branch = self.predicates.branch.take();
         self.predicates.before.clear();
         if self.ended.is_some() {
             return;
         }
-        let exit = self.exit_to(ExitKind::Jump, self.next, 0);
+        let exit = branch.unwrap_or_else(|| self.exit_to(ExitKind::Jump, self.next, 0));
         let fails = self.not_t(Ty::I1, cond);
         self.exit_if(fails, exit);
         self.learn(cond, true);
@@ -86,10 +129,12 @@ impl Builder<'_> {
 
     /// A jump while undecided and with nothing done: it is the exit, and the rest of the body never happens.
     pub(super) fn jump_on_predicate(&mut self, exit: Exit) -> bool {
-        if self.unit.puts.len() > self.pending || self.mode_in_state {
+        let behind = self.predicates.branch.is_none_or(|branch| branch.target == self.next && branch.mode == self.mode);
+        if self.unit.puts.len() > self.pending || self.mode_in_state || !behind {
             return false;
         }
         let Some(cond) = self.predicates.pending.take() else { return false };
+        self.predicates.branch = None;
         self.exit_if(cond, exit);
         self.learn(cond, false);
         self.predicates.skip = true;
@@ -114,6 +159,10 @@ impl Builder<'_> {
     /// Ends the instruction: while undecided, its writes become choices.
     pub(super) fn settle_predicate(&mut self) {
         self.predicates.skip = false;
+        let branch = self.predicates.branch;
+        if branch.is_some_and(|branch| !self.can_be_chosen(&branch)) {
+            self.commit();
+        }
         let Some(cond) = self.predicates.pending.take() else { return };
         let mut before = std::mem::take(&mut self.predicates.before);
         for (slot, old) in before.drain(..) {
@@ -127,5 +176,9 @@ impl Builder<'_> {
             self.tables.cur[slot.0 as usize] = value;
         }
         self.predicates.before = before;
+        match branch {
+            Some(branch) if branch.target != self.next => self.predicates.pending = Some(cond),
+            _ => self.predicates.branch = None,
+        }
     }
 }
