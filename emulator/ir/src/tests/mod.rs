@@ -7,5 +7,6 @@ mod fuzz;
 mod machine;
 mod pairs;
 mod predicate;
+mod short_branches;
 mod support;
 mod text;
