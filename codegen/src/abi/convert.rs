@@ -131,7 +131,7 @@ impl Pair<'_> {
     pub(crate) fn moves(&self, name: &str, report: &mut Report) -> Vec<Move> {
         let mut moves = Vec::new();
         self.collect(name, 0, 0, &mut moves, report);
-        moves
+        if self.guest.big_endian == self.host.big_endian { joined(moves) } else { moves }
     }
 
     fn collect(&self, name: &str, guest_at: u64, host_at: u64, out: &mut Vec<Move>, report: &mut Report) {
@@ -177,6 +177,23 @@ impl Pair<'_> {
             }
         }
     }
+}
+
+/// Moves, with those made one that copy neighbours to neighbours.
+fn joined(moves: Vec<Move>) -> Vec<Move> {
+    let copies = |m: &Move| m.guest.1 == m.host.1 && m.set.is_none() && m.pointee.is_none();
+    let mut out: Vec<Move> = Vec::new();
+    for m in moves {
+        if let Some(last) = out.last_mut()
+            && (copies(last) && copies(&m))
+            && (last.guest.0 + last.guest.1, last.host.0 + last.host.1) == (m.guest.0, m.host.0)
+        {
+            (last.guest.1, last.host.1, last.raw) = (last.guest.1 + m.guest.1, last.host.1 + m.host.1, true);
+            continue;
+        }
+        out.push(m);
+    }
+    out
 }
 
 fn leaf(ty: &Ty, guest: (u64, u64), host: (u64, u64)) -> Option<Move> {

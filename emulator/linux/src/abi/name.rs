@@ -35,13 +35,14 @@ impl Deref for Name {
 
 impl PartialEq<str> for Name {
     fn eq(&self, other: &str) -> bool {
-        self.text() == other
+        // Looking a name up means comparing it with many others.
+        self.len as usize == other.len() && self.text() == other
     }
 }
 
 impl PartialEq<&str> for Name {
     fn eq(&self, other: &&str) -> bool {
-        self.text() == *other
+        *self == **other
     }
 }
 

@@ -103,7 +103,7 @@ fn behind_pointers(
         }
         if let Ty::Terminated(kind @ (Terminated::Path | Terminated::Link)) = to {
             let wanted = guest_memory::read_cstr(args[i])?;
-            let follow = *kind == Terminated::Path && !means_link(call, &args);
+            let follow = || *kind == Terminated::Path && !means_link(call, &args);
             if let Some(found) = path::redirect(ctx.process, directory(call, i, &args), &wanted, follow) {
                 host[i] = found.as_ptr() as u64;
                 paths.push(found);

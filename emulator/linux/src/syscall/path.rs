@@ -22,8 +22,21 @@ const KERNEL_TREES: [&str; 3] = ["/proc", "/dev", "/sys"];
 
 /// The host path (NUL-terminated) of what the guest calls `path`, relative to the directory `dirfd`; `None` if it is the same.
 /// Without `follow`, a symbolic link at its end is what is meant.
-pub(super) fn redirect(process: &Process, dirfd: Option<u64>, path: &[u8], follow: bool) -> Option<Box<[u8]>> {
-    let found = match special(dirfd, path) {
+pub(super) fn redirect(
+    process: &Process,
+    dirfd: Option<u64>,
+    path: &[u8],
+    follow: impl FnOnce() -> bool,
+) -> Option<Box<[u8]>> {
+    if path.is_empty() {
+        return None;
+    }
+    let special = special(dirfd, path);
+    if special.is_none() && (process.sysroot.is_none() || path[0] != b'/') {
+        return None;
+    }
+    let follow = follow();
+    let found = match special {
         Some(ProcFile::Exe) if follow => process.exe.clone(),
         _ => below_sysroot(process.sysroot.as_deref()?, Path::new(OsStr::from_bytes(path)), follow)?,
     };
@@ -35,7 +48,7 @@ pub(super) fn redirect(process: &Process, dirfd: Option<u64>, path: &[u8], follo
 /// The host path that a guest's `execve` or similar means by `path`, relative to `dirfd` (`AT_FDCWD` for the working directory).
 #[must_use]
 pub(crate) fn to_host(process: &Process, dirfd: i32, path: &[u8]) -> PathBuf {
-    let found = redirect(process, Some(dirfd as u64), path, true);
+    let found = redirect(process, Some(dirfd as u64), path, || true);
     let bytes = found.as_deref().and_then(|p| p.strip_suffix(&[0])).unwrap_or(path);
     let host = PathBuf::from(OsStr::from_bytes(bytes));
     match directory(dirfd) {
@@ -107,7 +120,7 @@ pub fn openat(ctx: &mut ThreadCtx, args: [u64; 6]) -> SysResult {
     let mut host = args;
     let follow = host[2] as i32 & libc::O_NOFOLLOW == 0;
     let redirected = match special(Some(dirfd), &path) {
-        None | Some(ProcFile::Exe) => redirect(ctx.process, Some(dirfd), &path, follow),
+        None | Some(ProcFile::Exe) => redirect(ctx.process, Some(dirfd), &path, || follow),
         Some(file) => return proc_files::open(ctx.process, file, host[2] as i32),
     };
     if let Some(found) = &redirected {
@@ -140,7 +153,7 @@ pub fn openat2(ctx: &mut ThreadCtx, args: [u64; 6]) -> SysResult {
     }
     let how = [open_flags(ctx.process).map_or(flags, |set| set.to_host(flags)), mode, resolve];
     let follow = how[0] as i32 & libc::O_NOFOLLOW == 0;
-    let redirected = if resolve == 0 { redirect(ctx.process, Some(dirfd), &path, follow) } else { None };
+    let redirected = if resolve == 0 { redirect(ctx.process, Some(dirfd), &path, || follow) } else { None };
     let name = redirected.as_ref().map_or(addr, |found| found.as_ptr() as u64);
     // SAFETY: a guest address or a string, and the structure; both outlive the call.
     unsafe { ctx.blocking(libc::SYS_openat2, [dirfd, name, how.as_ptr() as u64, size, 0, 0]) }
@@ -158,7 +171,7 @@ pub fn readlinkat(ctx: &mut ThreadCtx, args: [u64; 6]) -> SysResult {
         return Ok(target.len() as u64);
     }
     let mut host = args;
-    let redirected = redirect(ctx.process, Some(dirfd), &path, false);
+    let redirected = redirect(ctx.process, Some(dirfd), &path, || false);
     if let Some(found) = &redirected {
         host[1] = found.as_ptr() as u64;
     }
