@@ -4,6 +4,7 @@
 pub mod bench;
 pub mod costs;
 pub mod programs;
+pub mod random;
 pub mod run;
 pub mod torture;
 

@@ -2,14 +2,8 @@
 //! our specifications: registers, flags, floating-point state and memory must be the same, bit for bit.
 //!
 //! A case is a table of registers and a few instructions, which the interpreter executes one by one as they are found: what faults,
-//! traps or leaves the straight line is left out. Batches of cases become one program each ([`program`]). `QEMU_CASES` is the
-//! number of cases of a batch, `QEMU_BATCHES` that of batches, `QEMU_SECONDS` how long batches go on instead, `QEMU_SEED` the seed,
-//! `QEMU_SHOW` how many differences are shown, `QEMU_ONLY` a list of instructions, by their names in the specification. Endless, of
-//! one guest:
-//!
-//! ```sh
-//! QEMU_SECONDS=1000000 QEMU_CASES=4000 QEMU_SEED=$RANDOM cargo test --release -p jit --test against_qemu mips64 -- --nocapture
-//! ```
+//! traps or leaves the straight line is left out. Batches of cases become one program each ([`program`]). `support/budget.rs` says
+//! for how long; `QEMU_ONLY` is a list of instructions, by their names in the specification.
 //!
 //! What is not compared is in `qemu_differs.txt`, each with its reason.
 
@@ -24,22 +18,27 @@ mod support;
 mod table;
 
 use std::rc::Rc;
-use std::time::{Duration, Instant};
 
-use exceptions::Exception;
+use exceptions::{Exception, Held};
 use frame::{BLOCK, Frame};
 use ir::GuestState;
 use ir::inst::{Inst, Op};
 use ir::interp::Outcome;
 use ir::unit::ExitKind;
 use jit::{Engine, Event, Jit, JitOptions, Thread};
-use program::{DATA, DATA_LEN, Input, MOST, Program, ROOM};
+use program::{DATA, DATA_LEN, Input, Program, ROOM};
 use support::process::{catch_faults, memory};
 use support::words::Word;
-use support::{Code, Placed, Random, Single, Window, Words, number, straight, values};
+use support::{Budget, Placed, Random, Single, Undo, Window, Words, none_differ, straight, values};
 
 /// Tables with which the instructions of a case are executed.
 const TABLES: usize = 8;
+/// Tables that are tried, for instructions fault with some: a table takes less than other instructions.
+const TRIES: usize = 32;
+/// Cases of a batch.
+const CASES: usize = 2000;
+/// Instructions of each guest, unless the environment tells.
+const INSTRUCTIONS: u64 = 30_000;
 
 /// An instruction of a case.
 struct Step {
@@ -49,20 +48,26 @@ struct Step {
     mode: u32,
     word: Word<'static>,
     insn: Single,
+    /// The states in which it is not compared.
+    held: Rc<[Held]>,
+    /// Only aligned accesses are compared.
+    aligned: bool,
+}
+
+/// The instructions of a case, and of others from other tables.
+struct Code {
+    pc: u64,
+    bytes: Vec<u8>,
+    steps: Vec<Step>,
+    /// Fields that the manual leaves open after it.
+    open: Vec<usize>,
 }
 
 /// Instructions from a table of registers to another.
-#[derive(Default, Clone)]
 struct Case {
-    pc: u64,
-    code: Vec<u8>,
-    steps: Rc<Vec<Step>>,
+    code: Rc<Code>,
     before: Vec<u8>,
     after: Vec<u8>,
-    /// The memory after it.
-    memory: Vec<u8>,
-    /// Fields that the manual leaves open after it.
-    open: Vec<usize>,
 }
 
 /// Cases, and the memory before them.
@@ -79,13 +84,19 @@ struct Machine<'a> {
     exceptions: Vec<Exception>,
     /// The interpreter's state.
     state: GuestState,
-    /// The memory before an instruction.
-    backup: Vec<u8>,
+    /// What instructions replaced in memory since a case began.
+    undo: Undo,
+    /// The memory after a case.
+    expected: Vec<u8>,
     translator: Box<Thread>,
     /// What the translator executes.
     placed: Placed,
     random: Random,
-    instructions: u64,
+}
+
+fn translator(frame: &Frame, placed: &Placed, prove: bool) -> Box<Thread> {
+    let options = JitOptions { engine: Engine::T1, exact_underflow: true, prove, ..JitOptions::default() };
+    Thread::new(Jit::new(frame.guest, support::Code::new(placed), options))
 }
 
 impl<'a> Machine<'a> {
@@ -96,40 +107,48 @@ impl<'a> Machine<'a> {
         let never = |name: &str| exceptions.iter().any(|exception| exception.always() && exception.insn == name);
         let words = Box::leak(Box::new(Words::of(frame.guest, frame.mode, |name| wanted(name) && !never(name))));
         let placed = Placed::default();
-        let options = JitOptions { engine: Engine::T1, exact_underflow: true, prove: true, ..JitOptions::default() };
-        let translator = Thread::new(Jit::new(frame.guest, Code::new(&placed), options));
+        let translator = translator(frame, &placed, false);
         Machine {
             frame,
             memory,
             words,
             exceptions,
             state: GuestState::new(frame.guest),
-            backup: vec![0; DATA_LEN],
+            undo: Undo::default(),
+            expected: vec![0; DATA_LEN],
             translator,
             placed,
-            random: Random(number("QEMU_SEED", 0x9e37_79b9_7f4a_7c15)),
-            instructions: 0,
+            random: Random::from_seed(0),
         }
     }
 
+    /// Fresh, for a batch: allocation of registers is proven if asked for, which takes as long as everything else.
+    fn restart(&mut self, random: Random, prove: bool) {
+        self.random = random;
+        self.translator = translator(self.frame, &self.placed, prove);
+    }
+
     /// Executes a random instruction at the end of a case, if there is one that fits.
-    fn extend(&mut self, case: &mut Case) -> Option<Step> {
+    fn extend(&mut self, code: &mut Code) -> Option<Step> {
         let guest = self.frame.guest;
         let (pc, mode) = (self.state.pc, self.state.mode);
         let words = self.words;
         let word = words.pick(mode, &mut self.random)?;
         let opens = self.frame.open_after(&word.insn.name);
         // What is left open may be read by those alone that leave it open themselves.
-        if word.bytes.len() > ROOM - case.code.len() || !case.open.is_empty() && opens.is_empty() {
+        if word.bytes.len() > ROOM - code.bytes.len() || !code.open.is_empty() && opens.is_empty() {
             return None;
         }
+        let held: Rc<[Held]> = self.exceptions.iter().filter_map(|e| e.of_word(&word, guest)).collect();
         let insn = straight(guest, mode, &word.bytes, pc)?;
-        let step = Step { at: case.code.len(), mode, word, insn };
+        let aligned = self.frame.aligned.iter().any(|start| word.insn.name.starts_with(start));
+        let step = Step { at: code.bytes.len(), mode, word, insn, held, aligned };
         if !self.execute(&step) {
+            step.insn.unit.recycle();
             return None;
         }
-        case.code.extend(&step.word.bytes);
-        case.open.extend(opens);
+        code.bytes.extend(&step.word.bytes);
+        code.open.extend(opens);
         Some(step)
     }
 
@@ -140,14 +159,12 @@ impl<'a> Machine<'a> {
         // Architectures leave open what becomes of an exclusive store of another size than its load.
         let other_size = |inst: &Inst| inst.op == Op::Sc && u64::from(inst.ty.bytes()) != self.state.excl_size;
         let unlike = self.state.excl_addr != u64::MAX && step.insn.unit.insts.iter().any(other_size);
-        if unlike || self.exceptions.iter().any(|exception| exception.holds(&step.word, guest, &self.state)) {
+        if unlike || step.held.iter().any(|held| held.holds(guest, &self.state)) {
             return false;
         }
-        let aligned = self.frame.aligned.iter().any(|start| step.word.insn.name.starts_with(start));
-        let before = self.state.clone();
-        self.backup.copy_from_slice(self.memory);
+        let (before, kept) = (self.state.clone(), self.undo.len());
         let at = self.frame.origin + DATA;
-        let mut window = Window { at, bytes: self.memory, aligned, changed: false };
+        let mut window = Window { at, bytes: self.memory, aligned: step.aligned, undo: &mut self.undo };
         let outcome = ir::interp::run(guest, &step.insn.unit, &mut self.state, &mut window);
         let exits = &step.insn.unit.exits;
         let falls = matches!(outcome, Outcome::Exit { exit, .. } if exits[exit.0 as usize].kind == ExitKind::Jump);
@@ -156,9 +173,7 @@ impl<'a> Machine<'a> {
             return true;
         }
         self.state = before;
-        if window.changed {
-            self.memory.copy_from_slice(&self.backup);
-        }
+        self.undo.take_back(kept, self.memory);
         false
     }
 }
@@ -166,67 +181,64 @@ impl<'a> Machine<'a> {
 impl Machine<'_> {
     /// A case that runs to its end in the interpreter, in a slot of the program and with a table of it.
     fn case(&mut self, slot: usize, table: usize) -> Case {
-        let memory = self.memory.to_vec();
         loop {
+            self.undo.forget();
             if let Some(case) = self.attempt(slot, table) {
                 return case;
             }
-            self.memory.copy_from_slice(&memory);
+            self.undo.take_back(0, self.memory);
         }
     }
 
-    /// Sets the state to a case's table, once that is complete.
-    fn enter(&mut self, case: &mut Case, table: usize) {
+    /// Sets the state to a table at the start of code, once that table is complete.
+    fn enter(&mut self, pc: u64, before: &mut [u8], table: usize) {
         let frame = self.frame;
-        frame.put_slot(&mut case.before, frame.base, frame.table_at(table));
-        frame.put_slot(&mut case.before, frame.link.0, case.pc + frame.link.1);
-        frame.load(&case.before, &mut self.state);
-        self.state.pc = case.pc;
+        frame.put_slot(before, frame.base, frame.table_at(table));
+        frame.put_slot(before, frame.link.0, pc + frame.link.1);
+        frame.load(before, &mut self.state);
+        self.state.pc = pc;
     }
 
-    /// The case's result, from the state. Contexts that are in no table must be as they were: no block of conditions is left open.
-    fn leave(&mut self, case: &mut Case) -> bool {
-        case.after = self.frame.store(&self.state, &case.before);
-        case.memory = self.memory.to_vec();
-        self.instructions += case.steps.len() as u64;
-        (self.state.mode ^ self.frame.mode) & !self.frame.contexts() == 0
+    /// The case that the state is at the end of. Contexts that are in no table must be as they were: no block of conditions is left
+    /// open.
+    fn leave(&self, code: Rc<Code>, before: Vec<u8>) -> Option<Case> {
+        if (self.state.mode ^ self.frame.mode) & !self.frame.contexts() != 0 {
+            return None;
+        }
+        let after = self.frame.store(&self.state, &before);
+        Some(Case { code, before, after })
     }
 
     fn attempt(&mut self, slot: usize, table: usize) -> Option<Case> {
         let frame = self.frame;
-        let before = frame.random_table(&mut self.random, frame.origin + DATA + DATA_LEN as u64 / 2);
-        let mut case = Case { pc: frame.code_at(slot), before, ..Case::default() };
-        self.enter(&mut case, table);
-        let mut steps = Vec::new();
-        while case.code.len() < ROOM
-            && let Some(step) = (0..300).find_map(|_| self.extend(&mut case))
+        let mut before = frame.random_table(&mut self.random, frame.middle());
+        let mut code = Code { pc: frame.code_at(slot), bytes: Vec::new(), steps: Vec::new(), open: Vec::new() };
+        self.enter(code.pc, &mut before, table);
+        while code.bytes.len() < ROOM
+            && let Some(step) = (0..300).find_map(|_| self.extend(&mut code))
         {
-            steps.push(step);
+            code.steps.push(step);
         }
-        let fill = frame.fill.iter().cycle().take(ROOM - case.code.len());
-        case.code.extend(fill);
-        case.steps = Rc::new(steps);
-        self.leave(&mut case).then_some(case)
+        let fill = frame.fill.iter().cycle().take(ROOM - code.bytes.len());
+        code.bytes.extend(fill);
+        self.leave(Rc::new(code), before)
     }
 
     /// The same instructions with another table, in which addresses are where they were; `None` if one of them faults then.
     fn again(&mut self, case: &Case, table: usize) -> Option<Case> {
-        let middle = self.frame.origin + DATA + DATA_LEN as u64 / 2;
-        let mut other = case.clone();
-        self.frame.change_table(&mut other.before, &mut self.random, middle);
-        self.enter(&mut other, table);
-        let steps = other.steps.clone();
-        let done = steps.iter().all(|step| self.state.mode == step.mode && self.execute(step));
-        (done && self.leave(&mut other)).then_some(other)
+        let (code, mut before) = (case.code.clone(), case.before.clone());
+        self.frame.change_table(&mut before, &mut self.random, self.frame.middle());
+        self.enter(code.pc, &mut before, table);
+        let done = code.steps.iter().all(|step| self.state.mode == step.mode && self.execute(step));
+        if done { self.leave(code, before) } else { None }
     }
 
     /// What translated code makes of a case; memory is as before it.
     fn translated(&mut self, case: &Case) -> Result<Vec<u8>, Event> {
-        *self.placed.write().unwrap() = (case.pc, case.code.clone());
+        let (pc, end) = (case.code.pc, case.code.pc + case.code.bytes.len() as u64);
         let state = self.translator.state();
         self.frame.load(&case.before, state);
-        state.pc = case.pc;
-        let end = case.pc + case.code.len() as u64;
+        state.pc = pc;
         let thread = &mut self.translator;
         let event = std::iter::repeat_with(|| thread.run()).find(|event| *event != Event::Interrupted).unwrap();
         if event != (Event::FetchFault { addr: end }) {
@@ -244,42 +256,65 @@ impl Machine<'_> {
         let mut batch = Batch { cases: Vec::new(), memory: self.memory.to_vec() };
         let mut failures = Vec::new();
         while batch.cases.len() < count {
-            let slot = batch.cases.last().map_or(0, |last: &Case| self.frame.slot_of(last.pc) + 1);
-            let case = self.case(slot, batch.cases.len());
-            batch.cases.push(case.clone());
-            failures.extend(self.try_translated(&batch));
-            for _ in 1..TABLES {
-                let before = self.memory.to_vec();
-                match self.again(&case, batch.cases.len()) {
-                    Some(other) if batch.cases.len() < count => {
+            let slot = batch.cases.last().map_or(0, |last: &Case| self.frame.slot_of(last.code.pc) + 1);
+            let first = batch.cases.len();
+            let case = self.case(slot, first);
+            *self.placed.write().unwrap() = (case.code.pc, case.code.bytes.clone());
+            failures.extend(self.try_translated(&case));
+            batch.cases.push(case);
+            let end = count.min(first + TABLES);
+            for _ in 0..TRIES {
+                if batch.cases.len() == end {
+                    break;
+                }
+                self.undo.forget();
+                match self.again(&batch.cases[first], batch.cases.len()) {
+                    Some(other) => {
+                        failures.extend(self.try_translated(&other));
                         batch.cases.push(other);
-                        failures.extend(self.try_translated(&batch));
                     }
-                    _ => self.memory.copy_from_slice(&before),
+                    None => self.undo.take_back(0, self.memory),
                 }
             }
         }
         (batch, failures)
     }
 
-    /// How translated code differs in the last case of a batch.
-    fn try_translated(&mut self, batch: &Batch) -> Option<String> {
-        let [.., case] = &batch.cases[..] else { return None };
-        let before = batch.cases.iter().rev().nth(1).map_or(&batch.memory, |last| &last.memory);
-        self.memory.copy_from_slice(before);
+    /// How translated code differs in a case that the interpreter has executed just now.
+    fn try_translated(&mut self, case: &Case) -> Option<String> {
+        self.expected.copy_from_slice(self.memory);
+        self.undo.take_back(0, self.memory);
         let result = self.translated(case);
-        let same_memory = self.memory == case.memory;
-        self.memory.copy_from_slice(&case.memory);
-        let code = || disassembly(self.frame, &case.steps);
+        let same_memory = self.memory == self.expected;
+        self.memory.copy_from_slice(&self.expected);
+        let (frame, steps) = (self.frame, &case.code.steps);
         match result {
-            Ok(table) if same_memory => differences(self.frame, case, &case.steps, "translated", &table),
-            Ok(_) => Some(format!("{}  memory differs in translated code\n", code())),
-            Err(event) => Some(format!("{}  translated code ends with {event:x?}\n", code())),
+            Ok(table) if same_memory => differences(frame, case, steps, "translated", &table),
+            Ok(_) => Some(format!("{}  memory differs in translated code\n", disassembly(frame, steps))),
+            Err(event) => Some(format!("{}  translated code ends with {event:x?}\n", disassembly(frame, steps))),
         }
+    }
+
+    /// The memory before the first case of a batch, and after each.
+    fn memories(&mut self, batch: &Batch) -> Vec<Vec<u8>> {
+        self.memory.copy_from_slice(&batch.memory);
+        let mut all = vec![batch.memory.clone()];
+        for case in &batch.cases {
+            self.frame.load(&case.before, &mut self.state);
+            self.state.pc = case.code.pc;
+            assert!(case.code.steps.iter().all(|step| self.execute(step)), "it was executed before");
+            all.push(self.memory.to_vec());
+        }
+        all
     }
 }
 
 impl Frame {
+    /// Near which addresses are.
+    fn middle(&self) -> u64 {
+        self.origin + DATA + DATA_LEN as u64 / 2
+    }
+
     /// Bits of the mode word that are in the tables.
     fn contexts(&self) -> u32 {
         let parts = self.fields.iter().flat_map(|field| &field.parts);
@@ -302,7 +337,7 @@ fn disassembly(frame: &Frame, steps: &[Step]) -> String {
 fn differences(frame: &Frame, case: &Case, steps: &[Step], who: &str, found: &[u8]) -> Option<String> {
     let differs = |k: usize| {
         let field = &frame.fields[k];
-        !case.open.contains(&k) && frame.take(field, &case.after) != frame.take(field, found)
+        !case.code.open.contains(&k) && frame.take(field, &case.after) != frame.take(field, found)
     };
     if case.after == found || !(0..frame.fields.len()).any(differs) {
         return None;
@@ -325,29 +360,28 @@ fn differences(frame: &Frame, case: &Case, steps: &[Step], who: &str, found: &[u
 /// memory differ, or which QEMU does not survive, alone with its registers. The whole case if none does.
 fn culprit(machine: &mut Machine<'_>, program: &Program<'_>, case: &Case, memory: &[u8]) -> String {
     let frame = machine.frame;
-    let mut part = Case { pc: frame.code_at(0), ..case.clone() };
     machine.memory.copy_from_slice(memory);
-    machine.enter(&mut part, 0);
-    let start = part.before.clone();
+    let (pc, mut start) = (frame.code_at(0), case.before.clone());
+    machine.enter(pc, &mut start, 0);
     let mut table = start.clone();
     // Those not looked at yet: what is within a block of conditions cannot be.
     let mut steps = Vec::new();
-    for step in case.steps.iter() {
-        let insn = straight(frame.guest, step.mode, &step.word.bytes, part.pc + step.at as u64);
-        let step = Step { insn: insn.unwrap(), word: step.word.clone(), ..*step };
+    for step in &case.code.steps {
+        let insn = straight(frame.guest, step.mode, &step.word.bytes, pc + step.at as u64);
+        let step = Step { insn: insn.unwrap(), word: step.word.clone(), held: step.held.clone(), ..*step };
         if !machine.execute(&step) {
-            return format!("(does not happen again)\n{}", disassembly(frame, &case.steps));
+            return format!("(does not happen again)\n{}", disassembly(frame, &case.code.steps));
         }
         let end = step.at + step.word.bytes.len();
         steps.push(step);
         if (machine.state.mode ^ frame.mode) & !frame.contexts() != 0 {
             continue;
         }
-        part.after = frame.store(&machine.state, &start);
-        part.code = case.code[..end].to_vec();
-        part.code.extend(frame.fill.iter().cycle().take(ROOM - end));
-        part.before = std::mem::replace(&mut table, part.after.clone());
-        let found = program.execute(&Input { cases: vec![(0, &part.code, &start)], memory });
+        let after = frame.store(&machine.state, &start);
+        let mut bytes = case.code.bytes[..end].to_vec();
+        bytes.extend(frame.fill.iter().cycle().take(ROOM - end));
+        let found = program.execute(&Input { cases: vec![(0, &bytes, &start)], memory });
+        let part = Case { code: case.code.clone(), before: std::mem::replace(&mut table, after.clone()), after };
         let text = match found {
             Err(death) => Some(format!("QEMU dies of this: {death}\n{}", disassembly(frame, &steps))),
             Ok(found) if found[BLOCK..] != *machine.memory => {
@@ -360,14 +394,15 @@ fn culprit(machine: &mut Machine<'_>, program: &Program<'_>, case: &Case, memory
         }
         steps.clear();
     }
-    format!("(in the whole only)\n{}", disassembly(frame, &case.steps))
+    format!("(in the whole only)\n{}", disassembly(frame, &case.code.steps))
 }
 
 /// How QEMU differs in a batch.
 fn differences_of_qemu(machine: &mut Machine<'_>, program: &Program<'_>, batch: &Batch) -> Vec<String> {
     let frame = machine.frame;
     let execute = |count: usize| {
-        let cases = batch.cases[..count].iter().map(|case| (frame.slot_of(case.pc), &*case.code, &*case.before));
+        let cases =
+            batch.cases[..count].iter().map(|case| (frame.slot_of(case.code.pc), &*case.code.bytes, &*case.before));
         program.execute(&Input { cases: cases.collect(), memory: &batch.memory })
     };
     // The first case for which `is_bad` holds of the result after it.
@@ -386,45 +421,36 @@ fn differences_of_qemu(machine: &mut Machine<'_>, program: &Program<'_>, batch: 
             let differs =
                 |&k: &usize| differences(frame, &batch.cases[k], &[], "QEMU", &tables[k * BLOCK..][..BLOCK]).is_some();
             let mut bad: Vec<usize> = (0..batch.cases.len()).filter(differs).collect();
-            if batch.cases.last().is_some_and(|case| case.memory != memory) {
-                bad.push(first(&|count| {
-                    execute(count).is_ok_and(|found| found[count * BLOCK..] != batch.cases[count - 1].memory)
-                }));
+            if memory != machine.memory {
+                let memories = machine.memories(batch);
+                bad.push(first(&|count| execute(count).is_ok_and(|found| found[count * BLOCK..] != memories[count])));
             }
             bad
         }
     };
-    let memory = |k: usize| k.checked_sub(1).map_or(&batch.memory, |last| &batch.cases[last].memory);
+    if bad.is_empty() {
+        return Vec::new();
+    }
+    let memories = machine.memories(batch);
     // One for many: each takes a run of QEMU's for each instruction.
-    bad.into_iter().take(5).map(|k| culprit(machine, program, &batch.cases[k], memory(k))).collect()
+    bad.into_iter().take(5).map(|k| culprit(machine, program, &batch.cases[k], &memories[k])).collect()
 }
 
 fn compare(name: &'static str) {
     let frame = Frame::of(name);
     let _turn = catch_faults(None);
+    let Some(mut budget) = Budget::of(name, "reference", INSTRUCTIONS) else { return };
     let Some(program) = Program::new(&frame) else { return };
-    let (cases, batches) = (number("QEMU_CASES", 1000).clamp(1, MOST as u64) as usize, number("QEMU_BATCHES", 4));
-    let time = Duration::from_secs(number("QEMU_SECONDS", 0));
     let mut machine = Machine::new(&frame, memory(frame.origin + DATA, DATA_LEN, 1 << 20, false));
-    let mut failures = Vec::new();
-    let start = Instant::now();
-    for round in 0.. {
-        let more = if time.is_zero() { round < batches } else { start.elapsed() < time };
-        if !more || failures.len() > 200 {
-            break;
+    while let Some((round, random)) = budget.round() {
+        machine.restart(random, round % 16 == 0);
+        let (batch, differ) = machine.batch(CASES);
+        for text in differ.into_iter().chain(differences_of_qemu(&mut machine, &program, &batch)) {
+            budget.differs(&text);
         }
-        let (batch, differ) = machine.batch(cases);
-        failures.extend(differ);
-        failures.extend(differences_of_qemu(&mut machine, &program, &batch));
+        budget.executed(batch.cases.iter().map(|case| case.code.steps.len() as u64).sum());
     }
-    eprintln!(
-        "{name}: {} instructions, {:.1} s, {} differences",
-        machine.instructions,
-        start.elapsed().as_secs_f64(),
-        failures.len()
-    );
-    let shown = number("QEMU_SHOW", 8) as usize;
-    assert!(failures.is_empty(), "{} differ\n{}", failures.len(), failures[..failures.len().min(shown)].join("\n"));
+    none_differ(&budget.finish());
 }
 
 macro_rules! compare_each {

@@ -1,169 +1,125 @@
 //! Random instructions of every guest, on translated code and on the interpreter: state, memory and event must agree.
 //!
 //! Instructions come from the specification's own `test` lines with bits flipped, so that every row is met with many
-//! operands. A sequence of them is executed from several states. `ENGINES_ROUNDS` sets the number of sequences of each guest,
-//! `ENGINES_SECONDS` how long each guest goes on instead, `ENGINES_GUEST` which guest, `ENGINES_SEED` the seed, `ENGINES_SHOW` how
-//! many differences are shown; `ENGINES_TRACE=1` prints every unit. Left out are what tells the time of day, jumps to where registers
-//! say, branches with delay slots, and in the middle of a sequence what writes a mode that only the state tells then: tests of their
-//! own and guest programs execute these. Endless, of one guest:
-//!
-//! ```sh
-//! ENGINES_SECONDS=1000000 ENGINES_GUEST=arm ENGINES_SEED=$RANDOM cargo test --release -p jit --test engines_agree does_what -- --nocapture
-//! ```
+//! operands. A sequence of them is executed from several states, on each level of the host's extensions in turn.
+//! `support/budget.rs` says how long; `ENGINES_TRACE=1` prints every unit. Left out are what tells the time of day, jumps to where
+//! registers say, branches with delay slots, and in the middle of a sequence what writes a mode that only the state tells then:
+//! tests of their own and guest programs execute these.
 
+#[path = "support/sequence.rs"]
+mod sequence;
 mod support;
 
-use std::time::{Duration, Instant};
-
 use ir::Guest;
-use ir::unit::ExitKind;
 use jit::x64::Features;
 use jit::{Engine, Event, Jit, JitOptions, Thread};
+use sequence::{Maker, Sequence, change};
 use support::engines::*;
 use support::process::catch_faults;
-use support::{Code, Placed, Random, Single, number, straight, unit_at};
+use support::{Budget, Code, Placed, none_differ};
 
 /// States from which a sequence is executed.
-const STATES: u64 = 16;
-
-/// A few random instructions that run one after the other, and perhaps one that goes elsewhere; the mode they start in, which is
-/// that of some test, and where each starts.
-fn random_code(guest: &'static Guest, random: &mut Random) -> (u32, Vec<u8>, Vec<u64>) {
-    let any = |random: &mut Random| &guests::tests(guest)[random.below(guests::tests(guest).len() as u64) as usize];
-    let bytes = |random: &mut Random| {
-        let mut bytes = any(random).code.to_vec();
-        for _ in 0..random.below(6) {
-            let bit = random.below(8 * bytes.len() as u64) as usize;
-            bytes[bit / 8] ^= 1 << (bit % 8);
-        }
-        bytes
-    };
-    let start = mode_of(guest, any(random));
-    let (mut mode, mut code, mut places) = (start, Vec::new(), Vec::new());
-    for _ in 0..1 + random.below(20) {
-        for _attempt in 0..50 {
-            let (bytes, pc) = (bytes(random), CODE + code.len() as u64);
-            if let Some(Single { len, mode: Some(next), .. }) = straight(guest, mode, &bytes, pc) {
-                code.extend(&bytes[..len as usize]);
-                mode = next;
-                places.push(pc);
-                break;
-            }
-        }
-    }
-    if random.below(4) == 0 && !guest.delay_slots {
-        let pc = CODE + code.len() as u64;
-        if let Some(last) = (0..20).map(|_| bytes(random)).find(|bytes| leaves(guest, mode, bytes, pc)) {
-            places.push(pc);
-            code.extend(last);
-        }
-    }
-    // Nothing to fetch ends them all.
-    (start, code, places)
-}
-
-/// Whether an instruction does the same at any time of day, and goes to no place in the code, where it could go on for ever, nor
-/// to one that registers tell.
-fn leaves(guest: &'static Guest, mode: u32, bytes: &[u8], pc: u64) -> bool {
-    let Some(insn) = unit_at(guest, mode, bytes, pc) else { return false };
-    let near = CODE - 16..pc + u64::from(insn.len);
-    let fits = |exit: &ir::unit::Exit| match exit.kind {
-        ExitKind::Jump | ExitKind::Call => !near.contains(&exit.target),
-        ExitKind::Trap(_) | ExitKind::Syscall | ExitKind::NativeCall => true,
-        _ => false,
-    };
-    insn.timeless(guest) && insn.len as usize == bytes.len() && insn.unit.exits.iter().all(fits)
-}
-
-/// Register values: pointers into the data, small numbers, patterns of floating-point interest, anything.
-fn random_value(data: u64, random: &mut Random) -> u128 {
-    let specials: [u64; 12] = [
-        0,
-        1,
-        u64::MAX,
-        1 << 63,
-        0x7ff0_0000_0000_0000,
-        0x7ff8_0000_0000_0000,
-        0x7ff0_0000_0000_0001,
-        0x3ff0_0000_0000_0000,
-        0x0010_0000_0000_0000,
-        0x7fef_ffff_ffff_ffff,
-        0x7f80_0000_7f80_0001,
-        0x0000_0000_8000_0000,
-    ];
-    let mut word = || match random.below(8) {
-        0..=2 => data + DATA_LEN as u64 / 2 + (random.below(2048) & !7),
-        3 => random.below(300),
-        4 => specials[random.below(12) as usize],
-        5 => 0xffff_ffff_0000_0000 | random.next(), // NaN-boxed
-        6 => f64::from(random.next() as i32).to_bits(),
-        _ => random.next() | 0x00f0_0000_0000_0000, // no address
-    };
-    u128::from(word()) << 64 | u128::from(word())
-}
+const STATES: u64 = 8;
+/// Sequences of a round.
+const SEQUENCES: u64 = 500;
+/// Instructions of each guest, unless the environment tells.
+const INSTRUCTIONS: u64 = 250_000;
 
 /// The translator with all features of this processor, and with those of each level that it has.
-fn levels() -> Vec<(&'static str, JitOptions)> {
+fn levels(prove: bool) -> Vec<(&'static str, JitOptions)> {
     let levels = [("native", Features::host())].into_iter().chain(Features::LEVELS);
-    let options = |features| JitOptions { features: Some(features), ..options(Engine::T1) };
+    let options = |features| JitOptions { features: Some(features), prove, ..options(Engine::T1) };
     levels.filter(|(_, f)| f.missing().is_empty()).map(|(level, features)| (level, options(features))).collect()
 }
 
-/// Differences in random sequences of a guest's instructions.
-fn compare(guest: &'static Guest, random: &mut Random) -> Vec<String> {
-    let (rounds, time) = (number("ENGINES_ROUNDS", 2500), Duration::from_secs(number("ENGINES_SECONDS", 0)));
-    let placed = Placed::default();
-    let thread = |options| Thread::new(Jit::new(guest, Code::new(&placed), options));
-    let mut interp = thread(options(Engine::Interp));
-    let mut levels: Vec<_> = levels().into_iter().map(|(level, options)| (level, thread(options))).collect();
-    let (mut failures, mut executed, start) = (Vec::new(), 0, Instant::now());
-    let mut memory = Vec::new();
-    for round in 0.. {
-        let more = if time.is_zero() { round < rounds } else { start.elapsed() < time };
-        if !more || failures.len() > 200 {
-            break;
-        }
-        if round % 16 == 0 {
-            memory = (0..DATA_LEN / 8).flat_map(|_| random.next().to_le_bytes()).collect();
-        }
-        let (mode, code, places) = random_code(guest, random);
-        let end = CODE + code.len() as u64;
-        *placed.write().unwrap() = (CODE, code);
-        let count = levels.len();
-        let (level, t1) = &mut levels[round as usize % count];
-        interp.jit().invalidate_all();
-        t1.jit().invalidate_all();
-        for _ in 0..STATES {
-            let slots: Vec<u128> = guest.slots.iter().map(|_| random_value(data_of(guest), random)).collect();
-            let state = state_of(guest, mode, &slots);
-            let expected = run_from(&mut interp, guest, &state, &memory);
-            let differ = differences(guest, &expected, &run_from(t1, guest, &state, &memory));
-            // All of them, if it left the code: it goes elsewhere at its end only.
-            let at = Some(expected.state.pc).filter(|pc| (CODE..end).contains(pc)).unwrap_or(end);
-            executed += places.iter().filter(|&&place| place <= at).count();
-            if !differ.is_empty() {
-                let text = disassembly(guest, mode, &placed.read().unwrap().1);
-                failures.push(format!("{} {level} round {round}:\n{text}{}", guest.name, differ.join("\n")));
-                break;
+/// The engines and what they have come to.
+struct Engines {
+    guest: &'static Guest,
+    placed: Placed,
+    interp: Box<Thread>,
+    levels: Vec<(&'static str, Box<Thread>)>,
+    expected: Run,
+    found: Run,
+}
+
+impl Engines {
+    /// Fresh ones; allocation of registers is proven if asked for, which takes as long as everything else.
+    fn new(guest: &'static Guest, prove: bool) -> Engines {
+        let placed = Placed::default();
+        let thread = |options| Thread::new(Jit::new(guest, Code::new(&placed), options));
+        let interp = thread(options(Engine::Interp));
+        let levels = levels(prove).into_iter().map(|(level, options)| (level, thread(options))).collect();
+        Engines { guest, interp, levels, expected: Run::new(guest), found: Run::new(guest), placed: placed.clone() }
+    }
+
+    /// Has all engines forget what they know, and meet `code`.
+    fn place(&mut self, code: &[u8], level: usize) {
+        *self.placed.write().unwrap() = (CODE, code.to_vec());
+        self.interp.jit().invalidate_all();
+        self.levels[level].1.jit().invalidate_all();
+    }
+
+    /// How translated code differs from the interpreter.
+    fn differ(&mut self, level: usize, state: &ir::GuestState, memory: &[u8]) -> Vec<String> {
+        run_into(&mut self.interp, self.guest, state, memory, &mut self.expected);
+        run_into(&mut self.levels[level].1, self.guest, state, memory, &mut self.found);
+        differences(self.guest, &self.expected, &self.found)
+    }
+
+    /// The instructions of a sequence without which there is no difference, what they start from, and how they differ.
+    fn narrowed(&mut self, level: usize, sequence: &Sequence, state: &ir::GuestState, memory: &[u8]) -> String {
+        let (guest, mut left) = (self.guest, sequence.clone());
+        for index in (0..sequence.places.len()).rev() {
+            let Some(shorter) = left.without(guest, index) else { continue };
+            self.place(&shorter.code, level);
+            if !self.differ(level, state, memory).is_empty() {
+                left = shorter;
             }
-            memory = expected.memory;
+        }
+        self.place(&left.code, level);
+        let differ = self.differ(level, state, memory).join("\n");
+        let value =
+            |&slot: &ir::guest::Slot| format!("{} = {:#x}", guest.slots[slot.0 as usize].name, state.get(guest, slot));
+        let values: Vec<String> = left.reads.iter().map(value).collect();
+        let text = disassembly(guest, left.mode, &left.code);
+        format!("{}:\n{text}  from {}\n{differ}", self.levels[level].0, values.join(", "))
+    }
+}
+
+/// Differences in random sequences of a guest's instructions.
+fn compare(guest: &'static Guest) -> Vec<String> {
+    let Some(mut budget) = Budget::of(guest.name, "interpreter", INSTRUCTIONS) else { return Vec::new() };
+    let mut maker = Maker::new(guest);
+    let mut memory = vec![0; DATA_LEN];
+    while let Some((round, mut random)) = budget.round() {
+        let mut engines = Engines::new(guest, round % 16 == 0);
+        maker.restart();
+        for number in 0..SEQUENCES {
+            if number % 16 == 0 {
+                memory.chunks_exact_mut(8).for_each(|word| word.copy_from_slice(&random.next().to_le_bytes()));
+            }
+            let sequence = maker.sequence(&memory, &mut random);
+            let level = number as usize % engines.levels.len();
+            engines.place(&sequence.code, level);
+            let mut state = sequence.start.clone();
+            for _ in 0..STATES {
+                if !engines.differ(level, &state, &memory).is_empty() {
+                    budget.differs(&engines.narrowed(level, &sequence, &state, &memory));
+                    break;
+                }
+                budget.executed(sequence.executed(engines.expected.state.pc));
+                memory.copy_from_slice(&engines.expected.memory);
+                change(guest, &sequence, &mut state, &mut random);
+            }
         }
     }
-    let (seconds, differ) = (start.elapsed().as_secs_f64(), failures.len());
-    eprintln!("{}: {executed} instructions, {seconds:.1} s, {differ} differences", guest.name);
-    failures
+    budget.finish()
 }
 
 #[test]
 fn translated_code_does_what_the_interpreter_does() {
     let _turn = catch_faults(None);
-    let mut random = Random(number("ENGINES_SEED", 0x1234_5678_9abc_def1));
-    let only = std::env::var("ENGINES_GUEST").ok();
-    let wanted = |guest: &&Guest| only.as_ref().is_none_or(|name| name == guest.name);
-    let failures: Vec<String> =
-        guests::ALL.into_iter().filter(wanted).flat_map(|guest| compare(guest, &mut random)).collect();
-    let shown = number("ENGINES_SHOW", 5) as usize;
-    assert!(failures.is_empty(), "{} differ\n{}", failures.len(), failures[..failures.len().min(shown)].join("\n\n"));
+    none_differ(&guests::ALL.into_iter().flat_map(compare).collect::<Vec<_>>());
 }
 
 /// The specification's `test` lines on translated code. Nothing can be fetched behind the instruction, or behind its delay slot,

@@ -1,12 +1,14 @@
 //! Developer tasks: `cargo x bench [--guest G] [--only NAME] [--rounds N] [--save yes]` prints the speed tables, and saves what
 //! they are made of; `cargo x plot` draws the plots of what was saved; `cargo x costs` tells what a changed specification costs;
-//! `cargo x torture [--times N] [--only KIND] [--milliseconds N] [--seed N]` runs the torture suite.
+//! `cargo x torture [--times N] [--only KIND] [--milliseconds N] [--seed N]` runs the torture suite;
+//! `cargo x random [--guest G] [--against interpreter|reference] [--seconds N | --instructions N] [--seed N]` executes random
+//! instructions, for ever if neither is given.
 #![allow(clippy::print_stdout)]
 
 use anyhow::{Context, Result, bail};
 use serde_json::Value;
 use tests::torture::{Plan, torture};
-use tests::{bench, programs, root};
+use tests::{bench, programs, random, root};
 
 /// What `cargo x bench --save yes` measured last, in the repository.
 const RESULTS: &str = "tests/bench/results.json";
@@ -17,13 +19,15 @@ fn main() -> Result<()> {
         Some("bench") => run_benchmarks(&arguments[1..]),
         Some("plot") => draw_plots(),
         Some("torture") => run_torture(&arguments[1..]),
+        Some("random") => run_random(&arguments[1..]),
         Some("costs") => {
             println!("{}", tests::costs::measure()?);
             Ok(())
         }
         _ => bail!(
             "usage: cargo x bench [--guest aarch64|riscv64] [--only NAME] [--rounds N] [--save yes] | cargo x plot | cargo x costs | \
-             cargo x torture [--times N] [--only KIND] [--milliseconds N] [--seed N]"
+             cargo x torture [--times N] [--only KIND] [--milliseconds N] [--seed N] | \
+             cargo x random [--guest G] [--against interpreter|reference] [--seconds N | --instructions N] [--seed N]"
         ),
     }
 }
@@ -69,6 +73,24 @@ fn run_torture(options: &[String]) -> Result<()> {
     let runs = torture(&plan, |round, runs| println!("{round} of {} times: {runs} runs passed", plan.times));
     println!("{} runs passed", runs.map_err(anyhow::Error::msg)?);
     Ok(())
+}
+
+fn run_random(options: &[String]) -> Result<()> {
+    let (guest, against) = (String::new(), String::new());
+    let mut plan = random::Plan { guest, against, until: random::Until::Difference, seed: 1 };
+    for pair in options.chunks(2) {
+        let [name, value] = pair else { bail!("{} needs a value", pair[0]) };
+        let number = || value.parse().with_context(|| format!("{name} takes a number"));
+        match name.as_str() {
+            "--guest" => plan.guest.clone_from(value),
+            "--against" => plan.against.clone_from(value),
+            "--seconds" => plan.until = random::Until::Seconds(number()?),
+            "--instructions" => plan.until = random::Until::Instructions(number()?),
+            "--seed" => plan.seed = number()?,
+            _ => bail!("unknown option {name}"),
+        }
+    }
+    random::random(&plan).map_err(anyhow::Error::msg)
 }
 
 fn draw_plots() -> Result<()> {

@@ -41,6 +41,13 @@ pub(crate) struct Run {
     pub(crate) memory: Vec<u8>,
 }
 
+impl Run {
+    /// Of nothing.
+    pub(crate) fn new(guest: &Guest) -> Run {
+        Run { event: Event::Interrupted, state: ir::GuestState::new(guest), memory: vec![0; DATA_LEN] }
+    }
+}
+
 pub(crate) fn data(guest: &Guest) -> &'static mut [u8] {
     memory(data_of(guest), DATA_LEN, AROUND, false)
 }
@@ -58,11 +65,25 @@ pub(crate) fn state_of(guest: &Guest, mode: u32, slots: &[u128]) -> ir::GuestSta
 
 /// Runs from a state to the first event, which dropped translations are none.
 pub(crate) fn run_from(thread: &mut Thread, guest: &'static Guest, state: &ir::GuestState, memory: &[u8]) -> Run {
+    let mut run = Run::new(guest);
+    run_into(thread, guest, state, memory, &mut run);
+    run
+}
+
+/// The same, into memory that is there.
+pub(crate) fn run_into(
+    thread: &mut Thread,
+    guest: &'static Guest,
+    state: &ir::GuestState,
+    memory: &[u8],
+    run: &mut Run,
+) {
     let data = data(guest);
     data.copy_from_slice(memory);
-    *thread.state() = state.clone();
-    let event = std::iter::repeat_with(|| thread.run()).find(|event| *event != Event::Interrupted).unwrap();
-    Run { event, state: thread.state().clone(), memory: data.to_vec() }
+    thread.state().clone_from(state);
+    run.event = std::iter::repeat_with(|| thread.run()).find(|event| *event != Event::Interrupted).unwrap();
+    run.state.clone_from(thread.state());
+    run.memory.copy_from_slice(data);
 }
 
 pub(crate) fn run(thread: &mut Thread, guest: &'static Guest, mode: u32, slots: &[u128], memory: &[u8]) -> Run {

@@ -1,5 +1,6 @@
 //! What is not compared, and why: `qemu_differs.txt`.
 
+use ir::guest::Slot;
 use ir::{Guest, GuestState};
 
 use crate::support::words::Word;
@@ -58,28 +59,56 @@ impl Exception {
         self.conditions.is_empty()
     }
 
-    /// Whether it holds of a word, executed in a state.
-    pub(crate) fn holds(&self, word: &Word<'_>, guest: &Guest, state: &GuestState) -> bool {
-        let register = |bank: &str, field: &str| {
-            let slot = guest.slot(&format!("{bank}[{}]", word.field(field)?))?;
-            Some(state.get(guest, slot))
-        };
-        let value = |operand: &Operand| match operand {
-            Operand::Number(value) => Some(*value),
-            Operand::Monitor => Some((state.excl_addr != u64::MAX).into()),
-            Operand::Field(name, plus) => word.field(name).map(|value| value + plus),
-            Operand::Count(list) => word.field(list).map(|list| list.count_ones().into()),
-            Operand::Register(bank, field, bits) => Some((register(bank, field)? & u128::MAX >> (128 - bits)) as i128),
-            Operand::Signed(bank, field, bits) => {
-                let extended = (register(bank, field)? << (128 - bits)) as i128 >> (128 - bits);
-                Some(i128::from(extended as u64))
-            }
-        };
-        let holds = |condition: &Condition| {
+    /// What is left to decide of it for a word, once there is a state; `None` if it does not hold of the word.
+    pub(crate) fn of_word(&self, word: &Word<'_>, guest: &Guest) -> Option<Held> {
+        if self.insn != &*word.insn.name {
+            return None;
+        }
+        let mut left = Vec::new();
+        for condition in &self.conditions {
             // A field that this encoding does not have has no value.
-            matches!((value(&condition.left), value(&condition.right)), (Some(a), Some(b)) if (condition.compare)(a, b))
-        };
-        self.insn == &*word.insn.name && self.conditions.iter().all(holds)
+            let (a, b) = (condition.left.of_word(word, guest)?, condition.right.of_word(word, guest)?);
+            match (&a, &b) {
+                (Value::Known(a), Value::Known(b)) if !(condition.compare)(*a, *b) => return None,
+                (Value::Known(_), Value::Known(_)) => {}
+                _ => left.push((a, condition.compare, b)),
+            }
+        }
+        Some(Held(left))
+    }
+}
+
+/// An exception that holds of a word, in states that these comparisons hold of.
+pub(crate) struct Held(Vec<(Value, Compare, Value)>);
+
+impl Held {
+    /// Whether the word is not compared when executed in a state.
+    pub(crate) fn holds(&self, guest: &Guest, state: &GuestState) -> bool {
+        self.0.iter().all(|(a, compare, b)| compare(a.in_state(guest, state), b.in_state(guest, state)))
+    }
+}
+
+/// The value of an operand for a word.
+enum Value {
+    Known(i128),
+    Monitor,
+    /// Low bits of a slot.
+    Low(Slot, u32),
+    /// The same, sign-extended to 64 bits.
+    Signed(Slot, u32),
+}
+
+impl Value {
+    fn in_state(&self, guest: &Guest, state: &GuestState) -> i128 {
+        match *self {
+            Value::Known(value) => value,
+            Value::Monitor => (state.excl_addr != u64::MAX).into(),
+            Value::Low(slot, bits) => (state.get(guest, slot) & u128::MAX >> (128 - bits)) as i128,
+            Value::Signed(slot, bits) => {
+                let extended = (state.get(guest, slot) << (128 - bits)) as i128 >> (128 - bits);
+                i128::from(extended as u64)
+            }
+        }
     }
 }
 
@@ -99,6 +128,18 @@ impl Condition {
 }
 
 impl Operand {
+    fn of_word(&self, word: &Word<'_>, guest: &Guest) -> Option<Value> {
+        let slot = |bank: &str, field: &str| guest.slot(&format!("{bank}[{}]", word.field(field)?));
+        match *self {
+            Operand::Number(value) => Some(Value::Known(value)),
+            Operand::Monitor => Some(Value::Monitor),
+            Operand::Field(name, plus) => word.field(name).map(|value| Value::Known(value + plus)),
+            Operand::Count(list) => word.field(list).map(|list| Value::Known(list.count_ones().into())),
+            Operand::Register(bank, field, bits) => Some(Value::Low(slot(bank, field)?, bits)),
+            Operand::Signed(bank, field, bits) => Some(Value::Signed(slot(bank, field)?, bits)),
+        }
+    }
+
     fn of(text: &'static str) -> Operand {
         if let Ok(number) = text.parse() {
             return Operand::Number(number);

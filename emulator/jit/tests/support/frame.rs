@@ -51,6 +51,10 @@ pub(crate) struct Field {
     pub(crate) parts: Vec<Part>,
     /// What it may be.
     pub(crate) value: Value,
+    /// Never a NaN.
+    pub(crate) finite: bool,
+    /// Where its bytes are in the slots of a state, if they are there as they are in the table but for their order.
+    pub(crate) in_slots: Option<usize>,
 }
 
 /// State that is part of a field.
@@ -164,9 +168,19 @@ impl Frame {
                 None => name.to_owned(),
             };
             let parts = self.parts(&state.replace('#', &number.to_string()), 8 * bytes as u32);
-            let at = integer(at) as usize;
-            self.fields.push(Field { name, at: at + k * step, bytes, parts, value });
+            let at = integer(at) as usize + k * step;
+            let finite = self.no_nan.is_some_and(|start| name.starts_with(start));
+            let in_slots = self.in_slots(&parts, bytes);
+            self.fields.push(Field { name, at, bytes, parts, value, finite, in_slots });
         }
+    }
+
+    fn in_slots(&self, parts: &[Part], bytes: usize) -> Option<usize> {
+        let [Part { lo: 0, mask, source: Source::Slot(slot, from) }] = parts else { return None };
+        let slot = &self.guest.slots[slot.0 as usize];
+        let (from, whole) = (*from as usize, *mask == u128::MAX >> (128 - 8 * bytes));
+        let fits = whole && from.is_multiple_of(8) && from / 8 + bytes <= slot.ty.bytes() as usize;
+        fits.then_some(slot.offset as usize + from / 8)
     }
 
     fn parts(&self, state: &str, bits: u32) -> Vec<Part> {
@@ -195,6 +209,14 @@ impl Frame {
             self.open.iter().any(|(starts, with)| insn.starts_with(starts) && field.name.starts_with(with))
         };
         (0..self.fields.len()).filter(|&k| is_open(&self.fields[k])).collect()
+    }
+}
+
+impl Field {
+    /// Its bits that are of the mode word.
+    pub(crate) fn context(&self) -> u128 {
+        let of_mode = self.parts.iter().filter(|part| matches!(part.source, Source::Context(_)));
+        of_mode.fold(0, |all, part| all | part.mask << part.lo)
     }
 }
 

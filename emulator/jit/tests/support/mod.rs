@@ -1,6 +1,7 @@
 //! What tests of random instructions share. Each uses a part.
 #![allow(dead_code, unused_imports)]
 
+pub(crate) mod budget;
 mod code;
 pub(crate) mod engines;
 pub(crate) mod process;
@@ -10,10 +11,11 @@ pub(crate) mod values;
 mod window;
 pub(crate) mod words;
 
+pub(crate) use budget::{Budget, none_differ};
 pub(crate) use code::{Code, Placed};
 pub(crate) use random::Random;
 pub(crate) use single::{Single, straight, unit_at};
-pub(crate) use window::Window;
+pub(crate) use window::{Undo, Window};
 pub(crate) use words::Words;
 
 /// A number from the environment.

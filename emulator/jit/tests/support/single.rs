@@ -41,5 +41,9 @@ pub(crate) fn straight(guest: &'static Guest, mode: u32, code: &[u8], pc: u64) -
     let insn = unit_at(guest, mode, code, pc)?;
     let falls = |exit: &Exit| exit.kind == ExitKind::Jump && exit.target == pc + u64::from(insn.len);
     let stays = |exit: &Exit| falls(exit) || matches!(exit.kind, ExitKind::Trap(_));
-    (insn.unit.exits.iter().all(stays) && insn.timeless(guest)).then_some(insn)
+    if insn.unit.exits.iter().all(stays) && insn.timeless(guest) {
+        return Some(insn);
+    }
+    insn.unit.recycle();
+    None
 }

@@ -18,6 +18,14 @@ impl Frame {
         u128::from_le_bytes(bytes)
     }
 
+    /// Copies between a table and the slots of a state, which are little-endian.
+    fn copy(&self, to: &mut [u8], from: &[u8]) {
+        to.copy_from_slice(from);
+        if self.guest.big_endian {
+            to.reverse();
+        }
+    }
+
     fn put(&self, field: &Field, table: &mut [u8], value: u128) {
         let mut bytes = value.to_le_bytes();
         if self.guest.big_endian {
@@ -42,7 +50,8 @@ impl Frame {
         table
     }
 
-    /// Changes all that is no address, and those by a little.
+    /// Changes all values: addresses by a little, and what may be an offset from one into another, so that few instructions fault.
+    /// The mode stays: instructions were decoded in it.
     pub(crate) fn change_table(&self, table: &mut [u8], random: &mut Random, middle: u64) {
         let is_address = |value: u128| (value as u64).abs_diff(middle) < 1024;
         for field in &self.fields {
@@ -50,8 +59,9 @@ impl Frame {
             let value = self.random_value(field, random, middle);
             match (field.value, is_address(was)) {
                 (Value::General, true) => self.put(field, table, was ^ u128::from(random.below(4) << 4)),
+                (Value::General, false) if was < 64 => self.put(field, table, random.below(64).into()),
                 (Value::General, false) if is_address(value) => {}
-                _ => self.put(field, table, value),
+                _ => self.put(field, table, value & !field.context() | was & field.context()),
             }
         }
     }
@@ -66,13 +76,15 @@ impl Frame {
             Value::Any(bits, rare) => (random.next() & bits | rarely & rare).into(),
             Value::Fixed(value) => value.into(),
         };
-        if self.no_nan.is_some_and(|start| field.name.starts_with(start)) { finite(value) } else { value }
+        if field.finite { finite(value) } else { value }
     }
 
     /// Whether a field that must not be is a NaN, as a single or a double, and was not before.
     pub(crate) fn has_new_nan(&self, before: &GuestState, after: &GuestState) -> bool {
-        let Some(start) = self.no_nan else { return false };
-        let slots = self.fields.iter().filter(|field| field.name.starts_with(start)).filter_map(|field| {
+        if self.no_nan.is_none() {
+            return false;
+        }
+        let slots = self.fields.iter().filter(|field| field.finite).filter_map(|field| {
             let Source::Slot(slot, _) = field.parts.first()?.source else { return None };
             Some(slot)
         });
@@ -86,6 +98,11 @@ impl Frame {
         *state = GuestState::new(self.guest);
         state.mode = self.mode;
         for field in &self.fields {
+            if let Some(at) = field.in_slots {
+                let bytes = &mut state.slots[at..][..field.bytes];
+                self.copy(bytes, &table[field.at..][..field.bytes]);
+                continue;
+            }
             let value = self.take(field, table);
             for part in &field.parts {
                 let bits = value >> part.lo & part.mask;
@@ -105,6 +122,10 @@ impl Frame {
     pub(crate) fn store(&self, state: &GuestState, before: &[u8]) -> Vec<u8> {
         let mut table = before.to_vec();
         for field in self.fields.iter().filter(|field| !field.parts.is_empty()) {
+            if let Some(at) = field.in_slots {
+                self.copy(&mut table[field.at..][..field.bytes], &state.slots[at..][..field.bytes]);
+                continue;
+            }
             let value = field.parts.iter().fold(0, |all, part| {
                 let value = match part.source {
                     Source::Slot(slot, from) => state.get(self.guest, slot) >> from,

@@ -12,8 +12,31 @@ pub(crate) struct Window<'a> {
     pub(crate) bytes: &'a mut [u8],
     /// Accesses at addresses that are no multiple of their size fault.
     pub(crate) aligned: bool,
-    /// Something was stored.
-    pub(crate) changed: bool,
+    /// What stores replaced.
+    pub(crate) undo: &'a mut Undo,
+}
+
+/// Bytes that stores replaced, the latest last: places, and what was there.
+#[derive(Default)]
+pub(crate) struct Undo(Vec<(usize, u8, [u8; 16])>);
+
+impl Undo {
+    /// What has been stored until now stays.
+    pub(crate) fn forget(&mut self) {
+        self.0.clear();
+    }
+
+    /// Takes all stores back but the first `kept`.
+    pub(crate) fn take_back(&mut self, kept: usize, bytes: &mut [u8]) {
+        for (at, len, old) in self.0.drain(kept..).rev() {
+            bytes[at..at + usize::from(len)].copy_from_slice(&old[..len.into()]);
+        }
+    }
+
+    /// How many stores there were.
+    pub(crate) fn len(&self) -> usize {
+        self.0.len()
+    }
 }
 
 /// An access outside of the window, or not aligned.
@@ -51,8 +74,10 @@ impl Env for Window<'_> {
         if mem.big_endian {
             value[..place.len()].reverse();
         }
+        let mut old = [0; 16];
+        old[..place.len()].copy_from_slice(&self.bytes[place.clone()]);
+        self.undo.0.push((place.start, place.len() as u8, old));
         self.bytes[place.clone()].copy_from_slice(&value[..place.len()]);
-        self.changed = true;
         Ok(())
     }
 
