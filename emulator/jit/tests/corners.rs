@@ -269,6 +269,18 @@ fn an_unboxed_single_is_not_a_number() {
     }
 }
 
+#[test]
+fn a_pointer_that_has_moved_on_is_right_at_a_fault() {
+    let _turn = catch_faults(None);
+    let guest = guest("riscv64");
+    // addi a0, a0, 8; ld a1, -8(a0); bnez a2, back; ecall
+    let code = words(&[0x0085_0513, 0xff85_3583, 0xfe06_1ce3, 0x0000_0073]);
+    let end_of_data = u128::from(data_of(guest)) + DATA_LEN as u128;
+    let end = run_both(guest, &code, &[("gpr[10]", end_of_data - 16), ("gpr[12]", 1)]);
+    assert_eq!((u128::from(fault_address(&end)), end.state.pc), (end_of_data, CODE + 4));
+    assert_eq!(value(guest, &end, "gpr[10]"), end_of_data + 8);
+}
+
 /// Runs on memory as it is.
 fn in_place(engine: Engine, guest: &'static Guest, code: &[u8], values: &[(&str, u128)]) -> Run {
     let mut thread = Thread::new(Jit::new(guest, Code::new(&placed(code.to_vec())), options(engine)));

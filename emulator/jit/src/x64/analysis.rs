@@ -620,6 +620,13 @@ impl Analysis {
         }
     }
 
+    /// Positions of the uses after `i`.
+    pub(super) fn uses_after(&self, v: u32, i: u32) -> impl Iterator<Item = u32> + '_ {
+        let next = |at: u32| (at != NO).then(|| &self.uses[at as usize]);
+        let all = std::iter::successors(next(self.values[v as usize].head), move |u| next(u.next));
+        all.map(|u| u.at).filter(move |at| *at > i)
+    }
+
     /// Position of the next use after `i`, forgetting earlier ones; `u32::MAX` if none.
     pub(super) fn next_use(&mut self, v: u32, i: u32) -> u32 {
         let head = &mut self.values[v as usize].head;

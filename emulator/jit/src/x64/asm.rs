@@ -178,6 +178,19 @@ impl Asm {
         }
     }
 
+    /// Emits once more the code between two offsets, in which there are no jumps.
+    pub(super) fn repeat(&mut self, (from, to): (u32, u32)) {
+        let by = self.at() - from;
+        self.code.extend_from_within(from as usize..to as usize);
+        debug_assert!(!self.fixups.iter().any(|(at, _)| (from..to).contains(at)));
+        for k in 0..self.pool_fixups.len() {
+            let (at, index) = self.pool_fixups[k];
+            if (from..to).contains(&at) {
+                self.pool_fixups.push((at + by, index));
+            }
+        }
+    }
+
     /// Short forward jump; returns the byte to hand to [`Asm::land`].
     pub(super) fn jcc_short(&mut self, cc: u8) -> usize {
         self.bytes(&[0x70 | cc, 0]);

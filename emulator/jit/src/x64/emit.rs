@@ -70,7 +70,7 @@ impl Gen<'_> {
         }
     }
 
-    fn mark(&mut self, mark: Mark) {
+    pub(super) fn mark(&mut self, mark: Mark) {
         self.marks.push((self.asm.at(), mark));
     }
 
@@ -87,10 +87,10 @@ impl Gen<'_> {
         match inst.op {
             Op::ExitIf => {
                 let exit = self.unit.exits[inst.attr.index()];
-                let code = self.condition(self.arg(0));
                 if self.is_self(&exit) {
-                    return self.turn_if(code);
+                    return self.turn_if(self.arg(0), false);
                 }
+                let code = self.condition(self.arg(0));
                 let side = self.side(SideKind::Exit(exit));
                 self.asm.jcc(code, side);
                 return;

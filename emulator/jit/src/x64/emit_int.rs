@@ -97,6 +97,10 @@ impl Gen<'_> {
         let (a, b) = (self.arg(0), self.arg(1));
         let ra = self.use_gpr(a);
         match self.operand(b, inst.ty) {
+            Operand::Imm(k) if self.moves_base(inst, a, ra, k) => {
+                self.result_gpr(ra);
+                self.asm.alu_ri(Alu::Add, size, ra, k);
+            }
             Operand::Imm(k) => {
                 let d = self.def_gpr(0);
                 if d == ra {

@@ -36,9 +36,10 @@ impl Gen<'_> {
         {
             return Mem { base: Mem::NONE, index: Mem::NONE, scale: 0, disp, narrow: a.narrow };
         }
-        let base = self.use_gpr(a.base);
+        let (base, moved) = self.base_of(a.base);
+        let base = self.use_gpr(base);
         let index = if a.index == NO { Mem::NONE } else { self.use_gpr(a.index) };
-        Mem { base, index, scale: a.scale, disp: a.disp, narrow: a.narrow }
+        Mem { base, index, scale: a.scale, disp: a.disp + moved, narrow: a.narrow }
     }
 
     /// Leaves with an alignment trap unless the address is a multiple of what the access demands.

@@ -12,7 +12,7 @@ use super::asm::{Alu, Label, Mem, RAX, RCX, RDX, RSP, cc};
 use super::claims::Claim;
 use super::generator::{Gen, NONE};
 use super::snapshot::Loc;
-use super::{Gpr, Link, LinkKind, StubId};
+use super::{Gpr, Link, LinkKind, Mark, StubId};
 use crate::thread_state::{Deferred, JumpEntry, Leave, ThreadState, jump_tag};
 
 /// Why code outside the main line was branched to.
@@ -38,14 +38,6 @@ pub(super) struct Side {
     pos: u32,
 }
 
-/// A poll seen at a jump to the unit's own entry: where to leave, with which moves.
-#[derive(Clone, Copy, Debug)]
-pub(super) struct Turn {
-    label: Label,
-    moves: (u32, u32),
-    pos: u32,
-}
-
 /// `lea rsp, [rsp + 8]`.
 const LANDING: [u8; 5] = [0x48, 0x8d, 0x64, 0x24, 0x08];
 
@@ -62,7 +54,7 @@ impl Gen<'_> {
     // ------------------------------------------------------------------ what has to move
     /// Appends to `self.moves` what brings the state of this position to the boundary; returns the range. `again`: to the unit's
     /// own start, where slots that it overwrites before anything can see them need not be right.
-    fn collect_moves(&mut self, again: bool) -> (u32, u32) {
+    pub(super) fn collect_moves(&mut self, again: bool) -> (u32, u32) {
         let from = self.moves.len() as u32;
         for &(slot, r) in &self.conv.pins {
             let v = self.cur[slot.0 as usize];
@@ -139,62 +131,16 @@ impl Gen<'_> {
         self.emit_turns();
     }
 
-    /// Jumps to the unit's own entry if `code` holds. It does as a rule: so the jump is in the main line.
-    pub(super) fn turn_if(&mut self, code: u8) {
-        let on = self.asm.label();
-        self.asm.jcc(code ^ 1, on);
-        let (moves, all) = (self.collect_moves(true), self.collect_moves(false));
-        self.turn(moves, all);
-        self.asm.bind(on);
-    }
-
-    /// Jumps to the unit's own entry, with the `moves` that are needed there; leaves for Rust, with `all` moves, if asked to.
-    fn turn(&mut self, moves: (u32, u32), all: (u32, u32)) {
-        self.poll_compare();
-        let label = self.asm.label();
-        if moves.0 == moves.1 {
-            self.deferred = false;
-            self.claim_boundary(true);
-            self.asm.jcc_back(cc::E, 0);
-            self.asm.jmp(label);
-            self.turns.push(Turn { label, moves: all, pos: self.pos });
-            return;
-        }
-        self.asm.jcc(cc::NE, label);
-        self.turns.push(Turn { label, moves: all, pos: self.pos });
-        self.flags_of_locs = None;
-        self.move_to_boundary(moves, None);
-        self.claim_boundary(true);
-        self.asm.jmp_back(0);
-    }
-
     /// Everything is where it has to be for leaving.
-    fn claim_boundary(&mut self, again: bool) {
+    pub(super) fn claim_boundary(&mut self, again: bool) {
         self.claim(Claim::AtBoundary { pos: self.pos, again, deferred: self.deferred });
-    }
-
-    fn leave_turn(&mut self, all: (u32, u32)) {
-        self.flags_of_locs = None;
-        self.move_to_boundary(all, None);
-        self.claim_boundary(false);
-        self.asm.mov_ri(RAX, self.unit.key.pc);
-        self.asm.jmp_stub(StubId::Poll);
-    }
-
-    fn emit_turns(&mut self) {
-        for turn in std::mem::take(&mut self.turns) {
-            self.asm.bind(turn.label);
-            self.pos = turn.pos;
-            self.leave_turn(turn.moves);
-        }
     }
 
     /// The unconditional exit at this position; `operand` is the address of an indirect one.
     pub(super) fn final_exit(&mut self, exit: &Exit, operand: Option<Val>) {
         self.flags_of_locs = self.flag_locs();
         if self.is_self(exit) {
-            let (moves, all) = (self.collect_moves(true), self.collect_moves(false));
-            return self.turn(moves, all);
+            return self.turn();
         }
         let moves = self.collect_moves(false);
         let operand = operand.map(|v| self.loc(self.an.val(v)));
@@ -211,18 +157,18 @@ impl Gen<'_> {
 
     /// A conditional exit followed at once by the unit's last: the backward one of the two stays in the main line.
     pub(super) fn final_pair(&mut self, cond: u32, taken: &Exit, other: &Exit) {
+        if self.is_self(taken) || self.is_self(other) {
+            let (negate, rest) = if self.is_self(taken) { (false, other) } else { (true, taken) };
+            self.turn_if(cond, negate);
+            self.mark(Mark::Exit);
+            return self.final_exit(rest, None);
+        }
         let loop_back = taken.kind == ExitKind::Jump && taken.target <= self.unit.key.pc;
         let code = self.condition(cond);
         let (code, inline, outline) = if loop_back { (code ^ 1, taken, other) } else { (code, other, taken) };
         let side = self.side(SideKind::Exit(*outline));
         self.asm.jcc(code, side);
         self.final_exit(inline, None);
-    }
-
-    /// Whether an exit leads back to this unit's own entry.
-    pub(super) fn is_self(&self, exit: &Exit) -> bool {
-        let target = UnitKey { pc: exit.target, mode: exit.mode };
-        exit.kind == ExitKind::Jump && target == self.unit.key && !self.dynamic_mode
     }
 
     /// At the entry of a unit that wants the condition flags at home.
@@ -319,7 +265,7 @@ impl Gen<'_> {
     }
 
     /// `cmp [poll], 0`.
-    fn poll_compare(&mut self) {
+    pub(super) fn poll_compare(&mut self) {
         self.asm.alu_mi(Alu::Cmp, 4, Self::field(offset_of!(ThreadState, poll)), 0);
     }
 

@@ -27,9 +27,11 @@ use ir::{Ty, Unit};
 use super::analysis::{Analysis, CondKind, Mode, NO, NO_HINT, result_ty};
 use super::asm::{Asm, Label, Mem};
 use super::claims::{Cell, Claim, Claims};
-use super::exit::{Side, Turn};
+use super::exit::Side;
 use super::float_checks::{Redo, Unchecked};
+use super::rebase::Rebased;
 use super::snapshot::{Loc, Recorder};
+use super::turn::Turn;
 use super::{CompileError, Convention, Features, Gpr, Link, Mark, Xmm};
 use crate::thread_state::{SPILLS, ThreadState, disp, slot_disp};
 
@@ -160,6 +162,8 @@ pub(super) struct Gen<'a> {
     pub(super) redos: Vec<Redo>,
     /// The exit being emitted has left the condition flags as a comparison.
     pub(super) deferred: bool,
+    /// Addresses that have given their registers to sums.
+    pub(super) rebased: Vec<Rebased>,
     /// Registers borrowed for a move at an exit.
     pub(super) borrowed: u32,
     /// The mode word was changed by run-time values: exits leave it alone.
@@ -220,6 +224,7 @@ impl<'a> Gen<'a> {
             reserved_xmm: 0,
             redos: Vec::new(),
             deferred: false,
+            rebased: Vec::new(),
             borrowed: 0,
             dynamic_mode: false,
             recorder: b.recorder,
@@ -378,6 +383,11 @@ impl<'a> Gen<'a> {
         self.place[v as usize].gpr != NONE
     }
 
+    /// Neither in a register nor in memory.
+    pub(super) fn is_nowhere(&self, v: u32) -> bool {
+        self.place[v as usize] == Place::NOWHERE
+    }
+
     pub(super) fn in_xmm(&self, v: u32) -> bool {
         self.place[v as usize].xmm != NONE
     }
@@ -423,7 +433,7 @@ impl<'a> Gen<'a> {
     }
 
     /// Emits the move of a value that is in no general register to `r`.
-    fn load_into(&mut self, r: Gpr, v: u32) {
+    pub(super) fn load_into(&mut self, r: Gpr, v: u32) {
         let p = self.place[v as usize];
         if let Some(bits) = self.constant(v) {
             self.asm.mov_ri(r, bits as u64);
@@ -594,7 +604,7 @@ impl<'a> Gen<'a> {
         self.locked_gpr |= 1 << r;
     }
 
-    fn drop_gpr(&mut self, r: Gpr) {
+    pub(super) fn drop_gpr(&mut self, r: Gpr) {
         let v = self.gpr[r as usize];
         if v != NO {
             self.place[v as usize].gpr = NONE;

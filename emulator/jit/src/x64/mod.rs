@@ -47,6 +47,7 @@ mod generator;
 pub mod generic;
 mod patterns;
 mod proof;
+mod rebase;
 mod shuffle;
 mod slots;
 mod snapshot;
@@ -55,6 +56,7 @@ mod system_calls;
 #[cfg(test)]
 mod tests;
 mod thunk;
+mod turn;
 mod vector_registers;
 
 use std::sync::atomic::AtomicU64;

@@ -32,7 +32,7 @@ impl Gen<'_> {
         x
     }
 
-    fn load_into_xmm(&mut self, x: Xmm, v: u32) {
+    pub(super) fn load_into_xmm(&mut self, x: Xmm, v: u32) {
         let p = self.place[v as usize];
         let size = self.ty(v).bytes().max(8);
         if let Some(bits) = self.constant(v) {

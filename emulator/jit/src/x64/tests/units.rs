@@ -122,6 +122,28 @@ fn a_set_poll_flag_stops_loops_after_a_turn() {
 }
 
 #[test]
+fn a_loop_that_ends_when_the_poll_flag_is_set_goes_on_behind_it() {
+    for (count, left) in [(1, (Leave::Dispatcher, PC + 4)), (2, (Leave::Poll, PC))] {
+        let mut m = Machine::new(Features::host());
+        let mut w = Writer::new();
+        let (a, one, zero) = (w.get(0), w.konst(Ty::I64, 1), w.konst(Ty::I64, 0));
+        let rest = w.op(Op::Sub, Ty::I64, Attr(0), &[a, one]);
+        w.put(0, rest);
+        let more = w.op(Op::Ne, Ty::I64, Attr(0), &[rest, zero]);
+        let again = w.exit(ExitKind::Jump, PC);
+        w.op(Op::ExitIf, Ty::I1, again, &[more]);
+        let unit = w.end(PC + 4);
+        m.thread.guest.set(&GUEST, Slot(0), count);
+        m.thread.poll = 1.into();
+        run(&mut m, &unit);
+        assert_eq!(
+            (m.thread.exit_kind, m.thread.guest.pc, slot(&m, 0)),
+            (left.0 as u32, left.1, u128::from(count) - 1)
+        );
+    }
+}
+
+#[test]
 fn a_loop_stopped_by_the_poll_flag_has_written_its_flags() {
     let mut m = Machine::new(Features::host());
     let mut w = Writer::new();
