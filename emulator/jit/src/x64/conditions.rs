@@ -129,6 +129,7 @@ impl Analysis {
         if a.kind == CondKind::Float {
             return float_conditions::combine(inst.op, &a, &b);
         }
+        let (a, b) = (self.below_one(unit, a, &b), self.below_one(unit, b, &a));
         if !a.same_operands(&b) || a.kind == CondKind::Bit {
             return None;
         }
@@ -148,6 +149,16 @@ impl Analysis {
             _ => return None,
         };
         Some(Cond { cc: code, ..a })
+    }
+
+    /// Equality with 0 as being below 1, if that is what `other` compares the value with.
+    fn below_one(&self, unit: &Unit, c: Cond, other: &Cond) -> Cond {
+        let is = |v: u32, k: u128| self.constant(unit, v).is_some_and(|bits| bits & c.ty.mask() == k);
+        let alike = c.kind == CondKind::Cmp && c.kind == other.kind && c.ty == other.ty && c.a == other.a;
+        match c.cc {
+            cc::E | cc::NE if alike && is(c.b, 0) && is(other.b, 1) => Cond { cc: cc::B | c.cc & 1, b: other.b, ..c },
+            _ => c,
+        }
     }
 
     pub(super) fn val_opt(&self, v: Val) -> Option<u32> {
@@ -245,12 +256,11 @@ impl Analysis {
             return None;
         }
         let (k, other) = (self.constant(unit, model.b)?, self.constant(unit, c.b)?);
-        let (x, plus) = self.sum(unit, model.a);
-        let (y, other_plus) = self.sum(unit, c.a);
         let same = |a: u128, b: u128| (a ^ b) & c.ty.mask() == 0;
-        if x != y {
-            return None;
-        }
+        // Either may be itself a sum that the other is made of.
+        let sums = |v: u32| [(v, 0), self.sum(unit, v)];
+        let pairs = sums(model.a).into_iter().flat_map(|x| sums(c.a).map(|y| (x, y)));
+        let (plus, other_plus) = pairs.filter(|(x, y)| x.0 == y.0).map(|(x, y)| (x.1, y.1)).next()?;
         match c.cc & !1 {
             cc::E if same(other.wrapping_sub(other_plus), k.wrapping_sub(plus)) => Some(c.cc),
             // Not zero is at least one.
