@@ -48,7 +48,7 @@ pub(super) const SCRATCH_XMM: Xmm = 15;
 pub(super) const EXIT_COPIES: usize = 32;
 
 /// Allocatable general registers, temporaries first.
-const GPR_ORDER: [Gpr; 14] = [0, 1, 2, 6, 10, 11, 9, 8, 7, 15, 14, 13, 12, 3];
+const GPR_ORDER: [Gpr; 14] = [0, 1, 2, 6, 11, 10, 9, 8, 7, 15, 14, 13, 12, 3];
 
 /// Lost in calls: `rax rcx rdx rsi rdi r8`…`r11`.
 const CALLER_SAVED: u32 = 0b1111_1100_0111;

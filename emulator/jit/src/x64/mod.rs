@@ -95,10 +95,10 @@ pub struct Convention {
 }
 
 /// Registers given to pinned slots, in order: callee-saved ones first, because they survive helper calls.
-const PIN_REGISTERS: [Gpr; 8] = [3, 12, 13, 14, 15, 7, 8, 9];
+const PIN_REGISTERS: [Gpr; 10] = [3, 12, 13, 14, 15, 7, 8, 9, 10, 11];
 
 /// Vector registers given to pinned slots, in order. The others are left for temporary values.
-const VECTOR_PIN_REGISTERS: [Xmm; 8] = [4, 5, 6, 7, 8, 9, 10, 11];
+const VECTOR_PIN_REGISTERS: [Xmm; 10] = [4, 5, 6, 7, 8, 9, 10, 11, 12, 13];
 
 impl Convention {
     /// The guest's hottest slots of 32 or 64 bits in the first registers, those of 64 or 128 bits in vector registers.

@@ -8,7 +8,7 @@ use super::claims::{Cell, Claim};
 use super::generator::{Gen, NONE, NOWHERE, SCRATCH_XMM};
 
 /// Allocatable vector registers, those without pinned slots first.
-const XMM_ORDER: [Xmm; SCRATCH_XMM as usize] = [0, 1, 2, 3, 12, 13, 14, 11, 10, 9, 8, 7, 6, 5, 4];
+const XMM_ORDER: [Xmm; SCRATCH_XMM as usize] = [0, 1, 2, 3, 14, 13, 12, 11, 10, 9, 8, 7, 6, 5, 4];
 
 impl Gen<'_> {
     /// The value in a vector register, locked.
