@@ -269,6 +269,35 @@ fn an_unboxed_single_is_not_a_number() {
     }
 }
 
+/// One, infinity, zero, a quiet NaN and a signalling one, both with a payload.
+const NUMBERS: [u128; 5] = [0x3ff0 << 48, 0x7ff0 << 48, 0, 0xfff8_0000_0000_1234, 0x7ff0_0000_0000_0042];
+
+#[test]
+fn flags_that_are_put_back_show_no_comparison() {
+    let _turn = catch_faults(None);
+    let guest = guest("riscv64");
+    // fsflags a3; frflags a4; flt.d a5, fa0, fa1; fsflags a4; frflags a6; ecall
+    let code = words(&[0x0016_9073, 0x0010_2773, 0xa2b5_17d3, 0x0017_1073, 0x0010_2873, 0x0000_0073]);
+    for (fa0, fa1) in NUMBERS.into_iter().flat_map(|a| NUMBERS.map(|b| (a, b))) {
+        for flags in [0, 1, 0x0f, 0x10, 0x1f] {
+            let end = run_both(guest, &code, &[("gpr[13]", flags), ("fpr[10]", fa0), ("fpr[11]", fa1)]);
+            assert_eq!((end.event, value(guest, &end, "gpr[16]")), (Event::Syscall, flags));
+            let less = f64::from_bits(fa0 as u64) < f64::from_bits(fa1 as u64);
+            assert_eq!(value(guest, &end, "gpr[15]"), less.into());
+        }
+    }
+}
+
+#[test]
+fn flags_that_are_put_back_show_no_division() {
+    let _turn = catch_faults(None);
+    let guest = guest("riscv64");
+    // frflags a4; fdiv.d fa2, fa0, fa1; fsflags a4; frflags a6; ecall
+    let code = words(&[0x0010_2773, 0x1ab5_7653, 0x0017_1073, 0x0010_2873, 0x0000_0073]);
+    let end = run_both(guest, &code, &[("fpr[10]", NUMBERS[0]), ("gpr[16]", 7)]);
+    assert_eq!([value(guest, &end, "gpr[16]"), value(guest, &end, "fpr[12]")], [0, NUMBERS[1]]);
+}
+
 #[test]
 fn a_pointer_that_has_moved_on_is_right_at_a_fault() {
     let _turn = catch_faults(None);

@@ -12,6 +12,7 @@ use ir::{Ty, Unit};
 use smallvec::SmallVec;
 
 use super::emit_fp::host_environments;
+use super::restored_flags::Restored;
 use super::{Convention, Features};
 
 /// How a value comes to be.
@@ -158,6 +159,8 @@ pub(super) struct Analysis {
     pub(super) environments: SmallVec<[Option<FpMode>; 4]>,
     /// Nothing from here on can clear the sticky flags: comparisons of floats may be made again.
     pub(super) flags_stay: bool,
+    /// Writes of sticky flags that bring back what was read.
+    pub(super) restored: Vec<Restored>,
     /// Slots put anywhere.
     pub(super) put_slots: Vec<u16>,
     /// The homes of the condition flags are read, or written one by one: deferred ones have to come home first.
@@ -251,6 +254,10 @@ impl Analysis {
             self.prepare_inst(unit, i, inst);
         }
         self.unify_flags(unit, conv);
+        self.restored.clear();
+        if last_clear.is_some() {
+            self.find_restored(unit);
+        }
     }
 
     fn count_operands(&mut self, unit: &Unit, inst: &Inst) {
@@ -577,6 +584,15 @@ impl Analysis {
                 for k in 1..3 {
                     if inst.args[k] != Val::NONE {
                         self.add_use(self.arg(inst, k), i);
+                    }
+                }
+            }
+            Op::Setfflags if self.restored(i).is_some() => {
+                let Some(restored) = self.restored(i).cloned() else { return };
+                self.add_use(restored.flags, i);
+                for at in restored.compares {
+                    for k in 0..2 {
+                        self.add_use(self.arg(&unit.insts[at as usize], k), i);
                     }
                 }
             }

@@ -63,6 +63,7 @@ impl Gen<'_> {
             self.mark(Mark::Side);
             self.emit_sides();
             self.emit_redos();
+            self.emit_rewrites();
             self.mark(Mark::Request);
             self.emit_cold();
             self.asm.finish();
@@ -304,10 +305,18 @@ impl Gen<'_> {
     /// Those of the host stay if the new flags have them all: `ldmxcsr` costs more than everything else here, and as a rule the
     /// guest brings back what it has read before.
     fn emit_write_flags(&mut self) {
-        let soft = Self::field(offset_of!(ThreadState, guest) + offset_of!(GuestState, fflags));
-        let temp = Self::field(offset_of!(ThreadState, mxcsr_temp));
+        if let Some(restored) = self.an.restored(self.pos).cloned() {
+            return self.emit_restored(&restored);
+        }
         let r = self.use_gpr(self.arg(0));
         let surplus = self.temp_gpr();
+        self.write_flags(r, surplus);
+    }
+
+    /// Makes the flags those in `r`. Loses `surplus`.
+    pub(super) fn write_flags(&mut self, r: Gpr, surplus: Gpr) {
+        let soft = Self::field(offset_of!(ThreadState, guest) + offset_of!(GuestState, fflags));
+        let temp = Self::field(offset_of!(ThreadState, mxcsr_temp));
         self.asm.store(4, soft, r);
         self.asm.op_rm(4, 0x0fae, 3, temp); // stmxcsr
         self.asm.mov_rr(4, surplus, r);

@@ -30,6 +30,7 @@ use super::claims::{Cell, Claim, Claims};
 use super::exit::Side;
 use super::float_checks::{Redo, Unchecked};
 use super::rebase::Rebased;
+use super::restored_flags::Rewrite;
 use super::snapshot::{Loc, Recorder};
 use super::turn::Turn;
 use super::{CompileError, Convention, Features, Gpr, Link, Mark, Xmm};
@@ -160,6 +161,8 @@ pub(super) struct Gen<'a> {
     pub(super) reserved_xmm: u32,
     /// Floating-point operations that cold code may have to do again.
     pub(super) redos: Vec<Redo>,
+    /// Writes of flags that cold code may have to do.
+    pub(super) rewrites: Vec<Rewrite>,
     /// The exit being emitted has left the condition flags as a comparison.
     pub(super) deferred: bool,
     /// Addresses that have given their registers to sums.
@@ -223,6 +226,7 @@ impl<'a> Gen<'a> {
             unchecked: Vec::new(),
             reserved_xmm: 0,
             redos: Vec::new(),
+            rewrites: Vec::new(),
             deferred: false,
             rebased: Vec::new(),
             borrowed: 0,

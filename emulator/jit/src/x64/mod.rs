@@ -48,6 +48,7 @@ pub mod generic;
 mod patterns;
 mod proof;
 mod rebase;
+mod restored_flags;
 mod shuffle;
 mod slots;
 mod snapshot;
