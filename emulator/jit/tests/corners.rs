@@ -299,6 +299,22 @@ fn flags_that_are_put_back_show_no_division() {
 }
 
 #[test]
+fn a_return_address_may_be_odd() {
+    let _turn = catch_faults(None);
+    let guest = guest("riscv64");
+    for odd in [0, 1] {
+        // jal ra, f; addi a0, a0, 5; ecall; f: addi ra, ra, odd; ret
+        let code = words(&[0x00c0_00ef, 0x0055_0513, 0x0000_0073, 0x0000_8093 | odd << 20, 0x0000_8067]);
+        let end = run_both(guest, &code, &[]);
+        assert_eq!((end.event, end.state.pc), (Event::Syscall, CODE + 12));
+        assert_eq!(
+            [value(guest, &end, "gpr[10]"), value(guest, &end, "gpr[1]")],
+            [5, (CODE + 4 + u64::from(odd)).into()]
+        );
+    }
+}
+
+#[test]
 fn a_pointer_that_has_moved_on_is_right_at_a_fault() {
     let _turn = catch_faults(None);
     let guest = guest("riscv64");

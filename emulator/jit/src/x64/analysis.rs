@@ -587,6 +587,10 @@ impl Analysis {
                     }
                 }
             }
+            Op::ExitInd => {
+                let target = self.masked_return(unit, inst).unwrap_or(self.arg(inst, 0));
+                self.add_use(target, i);
+            }
             Op::Setfflags if self.restored(i).is_some() => {
                 let Some(restored) = self.restored(i).cloned() else { return };
                 self.add_use(restored.flags, i);

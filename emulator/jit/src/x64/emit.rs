@@ -98,7 +98,7 @@ impl Gen<'_> {
             }
             Op::Exit | Op::ExitInd => {
                 self.mark(Mark::Exit);
-                let target = (inst.op == Op::ExitInd).then_some(inst.args[0]);
+                let target = (inst.op == Op::ExitInd).then(|| self.arg(0));
                 return self.final_exit(&self.unit.exits[inst.attr.index()], target);
             }
             // A plain load leaves the flags alone.

@@ -4,7 +4,6 @@ use std::mem::offset_of;
 
 use ir::GuestState;
 use ir::guest::Guest;
-use ir::inst::Val;
 use ir::unit::{Exit, ExitKind, Trap, UnitKey};
 
 use super::analysis::NO;
@@ -137,13 +136,14 @@ impl Gen<'_> {
     }
 
     /// The unconditional exit at this position; `operand` is the address of an indirect one.
-    pub(super) fn final_exit(&mut self, exit: &Exit, operand: Option<Val>) {
+    pub(super) fn final_exit(&mut self, exit: &Exit, operand: Option<u32>) {
         self.flags_of_locs = self.flag_locs();
         if self.is_self(exit) {
             return self.turn();
         }
         let moves = self.collect_moves(false);
-        let operand = operand.map(|v| self.loc(self.an.val(v)));
+        self.masked_return = self.an.masked_return(self.unit, self.inst());
+        let operand = self.masked_return.or(operand).map(|v| self.loc(v));
         let to = if matches!(exit.kind, ExitKind::Flush { .. } | ExitKind::NativeCall) { RDX } else { RAX };
         self.move_to_boundary(moves, operand.map(|loc| (Loc::gpr(to), loc)));
         self.claim_boundary(false);
@@ -377,6 +377,15 @@ impl Gen<'_> {
     fn leave_return(&mut self, exit: &Exit) {
         let tag = self.tag_register(exit);
         self.asm.alu_mr(Alu::Cmp, 8, Mem::base(RSP, 8), tag);
+        if self.masked_return.take().is_some() {
+            // As a rule there is nothing to clear.
+            let miss = self.asm.label();
+            self.asm.jcc(cc::NE, miss);
+            self.asm.byte(0xc3);
+            self.asm.bind(miss);
+            self.asm.alu_ri(Alu::And, 8, RAX, -2);
+            return self.asm.jmp_stub(StubId::ReturnMiss);
+        }
         self.asm.jcc_stub(cc::NE, StubId::ReturnMiss);
         self.asm.byte(0xc3);
     }

@@ -167,6 +167,8 @@ pub(super) struct Gen<'a> {
     pub(super) deferred: bool,
     /// Addresses that have given their registers to sums.
     pub(super) rebased: Vec<Rebased>,
+    /// The address of the return being emitted, if its lowest bit is still to be cleared.
+    pub(super) masked_return: Option<u32>,
     /// Registers borrowed for a move at an exit.
     pub(super) borrowed: u32,
     /// The mode word was changed by run-time values: exits leave it alone.
@@ -229,6 +231,7 @@ impl<'a> Gen<'a> {
             rewrites: Vec::new(),
             deferred: false,
             rebased: Vec::new(),
+            masked_return: None,
             borrowed: 0,
             dynamic_mode: false,
             recorder: b.recorder,

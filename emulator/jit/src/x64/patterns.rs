@@ -1,9 +1,11 @@
 //! Sums, multiples and masks that fold into the instructions that use them.
 
 use ir::inst::{Inst, Op, Val};
+use ir::unit::ExitKind;
 use ir::{Ty, Unit};
 
 use super::analysis::{Analysis, Mode, NO};
+use crate::thread_state::jump_tag;
 
 /// A memory address as the host can add it up. Values are [`NO`] when absent.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -90,6 +92,22 @@ impl Analysis {
             let (index, scale) = self.scaled(unit, multiple, inst.ty);
             (scale != 0 && self.values[base as usize].mode == Mode::Emit).then_some((base, index, scale))
         })
+    }
+
+    /// The address that a return goes to but for its lowest bit, if that is cleared on the way and nobody else wants the result.
+    pub(super) fn masked_return(&self, unit: &Unit, inst: &Inst) -> Option<u32> {
+        if inst.op != Op::ExitInd {
+            return None;
+        }
+        let exit = &unit.exits[inst.attr.index()];
+        if exit.kind != ExitKind::Return || exit.mode_in_state || jump_tag(0, exit.mode) != 0 {
+            return None;
+        }
+        let v = self.arg(inst, 0);
+        let def = unit.insts.get(v as usize).filter(|def| def.op == Op::And && def.ty == Ty::I64)?;
+        let (whole, mask) = (self.arg(def, 0), self.constant(unit, self.arg(def, 1))?);
+        let alone = self.values[v as usize].total == 1 && self.values[whole as usize].mode == Mode::Emit;
+        (mask as u64 == !1 && alone).then_some(whole)
     }
 
     fn scaled(&self, unit: &Unit, v: u32, ty: Ty) -> (u32, u8) {
