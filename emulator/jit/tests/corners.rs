@@ -326,6 +326,36 @@ fn a_pointer_that_has_moved_on_is_right_at_a_fault() {
     assert_eq!(value(guest, &end, "gpr[10]"), end_of_data + 8);
 }
 
+#[test]
+fn operations_that_overwrite_their_operands_make_the_right_nan() {
+    let _turn = catch_faults(None);
+    let riscv = guest("riscv64");
+    let [fadd, fmul, frflags, ecall] = [0x02b5_7553, 0x12c5_7553, 0x0010_2573, 0x0000_0073];
+    // fmadd.d fa0, fa0, fa1, fa2; fmadd.d fa1, fa0, fa1, fa2; fnmsub.d fa2, fa0, fa1, fa2; fadd.d, fmul.d fa0, fa0, …
+    let riscv_codes = [&[0x62b5_7543][..], &[0x62b5_75c3], &[0x62b5_764b], &[fadd, fmul]]
+        .map(|code| words(&[code, &[frflags, ecall]].concat()));
+    let aarch64 = guest("aarch64");
+    // ldr d0, d1, d2; fmadd d0, d0, d1, d2; svc — fmadd d0, d1, d2, d0; fnmsub d0, d1, d0, d2
+    let loads = [0xfd40_0000, 0xfd40_0401, 0xfd40_0802];
+    let aarch64_codes =
+        [&[0x1f41_0800][..], &[0x1f42_0020, 0x1f60_8820]].map(|code| words(&[&loads, code, &[0xd400_0001]].concat()));
+    for a in NUMBERS {
+        for (b, c) in NUMBERS.into_iter().flat_map(|b| NUMBERS.map(|c| (b, c))) {
+            for code in &riscv_codes {
+                run_both(riscv, code, &[("fpr[10]", a), ("fpr[11]", b), ("fpr[12]", c)]);
+            }
+            let mut memory = [0; DATA_LEN];
+            for (place, number) in memory.chunks_mut(8).zip([a, b, c]) {
+                place.copy_from_slice(&(number as u64).to_le_bytes());
+            }
+            for code in &aarch64_codes {
+                let x0 = [("gpr[0]", data_of(aarch64).into())];
+                run_both_in(aarch64, aarch64.reset_mode(), code, &x0, &memory);
+            }
+        }
+    }
+}
+
 /// Runs on memory as it is.
 fn in_place(engine: Engine, guest: &'static Guest, code: &[u8], values: &[(&str, u128)]) -> Run {
     let mut thread = Thread::new(Jit::new(guest, Code::new(&placed(code.to_vec())), options(engine)));

@@ -17,6 +17,7 @@ use smallvec::SmallVec;
 
 use super::analysis::{Analysis, Mode, NO, result_ty};
 use super::asm::{Alu, cc};
+use super::claims::{Cell, Claim};
 use super::float_checks::{Step, Target};
 use super::generator::{Gen, SCRATCH_XMM};
 use super::{Features, Xmm};
@@ -41,6 +42,10 @@ pub(super) fn host_environments(guest: &Guest, features: Features, mode: u32) ->
     let numbers = 0..=guest.fp_named.len() as u32;
     numbers.map(|n| Some(guest.fp_environment(n, mode)).filter(|own| host && *own == usual)).collect()
 }
+
+/// Opcodes of `vfmadd231`, which adds to its destination, and `vfmadd213`, which multiplies it.
+const FUSED_ADD: u8 = 0xb8;
+const FUSED_MULTIPLY: u8 = 0xa8;
 
 impl Analysis {
     /// Whether the operation is one of a format and in an environment and rounding mode that the host does.
@@ -158,11 +163,11 @@ impl Gen<'_> {
             }
     }
 
-    /// `±(a * b) ± c` in `d`, which holds `c`: `vfmadd231` and its variants.
+    /// `d = ±(a * b) ± d`, or `d = ±(d * a) ± b`, by `form`.
     #[allow(clippy::too_many_arguments)] // registers and what is negated
-    fn fused(&mut self, scalar: bool, bits: u32, negated: u8, d: Xmm, a: Xmm, b: Xmm) {
+    fn fused(&mut self, form: u8, scalar: bool, bits: u32, negated: u8, d: Xmm, a: Xmm, b: Xmm) {
         let product = (negated ^ negated >> 1) & 1;
-        let opcode = 0xb8 | u8::from(scalar) | (negated >> 2 & 1) << 1 | product << 2;
+        let opcode = form | u8::from(scalar) | (negated >> 2 & 1) << 1 | product << 2;
         self.asm.vex_rr(2, 1, bits / 8, opcode, d, a, b);
     }
 
@@ -194,7 +199,14 @@ impl Gen<'_> {
                 *r = t;
             }
         }
-        let d = self.def_apart(&x);
+        if inst.op == Op::Fma
+            && let Some(d) = self.fused_in_place(inst, &mut x, values, negated)
+        {
+            let step = Step { values, negated, ..self.step(inst, &x, Target::Xmm(d)) };
+            return self.check(inst, step, d);
+        }
+        let nan = self.only_nan(inst);
+        let d = if nan.is_some() { self.def_xmm(0) } else { self.def_apart(&x) };
         if scalar {
             self.scalar_operation(inst, &x, values, negated, d);
         } else {
@@ -204,16 +216,54 @@ impl Gen<'_> {
                 2 => self.vex(pp, opcode, d, x[0], x[1]),
                 _ => {
                     self.asm.mov_xx(d, x[2]);
-                    self.fused(false, bits, negated, d, x[0], x[1]);
+                    self.fused(FUSED_ADD, false, bits, negated, d, x[0], x[1]);
                 }
             }
         }
-        let step = Step { values, negated, ..self.step(inst, &x, Target::Xmm(d)) };
+        let operands = if nan.is_some() { &[][..] } else { &x };
+        let step = Step { values, negated, nan, ..self.step(inst, operands, Target::Xmm(d)) };
+        self.check(inst, step, d);
+    }
+
+    fn check(&mut self, inst: &Inst, step: Step, d: Xmm) {
         if self.rounds_up_to_normal(inst) {
             self.check_exactly(inst, step, d);
         } else {
             self.check_later(inst, step, d);
         }
+    }
+
+    /// A fused operation in the register where its result belongs, if that has an operand that nobody else needs: cold code finds
+    /// a copy of it.
+    fn fused_in_place(&mut self, inst: &Inst, x: &mut [Xmm], values: [u32; 3], negated: u8) -> Option<Xmm> {
+        let value = &self.an.values[self.pos as usize];
+        let (d, widened) = (value.vector_hint, value.widened);
+        let k = x.iter().position(|&r| r == d)?;
+        let (bits, v) = (inst.attr.lane(), self.xmm[d as usize]);
+        let scalar = inst.ty.bits() == bits;
+        if v != values[k] || self.live_after(v) || self.reserved_xmm & 1 << d != 0 {
+            return None;
+        }
+        if inst.ty == Ty::I64 && !scalar || widened && !self.is_clean(v, bits) {
+            return None;
+        }
+        let copy = self.temp_xmm();
+        self.asm.mov_xx(copy, d);
+        for r in x.iter_mut().filter(|r| **r == d) {
+            *r = copy;
+        }
+        self.claim(Claim::Releases(Cell::Xmm(d)));
+        self.result_xmm(d);
+        let (a, b) = if k == 0 {
+            (x[1], x[2])
+        } else if k == 1 {
+            (x[0], x[2])
+        } else {
+            (x[0], x[1])
+        };
+        let form = if k == 2 { FUSED_ADD } else { FUSED_MULTIPLY };
+        self.fused(form, scalar, bits, negated, d, a, b);
+        Some(d)
     }
 
     /// One number. The host copies what is above it from the first source (the addend, of a fused operation): there are to be
@@ -244,7 +294,7 @@ impl Gen<'_> {
                 } else {
                     self.asm.mov_xx(d, x[2]);
                 }
-                self.fused(true, bits, negated, d, x[0], x[1]);
+                self.fused(FUSED_ADD, true, bits, negated, d, x[0], x[1]);
             }
         }
     }

@@ -1,7 +1,7 @@
 //! Checks of floating-point results, and the cold code that makes operations again by their definition.
 
 use ir::Ty;
-use ir::guest::Tininess;
+use ir::guest::{NanRule, Tininess};
 use ir::inst::{Attr, Inst, Op};
 use smallvec::SmallVec;
 
@@ -35,6 +35,8 @@ pub(super) struct Step {
     pub(super) negated: u8,
     /// Result register.
     pub(super) result: Target,
+    /// The one NaN that the operation makes; its operands are not needed.
+    pub(super) nan: Option<u64>,
 }
 
 #[derive(Clone, Copy, Debug)]
@@ -79,7 +81,7 @@ impl Gen<'_> {
         }
         let desc = generic::describe(inst, types);
         let (attr, value) = (inst.attr.0, self.pos);
-        Step { desc, attr, value, values, operands: regs, first_general: false, negated: 0, result }
+        Step { desc, attr, value, values, operands: regs, first_general: false, negated: 0, result, nan: None }
     }
 
     /// Registers the operation for cold code; the caller branches to the first label and binds the second.
@@ -97,6 +99,13 @@ impl Gen<'_> {
     pub(super) fn emit_redos(&mut self) {
         for redo in std::mem::take(&mut self.redos) {
             self.asm.bind(redo.label);
+            if redo.steps.iter().all(|step| step.nan.is_some()) {
+                for step in &redo.steps {
+                    self.replace_nan(step);
+                }
+                self.asm.jmp(redo.back);
+                continue;
+            }
             // The stub preserves all registers but these two.
             let (rsi, rdx) = (Self::scratch(6), Self::scratch(7));
             self.asm.store(8, rsi, RSI);
@@ -114,7 +123,21 @@ impl Gen<'_> {
         }
     }
 
+    /// Makes a NaN the one that there is.
+    fn replace_nan(&mut self, step: &Step) {
+        if let (Target::Xmm(d), Some(nan)) = (step.result, step.nan) {
+            self.unordered_compare(Attr(step.attr).lane(), false, d, d);
+            let number = self.asm.jcc_short(cc::NP);
+            self.asm.const_xmm(d, nan.into());
+            self.asm.land(number);
+            self.claim_remade(step);
+        }
+    }
+
     fn call_definition(&mut self, step: &Step) {
+        if step.nan.is_some() {
+            return self.replace_nan(step);
+        }
         for (k, &r) in step.operands.iter().enumerate() {
             match r {
                 NONE => {}
@@ -139,6 +162,19 @@ impl Gen<'_> {
     }
 
     // ------------------------------------------------------------------ checks
+    /// The only NaN that scalar arithmetic makes, if there is one. Invalid operations raise their flag on the host as well; of a
+    /// fused operation that is not always so.
+    pub(super) fn only_nan(&self, inst: &Inst) -> Option<u64> {
+        let mode = self.an.environments.get(inst.attr.environment() as usize).copied().flatten()?;
+        let bits = inst.attr.lane();
+        let one = self.guest.fp.nan == NanRule::Canonical || mode.default_nan;
+        if !one || inst.op == Op::Fma || inst.ty.bits() != bits || self.rounds_up_to_normal(inst) {
+            return None;
+        }
+        let sign = u64::from(self.guest.fp.default_nan_negative) << (bits - 1);
+        Some(sign | if bits == 32 { 0x7fc0_0000 } else { 0x7ff8 << 48 })
+    }
+
     /// Whether the instruction may be emitted before pending checks are made: arithmetic that is checked with them, and work of
     /// general registers that has nothing to do with them.
     pub(super) fn may_wait(&self, inst: &Inst) -> bool {
