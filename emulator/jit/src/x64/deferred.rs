@@ -19,20 +19,28 @@ use crate::thread_state::{Deferred, ThreadState};
 pub(super) const MAX_FLAGS: usize = 4;
 
 // `Deferred::what`, from bit 0: for each flag five bits, a condition code or one of the constants; the kind of the
-// comparison (3 bits), the type of its operands (3 bits), and a bit that is always set.
+// comparison (3 bits), the type of its operands (3 bits), a bit that is always set, and one more than the second operand if
+// that is a small constant (5 bits).
 const CONSTANT: u32 = 16;
 const FLAG_BITS: u32 = 5;
 const KIND_AT: u32 = FLAG_BITS * MAX_FLAGS as u32;
 const TYPE_AT: u32 = KIND_AT + 3;
 const IN_FORCE: u32 = 1 << (TYPE_AT + 3);
+const SMALL_AT: u32 = TYPE_AT + 4;
+const LARGEST_SMALL: u128 = 30;
+
+/// Whether a constant of the type has a place in [`Deferred::what`].
+pub(super) fn is_small(ty: Ty, bits: u128) -> bool {
+    bits & ty.mask() <= LARGEST_SMALL
+}
 
 /// What an exit stores for all flags together.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Deferral {
     /// [`Deferred::what`].
     pub(super) what: u32,
-    /// The comparison's operands, unless every flag is constant.
-    pub(super) operands: Option<(Loc, Loc)>,
+    /// The comparison's operands, unless every flag is constant; the second one unless it is a small constant.
+    pub(super) operands: Option<(Loc, Option<Loc>)>,
 }
 
 /// The flags among `moves` as a deferral, if every flag is there and they are of one comparison.
@@ -57,10 +65,17 @@ pub(super) fn deferral(conv: &Convention, consts: &[u128], moves: &[(u16, Loc)])
         what |= code << (FLAG_BITS * i as u32);
     }
     let comparison = comparison.and_then(Loc::as_recipe);
-    if let Some(r) = comparison {
+    let operands = comparison.map(|r| {
         what |= (r.kind as u32) << KIND_AT | (r.ty as u32) << TYPE_AT;
-    }
-    Some(Deferral { what, operands: comparison.map(|r| (r.a, r.b)) })
+        match r.b.parts() {
+            (Kind::Const, n) if is_small(r.ty, consts[n as usize]) => {
+                what |= ((consts[n as usize] & r.ty.mask()) as u32 + 1) << SMALL_AT;
+                (r.a, None)
+            }
+            _ => (r.a, Some(r.b)),
+        }
+    });
+    Some(Deferral { what, operands })
 }
 
 /// Brings deferred flags home. Does nothing if there are none.
@@ -77,6 +92,7 @@ fn settle_now(conv: &Convention, thread: &mut ThreadState) {
     let Deferred { what, a, b } = std::mem::take(&mut thread.deferred);
     let kind = CondKind::ALL[(what >> KIND_AT & 7) as usize];
     let ty = TYPES[(what >> TYPE_AT & 7) as usize];
+    let b = (what >> SMALL_AT).checked_sub(1).map_or(b, u64::from);
     for (i, flag) in conv.flag_offsets.iter().enumerate() {
         let code = what >> (FLAG_BITS * i as u32) & 31;
         let value = if code & CONSTANT != 0 { code & 1 != 0 } else { holds(kind, code as u8, ty, a, b) };
@@ -109,13 +125,31 @@ mod tests {
         let locs = [compared(cc::S), compared(cc::E), compared(cc::AE), Loc::constant(0)];
         let moves: Vec<(u16, Loc)> = conv.flags.iter().map(|f| f.0).zip(locs).collect();
         let deferral = deferral(&conv, &[1], &moves).expect("they are of one comparison");
-        assert_eq!(deferral.operands, Some((Loc::gpr(1), Loc::gpr(2))));
+        assert_eq!(deferral.operands, Some((Loc::gpr(1), Some(Loc::gpr(2)))));
         // 3 - 7, of 32 bits: what is above does not count.
         thread.deferred = Deferred { what: deferral.what, a: 3, b: 7 | 1 << 40 };
         settle(&conv, &mut thread);
         let flags: Vec<u128> = conv.flags.iter().map(|f| thread.guest.get(&GUEST, *f)).collect();
         assert_eq!(flags, [1, 0, 0, 1]);
         assert_eq!(thread.deferred.what, 0);
+    }
+
+    #[test]
+    fn a_small_constant_is_part_of_the_word() {
+        let conv = Convention::new(&GUEST);
+        let mut thread = ThreadState::new(&GUEST, crate::t1::ENTRIES);
+        for (small, bits) in [(true, 0), (true, 30), (false, 31), (true, 1 << 40 | 5), (false, 1 << 31)] {
+            let b = Loc::constant(0);
+            let moves: Vec<(u16, Loc)> =
+                conv.flags.iter().map(|f| (f.0, Loc::recipe(CondKind::Cmp, cc::E, Ty::I32, Loc::gpr(1), b))).collect();
+            let deferral = deferral(&conv, &[bits], &moves).expect("they are of one comparison");
+            assert_eq!(deferral.operands, Some((Loc::gpr(1), (!small).then_some(b))));
+            for (a, equal) in [(bits as u64, 1), (bits as u64 ^ 1, 0)] {
+                thread.deferred = Deferred { what: deferral.what, a, b: if small { 77 } else { bits as u64 } };
+                settle(&conv, &mut thread);
+                assert!(conv.flags.iter().all(|f| thread.guest.get(&GUEST, *f) == equal), "{bits:#x}");
+            }
+        }
     }
 
     #[test]

@@ -18,6 +18,7 @@ use iced_x86::{Formatter, IntelFormatter, OpKind, Register};
 use super::StubId;
 use super::analysis::{Mode, NO};
 use super::claims::{Cell, Claim};
+use super::deferred::is_small;
 use super::generator::Gen;
 use super::shuffle::{DEFERRED_A, DEFERRED_B};
 use super::snapshot::{Kind, Loc};
@@ -498,6 +499,9 @@ impl Proof<'_, '_> {
         let Some(c) = self.g.an.cond(v) else { return };
         let bits = c.ty.bits().min(64) as u16;
         for (value, operand) in [(c.a, DEFERRED_A), (c.b, DEFERRED_B)] {
+            if operand == DEFERRED_B && self.g.constant(value).is_some_and(|k| is_small(c.ty, k)) {
+                continue;
+            }
             self.holds(at, state, value, Cell::Mem(disp(operand)), bits.min(self.g.bits(value)));
         }
     }

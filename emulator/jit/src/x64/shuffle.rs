@@ -60,7 +60,9 @@ impl Gen<'_> {
         };
         if let Some((a, b)) = deferral.operands {
             self.store_loc(Ty::I64, Self::field(DEFERRED_A), a, busy);
-            self.store_loc(Ty::I64, Self::field(DEFERRED_B), b, busy);
+            if let Some(b) = b {
+                self.store_loc(Ty::I64, Self::field(DEFERRED_B), b, busy);
+            }
         }
         self.asm.store_imm(4, what, deferral.what as i32);
         true
