@@ -195,6 +195,15 @@ pub enum ExprKind {
         /// Lane picked.
         pick: Box<Expr>,
     },
+    /// `reduce(lanes, |x, y| body)`
+    Reduce {
+        /// What is reduced.
+        lanes: Box<Expr>,
+        /// The lanes so far, and their neighbours.
+        vars: [VarId; 2],
+        /// Both combined, lane by lane.
+        body: Box<Expr>,
+    },
     /// `join(separator, n, |i| text)`
     Join {
         /// Between the texts.

@@ -190,6 +190,7 @@ impl<'m> Body<'m> {
             ExprKind::Extern(id, args) => self.helper(*id, args, &e.ty),
             ExprKind::Op(op, args) => self.operation(*op, args, e),
             ExprKind::Shuffle { sources, var, pick } => self.shuffle(&sources.0, &sources.1, *var, pick, e),
+            ExprKind::Reduce { lanes, vars, body } => self.reduce(lanes, *vars, body),
             ExprKind::If(c, a, b) => self.choose_if(c, a, b, e),
             ExprKind::Match(v, arms) => self.choose_match(v, arms, e),
             ExprKind::Block(b) => self.block(b).unwrap_or_else(|| "()".into()),
@@ -372,7 +373,7 @@ impl<'m> Body<'m> {
         if self.is_plain(c) { self.stat.expr(c) } else { self.value(c) }
     }
 
-    fn result_name(&mut self) -> String {
+    pub(super) fn result_name(&mut self) -> String {
         self.temporaries += 1;
         format!("v{}", self.temporaries)
     }

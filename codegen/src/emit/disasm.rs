@@ -1,6 +1,7 @@
 //! The disassembler of a guest: one function per instruction, view and `show`, which print with `ir::disasm::Printer`.
 
 use super::needs::NeedsTable;
+use super::semantics::rust_ty;
 use super::stat::Static;
 use super::{bindings, names};
 use crate::hir::{Block, EnumTy, Expr, ExprKind, Locals, Part, StmtKind, Template, Ty, VarId};
@@ -106,10 +107,9 @@ impl Emitter<'_> {
     /// A function that prints something over parameters.
     fn function(mut self, out: &mut String, name: &str, params: &[VarId], body: impl FnOnce(&mut Self)) {
         let param = |&v: &VarId| {
-            let ty = match self.locals.get(v).ty {
-                Ty::Bool => "bool",
-                Ty::Str | Ty::Place(_) => "&str",
-                _ => "i128",
+            let ty = match &self.locals.get(v).ty {
+                Ty::Place(_) => "&str".to_owned(),
+                ty => rust_ty(ty),
             };
             format!(", {}: {ty}", self.name(v))
         };

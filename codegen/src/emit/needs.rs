@@ -185,6 +185,10 @@ impl NeedsTable {
                 n.join(self.expr(&sources.1));
                 n.join(self.expr(pick));
             }
+            ExprKind::Reduce { lanes, body, .. } => {
+                n.join(self.expr(lanes));
+                n.join(self.expr(body));
+            }
             ExprKind::Join { separator, count, text, .. } => {
                 n.join(self.expr(separator));
                 n.join(self.expr(count));

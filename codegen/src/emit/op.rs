@@ -354,6 +354,20 @@ impl Body<'_> {
     fn float(&mut self, op: Op, args: &[Expr], result: &Expr) -> String {
         let v: Vec<String> = args.iter().map(|a| self.value(a)).collect();
         let (e, w) = self.shape(args.first().unwrap_or(result));
+    /// `reduce(lanes, |x, y| body)`: each step combines lanes twice as far apart; the first has them all in the end.
+    pub(super) fn reduce(&mut self, lanes: &Expr, [x, y]: [VarId; 2], body: &Expr) -> String {
+        let (e, w) = self.shape(lanes);
+        let (value, all) = (self.value(lanes), self.result_name());
+        self.out.line(&format!("let mut {all} = {value};"));
+        self.out.open(&format!("for distance in rt::distances({e}, {w}) {{"));
+        self.out.line(&format!("let {} = {all};", self.name(x)));
+        self.out.line(&format!("let {} = rt::neighbours(ir, {e}, {w}, {all}, distance);", self.name(y)));
+        let combined = self.value(body);
+        self.out.line(&format!("{all} = {combined};"));
+        self.out.close("}");
+        self.temp(&format!("ir.lane({e}, {w}, {all}, 0)"))
+    }
+
         let lanes = matches!(result.ty, Ty::Lanes { .. });
         let text = match op {
             Op::Fadd | Op::Fsub | Op::Fmul | Op::Fdiv => {

@@ -93,7 +93,7 @@ fn consts(out: &mut Writer, model: &Model, table: &NeedsTable) {
 }
 
 /// The Rust type of a value.
-fn rust_ty(ty: &Ty) -> String {
+pub(super) fn rust_ty(ty: &Ty) -> String {
     match ty {
         Ty::Bool => "bool".into(),
         Ty::Str => "&str".into(),

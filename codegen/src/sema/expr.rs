@@ -63,9 +63,7 @@ impl Lower<'_, '_> {
             }
             ast::ExprKind::Set(_) => self.fail("type", span, "a set can only stand on the right of `in`"),
             ast::ExprKind::Range(..) => self.fail("type", span, "a range can only stand in a list, a set or an index"),
-            ast::ExprKind::Closure(..) => {
-                self.fail("type", span, "a closure can only be an argument of `shuffle` or `join`")
-            }
+            ast::ExprKind::Closure(..) => self.fail("type", span, "only some built-in functions take a closure"),
         }
     }
 

@@ -155,6 +155,10 @@ impl Walk<'_> {
                 self.expr(a, locals, reads);
                 self.expr(b, locals, reads);
             }
+            ExprKind::Reduce { lanes, body, .. } => {
+                self.expr(lanes, locals, reads);
+                self.expr(body, locals, reads);
+            }
             ExprKind::Shuffle { sources, .. } => {
                 self.expr(&sources.0, locals, reads);
                 self.expr(&sources.1, locals, reads);

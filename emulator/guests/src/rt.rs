@@ -215,6 +215,17 @@ pub fn picks(lane: u32, width: u32, pick: impl Fn(i128) -> i128) -> Vec<Option<u
     (0..i128::from(width / lane.max(1))).map(|i| u32::try_from(pick(i)).ok()).collect()
 }
 
+/// Distances of the lanes that each step of a reduction combines.
+pub fn distances(lane: u32, width: u32) -> impl Iterator<Item = u32> {
+    (0..(width / lane.max(1)).ilog2()).map(|step| 1 << step)
+}
+
+/// Each lane's partner in the step of a reduction that combines those at a distance.
+pub fn neighbours(b: &mut Builder<'_>, lane: u32, width: u32, value: Val, distance: u32) -> Val {
+    let picks: Vec<_> = (0..width / lane).map(|i| Some(i ^ distance)).collect();
+    b.shuffle(lane, width, value, value, &picks)
+}
+
 /// Call of a helper that has a result.
 pub fn helper(b: &mut Builder<'_>, id: u32, width: u32, args: &[Val]) -> Val {
     match b.helper(id, width, args) {

@@ -93,14 +93,26 @@ impl Lower<'_, '_> {
 
     pub(super) fn closure(&mut self, args: &mut Args, ret: &Ty) -> Option<(crate::hir::VarId, Expr)> {
         let arg = self.arg(args, "closure")?;
-        let ast::ExprKind::Closure(name, body) = &arg.kind else {
-            self.g.error("type", arg.span, "a closure is needed: `|i| value`");
-            return None;
-        };
+        let ([name], body) = self.closure_parts(arg, "|i| value")?;
         let depth = self.scope.len();
         let var = self.bind(name, Ty::Int, Domain::Unknown);
         let body = self.expr(body, Some(ret));
         self.scope.truncate(depth);
         Some((var, body))
+    }
+
+    /// The names and the body of a closure of the form `form`.
+    pub(super) fn closure_parts<'e, const N: usize>(
+        &mut self,
+        arg: &'e ast::Expr,
+        form: &str,
+    ) -> Option<([&'e ast::Ident; N], &'e ast::Expr)> {
+        if let ast::ExprKind::Closure(names, body) = &arg.kind
+            && let Ok(names) = names.iter().collect::<Vec<_>>().try_into()
+        {
+            return Some((names, body));
+        }
+        self.g.error("type", arg.span, format!("a closure is needed: `{form}`"));
+        None
     }
 }

@@ -1,5 +1,6 @@
 //! Built-in functions: a closed set. The table in `isa-specs/README.md` describes each of them.
 
+mod across;
 mod bits;
 mod flow;
 mod lanes;
@@ -165,6 +166,8 @@ const OTHERS: &[&str] = &[
     "lane",
     "with_lane",
     "shuffle",
+    "pairwise",
+    "reduce",
     "table",
     "fsqrt",
     "fma",
@@ -336,6 +339,8 @@ impl Lower<'_, '_> {
             | "set_fp_flags" => self.float_builtin(name, args),
             "jump" | "branch" | "jump_indirect" | "call" | "trap" | "trap_if" | "skip_if" | "native_call"
             | "icache_flush" => self.flow_builtin(name, args),
+            "pairwise" => self.pairwise(args),
+            "reduce" => self.reduce(args),
             "mem" => self.mem(args),
             "atomic_update" => self.atomic_update(args),
             "join" => self.join(args),

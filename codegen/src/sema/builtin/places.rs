@@ -5,7 +5,7 @@ use crate::hir::{Block, Domain, Expr, ExprKind, Op, Stmt, StmtKind, Ty};
 use crate::sema::items::ident;
 use crate::sema::lower::Lower;
 use crate::sema::ty;
-use crate::syntax::ast::{self, Span};
+use crate::syntax::ast::Span;
 use std::rc::Rc;
 
 impl Lower<'_, '_> {
@@ -28,10 +28,7 @@ impl Lower<'_, '_> {
             return None;
         };
         let update = self.arg(args, "update")?;
-        let ast::ExprKind::Closure(name, body) = &update.kind else {
-            self.g.error("type", update.span, "a closure is needed: `|old| new`");
-            return None;
-        };
+        let ([name], body) = self.closure_parts(update, "|old| new")?;
         let bits = Ty::Bits(width);
         let mut block = Block::default();
         let depth = self.scope.len();
@@ -52,7 +49,7 @@ impl Lower<'_, '_> {
     }
 
     /// A new variable with this value.
-    fn keep(&mut self, name: &str, value: Expr, block: &mut Block, span: Span) -> Expr {
+    pub(super) fn keep(&mut self, name: &str, value: Expr, block: &mut Block, span: Span) -> Expr {
         let var = self.bind(&ident(name, span), value.ty.clone(), Domain::Let(Rc::new(value.clone()), None));
         block.stmts.push(Stmt { kind: StmtKind::Let(vec![var], value), span });
         self.var(var, span)

@@ -145,8 +145,8 @@ pub enum ExprKind {
     Tuple(Vec<Expr>),
     /// `a..b`, inside lists, sets and indices; both ends included.
     Range(Box<Expr>, Box<Expr>),
-    /// `|x| e`
-    Closure(Ident, Box<Expr>),
+    /// `|x| e`, `|x, y| e`
+    Closure(Vec<Ident>, Box<Expr>),
 }
 
 /// An argument of a call.

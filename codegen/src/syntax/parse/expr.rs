@@ -186,10 +186,13 @@ impl Parser {
                 }
             }
             Rule::closure => {
-                let mut inner = parts(pair);
-                match (inner.next(), inner.next()) {
-                    (Some(name), Some(body)) => ExprKind::Closure(self.ident(&name), Box::new(self.expr(body))),
-                    _ => ExprKind::Undef,
+                let mut inner: Vec<_> = parts(pair).collect();
+                match inner.pop() {
+                    Some(body) => {
+                        let names = inner.iter().map(|name| self.ident(name)).collect();
+                        ExprKind::Closure(names, Box::new(self.expr(body)))
+                    }
+                    None => ExprKind::Undef,
                 }
             }
             Rule::if_expr => self.if_kind(pair),
