@@ -2,9 +2,11 @@
 
 use super::Args;
 use crate::diag::Diagnostic;
-use crate::hir::{BuiltinEnum, EnumTy, Expr, Op, Ty};
+use crate::hir::{BuiltinEnum, EnumTy, Expr, ExprKind, ExternId, Op, Ty};
+use crate::model::Extern;
 use crate::sema::lower::Lower;
 use crate::sema::ty::{self, int};
+use crate::syntax::ast;
 
 impl Lower<'_, '_> {
     pub(super) fn float_builtin(&mut self, name: &str, args: &mut Args) -> Option<Expr> {
@@ -85,6 +87,29 @@ impl Lower<'_, '_> {
             operands.push(self.expr(delay, Some(&Ty::Enum(EnumTy::Builtin(BuiltinEnum::Delay)))));
         }
         Some(self.op(op, Ty::Unit, operands, span))
+    }
+
+    /// `hint(spin)`, `hint(wait)`: calls a function in Rust that every guest has.
+    pub(super) fn hint(&mut self, args: &mut Args) -> Option<Expr> {
+        let span = args.span;
+        let kind = self.arg(args, "kind")?;
+        let name = match &kind.kind {
+            ast::ExprKind::Name(n) if &*n.name == "spin" => "hint_spin",
+            ast::ExprKind::Name(n) if &*n.name == "wait" => "hint_wait",
+            _ => {
+                self.g.error("type", kind.span, "a hint is `spin` or `wait`");
+                return None;
+            }
+        };
+        let known = self.g.model.externs.iter().position(|e| e.name == name);
+        let number = known.unwrap_or_else(|| {
+            let name = name.to_owned();
+            // What it does is nothing that a guest could see.
+            let (pure, reads, writes) = (true, false, false);
+            self.g.model.externs.push(Extern { name, params: Vec::new(), ret: Ty::Unit, pure, reads, writes, span });
+            self.g.model.externs.len() - 1
+        });
+        Some(Expr { kind: ExprKind::Extern(ExternId(number as u32), Vec::new()), ty: Ty::Unit, span })
     }
 
     pub(super) fn code_arg(&mut self, args: &mut Args) -> Expr {
