@@ -417,6 +417,8 @@ pub enum Op {
     Insert,
     Concat,
     Select,
+    /// Operands: list of ints, index.
+    Lookup,
     Crc32,
     Crc32c,
     Clmul,

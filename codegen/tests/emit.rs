@@ -35,6 +35,11 @@ fn memory() {
 }
 
 #[test]
+fn flow() {
+    insta::assert_snapshot!(generate("flow"));
+}
+
+#[test]
 fn vectors() {
     insta::assert_snapshot!(generate("vectors"));
 }

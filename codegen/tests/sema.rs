@@ -57,6 +57,16 @@ fn externs() {
 }
 
 #[test]
+fn builtins() {
+    insta::assert_snapshot!(diagnose("builtins"));
+}
+
+#[test]
+fn tables() {
+    insta::assert_snapshot!(diagnose("tables"));
+}
+
+#[test]
 fn configs() {
     insta::assert_snapshot!(diagnose("configs"));
 }

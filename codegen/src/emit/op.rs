@@ -92,6 +92,11 @@ impl Body<'_> {
                 let width = self.width(e);
                 return self.temp(&format!("ir.select({width}, {})", values.join(", ")));
             }
+            Op::Lookup => {
+                let (list, index) = (self.stat_value(&args[0]), self.value(&args[1]));
+                let (width, index_width) = (self.width(e), self.width(&args[1]));
+                return self.temp(&format!("ir.lookup({width}, &{list}, {index_width}, {index})"));
+            }
             Op::Crc32 | Op::Crc32c => {
                 let (crc, data) = (self.value(&args[0]), self.value(&args[1]));
                 let width = self.width(&args[1]);
@@ -349,11 +354,6 @@ impl Body<'_> {
         self.temp(&format!("ir.shuffle({e}, {w}, {a}, {b}, &{picks})"))
     }
 
-    // ---- floating point
-
-    fn float(&mut self, op: Op, args: &[Expr], result: &Expr) -> String {
-        let v: Vec<String> = args.iter().map(|a| self.value(a)).collect();
-        let (e, w) = self.shape(args.first().unwrap_or(result));
     /// `reduce(lanes, |x, y| body)`: each step combines lanes twice as far apart; the first has them all in the end.
     pub(super) fn reduce(&mut self, lanes: &Expr, [x, y]: [VarId; 2], body: &Expr) -> String {
         let (e, w) = self.shape(lanes);
@@ -368,6 +368,11 @@ impl Body<'_> {
         self.temp(&format!("ir.lane({e}, {w}, {all}, 0)"))
     }
 
+    // ---- floating point
+
+    fn float(&mut self, op: Op, args: &[Expr], result: &Expr) -> String {
+        let v: Vec<String> = args.iter().map(|a| self.value(a)).collect();
+        let (e, w) = self.shape(args.first().unwrap_or(result));
         let lanes = matches!(result.ty, Ty::Lanes { .. });
         let text = match op {
             Op::Fadd | Op::Fsub | Op::Fmul | Op::Fdiv => {

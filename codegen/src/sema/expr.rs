@@ -331,7 +331,8 @@ impl Lower<'_, '_> {
         branches.iter().for_each(|b| super::stmt::impure(b, &mut found));
         for i in found {
             match i {
-                Impure::Effect(at) => {
+                Impure::Extern(id, _) if self.g.model.externs[id.0 as usize].pure => {}
+                Impure::Effect(at) | Impure::Extern(_, at) => {
                     let message = "an effect under a condition that is known only when running";
                     let d = Diagnostic::error("effect", at, message)
                         .also(cond.span, "this condition")

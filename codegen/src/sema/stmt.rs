@@ -5,7 +5,7 @@ use super::claims::{ClaimKind, Owner};
 use super::lower::Lower;
 use super::ty::{self, int};
 use crate::diag::Diagnostic;
-use crate::hir::{Block, Domain, Expr, ExprKind, Op, Stmt, StmtKind, Ty};
+use crate::hir::{Block, Domain, Expr, ExprKind, ExternId, Op, Stmt, StmtKind, Ty};
 use crate::syntax::ast::{self, BinOp, Span};
 use std::rc::Rc;
 
@@ -215,6 +215,7 @@ impl Lower<'_, '_> {
 pub(super) enum Impure {
     Effect(Span),
     Call(Owner, Span),
+    Extern(ExternId, Span),
 }
 
 /// Effects and calls in a block.
@@ -243,6 +244,10 @@ fn impure_expr(e: &Expr, out: &mut Vec<Impure>) {
         }
         ExprKind::Call(id, args) => {
             out.push(Impure::Call(Owner::Fn(*id), e.span));
+            args.iter().for_each(|a| impure_expr(a, out));
+        }
+        ExprKind::Extern(id, args) => {
+            out.push(Impure::Extern(*id, e.span));
             args.iter().for_each(|a| impure_expr(a, out));
         }
         ExprKind::If(_, a, b) => {
@@ -286,6 +291,7 @@ fn effect_of(g: &Global, owner: Owner, depth: u32) -> Option<Span> {
     }
     found.into_iter().find_map(|i| match i {
         Impure::Effect(span) => Some(span),
+        Impure::Extern(id, span) => (!g.model.externs[id.0 as usize].pure).then_some(span),
         Impure::Call(to, _) if depth < 32 => effect_of(g, to, depth + 1),
         Impure::Call(..) => None,
     })

@@ -2,9 +2,14 @@
 
 use super::Args;
 use crate::hir::{BuiltinEnum, EnumTy, Expr, ExprKind, Op, Ty};
+use crate::sema::claims::ClaimKind;
 use crate::sema::lower::Lower;
 use crate::sema::ty::{self, int};
 use crate::syntax::ast::BinOp;
+use std::rc::Rc;
+
+/// Longest list of `lookup`: what it becomes grows with it.
+const MAX_LOOKUP: usize = 256;
 
 impl Lower<'_, '_> {
     pub(super) fn bit_builtin(&mut self, name: &str, args: &mut Args) -> Option<Expr> {
@@ -30,6 +35,7 @@ impl Lower<'_, '_> {
                     _ => Some(self.coerce(value, &Ty::Int)),
                 };
             }
+            "lookup" => return self.lookup_builtin(args),
             "clmul" => {
                 let (a, b) = (self.bits_arg(args, "a", 64)?, self.bits_arg(args, "b", 64)?);
                 return Some(self.op(Op::Clmul, ty::bits(128, span), vec![a, b], span));
@@ -91,6 +97,42 @@ impl Lower<'_, '_> {
             }
             _ => self.op(Op::Parity, ty::bits(1, span), vec![a], span),
         })
+    }
+
+    /// `lookup(w, list, index)`: an element by a run-time index; 0 beyond the end.
+    fn lookup_builtin(&mut self, args: &mut Args) -> Option<Expr> {
+        let span = args.span;
+        let width = self.width_arg(args, "width")?;
+        let list = self.arg(args, "list")?;
+        let list = self.infer(list, None);
+        let items = match (&list.ty, &list.kind) {
+            (Ty::List(t), ExprKind::List(items)) if matches!(**t, Ty::Int) => items.clone(),
+            (Ty::List(t), ExprKind::Const(id)) if matches!(**t, Ty::Int) => {
+                match &self.g.model.constant(*id).value.kind {
+                    ExprKind::List(items) => items.clone(),
+                    _ => return None,
+                }
+            }
+            _ => {
+                self.g.error("type", list.span, "`lookup` is in a list of ints, as it is written or a `const`");
+                return None;
+            }
+        };
+        if items.len() > MAX_LOOKUP {
+            self.g.error("range", list.span, format!("{} elements; `lookup` is in {MAX_LOOKUP} at most", items.len()));
+        }
+        for item in items {
+            let kind = ClaimKind::Fits { value: Rc::new(item), width: width.clone() };
+            self.claim(kind, list.span);
+        }
+        let index = self.arg(args, "index")?;
+        let index = self.infer(index, None);
+        if matches!(index.ty, Ty::Int) {
+            self.g.error("type", index.span, "this index is known when translating: write `list[index]`");
+            return None;
+        }
+        let index = self.dynamic(index)?;
+        Some(self.op(Op::Lookup, Ty::Bits(width), vec![list, index], span))
     }
 
     pub(super) fn memory_builtin(&mut self, name: &str, args: &mut Args) -> Option<Expr> {

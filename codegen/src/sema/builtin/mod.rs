@@ -151,6 +151,7 @@ const OTHERS: &[&str] = &[
     "clmul",
     "crc32",
     "crc32c",
+    "lookup",
     "bits",
     "int",
     "load",
@@ -329,7 +330,7 @@ impl Lower<'_, '_> {
     fn other(&mut self, name: &str, args: &mut Args, want: Option<&Ty>) -> Option<Expr> {
         match name {
             "zext" | "sext" | "low" | "high" | "msb" | "with_low" | "rotl" | "rotr" | "parity" | "clmul" | "crc32"
-            | "crc32c" | "bits" | "int" => self.bit_builtin(name, args),
+            | "crc32c" | "lookup" | "bits" | "int" => self.bit_builtin(name, args),
             "load" | "store" | "load_exclusive" | "store_exclusive" | "atomic" | "atomic_cas" | "fence" => {
                 self.memory_builtin(name, args)
             }

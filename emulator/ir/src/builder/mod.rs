@@ -25,6 +25,7 @@ mod fold_bits;
 mod fold_compare;
 mod integer;
 mod lanes;
+mod lookup;
 mod memory;
 mod predicate;
 mod resize;

@@ -4,6 +4,7 @@ mod algebra;
 mod exhaustive;
 mod flags;
 mod fuzz;
+mod lookup;
 mod machine;
 mod pairs;
 mod predicate;

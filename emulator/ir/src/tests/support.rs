@@ -191,15 +191,19 @@ pub(super) fn random_state(r: &mut Random) -> GuestState {
 
 /// Writes values of any width to slots, so that they can be seen: each takes the next slot of its type.
 pub(super) fn expose(b: &mut Builder<'_>, w: u32, value: Val) {
-    let name = match Ty::holding(w) {
+    b.put(exposed(w), value);
+}
+
+/// The slot in which a value of this width is seen.
+pub(super) fn exposed(w: u32) -> Slot {
+    slot(match Ty::holding(w) {
         Ty::I1 => "N",
         Ty::I8 => "o",
         Ty::I16 => "h",
         Ty::I32 => "s",
         Ty::I64 => "d",
         Ty::I128 => "w",
-    };
-    b.put(slot(name), value);
+    })
 }
 
 /// xorshift64*.
