@@ -220,6 +220,19 @@ impl<'m> Body<'m> {
                 let (a, b) = (self.operand(a), self.operand(b));
                 stat::operator(*op, &a, &b, None)
             }
+            ExprKind::Static(f, args) => {
+                let args: Vec<String> = args.iter().map(|a| self.operand(a)).collect();
+                self.stat.static_call(*f, &args.join(", "))
+            }
+            ExprKind::In(a, set) => {
+                let tests = set.iter().map(|(lo, hi)| {
+                    let (lo, hi) = (self.operand(lo), self.operand(hi.as_ref().unwrap_or(lo)));
+                    format!("({lo}..={hi})")
+                });
+                let tests: Vec<String> = tests.collect();
+                let a = self.operand(a);
+                tests.iter().map(|t| format!("{t}.contains(&{a})")).collect::<Vec<_>>().join(" || ")
+            }
             ExprKind::Element(list, index) => format!("rt::element(&{}, {})", self.operand(list), self.operand(index)),
             _ => "compile_error!(\"`undef` inside of this expression is not supported\")".into(),
         };

@@ -182,6 +182,11 @@ impl<'m> Static<'m> {
     }
 
     fn static_fn(&self, f: StaticFn, args: &[Expr]) -> String {
+        self.static_call(f, &self.list(args))
+    }
+
+    /// A built-in function of ints that are written already.
+    pub(super) fn static_call(&self, f: StaticFn, args: &str) -> String {
         let name = match f {
             StaticFn::Log2 => "log2",
             StaticFn::Ones => "ones",
@@ -193,11 +198,9 @@ impl<'m> Static<'m> {
             StaticFn::Abs => "abs",
             StaticFn::Min => "min",
             StaticFn::Max => "max",
-            StaticFn::CodeWord => {
-                return format!("rt::code_word(at, {}, {})", self.expr(&args[0]), self.model.sections.big_code);
-            }
+            StaticFn::CodeWord => return format!("rt::code_word(at, {args}, {})", self.model.sections.big_code),
         };
-        format!("rt::{name}({})", self.list(args))
+        format!("rt::{name}({args})")
     }
 }
 
