@@ -236,7 +236,7 @@ impl Flattener<'_> {
                     items.push(Item { kind, width: hi - lo + 1, span });
                 }
                 PatKind::Macro { name, args } => items.extend(self.expand_macro(name, args, span)),
-                PatKind::Operand { name, .. } => match self.spec.operands.iter().any(|o| o.name.name == name.name) {
+                PatKind::Operand(name) => match self.spec.operands.iter().any(|o| o.name.name == name.name) {
                     true if self.bytewise => {
                         items.push(Item { kind: ItemKind::Tail(Tail::Operand(name.clone())), width: 0, span });
                     }

@@ -205,9 +205,6 @@ fn contexts(g: &mut Global) {
             g.error("context", c.name.span, "contexts take more than 32 bits together");
             lo = 32 - width.min(32);
         }
-        if let Some(m) = &c.mirrors {
-            g.error("unsupported", m.span, "`mirrors` is not supported yet");
-        }
         g.define(&c.name, Item::Context(id));
     }
     decode_vars(g);

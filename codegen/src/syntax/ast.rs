@@ -120,7 +120,7 @@ pub struct Instance {
 pub struct Section {
     /// Documentation comment.
     pub doc: String,
-    /// `arch`, `space`, `elf`, `abi`, `syscall`, `native_call`, `memory`, `fp`, `signal`, `process`.
+    /// `arch`, `space`, `elf`, `abi`, `syscall`, `native_call`, `memory`, `fp`, `process`, `disassembler`.
     pub kind: Ident,
     /// Its name (`space a64`), where it has one.
     pub name: Option<Ident>,
@@ -181,8 +181,6 @@ pub struct Context {
     pub signed: bool,
     /// Reset value.
     pub reset: Option<Expr>,
-    /// The register the context mirrors.
-    pub mirrors: Option<Expr>,
 }
 
 /// Register access with aliasing rules.

@@ -120,7 +120,6 @@ pub(super) fn is_keyword(pair: &Pair<'_, Rule>) -> bool {
             | Rule::kw_instance
             | Rule::kw_let
             | Rule::kw_match
-            | Rule::kw_mirrors
             | Rule::kw_operand
             | Rule::kw_overrides
             | Rule::kw_pattern

@@ -14,7 +14,7 @@ pub(super) struct RawItem {
 }
 
 /// Words an item starts with, and what ends it.
-const KEYWORDS: [(&str, End); 27] = [
+const KEYWORDS: [(&str, End); 26] = [
     ("abi", End::Brace),
     ("arch", End::Brace),
     ("config", End::Semicolon),
@@ -38,7 +38,6 @@ const KEYWORDS: [(&str, End); 27] = [
     ("process", End::Brace),
     ("reg", End::Semicolon),
     ("show", End::Semicolon),
-    ("signal", End::Brace),
     ("space", End::Brace),
     ("syscall", End::Brace),
     ("view", End::Brace),

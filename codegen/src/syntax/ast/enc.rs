@@ -75,12 +75,7 @@ pub enum PatKind {
         args: Vec<MacroArg>,
     },
     /// `@ea`: a sub-decoder.
-    Operand {
-        /// Its name.
-        name: Ident,
-        /// Arguments.
-        args: Vec<Expr>,
-    },
+    Operand(Ident),
 }
 
 /// One bit of a literal.

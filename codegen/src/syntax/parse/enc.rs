@@ -29,9 +29,8 @@ impl Parser {
             Rule::field => self.field(pair),
             Rule::macrouse => self.macro_use(pair),
             Rule::operanduse => {
-                let mut inner = parts(pair);
-                let name = inner.next().map(|p| self.ident(&p)).expect("the grammar has a name after @");
-                PatKind::Operand { name, args: inner.map(|p| self.expr(p)).collect() }
+                let name = parts(pair).next().map(|p| self.ident(&p));
+                PatKind::Operand(name.expect("the grammar has a name after @"))
             }
             _ => PatKind::Bits(bits(text)),
         }

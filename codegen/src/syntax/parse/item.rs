@@ -139,12 +139,8 @@ impl Parser {
             Some(width) => self.expr(width),
             None => self.make(ExprKind::Undef, name.span),
         };
-        let (mut reset, mut mirrors) = (None, None);
-        for part in inner {
-            let slot = if part.as_rule() == Rule::default { &mut reset } else { &mut mirrors };
-            *slot = parts(part).next().map(|p| self.expr(p));
-        }
-        Context { doc, name, width, signed, reset, mirrors }
+        let reset = inner.next().and_then(|default| parts(default).next()).map(|p| self.expr(p));
+        Context { doc, name, width, signed, reset }
     }
 
     fn view(&mut self, doc: String, pair: Pair<'_, Rule>) {
