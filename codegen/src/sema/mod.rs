@@ -28,6 +28,7 @@ pub use builtin::builtin_names;
 pub(crate) use claims::collect_vars as mentioned;
 pub use eval::{Env, Value, eval};
 pub(crate) use operand::text_name as operand_text;
+pub use sections::section_keys;
 
 use crate::diag::{Diagnostic, Diagnostics, SourceMap};
 use crate::hir::{ContextId, Domain, EnumId, Expr, ExternId, FnId, RegId, ShowId, ViewId};

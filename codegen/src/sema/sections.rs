@@ -74,6 +74,11 @@ const KEYS: &[(&str, &[(&str, bool)])] = &[
     ("memory", &[("model", false), ("unaligned", false), ("page", false), ("ignore_top_byte", false)]),
     ("space", &[]), // checked with the encodings
 ];
+/// Keys of all blocks: `arch.pc`. Those of spaces are checked with the encodings.
+pub fn section_keys() -> impl Iterator<Item = String> {
+    KEYS.iter().flat_map(|(kind, keys)| keys.iter().map(move |(key, _)| format!("{kind}.{key}")))
+}
+
 /// Blocks every guest needs.
 const REQUIRED: &[&str] = &["arch", "elf", "process", "syscall", "abi", "fp"];
 

@@ -39,6 +39,9 @@ fn integer_functions_are_total() {
     assert_eq!((rt::highest_bit(0), rt::highest_bit(64)), (-1, 6));
     assert_eq!((rt::div(-7, 2), rt::rem(-7, 2), rt::div(1, 0), rt::rem(1, 0)), (-4, 1, 0, 0));
     assert_eq!((rt::shl(1, 128), rt::shl(1, -1), rt::shr(-8, 200)), (0, 0, -1));
+    assert_eq!((rt::log2(0), rt::log2(1), rt::log2(255)), (0, 0, 7));
+    assert_eq!((rt::popcount(0b1011), rt::bit(0b100, 2), rt::bit(4, -1)), (3, 1, 0));
+    assert_eq!((rt::abs(-5), rt::abs(i128::MIN), rt::min(-1, 3), rt::max(-1, 3)), (5, i128::MIN, -1, 3));
     assert_eq!((rt::sign(0xfff, 12), rt::sign(0x7ff, 12)), (-1, 0x7ff));
     assert_eq!(rt::field(0xdead_beef_u32, 16, 8), 0xad);
 }
