@@ -7,10 +7,10 @@
 //! ```text
 //! asked to stop, or number not in the table? leave as for any call
 //! a function performs it? call it on the host stack; else:
-//! pinned slots in rdi, r8, r9 → home; outside (world.rs); arguments → rdi rsi rdx r10 r8 r9
+//! pinned slots in rdi, r8 to r11 → home; outside (world.rs); arguments → rdi rsi rdx r10 r8 r9
 //! syscall; for calls that may sleep in the window, behind another look whether to stop
 //! inside again; bad address? leave; result → its register; asked to stop? leave
-//! rdi, r8, r9 ← home; go on behind the guest's instruction
+//! rdi, r8 to r11 ← home; go on behind the guest's instruction
 //! ```
 //!
 //! From the test in the window up to and including its `syscall` instruction, the call has not happened. A signal handler that
@@ -29,7 +29,7 @@ use crate::thread_state::{Leave, slot_disp};
 const HOST_ARGS: [Gpr; 6] = [7, 6, 2, 10, 8, 9];
 
 /// Pinned registers that the arguments take, or the kernel.
-const LOST: [Gpr; 3] = [7, 8, 9];
+const LOST: [Gpr; 5] = [7, 8, 9, 10, 11];
 
 /// Numbers of the bits [`KERNEL`] and [`SLEEPS`].
 const KERNEL_BIT: i8 = KERNEL.trailing_zeros() as i8;
@@ -195,5 +195,18 @@ impl Emitter<'_> {
             Some(to) => dynasm!(self.asm ; .arch x64 ; mov Rq(to), rax),
             None => dynasm!(self.asm ; .arch x64 ; mov [rbp + self.home(slot)], rax),
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::x64::PIN_REGISTERS;
+
+    #[test]
+    fn pinned_registers_survive_the_kernel_and_the_arguments() {
+        let by_the_kernel = [0, 1, 11];
+        let lost = |r: &Gpr| HOST_ARGS.contains(r) || by_the_kernel.contains(r);
+        assert!(PIN_REGISTERS.iter().filter(|r| lost(r)).all(|r| LOST.contains(r)));
     }
 }
