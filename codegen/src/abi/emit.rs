@@ -207,7 +207,7 @@ fn handler(on: &Emitter<'_>, number: u64, name: &str, call: &Syscall) -> TokenSt
         }
         Body::Special(function) => {
             let function = ident(function);
-            let function = on.tables().place(Table::Functions, quote!(crate::special::#function));
+            let function = on.tables().place(Table::Functions, quote!(special::#function));
             quote!(Handler::Special(#function))
         }
         Body::Plain | Body::As(_) => {

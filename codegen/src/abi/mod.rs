@@ -97,7 +97,8 @@ pub fn resolve(sources: &SourceMap, files: &Files) -> Result<Vec<model::Abi>, Di
     finish(abis, report)
 }
 
-/// Rust source of the tables of all guests, for programs that run on `host` (an architecture's name).
+/// Rust source of the tables of all guests, for programs that run on `host` (an architecture's name): items in terms of the
+/// modules `abi`, whose names have to be in scope, `signal::layout` and `special` of the crate `linux`.
 ///
 /// # Errors
 /// What is wrong, rendered: a structure cannot be converted, or a function would be too long.
@@ -110,10 +111,7 @@ pub fn emit(abis: &[model::Abi], host: &model::Abi, sources: &SourceMap) -> Resu
     let guests: Vec<_> = abis.iter().map(|guest| emit::interface(guest, &common, &mut report)).collect();
     let tables = common.tables.items();
     let tokens = quote::quote! {
-        use crate::abi::*;
-        use crate::signal::layout;
-        #[doc = "Every guest's interface."]
-        pub(crate) static ALL: &[Abi] = &[#(#guests),*];
+        static ALL: &[Abi] = &[#(#guests),*];
         #tables
     };
     finish((), report).map_err(|errors| errors.render(sources, false))?;

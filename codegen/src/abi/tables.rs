@@ -109,26 +109,21 @@ impl Tables {
         })
     }
 
-    /// The `static`s.
+    /// The `static`s, and the one that leads to them.
     pub(crate) fn items(&self) -> TokenStream {
         let names = &self.names.borrow().0;
+        let idents = Table::ALL.map(|(_, name, _)| format_ident!("{name}"));
+        let fields = Table::ALL.map(|(_, name, _)| format_ident!("{}", name.to_lowercase()));
         let tables = Table::ALL.iter().map(|(table, name, ty)| {
             let (name, ty) = (format_ident!("{name}"), format_ident!("{ty}"));
             let entries = self.entries[*table as usize].borrow();
             let (tokens, len) = (&entries.tokens, entries.tokens.len());
-            quote! {
-                static #name: [#ty; #len] = [#(#tokens),*];
-                impl Stored for #ty {
-                    fn all() -> &'static [#ty] {
-                        &#name
-                    }
-                }
-            }
+            quote!(static #name: [#ty; #len] = [#(#tokens),*];)
         });
         quote! {
-            #[doc = "Every name in the tables."]
-            pub(crate) const NAMES: &str = #names;
             #(#tables)*
+            #[doc = "The interfaces of all guests."]
+            pub(crate) static TABLES: Tables = Tables { all: ALL, names: #names, #(#fields: &#idents),* };
         }
     }
 }

@@ -4,18 +4,15 @@
 
 mod name;
 mod place;
+mod tables;
 
 pub use name::Name;
 pub use place::{Place, Span, Stored};
+pub use tables::{Tables, every, install};
 
 use crate::errno::{Errno, SysResult};
 use crate::guest_memory::Words;
 use crate::thread::ThreadCtx;
-
-#[allow(clippy::all, missing_docs, reason = "generated")]
-mod tables {
-    include!(concat!(env!("OUT_DIR"), "/linux_tables.rs"));
-}
 
 /// The interface of one guest.
 pub struct Abi {
@@ -80,7 +77,7 @@ impl Abi {
     /// The interface of a guest.
     #[must_use]
     pub fn of(guest: &ir::Guest) -> Option<&'static Abi> {
-        tables::ALL.iter().find(|abi| abi.name == guest.name)
+        every().iter().find(|abi| abi.name == guest.name)
     }
 
     /// How the guest keeps integers in memory.
@@ -624,12 +621,6 @@ pub struct Pointee {
     pub ty: Ty,
     /// Offset and bytes on the guest of the field that counts its elements.
     pub count: Option<(u32, u32)>,
-}
-
-/// The interfaces of all guests.
-#[must_use]
-pub fn every() -> &'static [Abi] {
-    tables::ALL
 }
 
 #[cfg(test)]

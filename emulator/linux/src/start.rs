@@ -6,7 +6,7 @@ use std::path::PathBuf;
 
 use ir::Guests;
 
-use crate::abi::Abi;
+use crate::abi::{self, Abi, Tables};
 use crate::cache::Cache;
 use crate::loader::{self, LoadError, Program};
 use crate::mem::{Kind, PAGE, Request, Vma};
@@ -16,8 +16,10 @@ use crate::signal::{Action, Frames, SIGNALS};
 use crate::thread::ThreadCtx;
 use crate::{Options, bypass, crash, guest_memory, stdio, strace};
 
-/// Runs the program the options name, which is built for one of `guests`. Returns only if it could not be started, with a status for the shell, after saying why.
-pub fn start(guests: Guests, options: Options) -> i32 {
+/// Runs the program the options name, which is built for one of `guests`, whose interfaces are in `tables`. Returns only if it could
+/// not be started, with a status for the shell, after saying why.
+pub fn start(guests: Guests, tables: &'static Tables, options: Options) -> i32 {
+    abi::install(tables);
     match try_start(guests, options) {
         Ok(never) => match never {},
         Err(error) => {

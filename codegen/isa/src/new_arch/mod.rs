@@ -27,7 +27,6 @@ pub(crate) fn run(specs: &Path, name: &str, like: &str) -> Result<bool> {
         let path = folder.join(file);
         std::fs::write(&path, text).with_context(|| format!("cannot write {}", path.display()))?;
     }
-    renew_interface(specs)?;
     print(&format!(
         "{} is a guest with five instructions. Next:
   fill in what the comments ask for, in arch.isa with the processor's manual at hand, in linux.abi with the kernel's headers
@@ -37,15 +36,6 @@ pub(crate) fn run(specs: &Path, name: &str, like: &str) -> Result<bool> {
 ",
         folder.display()
     ))
-}
-
-/// The build reads every folder's `linux.abi` again when something under `linux` is newer: it cannot watch for folders to come
-/// without being woken by every change of a specification.
-fn renew_interface(specs: &Path) -> Result<()> {
-    match std::fs::File::open(specs.join("linux")) {
-        Ok(folder) => folder.set_modified(std::time::SystemTime::now()).context("cannot touch the folder `linux`"),
-        Err(_) => Ok(()), // specifications without an operating system
-    }
 }
 
 fn skeleton(name: &str, like: &str, model: &Model, code: &Instructions) -> String {

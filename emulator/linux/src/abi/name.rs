@@ -3,7 +3,7 @@
 use std::fmt;
 use std::ops::Deref;
 
-use super::tables::NAMES;
+use super::tables::installed;
 
 /// A name: a place in the one string that holds them all ([`super::Place`] says why).
 #[derive(Clone, Copy)]
@@ -14,14 +14,15 @@ pub struct Name {
 
 impl Name {
     /// The `len` bytes at `at`.
-    pub(super) const fn new(at: u32, len: u32) -> Name {
+    #[must_use]
+    pub const fn new(at: u32, len: u32) -> Name {
         Name { at, len }
     }
 
     /// The name.
     #[must_use]
     pub fn text(self) -> &'static str {
-        &NAMES[self.at as usize..][..self.len as usize]
+        &installed().names[self.at as usize..][..self.len as usize]
     }
 }
 

@@ -27,7 +27,8 @@ pub struct Span<T> {
 
 impl<T> Place<T> {
     /// Entry `at`.
-    pub(super) const fn new(at: u32) -> Self {
+    #[must_use]
+    pub const fn new(at: u32) -> Self {
         Place { at, table: PhantomData }
     }
 }
@@ -42,7 +43,8 @@ impl<T: Stored> Place<T> {
 
 impl<T> Span<T> {
     /// The `len` entries from `at`.
-    pub(super) const fn new(at: u32, len: u32) -> Self {
+    #[must_use]
+    pub const fn new(at: u32, len: u32) -> Self {
         Span { at, len, table: PhantomData }
     }
 }

@@ -1,4 +1,5 @@
-//! Generates the system-call tables of every guest from `isa-specs/linux/*.abi` and `isa-specs/*/linux.abi`.
+//! Generates the system-call tables of every guest from `isa-specs/linux/*.abi` and `isa-specs/*/linux.abi`, and the macro that
+//! stands for them.
 
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
@@ -20,17 +21,25 @@ fn generate() -> Result<(), String> {
     let specs = Path::new(&variable("CARGO_MANIFEST_DIR")?).join("../../isa-specs");
     let mut sources = SourceMap::default();
     let files = abi::read(&specs, &mut sources).map_err(|e| format!("{}: {e}", specs.display()))?;
-    println!("cargo::rerun-if-changed={}", specs.join("linux").display());
-    for file in sources.files() {
-        println!("cargo::rerun-if-changed={}", file.path.display());
-    }
+    println!("cargo::rerun-if-changed={}", specs.display()); // a new folder is a new guest
     let abis = abi::resolve(&sources, &files).map_err(|errors| errors.render(&sources, false))?;
     let name = variable("CARGO_CFG_TARGET_ARCH")?;
     let host = abis.iter().find(|abi| abi.name == name);
     let host = host.ok_or_else(|| format!("isa-specs/{name}/linux.abi, the description of the host, is missing"))?;
     let tables = abi::emit(&abis, host, &sources)?;
-    let out = PathBuf::from(variable("OUT_DIR")?).join("linux_tables.rs");
-    std::fs::write(&out, tables).map_err(|e| format!("{}: {e}", out.display()))
+    let out = PathBuf::from(variable("OUT_DIR")?);
+    let file = out.join("tables.rs");
+    write(&file, &tables)?;
+    let names = "/// The tables, as items.\n#[macro_export]\nmacro_rules! tables {\n    () => {\n        include!(";
+    write(&out.join("macro.rs"), &format!("{names}{:?});\n    }};\n}}\n", file.display().to_string()))
+}
+
+/// Only when it changes: what was compiled from the file stays valid.
+fn write(path: &Path, text: &str) -> Result<(), String> {
+    if std::fs::read_to_string(path).is_ok_and(|old| old == text) {
+        return Ok(());
+    }
+    std::fs::write(path, text).map_err(|e| format!("{}: {e}", path.display()))
 }
 
 fn variable(name: &str) -> Result<String, String> {
