@@ -30,6 +30,70 @@ static inline void add_by_pair(_Atomic long *at, long n) {
 #endif
 }
 
+#if defined __aarch64__ || defined __riscv
+static struct watched {
+    long value, faults;
+} watched;
+
+// Changes the value and changes it back, without a reservation, and goes on behind the access.
+static void change_and_back(int number, siginfo_t *info, void *context) {
+    mcontext_t *machine = &((ucontext_t *)context)->uc_mcontext;
+#if defined __aarch64__
+    machine->pc += 4;
+#else
+    machine->__gregs[0] += 4;
+#endif
+    *(volatile long *)&watched.value = 9;
+    *(volatile long *)&watched.value = 7;
+    watched.faults += number == SIGSEGV && info->si_addr == NULL;
+}
+
+// Whether a store succeeds after a load that reserves and, between them, a system call; or an access that ends in a handler.
+static int stores_after_call(void) {
+    long failed;
+#if defined __aarch64__
+    __asm__ volatile("mov x8, #173\n ldxr x9, [%1]\n svc #0\n stxr w10, x9, [%1]\n uxtw %0, w10"
+                     : "=r"(failed)
+                     : "r"(&watched.value)
+                     : "x0", "x8", "x9", "x10", "memory");
+#else
+    __asm__ volatile("li a7, 173\n lr.d t0, (%1)\n ecall\n sc.d %0, t0, (%1)"
+                     : "=&r"(failed)
+                     : "r"(&watched.value)
+                     : "a0", "a7", "t0", "memory");
+#endif
+    return !failed;
+}
+
+static int stores_after_handler(void) {
+    long failed;
+#if defined __aarch64__
+    __asm__ volatile("mov x8, #0\n ldxr x9, [%1]\n ldr x8, [x8]\n stxr w10, x9, [%1]\n uxtw %0, w10"
+                     : "=r"(failed)
+                     : "r"(&watched.value)
+                     : "x8", "x9", "x10", "memory");
+#else
+    __asm__ volatile(".option push\n .option norvc\n lr.d t0, (%1)\n ld t1, 0(zero)\n sc.d %0, t0, (%1)\n .option pop"
+                     : "=&r"(failed)
+                     : "r"(&watched.value)
+                     : "t0", "t1", "memory");
+#endif
+    return !failed;
+}
+
+static void kernel_clears_reservations(void) {
+    struct sigaction action = {.sa_sigaction = change_and_back, .sa_flags = SA_SIGINFO};
+    sigaction(SIGSEGV, &action, NULL);
+    watched.value = 7;
+    check(!stores_after_call(), "a reservation outlives a system call");
+    check(!stores_after_handler(), "a reservation outlives a handler");
+    check(watched.faults == 1 && watched.value == 7, "%ld faults, value %ld", watched.faults, watched.value);
+    signal(SIGSEGV, SIG_DFL);
+}
+#else
+static void kernel_clears_reservations(void) {}
+#endif
+
 static void work(struct counters *shared, unsigned id, long rounds) {
     uint64_t random = random_state(id);
     for (long i = 0; i < rounds; i++) {
@@ -55,6 +119,7 @@ static void *thread(void *id) {
 
 int main(int argc, char **argv) {
     start(argc, argv);
+    kernel_clears_reservations();
     long total = 0;
     shared = mmap(NULL, 4096, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
     while (time_left()) {

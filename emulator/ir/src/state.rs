@@ -43,6 +43,12 @@ impl GuestState {
         }
     }
 
+    /// Clears the exclusive monitor, as kernels do on their way back to the program.
+    #[inline]
+    pub fn clear_monitor(&mut self) {
+        self.excl_addr = u64::MAX;
+    }
+
     /// Value of a slot, zero-extended.
     #[must_use]
     #[inline]

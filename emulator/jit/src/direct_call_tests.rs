@@ -88,9 +88,11 @@ fn the_host_answers_and_the_guest_goes_on() {
     ];
     for (given, result) in calls {
         let mut thread = start(JitOptions::default(), given);
+        thread.state().excl_addr = 0x40;
         assert_eq!(thread.run(), Event::Trap(Trap::Undefined));
         let expected = [result as u64, given[1], given[2], given[3], 0, 0, 0, result as u64];
         assert_eq!(registers(&mut thread), expected);
+        assert_eq!(thread.state().excl_addr, u64::MAX, "the kernel clears the monitor");
     }
     assert_eq!(&back[..4], b"abc\0");
 }

@@ -94,6 +94,7 @@ impl ThreadCtx {
             self.jit.state().pc = at;
             return;
         }
+        self.jit.state().clear_monitor();
         let number = self.slot(desc.number);
         match crate::syscall::dispatch(self, number) {
             Ok(value) => self.set_result(Ok(value)),

@@ -9,16 +9,18 @@
 //! a function performs it? call it on the host stack; else:
 //! pinned slots in rdi, r8 to r11 → home; outside (world.rs); arguments → rdi rsi rdx r10 r8 r9
 //! syscall; for calls that may sleep in the window, behind another look whether to stop
-//! inside again; bad address? leave; result → its register; asked to stop? leave
+//! inside again; bad address? leave; result → its register; the exclusive monitor is clear; asked to stop? leave
 //! rdi, r8 to r11 ← home; go on behind the guest's instruction
 //! ```
 //!
 //! From the test in the window up to and including its `syscall` instruction, the call has not happened. A signal handler that
 //! finds the program counter there moves it to the stub's exit for interrupted calls ([`Stubs::rewind`]).
 
+use std::mem::offset_of;
+
 use dynasmrt::{DynasmApi, DynasmLabelApi, dynasm};
-use ir::Ty;
 use ir::guest::{Guest, Slot};
+use ir::{GuestState, Ty};
 
 use super::Gpr;
 use super::stubs::{Emitter, Stubs, field};
@@ -37,6 +39,9 @@ const SLEEPS_BIT: i8 = SLEEPS.trailing_zeros() as i8;
 
 /// `-EFAULT`.
 const BAD_ADDRESS: i32 = -libc::EFAULT;
+
+/// Address that the exclusive monitor is on: kernels clear it on their way back.
+const MONITOR: i32 = field!(guest) + offset_of!(GuestState, excl_addr) as i32;
 
 /// Whether the guest's system calls can be the host's: words of 64 bits in registers, errors as negative numbers.
 pub(crate) fn can_be_direct(guest: &Guest) -> bool {
@@ -106,6 +111,7 @@ impl Emitter<'_> {
             ; je >failed
         );
         self.store_result();
+        dynasm!(self.asm ; .arch x64 ; mov QWORD [rbp + MONITOR], -1);
         dynasm!(self.asm ; .arch x64 ; cmp DWORD [rbp + field!(poll)], 0 ; jne >asked);
         self.load_lost();
         dynasm!(self.asm ; .arch x64 ; jmp QWORD [rbp + field!(resume)] ; sleeps:);

@@ -108,6 +108,7 @@ impl ThreadCtx {
     fn enter_handler(&mut self, info: &Info, action: Action) {
         let signal = info.signal();
         self.settle_interrupted_call(action.flags);
+        self.jit.state().clear_monitor();
         if action.flags & libc::SA_RESETHAND as u64 != 0 {
             let reset = Action { handler: DEFAULT, ..action };
             self.actions.set(signal, reset);
