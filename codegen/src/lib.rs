@@ -4,6 +4,7 @@
 
 pub mod abi;
 pub mod codes;
+pub mod convention;
 pub mod diag;
 pub mod emit;
 pub mod format;

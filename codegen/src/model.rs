@@ -1,5 +1,6 @@
 //! The checked model of one guest: one `instance` of a specification. Emitters read this and nothing else.
 
+use crate::convention::{Rule, StackDesc};
 use crate::hir::{Block, ConstId, ContextId, Expr, InsnId, Locals, RegId, Stmt, Template, Ty, VarId};
 use crate::pattern::{self, Flat, Piece, Space};
 use crate::syntax::ast::{Ident, Span};
@@ -377,8 +378,6 @@ pub struct Disassembler {
 /// What the property blocks say, resolved.
 #[derive(Clone, Debug, Default)]
 pub struct Sections {
-    /// Register named `pc`: kept in the state's own field.
-    pub pc: Option<RegId>,
     /// Slot of the stack pointer.
     pub sp: Option<u16>,
     /// Slots worth pinning.
@@ -403,6 +402,8 @@ pub struct Sections {
     pub max_length: u32,
     /// Stores are seen by fetches without the guest asking for it.
     pub coherent_icache: bool,
+    /// `memory.model = tso`
+    pub total_store_order: bool,
     /// `memory.ignore_top_byte`
     pub ignore_top_byte: bool,
     /// `elf.machine`
@@ -451,6 +452,16 @@ pub struct Sections {
     pub fp_ret: Vec<u16>,
     /// `abi.return_address`
     pub return_address: Option<u16>,
+    /// `abi.callee_saved`
+    pub callee_saved: Vec<u16>,
+    /// `abi.hidden_pointer`
+    pub hidden_pointer: Option<u16>,
+    /// `abi.stack`
+    pub stack: StackDesc,
+    /// `abi.arg_rules`
+    pub arg_rules: Vec<Rule>,
+    /// `abi.ret_rules`
+    pub ret_rules: Vec<Rule>,
     /// `native_call`
     pub native_call: Option<NativeCall>,
     /// `fp`

@@ -76,6 +76,11 @@ fn sections() {
     insta::assert_snapshot!(diagnose("sections"));
 }
 
+#[test]
+fn conventions() {
+    insta::assert_snapshot!(diagnose("conventions"));
+}
+
 /// A guest whose `native_call` says `code` and `ret`: what the checks of `test` lines find.
 fn native_call(code: &str, ret: &str) -> String {
     let guest = r#"
@@ -84,10 +89,11 @@ space s { unit = 16; }
 reg r[8]: bits(64);
 reg PC: bits(64);
 arch tiny { pc = PC; sp = r[1]; icache = explicit; }
+memory { model = weak; }
 elf { machine = 1; class = 64; data = little; }
 process { entry_sp_align = 16; tls = r[3]; hwcap = 0; platform = ""; machine = "tiny"; }
 syscall linux { number = r[0]; args = [r[1..4]]; ret = r[1]; }
-abi standard { int_args = [r[1]]; fp_args = []; int_ret = [r[1]]; fp_ret = []; return_address = r[1]; }
+abi standard { int_args = [r[1]]; fp_args = []; int_ret = [r[1]]; fp_ret = []; return_address = r[1]; stack { align = 16; } arg_rules = [any(join)]; ret_rules = [any(join)]; }
 fp {
     nan = canonical;  default_nan_sign = 0;  tininess = after_rounding;  nan_to_int = max;
     mode { round = even; flush_inputs = 0; flush_results = 0; default_nan = 0; }
@@ -95,7 +101,7 @@ fp {
 insn native { enc 0000000000000001; exec native_call(name = pc_next); }
 insn back   { enc 0000000000000010; exec jump_indirect(r[1], hint = ret); }
 "#;
-    let text = format!("{guest}native_call {{ abi = standard; code = {code}; ret = {ret}; }}\n");
+    let text = format!("{guest}native_call {{ code = {code}; ret = {ret}; }}\n");
     let (spec, mut diags, sources) = syntax::parse_text("native.isa", &text);
     let models = sema::check(&spec, &sources, &mut diags);
     assert!(diags.is_empty(), "{}", diags.render(&sources, false));

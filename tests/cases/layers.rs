@@ -74,3 +74,31 @@ fn generated_code_is_not_committed() {
         assert!(!file.starts_with("target/") && !file.ends_with(".snap.new"), "{file} is made, not written");
     }
 }
+
+/// What the specifications say of a guest is asked for: a field of the description that nothing reads would be a promise that
+/// nobody keeps.
+#[test]
+fn every_field_of_a_guest_is_read() {
+    let description = tests::root().join("emulator/ir/src/guest.rs");
+    let text = fs::read_to_string(&description).unwrap();
+    let fields =
+        text.lines().filter_map(|line| line.trim_start().strip_prefix("pub ")?.split_once(": ")).map(|(name, _)| name);
+    let fields: Vec<&str> =
+        fields.filter(|name| name.chars().all(|c| c.is_ascii_lowercase() || c == '_' || c.is_ascii_digit())).collect();
+    assert!(fields.len() > 60, "{fields:?}");
+    let mut code = String::new();
+    for folder in ["emulator", "native-lib", "tests"] {
+        for file in sources(&tests::root().join(folder)).iter().filter(|file| **file != description) {
+            code += &fs::read_to_string(file).unwrap();
+        }
+    }
+    // Methods of the description read some.
+    code += text.split_once("impl Guest").unwrap().1;
+    let read = |name: &&&str| {
+        code.match_indices(&format!(".{name}")).any(|(at, found)| {
+            !code[at + found.len()..].starts_with(|c: char| c.is_alphanumeric() || c == '_' || c == '(')
+        })
+    };
+    let unread: Vec<_> = fields.iter().filter(|name| !read(name)).collect();
+    assert!(unread.is_empty(), "nothing reads {unread:?}");
+}

@@ -29,7 +29,7 @@ pub(super) fn emit(model: &Model) -> String {
         out,
         "address_bits: {bits}, big_endian: {big}, big_endian_code: {big_code}, delay_slots: {slots}, icache: ir::guest::Icache::{icache}, insn_align: {align},"
     );
-    let _ = writeln!(out, "ignore_top_byte: {},", s.ignore_top_byte);
+    let _ = writeln!(out, "total_store_order: {}, ignore_top_byte: {},", s.total_store_order, s.ignore_top_byte);
     out.push_str("translate, disassemble, identify, fp_mode,\n");
     fp(&mut out, model);
     out.push_str("helpers: &HELPERS,\n");
@@ -63,16 +63,7 @@ pub(super) fn emit(model: &Model) -> String {
         slot(s.syscall_ret),
         some_slot(s.syscall_error)
     );
-    let _ = writeln!(
-        out,
-        "abi: ir::guest::AbiDesc {{ int_args: {}, fp_args: {}, int_ret: {}, fp_ret: {}, return_address: {}, callee: {} }},",
-        slot_list(&s.int_args),
-        slot_list(&s.fp_args),
-        slot_list(&s.int_ret),
-        slot_list(&s.fp_ret),
-        some_slot(s.return_address),
-        some_slot(s.callee)
-    );
+    abi(&mut out, model);
     let native = match &s.native_call {
         Some(NativeCall { code, ret, after, .. }) => {
             let origin = if *after { 4 } else { 0 };
@@ -82,6 +73,22 @@ pub(super) fn emit(model: &Model) -> String {
     };
     let _ = writeln!(out, "native_call: {native},\n}};");
     out
+}
+
+/// The calling convention; rules print as the types they are there.
+fn abi(out: &mut String, model: &Model) {
+    let s = &model.sections;
+    let [int_args, fp_args, int_ret, fp_ret, saved] =
+        [&s.int_args, &s.fp_args, &s.int_ret, &s.fp_ret, &s.callee_saved].map(|list| slot_list(list));
+    let _ = writeln!(
+        out,
+        "abi: {{ use ir::convention::{{How::*, Rule, Who::*}}; use ir::guest::StackDesc; ir::guest::AbiDesc {{ int_args: {int_args}, fp_args: {fp_args}, int_ret: {int_ret}, fp_ret: {fp_ret}, return_address: {}, callee: {}, callee_saved: {saved}, hidden_pointer: {}, stack: {:?},",
+        some_slot(s.return_address),
+        some_slot(s.callee),
+        some_slot(s.hidden_pointer),
+        s.stack
+    );
+    let _ = writeln!(out, "arg_rules: &{:?}, ret_rules: &{:?} }} }},", s.arg_rules, s.ret_rules);
 }
 
 /// A slot number. The checker has reported what is missing, so the default is never generated.

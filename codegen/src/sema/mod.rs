@@ -6,6 +6,7 @@
 mod builtin;
 mod call;
 mod claims;
+mod convention;
 mod decoded;
 mod eval;
 mod expr;

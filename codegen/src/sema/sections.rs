@@ -2,7 +2,7 @@
 
 use super::claims::Owner;
 use super::lower::Lower;
-use super::{Env, Global, Item, eval, items};
+use super::{Env, Global, Item, convention, eval, items};
 use crate::diag::{Diagnostic, did_you_mean};
 use crate::hir::{BuiltinEnum, ContextId, EnumTy, Expr, ExprKind, Locals, Ty};
 use crate::model::{Disassembler, Fp, NativeCall};
@@ -52,13 +52,13 @@ const KEYS: &[(&str, &[(&str, bool)])] = &[
             ("return_address", true),
             ("callee", false),
             ("callee_saved", false),
-            ("stack", false),
-            ("arg_rules", false),
-            ("ret_rules", false),
+            ("stack", true),
+            ("arg_rules", true),
+            ("ret_rules", true),
             ("hidden_pointer", false),
         ],
     ),
-    ("native_call", &[("abi", false), ("code", true), ("ret", true), ("name_from", false)]),
+    ("native_call", &[("code", true), ("ret", true), ("name_from", false)]),
     (
         "fp",
         &[
@@ -71,7 +71,7 @@ const KEYS: &[(&str, &[(&str, bool)])] = &[
         ],
     ),
     ("disassembler", &[("triple", true), ("attributes", true), ("unknown", false)]),
-    ("memory", &[("model", false), ("unaligned", false), ("page", false), ("ignore_top_byte", false)]),
+    ("memory", &[("model", true), ("ignore_top_byte", false)]),
     ("space", &[]), // checked with the encodings
 ];
 /// Keys of all blocks: `arch.pc`. Those of spaces are checked with the encodings.
@@ -80,7 +80,7 @@ pub fn section_keys() -> impl Iterator<Item = String> {
 }
 
 /// Blocks every guest needs.
-const REQUIRED: &[&str] = &["arch", "elf", "process", "syscall", "abi", "fp"];
+const REQUIRED: &[&str] = &["arch", "memory", "elf", "process", "syscall", "abi", "fp"];
 
 /// Bits of an address, which bodies depend on: `arch { address = 32; }`.
 pub(super) fn address_bits(g: &mut Global) -> u32 {
@@ -103,17 +103,19 @@ pub(super) fn lower(g: &mut Global) {
     for name in REQUIRED {
         // a specification without `arch` is a fixture or a library: nothing to describe
         if !sections.iter().any(|s| &*s.kind.name == "arch") {
-            return;
+            break;
         }
         if !sections.iter().any(|s| &*s.kind.name == *name) {
             g.error("section", at, format!("the specification has no `{name}` block"));
         }
     }
+    let mut seen: Vec<&Section> = Vec::new();
     for section in sections {
         check_keys(g, section);
         if !is_active(g, section) {
             continue;
         }
+        one_of_its_kind(g, &mut seen, section);
         match &*section.kind.name {
             "arch" => arch(g, section),
             "elf" => elf(g, section),
@@ -139,6 +141,19 @@ fn is_active(g: &mut Global, section: &Section) -> bool {
             g.error("constant", e.span, "whether a block is active must be a constant");
             true
         }
+    }
+}
+
+/// Only spaces, and environments of floating point with names, are several.
+fn one_of_its_kind<'s>(g: &mut Global, seen: &mut Vec<&'s Section>, section: &'s Section) {
+    let kind = &section.kind;
+    let several = &*kind.name == "space" || &*kind.name == "fp" && section.name.is_some();
+    if let Some(first) = seen.iter().find(|s| !several && s.kind.name == kind.name) {
+        let d = Diagnostic::error("duplicate", kind.span, format!("a second `{}` block", kind.name));
+        g.diags.push(d.also(first.kind.span, "first here"));
+    }
+    if !several {
+        seen.push(section);
     }
 }
 
@@ -179,11 +194,11 @@ pub(super) fn known_keys(g: &mut Global, block: &str, props: &[Prop], known: &[&
 
 // ---------------------------------------------------------------- values
 
-fn find<'s>(section: &'s Section, key: &str) -> Option<&'s Prop> {
+pub(super) fn find<'s>(section: &'s Section, key: &str) -> Option<&'s Prop> {
     section.props.items.iter().find(|p| &*p.key.name == key)
 }
 
-fn value<'s>(section: &'s Section, key: &str) -> Option<&'s ast::Expr> {
+pub(super) fn value<'s>(section: &'s Section, key: &str) -> Option<&'s ast::Expr> {
     match &find(section, key)?.value {
         PropValue::Expr(e) => Some(e),
         _ => None,
@@ -290,7 +305,7 @@ fn not_a_register(g: &mut Global, span: Span) -> Vec<u16> {
 }
 
 fn slot_list(g: &mut Global, section: &Section, key: &str) -> Vec<u16> {
-    value(section, key).map(|e| slots(g, e)).unwrap_or_default()
+    chosen(g, section, key).map(|e| slots(g, e)).unwrap_or_default()
 }
 
 fn bytes(g: &mut Global, section: &Section, key: &str) -> Vec<u8> {
@@ -333,6 +348,11 @@ fn arch(g: &mut Global, s: &Section) {
         g.error("key", s.kind.span, "an `arch` with byte-wise spaces needs `max_length`");
     }
     g.model.sections.max_length = int(g, s, "max_length", 64) as u32;
+    if let Some(e) = value(s, "pc")
+        && !matches!(&e.kind, ast::ExprKind::Name(n) if g.spec.regs.iter().any(|r| r.name.name == n.name))
+    {
+        g.error("type", e.span, "a register is needed");
+    }
     let sp = slot(g, s, "sp");
     let [pins, vector_pins, flags] = ["pins", "vector_pins", "flags"].map(|key| slot_list(g, s, key));
     let icache = word(g, s, "icache", &["explicit", "coherent"]);
@@ -344,12 +364,7 @@ fn arch(g: &mut Global, s: &Section) {
 }
 
 fn memory(g: &mut Global, s: &Section) {
-    word(g, s, "model", &["weak", "tso"]);
-    word(g, s, "unaligned", &["allowed"]);
-    let page = int(g, s, "page", 1 << 16);
-    if let Some(e) = value(s, "page").filter(|_| !page.is_power_of_two()) {
-        g.error("range", e.span, "the size of a page is a power of two");
-    }
+    g.model.sections.total_store_order = word(g, s, "model", &["weak", "tso"]) == "tso";
     g.model.sections.ignore_top_byte = match value(s, "ignore_top_byte").map(|e| (&e.kind, e.span)) {
         None => false,
         Some((ast::ExprKind::Bool(yes), _)) => *yes,
@@ -402,27 +417,20 @@ fn abi(g: &mut Global, s: &Section) {
         Some(e) if on_stack(e) => None,
         _ => slot(g, s, "return_address"),
     };
-    let callee = slot(g, s, "callee");
-    slot_list(g, s, "callee_saved");
+    let (callee, hidden_pointer) = (slot(g, s, "callee"), slot(g, s, "hidden_pointer"));
+    let callee_saved = slot_list(g, s, "callee_saved");
+    let stack = convention::stack(g, s);
+    let [arg_rules, ret_rules] = ["arg_rules", "ret_rules"].map(|key| convention::rules(g, s, key));
     let out = &mut g.model.sections;
     (out.int_args, out.fp_args, out.int_ret, out.fp_ret) = (int_args, fp_args, int_ret, fp_ret);
-    (out.return_address, out.callee) = (return_address, callee);
+    (out.return_address, out.callee, out.hidden_pointer) = (return_address, callee, hidden_pointer);
+    (out.callee_saved, out.stack, out.arg_rules, out.ret_rules) = (callee_saved, stack, arg_rules, ret_rules);
 }
 
 fn native_call(g: &mut Global, s: &Section) {
     let (code, ret) = (bytes(g, s, "code"), bytes(g, s, "ret"));
     let after = word(g, s, "name_from", &["word", "end"]) == "end";
-    let convention = value(s, "abi").filter(|e| !names_abi(g.spec, e));
-    if let Some(e) = convention {
-        g.error("key", e.span, "this is not the name of an `abi` block");
-    }
     g.model.sections.native_call = Some(NativeCall { code, ret, after, span: s.kind.span });
-}
-
-fn names_abi(spec: &Spec, e: &ast::Expr) -> bool {
-    let ast::ExprKind::Name(name) = &e.kind else { return false };
-    let mut blocks = spec.sections.iter().filter(|s| &*s.kind.name == "abi");
-    blocks.any(|s| s.name.as_ref().is_some_and(|n| n.name == name.name))
 }
 
 /// Names of the floating-point environments beside the usual one, in order: number 1 is the first.

@@ -128,3 +128,25 @@ fn every_test_line_holds() {
     assert!(failures.is_empty(), "{failures}");
     assert!(count > 100, "only {count} test lines were found");
 }
+
+/// Of a processor whose stores are seen in order, a barrier does something only between stores and loads.
+#[test]
+fn barriers_do_what_the_order_of_memory_leaves_to_them() {
+    for (name, code, kept) in [
+        ("x86_64", [0x0f, 0xae, 0xe8, 0x90], false), // lfence
+        ("x86_64", [0x0f, 0xae, 0xf0, 0x90], true),  // mfence
+        ("x86", [0x0f, 0xae, 0xf8, 0x90], false),    // sfence
+        ("riscv64", [0x0f, 0x00, 0x20, 0x02], true), // fence r, r
+        ("aarch64", [0xbf, 0x3a, 0x03, 0xd5], true), // dmb ishst
+    ] {
+        let guest = guests::ALL.by_name(name).unwrap();
+        let mut b = Builder::new(guest, UnitKey { pc: 0x1000, mode: guest.reset_mode() });
+        b.begin_insn(0x1000);
+        let mut padded = [0; 16];
+        padded[..4].copy_from_slice(&code);
+        assert!(matches!((guest.translate)(&mut b, 0x1000, &padded), Step::Done { .. }), "{name} {code:x?}");
+        b.end_insn();
+        let fences = b.finish(0x1004).insts.iter().filter(|inst| inst.op == ir::inst::Op::Fence).count();
+        assert_eq!(fences == 1, kept, "{name} {code:x?}");
+    }
+}

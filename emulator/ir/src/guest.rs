@@ -1,6 +1,7 @@
 //! A guest processor as the translator and the runtime see it: tables, all generated from `isa-specs/<arch>/*.isa`.
 
 use crate::builder::Builder;
+use crate::convention::Rule;
 use crate::state::GuestState;
 use crate::ty::Ty;
 
@@ -197,7 +198,18 @@ pub struct SyscallDesc {
     pub error: Option<Slot>,
 }
 
-/// Calling convention of integer leaf functions (`abi` section).
+/// Arguments on the stack (`abi` section).
+#[derive(Clone, Copy, Debug)]
+pub struct StackDesc {
+    /// Alignment of the stack pointer at calls, in bytes; no argument is aligned to more.
+    pub align: u32,
+    /// Offset of the first one from the stack pointer at a function's entry.
+    pub first_arg: u32,
+    /// Most that a scalar is aligned to in memory, in bytes.
+    pub member_align: u32,
+}
+
+/// Calling convention (`abi` section); see [`crate::convention`].
 #[derive(Clone, Copy, Debug)]
 pub struct AbiDesc {
     /// Integer and pointer argument registers in order.
@@ -212,6 +224,36 @@ pub struct AbiDesc {
     pub return_address: Option<Slot>,
     /// Register that holds the function's own address at its entry, where the convention wants that.
     pub callee: Option<Slot>,
+    /// Registers that a function leaves as they were.
+    pub callee_saved: &'static [Slot],
+    /// Register of the address for a result in memory, where that is not the first argument.
+    pub hidden_pointer: Option<Slot>,
+    /// Arguments on the stack.
+    pub stack: StackDesc,
+    /// Where arguments are.
+    pub arg_rules: &'static [Rule],
+    /// Where results are.
+    pub ret_rules: &'static [Rule],
+}
+
+impl AbiDesc {
+    /// A convention that says nothing but where the return address is.
+    #[must_use]
+    pub const fn bare(return_address: Option<Slot>) -> AbiDesc {
+        AbiDesc {
+            int_args: &[],
+            fp_args: &[],
+            int_ret: &[],
+            fp_ret: &[],
+            return_address,
+            callee: None,
+            callee_saved: &[],
+            hidden_pointer: None,
+            stack: StackDesc { align: 16, first_arg: 0, member_align: 16 },
+            arg_rules: &[],
+            ret_rules: &[],
+        }
+    }
 }
 
 /// The reserved native-call encoding (`native_call` section): what the writer of `libnative.so` emits.
@@ -269,6 +311,9 @@ pub struct Guest {
     pub delay_slots: bool,
     /// Instruction-cache model.
     pub icache: Icache,
+    /// Plain accesses are seen by other processors in program order, but that a load may overtake earlier stores; otherwise in any
+    /// order. A host whose own accesses are ordered less has to add what lacks.
+    pub total_store_order: bool,
     /// Bits 56 to 63 of addresses of data take no part in an access: see [`Guest::address`].
     pub ignore_top_byte: bool,
     /// Smallest instruction size in bytes, and its alignment.

@@ -7,6 +7,7 @@
 
 pub mod builder;
 pub mod bytes;
+pub mod convention;
 pub mod decode;
 pub mod disasm;
 pub mod eval;

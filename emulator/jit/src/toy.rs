@@ -3,6 +3,7 @@
 use std::sync::Mutex;
 use std::sync::atomic::{AtomicU64, Ordering};
 
+use ir::convention::{How, Rule, Who};
 use ir::guest::{
     AbiDesc, ElfDesc, Flow, FpMode, FpPolicy, HelperDesc, Icache, NanRule, NanToInt, ProcessDesc, ProductNan, Slot,
     SlotDesc, Step, SyscallDesc, Tininess,
@@ -12,6 +13,9 @@ use ir::{Builder, Guest, Ty};
 
 use crate::native::NativeFn;
 use crate::options::Hooks;
+
+/// Everything in general registers.
+const JOIN: Rule = Rule { who: Who::Any, how: How::Join { align: false, split: false, keep: false, floats: false } };
 
 /// `a = b + c`, `c` signed.
 pub(crate) const fn addi(a: u8, b: u8, c: i8) -> [u8; 4] {
@@ -101,6 +105,7 @@ pub(crate) static TOY: Guest = Guest {
     big_endian_code: false,
     delay_slots: false,
     icache: Icache::Explicit,
+    total_store_order: false,
     ignore_top_byte: false,
     insn_align: 4,
     translate,
@@ -135,11 +140,10 @@ pub(crate) static TOY: Guest = Guest {
     },
     abi: AbiDesc {
         int_args: &[Slot(0), Slot(1), Slot(2)],
-        fp_args: &[],
         int_ret: &[Slot(0)],
-        fp_ret: &[],
-        return_address: Some(Slot(LR as u16)),
-        callee: None,
+        arg_rules: &[JOIN],
+        ret_rules: &[JOIN],
+        ..AbiDesc::bare(Some(Slot(LR as u16)))
     },
     native_call: None,
 };

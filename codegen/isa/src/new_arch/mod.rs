@@ -70,7 +70,7 @@ arch {name} {{
     icache = explicit;                  // coherent: stores to code are seen without any instruction
 {longest}    pins = [gpr[2], gpr[4], gpr[5], gpr[6], gpr[7]];    // the registers that programs use most, first
 }}
-memory  {{ model = weak; unaligned = allowed; page = 4096; }}
+memory  {{ model = weak; }}            // tso: others see stores in order
 elf     {{ machine = 65535; class = {elf_class}; data = {data}; }}    // e_machine
 process {{
     entry_sp_align = 16;
@@ -87,9 +87,11 @@ abi standard {{
     int_ret = [gpr[4]];
     fp_ret = [];
     return_address = gpr[1];
+    stack {{ align = 16; }}
+    arg_rules = [any(join)];
+    ret_rules = [aggregate(hidden_pointer), any(join)];
 }}
 native_call {{
-    abi = standard;
     code = {native};    // the `native` instruction
     ret = {ret};        // `ret`
     name_from = {name_from};

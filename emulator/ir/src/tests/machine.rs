@@ -1,10 +1,10 @@
 //! The interpreter's state at exits and faults.
 
 use super::support::{GUEST, Memory, builder, finish, run, slot};
-use crate::inst::{AtomicOp, MemAttr, Order};
+use crate::inst::{AtomicOp, MemAttr, Op, Order};
 use crate::interp::{self, Outcome};
 use crate::unit::{ExitKind, Trap, Unit, UnitKey};
-use crate::{Builder, GuestState};
+use crate::{Builder, Guest, GuestState};
 
 fn kind_of(unit: &Unit, outcome: Outcome<u64>) -> ExitKind {
     match outcome {
@@ -223,6 +223,25 @@ fn memory_operations_are_kept_in_order() {
     let expected =
         ["load 0x100 I8", "load 0x100 I8", "fence 15", "store 0x100 I8 0x1", "store 0x100 I8 0x1", "fence 15"];
     assert_eq!(memory.log, expected);
+}
+
+/// Barriers that are kept, of all 16, on a processor.
+fn kept_barriers(total_store_order: bool) -> Vec<u32> {
+    let guest: &'static Guest = Box::leak(Box::new(Guest { total_store_order, ..GUEST }));
+    let is_kept = |bits: &u32| {
+        let mut b = Builder::new(guest, UnitKey { pc: 0x1000, mode: 0 });
+        b.begin_insn(0x1000);
+        b.fence(*bits);
+        b.end_insn();
+        b.finish(0x1004).insts.iter().any(|inst| inst.op == Op::Fence)
+    };
+    (0..16).filter(is_kept).collect()
+}
+
+#[test]
+fn only_barriers_between_stores_and_loads_do_something_in_total_store_order() {
+    assert_eq!(kept_barriers(false), (0..16).collect::<Vec<_>>());
+    assert_eq!(kept_barriers(true), [0b0110, 0b0111, 0b1110, 0b1111]);
 }
 
 #[test]

@@ -32,6 +32,7 @@ pub(super) static GUEST: Guest = Guest {
     big_endian_code: false,
     delay_slots: false,
     icache: Icache::Explicit,
+    total_store_order: false,
     ignore_top_byte: false,
     insn_align: 4,
     translate: |_, _, _| Step::Truncated,
@@ -66,14 +67,7 @@ pub(super) static GUEST: Guest = Guest {
         ifunc: IfuncArgs::None,
     },
     syscall: SyscallDesc { number: Slot(0), args: &[], stack_args: None, ret: Slot(0), error: None },
-    abi: AbiDesc {
-        int_args: &[],
-        fp_args: &[],
-        int_ret: &[],
-        fp_ret: &[],
-        return_address: Some(Slot(0)),
-        callee: None,
-    },
+    abi: AbiDesc::bare(Some(Slot(0))),
     native_call: None,
 };
 

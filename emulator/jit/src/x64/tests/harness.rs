@@ -75,6 +75,7 @@ pub(in crate::x64) static GUEST: Guest = Guest {
     big_endian_code: false,
     delay_slots: false,
     icache: Icache::Explicit,
+    total_store_order: false,
     ignore_top_byte: false,
     insn_align: 4,
     translate: |_, _, _| Step::Truncated,
@@ -101,14 +102,7 @@ pub(in crate::x64) static GUEST: Guest = Guest {
         ifunc: ir::guest::IfuncArgs::None,
     },
     syscall: SyscallDesc { number: Slot(0), args: &[], stack_args: None, ret: Slot(0), error: None },
-    abi: AbiDesc {
-        int_args: &[],
-        fp_args: &[],
-        int_ret: &[],
-        fp_ret: &[],
-        return_address: Some(Slot(1)),
-        callee: None,
-    },
+    abi: AbiDesc::bare(Some(Slot(1))),
     native_call: None,
 };
 
