@@ -31,10 +31,60 @@ pub struct Function {
     pub group: String,
     /// Arguments.
     pub args: Vec<Arg>,
-    /// Result: an argument's name, `size`, `pointer` or `difference`.
-    pub result: String,
+    /// Result: an argument's name, `size`, `pointer` or `difference`, or the value that it is.
+    pub result: Returned,
     /// Guests it is for; empty means all.
     pub guests: Vec<String>,
+}
+
+/// What a function gives back.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub enum Returned {
+    /// An argument's name, `size`, `pointer` or `difference`.
+    Word(String),
+    /// A value.
+    Value(Value),
+    /// `{ i32, i32 }`
+    Struct(Vec<Value>),
+}
+
+/// A number.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Value {
+    /// `i32`
+    I32,
+    /// `i64`
+    I64,
+    /// `long`: as wide as a pointer.
+    Long,
+    /// `f64`
+    F64,
+    /// `complex f64`
+    Complex,
+}
+
+impl Value {
+    fn parse(text: &str) -> Option<Value> {
+        Some(match text.trim() {
+            "i32" => Value::I32,
+            "i64" => Value::I64,
+            "long" => Value::Long,
+            "f64" => Value::F64,
+            "complex f64" => Value::Complex,
+            _ => return None,
+        })
+    }
+
+    /// The type, as Rust.
+    fn rust(self) -> &'static str {
+        match self {
+            Value::I32 => "Type::Int { bytes: 4, signed: true }",
+            Value::I64 => "Type::Int { bytes: 8, signed: true }",
+            Value::Long => "Type::Word { signed: true }",
+            Value::F64 => "Type::Float { bytes: 8 }",
+            Value::Complex => "Type::Complex { bytes: 8 }",
+        }
+    }
 }
 
 /// An argument.
@@ -53,6 +103,8 @@ pub enum ArgKind {
     Int,
     /// `size`.
     Size,
+    /// A number that is passed by its type.
+    Value(Value),
     /// Memory: read, written or both, for so many bytes or up to a zero.
     Memory {
         /// The function reads it.
@@ -143,11 +195,29 @@ fn function(line: &str, group: &str) -> Result<Function, String> {
         }
     }
     let (result, guests) = tail.split_once(" for ").unwrap_or((tail, ""));
-    let result = result.trim().to_owned();
-    let known = ["size", "pointer", "difference"].contains(&result.as_str()) || args.iter().any(|a| a.name == result);
-    known.then_some(()).ok_or_else(|| format!("`{result}` is not an argument, size, pointer or difference"))?;
+    let result = returned(result.trim(), &args)?;
+    let by_type = |a: &Arg| matches!(a.kind, ArgKind::Value(_));
+    if args.iter().any(by_type) != args.iter().all(by_type)
+        || args.iter().any(by_type) == matches!(result, Returned::Word(_))
+    {
+        return Err(format!("`{}` has both words and numbers", name.trim()));
+    }
     let guests = guests.split_whitespace().map(str::to_owned).collect();
     Ok(Function { name: name.trim().to_owned(), group: group.to_owned(), args, result, guests })
+}
+
+fn returned(text: &str, args: &[Arg]) -> Result<Returned, String> {
+    if let Some(value) = Value::parse(text) {
+        return Ok(Returned::Value(value));
+    }
+    if let Some(members) = text.strip_prefix('{').and_then(|t| t.strip_suffix('}')) {
+        let members: Option<Vec<Value>> = members.split(',').map(Value::parse).collect();
+        return members.map(Returned::Struct).ok_or_else(|| format!("`{text}` has members that are no numbers"));
+    }
+    let known = ["size", "pointer", "difference"].contains(&text) || args.iter().any(|a| a.name == text);
+    known
+        .then(|| Returned::Word(text.to_owned()))
+        .ok_or_else(|| format!("`{text}` is not an argument, a number, size, pointer or difference"))
 }
 
 fn argument(text: &str) -> Result<Arg, String> {
@@ -156,7 +226,11 @@ fn argument(text: &str) -> Result<Arg, String> {
     let kind = match ty {
         "int" => ArgKind::Int,
         "size" => ArgKind::Size,
-        _ => memory(ty).ok_or_else(|| format!("`{ty}` is not int, size, or in/out/inout bytes[n] or cstr"))?,
+        _ => match Value::parse(ty) {
+            Some(value) => ArgKind::Value(value),
+            None => memory(ty)
+                .ok_or_else(|| format!("`{ty}` is not int, size, a number, or in/out/inout bytes[n] or cstr"))?,
+        },
     };
     Ok(Arg { name: name.trim().to_owned(), kind })
 }
@@ -203,19 +277,38 @@ pub fn emit(libraries: &[Library]) -> Result<String, String> {
 fn row(library_index: usize, library: &Library, f: &Function) -> String {
     let bytes = match f.args.iter().position(|a| a.kind == ArgKind::Size) {
         Some(k) => format!("Argument({k})"),
-        None if f.result == "size" => "Result".to_owned(),
+        None if f.result == Returned::Word("size".to_owned()) => "Result".to_owned(),
         None => "Unknown".to_owned(),
     };
     format!(
-        "    Function {{ name: {:?}, group: {:?}, library: &LIBRARIES[{library_index}], guests: &{:?}, args: {}, bytes: Bytes::{bytes}, repeatable: {}, call: {}::{} }},\n",
+        "    Function {{ name: {:?}, group: {:?}, library: &LIBRARIES[{library_index}], guests: &{:?}, signature: {}, bytes: Bytes::{bytes}, repeatable: {}, call: Call::{}({}::{}) }},\n",
         f.name,
         f.group,
         f.guests,
-        f.args.len(),
+        signature(f),
         repeatable(f),
+        if matches!(f.result, Returned::Word(_)) { "Words" } else { "Values" },
         library.name,
         f.name,
     )
+}
+
+/// The C function, as Rust.
+fn signature(f: &Function) -> String {
+    const WORD: &str = "Type::Word { signed: false }";
+    let kind = |a: &Arg| match a.kind {
+        ArgKind::Value(value) => value.rust(),
+        _ => WORD,
+    };
+    let args: Vec<&str> = f.args.iter().map(kind).collect();
+    let result = match &f.result {
+        Returned::Word(_) => WORD.to_owned(),
+        Returned::Value(value) => value.rust().to_owned(),
+        Returned::Struct(members) => {
+            format!("Type::Struct(&[{}])", members.iter().map(|m| m.rust()).collect::<Vec<_>>().join(", "))
+        }
+    };
+    format!("Signature {{ args: &[{}], named: None, result: Some({result}) }}", args.join(", "))
 }
 
 /// Whether a call may be made twice, as a function of its arguments: it reads nothing that it writes.
@@ -251,13 +344,14 @@ mod tests {
 
     #[test]
     fn a_bad_line_is_one_message_and_the_rest_is_still_read() {
-        let text = "library c: soname \"libc.so.6\" | static {\n    fn f(a: bytes[n], n: size) -> a;\n    fn g(a: in bytes[m]) -> a;\n    fn h(n: size) -> nothing;\n}\n";
+        let text = "library c: soname \"libc.so.6\" | static {\n    fn f(a: bytes[n], n: size) -> a;\n    fn g(a: in bytes[m]) -> a;\n    fn h(n: size) -> nothing;\n    fn i(n: size) -> i32;\n}\n";
         assert_eq!(
             parse(text).unwrap_err(),
             [
-                "2: `bytes[n]` is not int, size, or in/out/inout bytes[n] or cstr",
+                "2: `bytes[n]` is not int, size, a number, or in/out/inout bytes[n] or cstr",
                 "3: `m` is not a size argument of `g`",
-                "4: `nothing` is not an argument, size, pointer or difference",
+                "4: `nothing` is not an argument, a number, size, pointer or difference",
+                "5: `i` has both words and numbers",
             ]
         );
     }

@@ -6,24 +6,27 @@
 
 mod guest_library;
 mod libc;
+mod libm;
 mod thunks;
 
 pub use guest_library::{SONAME, guest_library};
 pub use thunks::Call;
+
+use ir::convention::{Signature, Type};
 
 /// A function the host can do in the guest's place.
 #[derive(Clone, Copy, Debug)]
 pub struct Function {
     /// Symbol.
     pub name: &'static str,
-    /// Group, as named on the command line: `mem`, `str`.
+    /// Group, as named on the command line: `mem`, `str`, `div`.
     pub group: &'static str,
     /// Library the symbol belongs to.
     pub library: &'static Library,
     /// Guests it is for; empty means all.
     pub guests: &'static [&'static str],
-    /// Number of integer and pointer arguments.
-    pub args: u8,
+    /// What it is to the guest.
+    pub signature: Signature,
     /// How many bytes a call is about, for the report.
     pub bytes: Bytes,
     /// Whether a call with these arguments may be made twice in a row.

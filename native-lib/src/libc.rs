@@ -1,4 +1,4 @@
-//! `mem*` and `str*`, done by the host's C library or, where its results may differ from the guest's, around it.
+//! `mem*`, `str*` and `*div`, done by the host's C library or, where its results may differ from the guest's, around it.
 //!
 //! Faulting: the translator drops a faulting call and runs the guest's function from its start. The guest must then find memory
 //! as that function would have left it, so nothing is written unless all can be: ranges that reach into another page are
@@ -137,6 +137,18 @@ host! {
     /// Finds the last such byte.
     fn strrchr(s, c) { libc::strrchr(s as *const c_char, c as c_int) as u64 }
 }
+
+/// Quotient and remainder. A divisor of 0 or -1 is the guest's, which may trap or not.
+pub(crate) fn div(args: &[u64], result: &mut [u64]) -> bool {
+    let (&[n, d], [quotient, remainder, ..]) = (args, result) else { return false };
+    let (n, d) = (n as i64, d as i64);
+    if d == 0 || d == -1 {
+        return false;
+    }
+    (*quotient, *remainder) = ((n / d) as u64, (n % d) as u64);
+    true
+}
+pub(crate) use {div as imaxdiv, div as ldiv, div as lldiv};
 
 #[cfg(test)]
 mod tests {

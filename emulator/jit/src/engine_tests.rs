@@ -4,12 +4,13 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::time::Duration;
 
+use ir::convention::{Signature, Type};
 use ir::guest::Slot;
 use ir::unit::Trap;
 
 use crate::fault::tests::{Pages, install_handler};
 use crate::toy::*;
-use crate::{Bytes, Engine, Event, Hooks, Jit, JitOptions, NativeFn, Thread};
+use crate::{Bytes, Engine, Event, Hooks, Host, Jit, JitOptions, NativeFn, Thread};
 
 const ENGINES: [Engine; 2] = [Engine::Interp, Engine::T1];
 
@@ -429,7 +430,9 @@ unsafe extern "sysv64" fn peek_plus(addr: u64, n: u64, _: u64, _: u64, _: u64, _
 
 /// A function of two arguments, the second of which is its bytes.
 fn native_fn(call: unsafe extern "sysv64" fn(u64, u64, u64, u64, u64, u64) -> u64) -> NativeFn {
-    NativeFn { id: 9, args: 2, returns: true, bytes: Bytes::Argument(1), repeatable: |_| true, call }
+    const WORD: Type = Type::Word { signed: false };
+    const SIGNATURE: Signature = Signature { args: &[WORD, WORD], named: None, result: Some(WORD) };
+    NativeFn { id: 9, signature: &SIGNATURE, bytes: Bytes::Argument(1), repeatable: |_| true, call: Host::Words(call) }
 }
 
 #[test]

@@ -1,10 +1,10 @@
 //! Host functions in place of guest functions.
 //!
 //! The embedder names them by guest address ([`crate::Hooks::intercept`]); where a unit would start at such an address,
-//! the host function is called instead: arguments from the guest's calling convention, then a return to the address in
-//! the guest's return-address register.
+//! the host function is called instead: arguments from the guest's calling convention, then a return to where the guest
+//! function would have returned.
 //!
-//! # Contract of a [`NativeFn`]
+//! # Contract of [`Host::Words`]
 //! * It runs on the host stack, on the guest thread, and must not unwind. The floating-point environment is the guest's: it
 //!   does not compute with floats.
 //! * It may read and write guest memory directly. When such an access faults, its frames are abandoned: so while it touches
@@ -16,12 +16,12 @@
 
 use std::sync::atomic::AtomicU64;
 
+use ir::convention::Signature;
 use ir::{Guest, GuestState};
 
+use crate::marshal::{MAX_RESULTS, Plan};
 use crate::native_counters::Block;
-
-/// Most integer arguments of a native function.
-pub(crate) const MAX_ARGS: usize = 6;
+use crate::thread_state::ThreadState;
 
 /// How many bytes a call is about, for the counters.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -39,39 +39,38 @@ pub enum Bytes {
 pub struct NativeFn {
     /// Number of the function, chosen by the embedder, below [`MAX_FNS`]: for the counters, and to find it again.
     pub id: u32,
-    /// Integer and pointer arguments, 0..=6, in the guest's argument registers.
-    pub args: u8,
-    /// Whether there is a result, in the guest's first integer result register.
-    pub returns: bool,
+    /// What it is to the guest: at most six scalars in, four out.
+    pub signature: &'static Signature,
     /// What is counted as its bytes.
     pub bytes: Bytes,
     /// Whether a call with these arguments may be made twice in a row, to measure it.
     pub repeatable: fn(&[u64; 6]) -> bool,
-    /// The function. Its arguments beyond `args` are undefined.
-    pub call: unsafe extern "sysv64" fn(u64, u64, u64, u64, u64, u64) -> u64,
+    /// The function.
+    pub call: Host,
+}
+
+/// Host code.
+#[derive(Clone, Copy, Debug)]
+pub enum Host {
+    /// Of words and pointers. Arguments that the signature does not have are undefined.
+    Words(unsafe extern "sysv64" fn(u64, u64, u64, u64, u64, u64) -> u64),
+    /// Of values alone: the scalars of the arguments, extended by their signs, and those of the result. Neither touches guest
+    /// memory nor computes with floats. False if the guest's own code is to run instead.
+    Values(fn(&[u64], &mut [u64]) -> bool),
+}
+
+/// A native function, and how its values travel.
+pub(crate) struct Ready {
+    pub(crate) function: NativeFn,
+    pub(crate) plan: Plan,
 }
 
 /// Native functions that can be told apart in the counters.
 pub const MAX_FNS: usize = 256;
 
-/// The arguments of a call, from the guest's calling convention.
-pub(crate) fn arguments(function: &NativeFn, guest: &Guest, state: &GuestState) -> [u64; MAX_ARGS] {
-    let mut args = [0; MAX_ARGS];
-    for (arg, slot) in args.iter_mut().zip(guest.abi.int_args).take(function.args.into()) {
-        *arg = state.get(guest, *slot) as u64;
-    }
-    args
-}
-
-/// Calls `function` for the guest function at `state.pc` and returns from it. False if it faulted: nothing of `state` has
-/// changed then. `frame` is where the fault handler finds the frame to return to.
-pub(crate) fn call(
-    function: &NativeFn,
-    guest: &Guest,
-    state: &mut GuestState,
-    frame: &AtomicU64,
-    counters: &Block,
-) -> bool {
+/// Calls the function for the guest function at `state.pc` and returns from it. False if it faulted or declined: nothing of
+/// `state` has changed then. `frame` is where the fault handler finds the frame to return to.
+pub(crate) fn call(ready: &Ready, guest: &Guest, state: &mut GuestState, frame: &AtomicU64, counters: &Block) -> bool {
     let sp = state.get(guest, guest.sp) as u64;
     let word = guest.slots[guest.sp.0 as usize].ty;
     let back = match guest.abi.return_address {
@@ -81,21 +80,54 @@ pub(crate) fn call(
             Err(_) => return false,
         },
     };
-    let args = arguments(function, guest, state);
-    // SAFETY: the function keeps the contract above; `frame` outlives the call.
-    let outcome = unsafe { arch::call(function.call, &args, frame.as_ptr()) };
-    if outcome.faulted != 0 {
+    if !call_at(ready, guest, state, frame, counters) {
         return false;
     }
-    counters.count(function, &args, outcome.result);
-    if let (true, Some(slot)) = (function.returns, guest.abi.int_ret.first()) {
-        state.set(guest, *slot, u128::from(outcome.result));
-    }
-    if guest.abi.return_address.is_none() {
-        state.set(guest, guest.sp, u128::from(sp.wrapping_add(word.bytes().into())));
-    }
+    let pushed = if guest.abi.return_address.is_none() { word.bytes().into() } else { 0 };
+    state.set(guest, guest.sp, u128::from(sp.wrapping_add(pushed + ready.plan.popped())));
     (state.pc, state.mode) = guest.entered(back, state.mode);
     true
+}
+
+/// The same without the return: stack pointer and `pc` stay.
+fn call_at(ready: &Ready, guest: &Guest, state: &mut GuestState, frame: &AtomicU64, counters: &Block) -> bool {
+    let sp = state.get(guest, guest.sp) as u64;
+    let Some(args) = ready.plan.arguments(guest, state, sp) else { return false };
+    let mut results = [0; MAX_RESULTS];
+    match ready.function.call {
+        Host::Words(call) => {
+            // SAFETY: the function keeps the contract above; `frame` outlives the call.
+            let outcome = unsafe { arch::call(call, &args, frame.as_ptr()) };
+            if outcome.faulted != 0 {
+                return false;
+            }
+            results[0] = outcome.result;
+        }
+        Host::Values(call) => {
+            if !call(&args[..ready.plan.len()], &mut results) {
+                return false;
+            }
+        }
+    }
+    if !ready.plan.deliver(guest, state, sp, &results) {
+        return false;
+    }
+    counters.count(&ready.function, &args, results[0]);
+    true
+}
+
+/// For generated code: the call of a function of values, whose guest function is at `state.pc`, without the return. 0 if the guest's
+/// own code is to run.
+///
+/// # Safety
+/// `state` is that of the running thread, complete in memory; `ready` is of its translator.
+pub(crate) unsafe extern "sysv64" fn call_values(state: *mut ThreadState, ready: *const Ready) -> u64 {
+    // SAFETY: the caller's promise; the counters are those of the thread.
+    let (state, ready) = unsafe { (&mut *state, &*ready) };
+    // SAFETY: set with the thread.
+    let (guest, counters) = unsafe { (&*state.guest_desc, &*state.native_counts.cast::<Block>()) };
+    // Only functions of words need the frame.
+    u64::from(call_at(ready, guest, &mut state.guest, &AtomicU64::new(0), counters))
 }
 
 /// Result registers of the call routine.
@@ -109,7 +141,8 @@ pub(crate) struct Outcome {
 mod arch {
     use std::arch::global_asm;
 
-    use super::{MAX_ARGS, Outcome};
+    use super::Outcome;
+    use crate::marshal::MAX_ARGS;
 
     // rdi = function, rsi = arguments, rdx = where the handler finds the frame (0 there: no call under way).
     global_asm!(

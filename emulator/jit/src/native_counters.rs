@@ -2,10 +2,14 @@
 
 use std::mem::offset_of;
 use std::ptr;
+use std::sync::OnceLock;
 use std::sync::atomic::{AtomicBool, AtomicPtr, AtomicU64, Ordering};
 use std::time::Duration;
 
-use crate::native::{Bytes, MAX_ARGS, MAX_FNS, NativeFn};
+use ir::Guest;
+
+use crate::marshal::{MAX_ARGS, Plan};
+use crate::native::{Bytes, MAX_FNS, NativeFn, Ready};
 
 /// With measuring on, one call in so many is measured; a power of two.
 pub(crate) const SAMPLE_EVERY: i32 = 512;
@@ -76,12 +80,15 @@ struct Slow {
 pub(crate) struct Counters {
     blocks: AtomicPtr<Block>,
     slow: Box<[Slow]>,
+    /// By number, as far as functions were met; `None` for those that the guest's convention does not fit.
+    ready: Box<[OnceLock<Option<Ready>>]>,
 }
 
 impl Default for Counters {
     fn default() -> Counters {
         let slow = (0..MAX_FNS).map(|_| Slow::default()).collect();
-        Counters { blocks: AtomicPtr::new(ptr::null_mut()), slow }
+        let ready = (0..MAX_FNS).map(|_| OnceLock::new()).collect();
+        Counters { blocks: AtomicPtr::new(ptr::null_mut()), slow, ready }
     }
 }
 
@@ -103,6 +110,12 @@ pub struct NativeCounts {
 }
 
 impl Counters {
+    /// A function ready to be called, if its arguments and its result can travel. It stays where it is.
+    pub(crate) fn ready(&self, guest: &Guest, function: &NativeFn) -> Option<&Ready> {
+        let make = || Some(Ready { function: *function, plan: Plan::new(guest, function.signature)? });
+        self.ready.get(function.id as usize)?.get_or_init(make).as_ref()
+    }
+
     fn all(&self) -> impl Iterator<Item = &Block> {
         let mut at = self.blocks.load(Ordering::Acquire);
         std::iter::from_fn(move || {

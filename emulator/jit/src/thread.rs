@@ -197,7 +197,9 @@ impl Thread {
     pub(crate) fn call_native(&mut self, function: &NativeFn) -> bool {
         // SAFETY: valid as long as the translator, which the thread keeps.
         let counters = unsafe { &*self.counters };
-        let done = native::call(function, self.jit.guest, &mut self.block.guest, &self.native_frame, counters);
+        let ready = self.jit.natives.ready(self.jit.guest, function);
+        let state = &mut self.block.guest;
+        let done = ready.is_some_and(|ready| native::call(ready, self.jit.guest, state, &self.native_frame, counters));
         if !done {
             self.jit.natives.count_fault(function.id);
             self.plain_at = Some(self.block.guest.pc);

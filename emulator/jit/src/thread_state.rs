@@ -157,6 +157,8 @@ pub struct ThreadState {
     pub native_under_way: u32,
     /// Native function at `pc` whose call is to be measured: its number plus 1, or 0.
     pub native_sample: u32,
+    /// Native function that left the call at `pc` to the guest's own code: its number plus 1, or 0.
+    pub native_declined: u32,
     /// Counters of native calls, by number: [`crate::native_counters::Block`].
     pub native_counts: *const u8,
     /// Rust functions.
@@ -196,6 +198,7 @@ impl ThreadState {
             deferred: Deferred::default(),
             native_under_way: 0,
             native_sample: 0,
+            native_declined: 0,
             native_counts: std::ptr::null(),
             entries,
             guest_desc: guest,

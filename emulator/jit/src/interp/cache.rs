@@ -155,6 +155,7 @@ fn write(lock: &RwLock<Units>) -> RwLockWriteGuard<'_, Units> {
 fn make(jit: &Jit, key: UnitKey) -> Result<Code, u64> {
     if key.mode & PLAIN == 0
         && let Some(function) = jit.hooks.intercept(key.pc)
+        && jit.natives.ready(jit.guest, &function).is_some()
     {
         return Ok(Code::Native(function));
     }

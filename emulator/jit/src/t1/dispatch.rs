@@ -181,6 +181,12 @@ impl Thread {
                 self.measure_native(runtime);
                 None
             }
+            _ if self.block.native_declined != 0 => {
+                let id = std::mem::take(&mut self.block.native_declined) - 1;
+                self.jit.natives.count_fault(id);
+                self.run_plain();
+                None
+            }
             // Poll, redispatch, dispatcher: look at the state, unless the fault handler made it leave.
             _ => match self.t1.as_mut()?.fault.take()? {
                 Fault::Known(fault) => Some(Event::Fault(fault)),

@@ -236,8 +236,9 @@ impl Runtime {
     fn make<'c>(&self, jit: &Jit, compiler: &'c mut Compiler, key: UnitKey) -> Result<Source<'c>, Miss> {
         if key.mode & PLAIN == 0
             && let Some(function) = jit.hooks.intercept(key.pc)
+            && let Some(ready) = jit.natives.ready(jit.guest, &function)
         {
-            if compiler.compile_thunk(key, &function, jit.options.measure_natives) {
+            if compiler.compile_thunk(key, ready, jit.options.measure_natives) {
                 return Ok(Source::host(compiler.output(), NATIVE_LEN, None, None));
             }
             return Ok(Source::Native(function));

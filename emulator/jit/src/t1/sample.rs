@@ -6,7 +6,6 @@ use ir::GuestState;
 
 use super::Runtime;
 use crate::event::Event;
-use crate::native;
 use crate::thread::Thread;
 
 /// Where a measured guest function returns to: nothing can be mapped there.
@@ -26,8 +25,10 @@ impl Thread {
     pub(super) fn measure_native(&mut self, runtime: &Runtime) {
         let pc = self.block.guest.pc;
         let Some(function) = self.jit.hooks.intercept(pc) else { return };
-        let args = native::arguments(&function, self.guest(), &self.block.guest);
-        if self.measuring || !(function.repeatable)(&args) {
+        let sp = self.block.guest.word(self.guest(), self.guest().sp);
+        let ready = self.jit.natives.ready(self.guest(), &function);
+        let args = ready.and_then(|ready| ready.plan.arguments(self.guest(), &self.block.guest, sp));
+        if self.measuring || !args.is_some_and(|args| (function.repeatable)(&args)) {
             self.call_native(&function);
             return;
         }

@@ -9,6 +9,8 @@
 //! return to the address in the guest's return-address register
 //! ```
 //!
+//! Functions of values are called through Rust, which knows where their scalars are.
+//!
 //! The floating-point environment stays the guest's: native functions do not compute with floats.
 
 use std::mem::offset_of;
@@ -19,7 +21,8 @@ use ir::{Guest, GuestState, Ty};
 
 use super::asm::{Alu, Asm, Mem, RAX, RCX, RDX, RSP, cc};
 use super::{Compiled, Compiler, Convention, Gpr, StubId};
-use crate::native::{Bytes, MAX_ARGS, NativeFn};
+use crate::marshal::MAX_ARGS;
+use crate::native::{self, Bytes, Host, NativeFn, Ready};
 use crate::native_counters::{ROW, Row, SAMPLE_EVERY};
 use crate::thread_state::{Leave, ThreadState, disp, jump_tag, slot_disp};
 
@@ -47,25 +50,31 @@ struct Thunk<'a> {
 }
 
 impl Compiler {
-    /// Makes the unit that calls `function` at `key`, to be found in [`Compiler::output`]. With `sampled`, every
+    /// Makes the unit that calls a function at `key`, to be found in [`Compiler::output`]. With `sampled`, every
     /// [`SAMPLE_EVERY`]th call leaves for Rust instead. False if the guest's calling convention does not allow it.
-    pub fn compile_thunk(&mut self, key: UnitKey, function: &NativeFn, sampled: bool) -> bool {
-        let guest = self.guest;
-        let Some(args) = guest.abi.int_args.get(..function.args.into()) else { return false };
-        let Some(result) = guest.abi.int_ret.first() else { return false };
-        let Some(return_address) = guest.abi.return_address else { return false };
-        let wide = |slot: &Slot| guest.slots[slot.0 as usize].ty == Ty::I64;
-        if args.len() > MAX_ARGS || !args.iter().chain([result, &return_address]).all(wide) {
+    pub(crate) fn compile_thunk(&mut self, key: UnitKey, ready: &Ready, sampled: bool) -> bool {
+        let (guest, function) = (self.guest, &ready.function);
+        let wide = |slot: Slot| guest.slots[slot.0 as usize].ty == Ty::I64;
+        if !guest.abi.return_address.is_some_and(wide) {
             return false;
         }
-        let mut thunk = Thunk { asm: Asm::default(), guest, conv: &self.conv, function, args };
+        let registers = ready.plan.registers(guest);
+        let fits = registers.is_some();
+        let (args, result) = registers.unwrap_or_default();
+        let mut thunk = Thunk { asm: Asm::default(), guest, conv: &self.conv, function, args: &args };
         thunk.store_state(key.pc);
         if sampled {
             thunk.leave_for_sample();
         }
-        thunk.call();
-        thunk.count();
-        thunk.take_result(*result);
+        match function.call {
+            Host::Words(call) if fits => {
+                thunk.call(call as usize as u64);
+                thunk.count();
+                thunk.take_result(result);
+            }
+            Host::Words(_) => return false,
+            Host::Values(_) => thunk.call_values(ready),
+        }
         thunk.return_to_guest(key.mode);
         thunk.asm.finish();
         let Asm { code, relocs, .. } = thunk.asm;
@@ -116,7 +125,7 @@ impl Thunk<'_> {
         self.asm.bind(go_on);
     }
 
-    fn call(&mut self) {
+    fn call(&mut self, function: u64) {
         let args = self.args;
         let mut filled = 0_u32;
         for k in FILL.into_iter().filter(|&k| k < args.len()) {
@@ -137,10 +146,43 @@ impl Thunk<'_> {
         self.asm.store(8, field!(jit_sp), RSP);
         self.asm.load(8, RSP, field!(host_sp));
         self.asm.store_imm(4, field!(native_under_way), self.function.id as i32 + 1);
-        self.asm.mov_ri(RAX, self.function.call as usize as u64);
+        self.asm.mov_ri(RAX, function);
         self.asm.op_rr(4, 0xff, 2, RAX); // call rax
         self.asm.load(8, RSP, field!(jit_sp));
         self.asm.store_imm(4, field!(native_under_way), 0);
+    }
+
+    /// The whole call in Rust, from home to home. Where it declines, the dispatcher runs the guest's own code.
+    fn call_values(&mut self, ready: &Ready) {
+        self.asm.store(8, field!(jit_sp), RSP);
+        self.asm.load(8, RSP, field!(host_sp));
+        self.asm.lea(8, HOST_ARGS[0], Mem::state(disp(0)));
+        self.asm.mov_ri(HOST_ARGS[1], std::ptr::from_ref(ready) as u64);
+        self.asm.mov_ri(RAX, native::call_values as *const () as u64);
+        self.asm.op_rr(4, 0xff, 2, RAX); // call rax
+        self.asm.load(8, RSP, field!(jit_sp));
+        self.asm.test_rr(4, RAX, RAX);
+        let done = self.asm.label();
+        self.asm.jcc(cc::NE, done);
+        self.asm.store_imm(4, field!(native_declined), self.function.id as i32 + 1);
+        self.asm.mov_ri(RAX, Leave::Redispatch as u64);
+        self.asm.jmp_stub(StubId::Leave);
+        self.asm.bind(done);
+        self.reload(|_| true);
+    }
+
+    /// Pinned registers from home, as far as asked for.
+    fn reload(&mut self, wanted: impl Fn(Gpr) -> bool) {
+        for &(slot, r) in &self.conv.pins {
+            if wanted(r) {
+                let home = self.home(slot);
+                self.asm.load(8, r, home);
+            }
+        }
+        for &(slot, x) in &self.conv.vector_pins {
+            let (size, home) = (self.guest.slots[slot.0 as usize].ty.bytes(), self.home(slot));
+            self.asm.load_xmm(size, x, home);
+        }
     }
 
     /// Counts the call and its bytes; `rax` is kept.
@@ -158,27 +200,17 @@ impl Thunk<'_> {
         }
     }
 
-    fn take_result(&mut self, result: Slot) {
-        let result = self.function.returns.then_some(result);
-        if let Some(slot) = result {
-            match self.pinned(slot) {
-                Some(r) => self.asm.mov_rr(8, r, RAX),
-                None => {
-                    let home = self.home(slot);
-                    self.asm.store(8, home, RAX);
-                }
-            }
-        }
-        for &(slot, r) in &self.conv.pins {
-            if LOST.contains(&r) && Some(slot) != result {
+    fn take_result(&mut self, result: Option<Slot>) {
+        let kept = result.and_then(|slot| self.pinned(slot));
+        match (result, kept) {
+            (Some(_), Some(r)) => self.asm.mov_rr(8, r, RAX),
+            (Some(slot), None) => {
                 let home = self.home(slot);
-                self.asm.load(8, r, home);
+                self.asm.store(8, home, RAX);
             }
+            (None, _) => {}
         }
-        for &(slot, x) in &self.conv.vector_pins {
-            let (size, home) = (self.guest.slots[slot.0 as usize].ty.bytes(), self.home(slot));
-            self.asm.load_xmm(size, x, home);
-        }
+        self.reload(|r| LOST.contains(&r) && Some(r) != kept);
     }
 
     fn return_to_guest(&mut self, mode: u32) {

@@ -160,8 +160,11 @@ pub(crate) fn native_fn(function: &'static Function) -> jit::NativeFn {
         native_lib::Bytes::Argument(k) => jit::Bytes::Argument(k),
         native_lib::Bytes::Result => jit::Bytes::Result,
     };
-    let Function { args, repeatable, call, .. } = *function;
-    jit::NativeFn { id: number(function), args, returns: true, bytes, repeatable, call }
+    let call = match function.call {
+        native_lib::Call::Words(call) => jit::Host::Words(call),
+        native_lib::Call::Values(call) => jit::Host::Values(call),
+    };
+    jit::NativeFn { id: number(function), signature: &function.signature, bytes, repeatable: function.repeatable, call }
 }
 
 /// Number of a function in the translator's counters: its row in the table.
