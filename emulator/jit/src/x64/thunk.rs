@@ -32,8 +32,8 @@ const HOST_ARGS: [Gpr; MAX_ARGS] = [7, 6, 2, 1, 8, 9];
 /// The order in which they are filled: those that never hold a pinned slot first.
 const FILL: [usize; MAX_ARGS] = [1, 2, 3, 4, 5, 0];
 
-/// Pinned registers that a call loses: `rdi`, `r8`, `r9`.
-const LOST: [Gpr; 3] = [7, 8, 9];
+/// Pinned registers that a call loses: `rdi`, `r8` to `r11`.
+const LOST: [Gpr; 5] = [7, 8, 9, 10, 11];
 
 /// A field of the thread's block.
 macro_rules! field {
@@ -161,6 +161,8 @@ impl Thunk<'_> {
         self.asm.mov_ri(RAX, native::call_values as *const () as u64);
         self.asm.op_rr(4, 0xff, 2, RAX); // call rax
         self.asm.load(8, RSP, field!(jit_sp));
+        // Before it leaves too: leaving brings the registers home.
+        self.reload(|_| true);
         self.asm.test_rr(4, RAX, RAX);
         let done = self.asm.label();
         self.asm.jcc(cc::NE, done);
@@ -168,7 +170,6 @@ impl Thunk<'_> {
         self.asm.mov_ri(RAX, Leave::Redispatch as u64);
         self.asm.jmp_stub(StubId::Leave);
         self.asm.bind(done);
-        self.reload(|_| true);
     }
 
     /// Pinned registers from home, as far as asked for.
@@ -231,5 +232,17 @@ impl Thunk<'_> {
         self.asm.alu_mr(Alu::Cmp, 8, Mem::base(RSP, 8), tag);
         self.asm.jcc_stub(cc::NE, StubId::ReturnMiss);
         self.asm.byte(0xc3);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::x64::PIN_REGISTERS;
+
+    #[test]
+    fn pinned_registers_that_functions_may_change_are_reloaded() {
+        let kept_by_functions = [3, 4, 5, 12, 13, 14, 15];
+        assert!(PIN_REGISTERS.iter().all(|r| kept_by_functions.contains(r) || LOST.contains(r)));
     }
 }
