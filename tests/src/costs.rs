@@ -135,7 +135,7 @@ impl std::fmt::Display for Build {
 impl Build {
     fn leaves_alone(&self) -> Result<()> {
         let touched = |package: &&str| self.packages.iter().any(|p| p == package);
-        let needless: Vec<_> = INDEPENDENT.into_iter().filter(|package| touched(&package)).collect();
+        let needless: Vec<_> = INDEPENDENT.into_iter().filter(touched).collect();
         ensure!(needless.is_empty(), "a changed specification rebuilds {needless:?}");
         Ok(())
     }

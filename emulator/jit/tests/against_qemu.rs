@@ -455,6 +455,8 @@ fn compare(name: &'static str) {
 
 macro_rules! compare_each {
     ($($test:ident: $frame:literal,)*) => {
+        const FRAMES: &[&str] = &[$($frame),*];
+
         $(#[test]
         fn $test() {
             compare($frame);
@@ -466,10 +468,32 @@ compare_each! {
     aarch64_does_what_qemu_does: "aarch64",
     riscv64_does_what_qemu_does: "riscv64",
     loongarch64_does_what_qemu_does: "loongarch64",
-    arm_does_what_qemu_does: "arm",
+    arm_does_what_qemu_does: "arm-a32",
     thumb_does_what_qemu_does: "arm-t32",
     mips_does_what_qemu_does: "mips",
     mipsel_does_what_qemu_does: "mipsel",
     mips64_does_what_qemu_does: "mips64",
     mips64el_does_what_qemu_does: "mips64el",
+}
+
+/// Words that are looked at for one of which an exception holds.
+const LOOKED_AT: usize = 300_000;
+
+#[test]
+fn every_exception_is_of_an_instruction() {
+    let mut nowhere = Vec::new();
+    for frame in FRAMES.iter().map(|name| Frame::of(name)) {
+        let exceptions = Exception::of(frame.guest.name, frame.name);
+        let words = Words::of(frame.guest, frame.mode, |name| exceptions.iter().any(|e| e.insn == name));
+        let (mut random, mut left) = (Random::from_seed(1), exceptions);
+        for _ in 0..LOOKED_AT {
+            if left.is_empty() {
+                break;
+            }
+            let Some(word) = words.pick(frame.mode, &mut random) else { continue };
+            left.retain(|exception| exception.of_word(&word, frame.guest).is_none());
+        }
+        nowhere.extend(left.iter().map(|exception| format!("{}: {}", frame.name, exception.text)));
+    }
+    assert!(nowhere.is_empty(), "there is no such instruction in\n{}", nowhere.join("\n"));
 }

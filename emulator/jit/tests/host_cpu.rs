@@ -1,8 +1,8 @@
 //! Random instructions of the guests that are the host's own kind of processor, on the host itself, on the interpreter and on
 //! translated code: registers, flags and memory must agree bit for bit. 32-bit code is executed in the host's compatibility mode.
 //!
-//! Instructions come from the specification's `test` lines with bits flipped. Flags that the manual leaves undefined are
-//! not compared after the instructions that [`undefined_flags`] names. `support/budget.rs` says for how long.
+//! Instructions come from the specification's `test` lines with bits flipped. What is not compared is in `host_differs.txt`, each
+//! with its reason; [`undefined_flags`] tells which flags are not. `support/budget.rs` says for how long.
 #![cfg(target_arch = "x86_64")]
 
 mod support;
@@ -209,7 +209,6 @@ fn straight(guest: &'static Guest, code: &[u8]) -> Option<usize> {
     };
     let prefixes = code.iter().take_while(is_prefix);
     let segment = prefixes.filter(|byte| [0x64, 0x65].contains(byte)).count() != 0
-        || ["mov_segment", "segment_base", "popf"].contains(&name)
         || ["fs:", "gs:", "[rip"].iter().any(|part| text.contains(part))
         || guest.address_bits == 32 && text.contains("cs:");
     (stays && insn.timeless(guest) && !segment).then_some(insn.len as usize)
@@ -490,21 +489,27 @@ impl Engines {
     }
 }
 
-/// What the host itself does not do the same way everywhere: these are left out.
-const NOT_COMPARED: [&str; 7] = [
-    "native", // UD0 is ours
-    "cpuid",  // describes another processor
-    "xgetbv", // only register 0 is there
-    "mov_segment",
-    "mov_to_segment",
-    "push_segment",
-    "pop_segment", // descriptors are the kernel's
-];
+/// Patterns of names of instructions that are not compared: `host_differs.txt` says why.
+fn not_compared() -> impl Iterator<Item = &'static str> {
+    let lines = include_str!("host_differs.txt").lines().filter(|line| !line.is_empty() && !line.starts_with('#'));
+    lines.flat_map(|line| {
+        let [names, _, _] = line.split(" | ").collect::<Vec<_>>()[..] else {
+            panic!("names | reason | section: {line}")
+        };
+        names.split(' ')
+    })
+}
 
-/// The x87, whose state is not loaded; FXSAVE stores part of it. A guest program compares it with the host's.
-fn touches_x87(name: &str) -> bool {
-    let others = ["x87", "mmx", "pshufw", "movq2dq", "emms"];
-    name.starts_with('f') && !["fence", "flag_ops"].contains(&name) || others.iter().any(|o| name.starts_with(o))
+fn is_like(name: &str, pattern: &str) -> bool {
+    pattern.strip_suffix('*').map_or(name == pattern, |start| name.starts_with(start))
+}
+
+#[test]
+fn what_is_not_compared_is_an_instruction() {
+    let tests = ["x86", "x86_64"].map(|name| guests::tests(guests::ALL.by_name(name).unwrap()));
+    for pattern in not_compared() {
+        assert!(tests.iter().copied().flatten().any(|test| is_like(test.insn, pattern)), "no instruction {pattern}");
+    }
 }
 
 /// A random instruction that is compared, if one comes about.
@@ -518,7 +523,7 @@ fn random_instruction(guest: &'static Guest, random: &mut Random) -> Option<Trie
     code.truncate(straight(guest, &code)?);
     let name = (guest.identify)(guest.reset_mode(), &code).unwrap_or_default();
     // With 16-bit operands and a count beyond 16 the result is undefined.  SDM 2, SHLD.
-    if NOT_COMPARED.contains(&name) || touches_x87(name) || name == "shift_double" && code[0] == 0x66 {
+    if not_compared().any(|pattern| is_like(name, pattern)) || name == "shift_double" && code[0] == 0x66 {
         return None;
     }
     let (text, _) = (guest.disassemble)(CODE, guest.reset_mode(), &code);

@@ -3,7 +3,7 @@
 //! A test is a sequence of rounds, each from a seed of its own: the first one from `RANDOM_SEED`, the next from the next number.
 //! What a round finds, it finds again alone. `RANDOM_INSTRUCTIONS` is the number of instructions of each guest, an instruction that
 //! is executed from several states counted for each; `RANDOM_SECONDS` how long each guest takes instead; `RANDOM_GUEST` names the one
-//! guest, or frame, that is looked at. `cargo x random` sets them.
+//! guest, or frame, that is looked at; the frames of a guest are called after it. `cargo x random` sets them.
 
 use std::time::{Duration, Instant};
 
@@ -31,7 +31,9 @@ pub(crate) struct Budget {
 impl Budget {
     /// That of a guest, with so many instructions if the environment does not tell; `None` if it asks for another guest.
     pub(crate) fn of(guest: &'static str, against: &'static str, instructions: u64) -> Option<Budget> {
-        if std::env::var("RANDOM_GUEST").is_ok_and(|wanted| !wanted.is_empty() && wanted != guest) {
+        let wanted = std::env::var("RANDOM_GUEST").unwrap_or_default();
+        let is_form = guest.strip_prefix(&*wanted).is_some_and(|form| form.starts_with('-'));
+        if !wanted.is_empty() && wanted != guest && !is_form {
             return None;
         }
         let time = Some(number("RANDOM_SECONDS", 0)).filter(|seconds| *seconds != 0).map(Duration::from_secs);

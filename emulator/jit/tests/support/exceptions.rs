@@ -8,6 +8,8 @@ use crate::support::words::Word;
 /// Instructions that are not compared, under all of the conditions.
 pub(crate) struct Exception {
     pub(crate) insn: &'static str,
+    /// Its instruction and conditions as they are written.
+    pub(crate) text: &'static str,
     conditions: Vec<Condition>,
 }
 
@@ -49,7 +51,7 @@ impl Exception {
             let here = columns[0].split(' ').any(|name| name == guest || name == frame);
             let mut words = columns[1].split(' ');
             let insn = words.next().unwrap();
-            here.then(|| Exception { insn, conditions: words.map(Condition::of).collect() })
+            here.then(|| Exception { insn, text: columns[1], conditions: words.map(Condition::of).collect() })
         };
         lines.filter_map(read).collect()
     }
