@@ -1,7 +1,6 @@
 //! The translator of a guest process.
 
 use std::sync::{Arc, MutexGuard};
-use std::time::Instant;
 
 use ir::Guest;
 use ir::unit::Unit;
@@ -10,6 +9,7 @@ use crate::check;
 use crate::interp;
 use crate::native_counters::{Counters, NativeCounts};
 use crate::options::{Engine, Hooks, JitOptions, Stats, StatsReport};
+use crate::phases::Stopwatch;
 use crate::profile::{self, Profile, UnitProfile};
 use crate::t1;
 
@@ -111,11 +111,14 @@ impl Jit {
         ForkGuard { natives: &self.natives, t1, profile, _interp: self.interp.freeze(), _lock_step: lock_step }
     }
 
-    pub(crate) fn count_unit(&self, unit: &Unit, insns: u32, since: Instant) {
+    pub(crate) fn stopwatch(&self) -> Stopwatch<'_> {
+        Stopwatch::start(&self.stats, self.options.times)
+    }
+
+    pub(crate) fn count_unit(&self, unit: &Unit, insns: u32) {
         Stats::add(&self.stats.units, 1);
         Stats::add(&self.stats.guest_insns, insns.into());
         Stats::add(&self.stats.guest_bytes, unit.guest_len.into());
-        Stats::add(&self.stats.translate_ns, since.elapsed().as_nanos() as u64);
     }
 }
 

@@ -4,6 +4,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 
 use crate::direct_calls::DirectCall;
 use crate::native::NativeFn;
+use crate::phases::Phase;
 use crate::t1::Saved;
 use crate::trace::Trace;
 use crate::x64::Features;
@@ -53,6 +54,8 @@ pub struct JitOptions {
     pub code_memory: usize,
     /// Count how often each unit is entered ([`crate::Jit::profile`]).
     pub profile: bool,
+    /// Measure the phases of translation.
+    pub times: bool,
     /// Prove of each unit that its values are where its code looks for them. Debug builds always do.
     pub prove: bool,
     /// Use translations of an earlier process, and keep what [`crate::Jit::image`] needs. Not together with what wants to see
@@ -70,7 +73,7 @@ pub(crate) struct Stats {
     pub(crate) guest_insns: AtomicU64,
     pub(crate) guest_bytes: AtomicU64,
     pub(crate) code_bytes: AtomicU64,
-    pub(crate) translate_ns: AtomicU64,
+    pub(crate) phases: [AtomicU64; Phase::ALL.len()],
     pub(crate) invalidated: AtomicU64,
     pub(crate) flushes: AtomicU64,
 }
@@ -88,8 +91,8 @@ pub struct StatsReport {
     pub guest_bytes: u64,
     /// Bytes of host code made for them.
     pub code_bytes: u64,
-    /// Nanoseconds spent translating, all threads together.
-    pub translate_ns: u64,
+    /// Nanoseconds spent in each phase of translation, all threads together; with [`JitOptions::times`].
+    pub phases: [u64; Phase::ALL.len()],
     /// Units dropped because their guest code changed.
     pub invalidated: u64,
     /// Times all translations were dropped to make room.
@@ -109,7 +112,7 @@ impl Stats {
             guest_insns: read(&self.guest_insns),
             guest_bytes: read(&self.guest_bytes),
             code_bytes: read(&self.code_bytes),
-            translate_ns: read(&self.translate_ns),
+            phases: std::array::from_fn(|phase| read(&self.phases[phase])),
             invalidated: read(&self.invalidated),
             flushes: read(&self.flushes),
         }

@@ -145,17 +145,22 @@ pub(crate) fn at_end() {
     if process.options.stats {
         let stats = process.jit().stats();
         eprintln!(
-            "isamorph: {} units and {} from the cache, {} guest instructions in {} bytes, {} bytes of host code, {} µs translating, {} invalidated, \
+            "isamorph: {} units and {} from the cache, {} guest instructions in {} bytes, {} bytes of host code, {} invalidated, \
              {} flushes",
             stats.units,
             stats.saved,
             stats.guest_insns,
             stats.guest_bytes,
             stats.code_bytes,
-            stats.translate_ns / 1000,
             stats.invalidated,
             stats.flushes
         );
+        let times: Vec<String> = jit::Phase::ALL
+            .iter()
+            .zip(stats.phases)
+            .map(|(phase, ns)| format!("{} {}", phase.name(), ns / 1000))
+            .collect();
+        eprintln!("isamorph: {} µs translating: {}", stats.phases.iter().sum::<u64>() / 1000, times.join(", "));
     }
     if process.options.profile {
         crate::profile::print(process);

@@ -165,6 +165,7 @@ fn attach_translator(process: &'static Process, program: &Program) -> Result<(),
         features,
         profile,
         saved,
+        times: process.options.stats,
         ..Default::default()
     };
     let jit = jit::Jit::new(process.guest, Box::new(Hooks { process }), options);

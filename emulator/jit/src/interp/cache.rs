@@ -2,7 +2,6 @@
 
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, PoisonError, RwLock, RwLockReadGuard, RwLockWriteGuard};
-use std::time::Instant;
 
 use ir::unit::{Unit, UnitKey};
 use rustc_hash::FxHashMap;
@@ -12,6 +11,7 @@ use crate::jit::Jit;
 use crate::native::NativeFn;
 use crate::options::Stats;
 use crate::page_map::{PageMap, overlap};
+use crate::phases::Phase;
 
 /// What is executed at an address.
 pub(crate) enum Code {
@@ -160,11 +160,12 @@ fn make(jit: &Jit, key: UnitKey) -> Result<Code, u64> {
         return Ok(Code::Native(function));
     }
     let key = UnitKey { mode: key.mode & !PLAIN, ..key };
-    let since = Instant::now();
+    let mut watch = jit.stopwatch();
     match form::form(jit.guest, &*jit.hooks, key, form::MAX_INSNS, false, |_| false) {
         Formed::FetchFault { addr } => Err(addr),
         Formed::Unit { unit, insns } => {
-            jit.count_unit(&unit, insns, since);
+            watch.lap(Phase::Form);
+            jit.count_unit(&unit, insns);
             Ok(Code::Unit(unit))
         }
     }

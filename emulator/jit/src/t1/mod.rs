@@ -23,7 +23,6 @@ mod world;
 use std::borrow::Cow;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Mutex, MutexGuard, PoisonError};
-use std::time::Instant;
 
 use ir::Guest;
 use ir::guest::Tininess;
@@ -39,6 +38,7 @@ use crate::jit::Jit;
 use crate::native::NativeFn;
 use crate::options::{JitOptions, Stats};
 use crate::page_map::{PageMap, overlap};
+use crate::phases::{Phase, Stopwatch};
 use crate::profile::Profile;
 use crate::x64::stubs::{self, Stubs};
 use crate::x64::{CompileError, Compiled, Compiler, Convention, FaultTable, Features, Link, Reloc, relocate};
@@ -112,6 +112,8 @@ pub(crate) struct Runtime {
     features: Features,
     /// See [`JitOptions::prove`].
     prove: bool,
+    /// See [`JitOptions::times`].
+    times: bool,
     /// Entries for the stub that makes system calls.
     direct_calls: Box<[u64]>,
     stubs: Stubs,
@@ -185,6 +187,7 @@ impl Runtime {
             conv,
             features: options.features.unwrap_or_else(Features::host),
             prove: options.prove,
+            times: options.times,
             direct_calls: direct_calls::table(direct),
             stubs,
             code,
@@ -208,6 +211,7 @@ impl Runtime {
     fn compiler(&self, guest: &'static Guest) -> Compiler {
         let mut compiler = Compiler::new(guest, self.conv.clone(), self.features);
         compiler.prove |= self.prove;
+        compiler.times = self.times;
         compiler
     }
 
@@ -218,7 +222,8 @@ impl Runtime {
         }
         loop {
             let generation = self.generation.load(Ordering::Acquire);
-            let source = self.make(jit, compiler, key)?;
+            let mut watch = jit.stopwatch();
+            let source = self.make(jit, compiler, key, &mut watch)?;
             let mut writer = self.lock();
             // Guest code that changed while it was read must not be kept.
             if self.generation.load(Ordering::Acquire) != generation {
@@ -228,12 +233,20 @@ impl Runtime {
             if let Some(found) = self.by_key.find(key) {
                 return Ok(found);
             }
-            return self.publish(jit, &mut writer, key, source).map_err(|Full| Miss::Full);
+            let published = self.publish(jit, &mut writer, key, source).map_err(|Full| Miss::Full);
+            watch.lap(Phase::Publish);
+            return published;
         }
     }
 
     /// Forms and compiles, with no lock held.
-    fn make<'c>(&self, jit: &Jit, compiler: &'c mut Compiler, key: UnitKey) -> Result<Source<'c>, Miss> {
+    fn make<'c>(
+        &self,
+        jit: &Jit,
+        compiler: &'c mut Compiler,
+        key: UnitKey,
+        watch: &mut Stopwatch<'_>,
+    ) -> Result<Source<'c>, Miss> {
         if key.mode & PLAIN == 0
             && let Some(function) = jit.hooks.intercept(key.pc)
             && let Some(ready) = jit.natives.ready(jit.guest, &function)
@@ -243,10 +256,11 @@ impl Runtime {
             }
             return Ok(Source::Native(function));
         }
-        if let Some(source) = self.find_saved(jit, key) {
+        let saved = self.find_saved(jit, key);
+        watch.lap(Phase::Load);
+        if let Some(source) = saved {
             return Ok(source);
         }
-        let since = Instant::now();
         let masks = self.masks.load(Ordering::Acquire) && self.lock().masked.contains(&key);
         let mut limit = form::MAX_INSNS;
         loop {
@@ -259,14 +273,18 @@ impl Runtime {
             if self.must_become_exact(jit.guest, &unit) {
                 return Err(Miss::Full);
             }
+            watch.lap(Phase::Form);
             compiler.exact_underflow = self.exact_underflow.load(Ordering::Acquire);
             compiler.counter = jit.options.profile.then(Profile::counter);
-            match compiler.compile(&unit) {
-                Ok(_) => {
+            let compiled = compiler.compile(&unit).map(|_| ());
+            watch.lap_at(Phase::Analyse, compiler.analysed);
+            watch.lap(Phase::Emit);
+            match compiled {
+                Ok(()) => {
                     if let Some(entered) = compiler.counter {
                         jit.profile.add(key, insns, compiler.output().code.len() as u32, entered);
                     }
-                    jit.count_unit(&unit, insns, since);
+                    jit.count_unit(&unit, insns);
                     jit.options.trace.unit(jit.guest, &*jit.hooks, &unit, Some(compiler.output()));
                     let guest_len = unit.guest_len;
                     let origin = if masks { None } else { self.origin(jit, key, guest_len, compiler) };
@@ -275,7 +293,7 @@ impl Runtime {
                 }
                 Err(CompileError::TooManyLive) if insns > 1 => limit = insns / 2,
                 Err(_) => {
-                    jit.count_unit(&unit, insns, since);
+                    jit.count_unit(&unit, insns);
                     jit.options.trace.unit(jit.guest, &*jit.hooks, &unit, None);
                     return Ok(Source::Interp(unit));
                 }

@@ -61,6 +61,7 @@ mod turn;
 mod vector_registers;
 
 use std::sync::atomic::AtomicU64;
+use std::time::Instant;
 
 use ir::guest::{Guest, Slot};
 use ir::inst::Op;
@@ -293,6 +294,9 @@ pub struct Compiler {
     pub(crate) counter: Option<&'static AtomicU64>,
     /// Prove of each unit that its values are where its code looks for them; always in debug builds.
     pub(crate) prove: bool,
+    /// Note when a unit is analysed, in `analysed`.
+    pub(crate) times: bool,
+    pub(crate) analysed: Option<Instant>,
     buffers: generator::Buffers,
     out: Compiled,
 }
@@ -308,6 +312,8 @@ impl Compiler {
             exact_underflow: false,
             counter: None,
             prove: cfg!(debug_assertions),
+            times: false,
+            analysed: None,
             buffers: generator::Buffers::default(),
             out: Compiled::default(),
         }
@@ -329,6 +335,7 @@ impl Compiler {
     pub fn compile(&mut self, unit: &Unit) -> Result<&Compiled, CompileError> {
         let buffers = std::mem::take(&mut self.buffers);
         let mut g = generator::Gen::new(unit, self.guest, &self.conv, self.features, buffers);
+        self.analysed = self.times.then(Instant::now);
         g.exact_underflow = self.exact_underflow;
         g.counter = self.counter;
         g.claims = self.prove.then(claims::Claims::default);
