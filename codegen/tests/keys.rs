@@ -32,7 +32,7 @@ fp {
     nan = canonical; default_nan_sign = 0; product_nan = invalid; tininess = after_rounding; nan_to_int = max;
     mode { round = even; flush_inputs = 0; flush_results = 0; default_nan = 0; }
 }
-insn back { enc 0000000000000010; exec jump_indirect(r[5], hint = ret); }
+insn move { enc 0000000000000010; exec r[1] = r[2]; }
 "#;
 
 /// Of sequences of bytes.

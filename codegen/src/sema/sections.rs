@@ -348,11 +348,6 @@ fn arch(g: &mut Global, s: &Section) {
         g.error("key", s.kind.span, "an `arch` with byte-wise spaces needs `max_length`");
     }
     g.model.sections.max_length = int(g, s, "max_length", 64) as u32;
-    if let Some(e) = value(s, "pc")
-        && !matches!(&e.kind, ast::ExprKind::Name(n) if g.spec.regs.iter().any(|r| r.name.name == n.name))
-    {
-        g.error("type", e.span, "a register is needed");
-    }
     let sp = slot(g, s, "sp");
     let [pins, vector_pins, flags] = ["pins", "vector_pins", "flags"].map(|key| slot_list(g, s, key));
     let icache = word(g, s, "icache", &["explicit", "coherent"]);
