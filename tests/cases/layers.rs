@@ -102,3 +102,24 @@ fn every_field_of_a_guest_is_read() {
     let unread: Vec<_> = fields.iter().filter(|name| !read(name)).collect();
     assert!(unread.is_empty(), "nothing reads {unread:?}");
 }
+
+/// What the newest run of a package's build script asked to be watched.
+fn watched(package: &str) -> Vec<String> {
+    let target = std::env::var_os("CARGO_TARGET_DIR").map_or_else(|| tests::root().join("target"), PathBuf::from);
+    let runs = fs::read_dir(target.join("release/build")).unwrap().map(|entry| entry.unwrap().path());
+    let of_package = |run: &PathBuf| run.file_name().unwrap().to_string_lossy().starts_with(&format!("{package}-"));
+    let outputs = runs.filter(of_package).map(|run| run.join("output")).filter(|output| output.exists());
+    let newest = outputs.max_by_key(|output| fs::metadata(output).unwrap().modified().unwrap());
+    let text = fs::read_to_string(newest.unwrap_or_else(|| panic!("{package} was not built"))).unwrap();
+    text.lines().filter_map(|line| line.strip_prefix("cargo::rerun-if-changed=")).map(str::to_owned).collect()
+}
+
+/// `cargo x costs` tries it out.
+#[test]
+fn a_new_folder_of_specifications_is_seen_by_the_build() {
+    let specs = fs::canonicalize(tests::root().join("isa-specs")).unwrap();
+    for package in ["guests", "interfaces"] {
+        let watches = watched(package).iter().any(|path| fs::canonicalize(path).is_ok_and(|path| path == specs));
+        assert!(watches, "{package} does not watch {}", specs.display());
+    }
+}
