@@ -146,7 +146,7 @@ impl<'h> Window<'h> {
     fn at(&mut self, pc: u64) -> &[u8] {
         let inside = |w: &Window<'_>| {
             let from = usize::try_from(pc.wrapping_sub(w.start)).ok()?;
-            let enough = from + LOOK_AHEAD <= w.len || from < w.len && w.len < w.bytes.len();
+            let enough = from < w.len && (from + LOOK_AHEAD <= w.len || w.len < w.bytes.len());
             enough.then_some(from)
         };
         let from = inside(self).unwrap_or_else(|| {

@@ -255,6 +255,8 @@ fn jumps_to_the_address_of_no_entry_fault() {
     for word in [0xd61f_0000, 0xd63f_0000] {
         agree_on(aarch64(), &[word], &[("gpr[0]", u128::from(u64::MAX))]);
     }
+    // jalr zero, 0(a0), to as many bytes below the end of addresses as decoders look at
+    agree_on(guests::ALL.by_name("riscv64").unwrap(), &[0x0005_0067], &[("gpr[10]", u128::from(u64::MAX - 15))]);
 }
 
 #[test]
