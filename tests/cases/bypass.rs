@@ -52,7 +52,9 @@ fn strings_are_bypassed_by_every_convention() {
         let output = run(&["--native-bypass", "--native-report"], &program, "");
         assert_eq!(stdout(&output), native, "{guest}");
         let text = String::from_utf8(output.stderr).unwrap();
-        assert!(calls(&text, "memcpy") >= 300 && calls(&text, "strlen") >= 300, "{guest}: {text}");
+        // On x86-64 the two are one function.
+        let copies = calls(&text, "memcpy") + calls(&text, "memmove");
+        assert!(copies >= 300 && calls(&text, "strlen") >= 300, "{guest}: {text}");
     }
 }
 
