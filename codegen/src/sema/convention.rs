@@ -26,8 +26,11 @@ enum List {
 }
 use List::{Args, Both, Results};
 
-/// A verb that says where: words it takes.
-const HOW: &[(&str, List, &[(&str, List)])] = &[
+/// A word that a verb takes, and in which lists.
+type Word = (&'static str, List);
+
+/// A verb that says where: in which lists, and words it takes.
+const HOW: &[(&str, List, &[Word])] = &[
     ("one", Both, &[("fp", Both), ("packed", Both), ("shadow", Args), ("position", Args), ("extended", Results)]),
     ("each", Both, &[("fp", Both), ("int", Both), ("packed", Both), ("position", Args)]),
     ("join", Both, &[("align", Args), ("split", Args), ("keep", Args), ("floats", Args)]),

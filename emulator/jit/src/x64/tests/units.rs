@@ -136,10 +136,7 @@ fn a_loop_that_ends_when_the_poll_flag_is_set_goes_on_behind_it() {
         m.thread.guest.set(&GUEST, Slot(0), count);
         m.thread.poll = 1.into();
         run(&mut m, &unit);
-        assert_eq!(
-            (m.thread.exit_kind, m.thread.guest.pc, slot(&m, 0)),
-            (left.0 as u32, left.1, u128::from(count) - 1)
-        );
+        assert_eq!((m.thread.exit_kind, m.thread.guest.pc, slot(&m, 0)), (left.0 as u32, left.1, count - 1));
     }
 }
 
