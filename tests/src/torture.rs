@@ -23,13 +23,15 @@ const LITTLE_MEMORY: &[&str] = &["--code-memory=1M"];
 const OLD_HOST: &[&str] = &["--host-cpu=x86-64-v1"];
 /// Each unit beside the interpreter.
 const LOCK_STEP: &[&str] = &["--check"];
+/// With the translations of the run before; the directory follows.
+const KEPT: &[&str] = &["--cache"];
 
 const KINDS: &[Kind] = &[
-    Kind { name: "signals", guests: &["aarch64", "riscv64", "arm", "x86_64"], options: &[&[], OLD_HOST] },
-    Kind { name: "mappings", guests: &["aarch64", "riscv64", "arm"], options: &[&[], LITTLE_MEMORY, LOCK_STEP] },
-    Kind { name: "fork", guests: &["aarch64", "riscv64", "x86_64"], options: &[&[], LITTLE_MEMORY] },
-    Kind { name: "patching", guests: &["aarch64", "riscv64", "arm", "x86_64"], options: &[&[], LITTLE_MEMORY] },
-    Kind { name: "faults", guests: &["aarch64", "riscv64"], options: &[&[], LOCK_STEP] },
+    Kind { name: "signals", guests: &["aarch64", "riscv64", "arm", "x86_64"], options: &[&[], OLD_HOST, KEPT] },
+    Kind { name: "mappings", guests: &["aarch64", "riscv64", "arm"], options: &[&[], LITTLE_MEMORY, LOCK_STEP, KEPT] },
+    Kind { name: "fork", guests: &["aarch64", "riscv64", "x86_64"], options: &[&[], LITTLE_MEMORY, KEPT] },
+    Kind { name: "patching", guests: &["aarch64", "riscv64", "arm", "x86_64"], options: &[&[], LITTLE_MEMORY, KEPT] },
+    Kind { name: "faults", guests: &["aarch64", "riscv64"], options: &[&[], LOCK_STEP, KEPT] },
     Kind { name: "stacks", guests: &["aarch64", "riscv64", "x86_64"], options: &[&[], LOCK_STEP] },
     Kind { name: "exclusives", guests: &["aarch64", "riscv64", "arm", "x86_64"], options: &[&[]] },
 ];
@@ -73,6 +75,9 @@ fn program(case: &Case) -> PathBuf {
 /// Runs one case; what was wrong, if anything.
 fn run(case: &Case, seed: u64, milliseconds: u64) -> Result<(), String> {
     let mut command = emulate(case.options);
+    if case.options == KEPT {
+        command.arg(crate::root().join("target/torture-cache"));
+    }
     command.arg(program(case)).args([seed.to_string(), milliseconds.to_string()]);
     let described = format!("{} on {} {:?}, seed {seed}", case.kind, case.guest, case.options);
     let output = finish(command);
