@@ -327,6 +327,20 @@ fn a_pointer_that_has_moved_on_is_right_at_a_fault() {
 }
 
 #[test]
+fn flags_of_a_pointer_that_has_moved_on_are_right_at_a_fault() {
+    let _turn = catch_faults(None);
+    let guest = guest("aarch64");
+    // cmp x0, x3; add x0, x0, 8; ldur x1, [x0, -8]; cbnz x2, back; svc
+    let code = words(&[0xeb03_001f, 0x9100_2000, 0xf85f_8001, 0xb5ff_ffa2, 0xd400_0001]);
+    let end_of_data = u128::from(data_of(guest)) + DATA_LEN as u128;
+    for compared in [0, 7, end_of_data, end_of_data + 1] {
+        let end = run_both(guest, &code, &[("gpr[0]", end_of_data - 16), ("gpr[2]", 1), ("gpr[3]", compared)]);
+        assert_eq!((u128::from(fault_address(&end)), end.state.pc), (end_of_data, CODE + 8));
+        assert_eq!(value(guest, &end, "gpr[0]"), end_of_data + 8);
+    }
+}
+
+#[test]
 fn operations_that_overwrite_their_operands_make_the_right_nan() {
     let _turn = catch_faults(None);
     let riscv = guest("riscv64");

@@ -5,7 +5,7 @@ use ir::Ty;
 use ir::inst::{Inst, Op};
 
 use super::Gpr;
-use super::analysis::{NO, NO_HINT};
+use super::analysis::{Cond, CondKind, NO, NO_HINT};
 use super::generator::Gen;
 
 /// Largest step: sums of several of them are displacements.
@@ -59,20 +59,26 @@ impl Gen<'_> {
         self.an.values[a as usize].end <= last + 1
     }
 
-    /// Whether a slot has the value after the current instruction, now or later.
+    /// Whether a slot has the value after the current instruction, now or later, or a comparison of it that is still to be made.
     fn is_slot_after(&self, a: u32) -> bool {
         let next = self.pos + 1;
         let from = self.unit.puts.partition_point(|p| p.pos < next);
         let puts = &self.unit.puts[from..];
-        if puts.iter().any(|p| self.an.val(p.val) == a) {
+        if puts.iter().any(|p| self.shows(self.an.val(p.val), a)) {
             return true;
         }
         let stays = |slot: u16| {
             let replaced = puts.iter().take_while(|p| p.pos == next).any(|p| p.slot.0 == slot);
-            self.cur[slot as usize] == a && !replaced
+            self.shows(self.cur[slot as usize], a) && !replaced
         };
         let gets = self.an.gets.iter().copied();
         self.conv.pinned_slots().chain(self.dirty.iter().copied()).chain(gets).any(stays)
+    }
+
+    /// Whether `v` is `a`, or a comparison with it.
+    fn shows(&self, v: u32, a: u32) -> bool {
+        let compares = |cond: Cond| self.shows(cond.a, a) || cond.kind != CondKind::Bit && self.shows(cond.b, a);
+        v == a || v != NO && self.an.cond(v).is_some_and(compares)
     }
 
     /// The value that an address is to be computed from, and what to add to it.
