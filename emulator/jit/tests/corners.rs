@@ -338,6 +338,11 @@ fn flags_of_a_pointer_that_has_moved_on_are_right_at_a_fault() {
         assert_eq!((u128::from(fault_address(&end)), end.state.pc), (end_of_data, CODE + 8));
         assert_eq!(value(guest, &end, "gpr[0]"), end_of_data + 8);
     }
+    // cmp x1, 1; add x1, x1, 9; ldr x2, [x1, 16]; cmp x7, 3; svc: the first flags are for the fault alone.
+    let code = words(&[0xf100_043f, 0x9100_2421, 0xf940_0822, 0xf100_0cff, 0xd400_0001]);
+    let end = run_both(guest, &code, &[("gpr[1]", end_of_data - 25)]);
+    assert_eq!((u128::from(fault_address(&end)), end.state.pc), (end_of_data, CODE + 8));
+    assert_eq!(["N", "Z", "C", "V"].map(|flag| value(guest, &end, flag)), [0, 0, 1, 0]);
 }
 
 #[test]
