@@ -1,123 +1,130 @@
-//! Calling conventions as ordered rules: `arg_rules` and `ret_rules` of `abi` blocks. Names and fields are those of the
-//! descriptor's types (`ir::convention`), and `Debug` prints them as Rust.
+//! Calling conventions as ordered rules: `arg_rules`, `ret_rules` and `stack` of `abi` blocks.
+//!
+//! One file for two crates: the generator makes such values and prints them as Rust, by `Debug`, and the intermediate
+//! representation, which is compiled after it, has this as its own module.
 
-/// A rule: which values it is about, and where they are.
+/// A rule: what it is about, and where such values are.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub struct Rule {
-    /// Which values.
+    /// What.
     pub who: Who,
-    /// Where they are.
+    /// Where.
     pub how: How,
 }
 
-/// Which values a rule is about.
+/// Which values a rule is about. Sizes are in bytes.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub enum Who {
-    /// `any(…)`
+    /// All.
     Any,
-    /// `float(…)`
+    /// Numbers of floating point.
     Float,
-    /// `float_leading(max = n, …)`
+    /// The same, if they are among the first arguments and only such come before them.
     FloatLeading {
-        /// `max`
+        /// Among how many.
         max: u32,
     },
-    /// `float_aggregate(max = n, alike, flat, …)`
+    /// Structures of numbers of floating point; with [`How::Each`], of others too if that says so.
     FloatAggregate {
-        /// `max`
+        /// Most members.
         max: u32,
-        /// `alike`
+        /// They have one size.
         alike: bool,
-        /// `flat`
+        /// None is in an array or a structure of its own.
         flat: bool,
     },
-    /// `complex(over = n, max = n, …)`
+    /// Complex numbers.
     Complex {
-        /// `over`
+        /// Larger than this.
         over: u32,
-        /// `max`
+        /// At most this.
         max: u32,
     },
-    /// `aggregate(over = n, max = n, …)`
+    /// Structures, and complex numbers.
     Aggregate {
-        /// `over`
+        /// Larger than this.
         over: u32,
-        /// `max`
+        /// At most this.
         max: u32,
     },
-    /// `varargs(…)`
+    /// Arguments that a variadic function does not name.
     Unnamed,
-    /// `varargs(int_only)`
+    /// Every value of a variadic function.
     Variadic,
 }
 
 /// Where values are.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub enum How {
-    /// `one(fp, packed, shadow, position, extended)`
+    /// In one register for numbers of floating point.
     One {
-        /// `packed`
+        /// Two numbers of half its size share a register, and gaps are filled.
         packed: bool,
-        /// `shadow`
+        /// Integer registers that would have held it stay unused.
         shadow: bool,
-        /// `position`
+        /// The register is that of the number of the next integer register, which stays unused.
         position: bool,
-        /// `extended`
+        /// It is converted to the register's own format.
         extended: bool,
     },
-    /// `each(fp, int, packed, position)`
+    /// Each member in a register for numbers of floating point.
     Each {
-        /// `int`
+        /// At least one member, the others are in integer registers.
         int: bool,
-        /// `packed`
+        /// See [`How::One`].
         packed: bool,
-        /// `position`
+        /// See [`How::One`].
         position: bool,
     },
-    /// `join(align, split, keep, floats)`
+    /// In integer registers, word by word, or on the stack.
     Join {
-        /// `align`
+        /// What is aligned to two words starts at an even register.
         align: bool,
-        /// `split`
+        /// If registers do not suffice, the rest is on the stack.
         split: bool,
-        /// `keep`
+        /// Registers that did not suffice are there for later arguments.
         keep: bool,
-        /// `floats`
+        /// Words that are a member of that size and of floating point are in the register of that number for these.
         floats: bool,
     },
-    /// `stack(fp)`
+    /// On the stack.
     Stack {
-        /// `fp`
+        /// No later argument is in a register for numbers of floating point.
         fp: bool,
     },
-    /// `by_reference`
+    /// The caller's copy, whose address is the argument.
     ByReference,
-    /// `hidden_pointer(returned, popped)`
+    /// Where the caller says: the address is in the convention's register for it or, without one, the first argument.
     HiddenPointer {
-        /// `returned`
+        /// The address is in the result register at return.
         returned: bool,
-        /// `popped`
+        /// The function removes that argument from the stack.
         popped: bool,
     },
-    /// `eightbytes`
+    /// Each half of 16 bytes in a register of its kind: for integers if a part of it is one.
     Eightbytes,
-    /// `int_only`
+    /// Nothing of the function is in registers for numbers of floating point.
     IntOnly,
 }
 
-/// What `abi { stack { … } }` says.
+/// Arguments on the stack (`abi` section).
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub struct StackDesc {
-    /// `align`
+    /// Alignment of the stack pointer at calls, in bytes; no argument is aligned to more.
     pub align: u32,
-    /// `first_arg`
+    /// Offset of the first one from the stack pointer at a function's entry.
     pub first_arg: u32,
-    /// `member_align`
+    /// Most that a scalar is aligned to in memory, in bytes.
     pub member_align: u32,
+}
+
+impl StackDesc {
+    /// Where nothing is said.
+    pub const USUAL: StackDesc = StackDesc { align: 16, first_arg: 0, member_align: 16 };
 }
 
 impl Default for StackDesc {
     fn default() -> StackDesc {
-        StackDesc { align: 16, first_arg: 0, member_align: 16 }
+        StackDesc::USUAL
     }
 }

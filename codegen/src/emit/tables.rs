@@ -82,7 +82,7 @@ fn abi(out: &mut String, model: &Model) {
         [&s.int_args, &s.fp_args, &s.int_ret, &s.fp_ret, &s.callee_saved].map(|list| slot_list(list));
     let _ = writeln!(
         out,
-        "abi: {{ use ir::convention::{{How::*, Rule, Who::*}}; use ir::guest::StackDesc; ir::guest::AbiDesc {{ int_args: {int_args}, fp_args: {fp_args}, int_ret: {int_ret}, fp_ret: {fp_ret}, return_address: {}, callee: {}, callee_saved: {saved}, hidden_pointer: {}, stack: {:?},",
+        "abi: {{ use ir::convention::{{How::*, Rule, StackDesc, Who::*}}; ir::guest::AbiDesc {{ int_args: {int_args}, fp_args: {fp_args}, int_ret: {int_ret}, fp_ret: {fp_ret}, return_address: {}, callee: {}, callee_saved: {saved}, hidden_pointer: {}, stack: {:?},",
         some_slot(s.return_address),
         some_slot(s.callee),
         some_slot(s.hidden_pointer),

@@ -193,7 +193,7 @@ fn unknown<'a>(g: &mut Global, span: Span, word: &str, known: impl Iterator<Item
 
 /// `stack { align = 16; first_arg = 0; member_align = 4; }`
 pub(super) fn stack(g: &mut Global, s: &Section) -> StackDesc {
-    let mut stack = StackDesc::default();
+    let mut stack = StackDesc::USUAL;
     let props = match find(s, "stack").map(|p| &p.value) {
         None => return stack,
         Some(PropValue::Block(_, props)) => props,

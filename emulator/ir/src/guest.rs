@@ -1,7 +1,7 @@
 //! A guest processor as the translator and the runtime see it: tables, all generated from `isa-specs/<arch>/*.isa`.
 
 use crate::builder::Builder;
-use crate::convention::Rule;
+use crate::convention::{Rule, StackDesc};
 use crate::state::GuestState;
 use crate::ty::Ty;
 
@@ -198,17 +198,6 @@ pub struct SyscallDesc {
     pub error: Option<Slot>,
 }
 
-/// Arguments on the stack (`abi` section).
-#[derive(Clone, Copy, Debug)]
-pub struct StackDesc {
-    /// Alignment of the stack pointer at calls, in bytes; no argument is aligned to more.
-    pub align: u32,
-    /// Offset of the first one from the stack pointer at a function's entry.
-    pub first_arg: u32,
-    /// Most that a scalar is aligned to in memory, in bytes.
-    pub member_align: u32,
-}
-
 /// Calling convention (`abi` section); see [`crate::convention`].
 #[derive(Clone, Copy, Debug)]
 pub struct AbiDesc {
@@ -249,7 +238,7 @@ impl AbiDesc {
             callee: None,
             callee_saved: &[],
             hidden_pointer: None,
-            stack: StackDesc { align: 16, first_arg: 0, member_align: 16 },
+            stack: StackDesc::USUAL,
             arg_rules: &[],
             ret_rules: &[],
         }
