@@ -33,7 +33,7 @@ use super::rebase::Rebased;
 use super::restored_flags::Rewrite;
 use super::snapshot::{Loc, Recorder};
 use super::turn::Turn;
-use super::{CompileError, Convention, Features, Gpr, Link, Mark, Xmm};
+use super::{CALLER_SAVED, CompileError, Convention, Features, Gpr, Link, Mark, Xmm};
 use crate::thread_state::{SPILLS, ThreadState, disp, slot_disp};
 
 /// Not in a register.
@@ -50,9 +50,6 @@ pub(super) const EXIT_COPIES: usize = 32;
 
 /// Allocatable general registers, temporaries first.
 const GPR_ORDER: [Gpr; 14] = [0, 1, 2, 6, 11, 10, 9, 8, 7, 15, 14, 13, 12, 3];
-
-/// Lost in calls: `rax rcx rdx rsi rdi r8`…`r11`.
-const CALLER_SAVED: u32 = 0b1111_1100_0111;
 
 /// Where a value is.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -790,9 +787,9 @@ impl<'a> Gen<'a> {
     // ------------------------------------------------------------------ calls
     /// Empties the registers that a call loses, of values needed afterwards.
     pub(super) fn save_for_call(&mut self) {
-        for r in 0..16u8 {
+        for r in CALLER_SAVED {
             let v = self.gpr[r as usize];
-            if v == NO || CALLER_SAVED & 1 << r == 0 {
+            if v == NO {
                 continue;
             }
             let p = self.place[v as usize];

@@ -99,6 +99,9 @@ pub struct Convention {
 /// Registers given to pinned slots, in order: callee-saved ones first, because they survive helper calls.
 const PIN_REGISTERS: [Gpr; 10] = [3, 12, 13, 14, 15, 7, 8, 9, 10, 11];
 
+/// Registers that functions of the host may change.
+const CALLER_SAVED: [Gpr; 9] = [0, 1, 2, 6, 7, 8, 9, 10, 11];
+
 /// Vector registers given to pinned slots, in order. The others are left for temporary values.
 const VECTOR_PIN_REGISTERS: [Xmm; 10] = [4, 5, 6, 7, 8, 9, 10, 11, 12, 13];
 

@@ -12,7 +12,7 @@ use ir::{Guest, GuestState, Ty};
 use super::asm::cc;
 use super::exit::jump_shift;
 use super::system_calls::Window;
-use super::{Convention, Gpr, StubId};
+use super::{CALLER_SAVED, Convention, Gpr, StubId};
 use crate::thread_state::{ANCHOR, Leave, slot_disp};
 
 /// `disp(offset_of!(ThreadState, …))`.
@@ -118,8 +118,8 @@ pub fn emit(guest: &Guest, conv: &Convention, base: u64) -> (Vec<u8>, Stubs) {
 const PC: i32 = field!(guest) + offset_of!(GuestState, pc) as i32;
 const MODE: i32 = field!(guest) + offset_of!(GuestState, mode) as i32;
 
-/// Registers the System V convention lets a callee change, but for `rsi` and `rdx`.
-const CALLER_SAVED: [Gpr; 7] = [0, 1, 7, 8, 9, 10, 11];
+/// `rsi` and `rdx`: what callers of stubs pass.
+const PASSED: [Gpr; 2] = [6, 2];
 
 /// Pairs of the return stack that a missed return looks through.
 const SCAN: i32 = 8;
@@ -357,9 +357,10 @@ impl Emitter<'_> {
     fn call_saving(&mut self, function: i32) -> u64 {
         /// Room for the vector registers, and for alignment after the pushes.
         const VECTORS: i32 = 16 * 16 + 8;
+        let saved = CALLER_SAVED.into_iter().filter(|r| !PASSED.contains(r));
         let at = self.start();
         dynasm!(self.asm ; .arch x64 ; mov [rbp + field!(jit_sp)], rsp ; mov rsp, [rbp + field!(host_sp)]);
-        for r in CALLER_SAVED {
+        for r in saved.clone() {
             dynasm!(self.asm ; .arch x64 ; push Rq(r));
         }
         dynasm!(self.asm ; .arch x64 ; sub rsp, VECTORS);
@@ -375,7 +376,7 @@ impl Emitter<'_> {
             dynasm!(self.asm ; .arch x64 ; movups Rx(x), [rsp + 16 * i32::from(x)]);
         }
         dynasm!(self.asm ; .arch x64 ; add rsp, VECTORS);
-        for r in CALLER_SAVED.into_iter().rev() {
+        for r in saved.rev() {
             dynasm!(self.asm ; .arch x64 ; pop Rq(r));
         }
         self.onto_return_stack();

@@ -22,16 +22,13 @@ use dynasmrt::{DynasmApi, DynasmLabelApi, dynasm};
 use ir::guest::{Guest, Slot};
 use ir::{GuestState, Ty};
 
-use super::Gpr;
 use super::stubs::{Emitter, Stubs, field};
+use super::{CALLER_SAVED, Gpr};
 use crate::direct_calls::{KERNEL, SLEEPS};
 use crate::thread_state::{Leave, slot_disp};
 
 /// Argument registers of the host's system calls.
 const HOST_ARGS: [Gpr; 6] = [7, 6, 2, 10, 8, 9];
-
-/// Pinned registers that the arguments take, or the kernel.
-const LOST: [Gpr; 5] = [7, 8, 9, 10, 11];
 
 /// Numbers of the bits [`KERNEL`] and [`SLEEPS`].
 const KERNEL_BIT: i8 = KERNEL.trailing_zeros() as i8;
@@ -161,7 +158,7 @@ impl Emitter<'_> {
 
     fn lost(&self) -> impl Iterator<Item = (Slot, Gpr)> + use<> {
         let pins = self.conv.pins.clone();
-        pins.into_iter().filter(|(_, r)| LOST.contains(r))
+        pins.into_iter().filter(|(_, r)| CALLER_SAVED.contains(r))
     }
 
     fn save_lost(&mut self) {
@@ -188,7 +185,7 @@ impl Emitter<'_> {
 
     fn load_arguments(&mut self) {
         for (slot, to) in self.guest.syscall.args.iter().zip(HOST_ARGS) {
-            match self.conv.register(slot.0).filter(|r| !LOST.contains(r)) {
+            match self.conv.register(slot.0).filter(|r| !CALLER_SAVED.contains(r)) {
                 Some(from) => dynasm!(self.asm ; .arch x64 ; mov Rq(to), Rq(from)),
                 None => dynasm!(self.asm ; .arch x64 ; mov Rq(to), [rbp + self.home(*slot)]),
             }
@@ -197,7 +194,7 @@ impl Emitter<'_> {
 
     fn store_result(&mut self) {
         let slot = self.guest.syscall.ret;
-        match self.conv.register(slot.0).filter(|r| !LOST.contains(r)) {
+        match self.conv.register(slot.0).filter(|r| !CALLER_SAVED.contains(r)) {
             Some(to) => dynasm!(self.asm ; .arch x64 ; mov Rq(to), rax),
             None => dynasm!(self.asm ; .arch x64 ; mov [rbp + self.home(slot)], rax),
         }
@@ -213,6 +210,6 @@ mod tests {
     fn pinned_registers_survive_the_kernel_and_the_arguments() {
         let by_the_kernel = [0, 1, 11];
         let lost = |r: &Gpr| HOST_ARGS.contains(r) || by_the_kernel.contains(r);
-        assert!(PIN_REGISTERS.iter().filter(|r| lost(r)).all(|r| LOST.contains(r)));
+        assert!(PIN_REGISTERS.iter().filter(|r| lost(r)).all(|r| CALLER_SAVED.contains(r)));
     }
 }

@@ -20,7 +20,7 @@ use ir::unit::UnitKey;
 use ir::{Guest, GuestState, Ty};
 
 use super::asm::{Alu, Asm, Mem, RAX, RCX, RDX, RSP, cc};
-use super::{Compiled, Compiler, Convention, Gpr, StubId};
+use super::{CALLER_SAVED, Compiled, Compiler, Convention, Gpr, StubId};
 use crate::marshal::MAX_ARGS;
 use crate::native::{self, Bytes, Host, NativeFn, Ready};
 use crate::native_counters::{ROW, Row, SAMPLE_EVERY};
@@ -31,9 +31,6 @@ const HOST_ARGS: [Gpr; MAX_ARGS] = [7, 6, 2, 1, 8, 9];
 
 /// The order in which they are filled: those that never hold a pinned slot first.
 const FILL: [usize; MAX_ARGS] = [1, 2, 3, 4, 5, 0];
-
-/// Pinned registers that a call loses: `rdi`, `r8` to `r11`.
-const LOST: [Gpr; 5] = [7, 8, 9, 10, 11];
 
 /// A field of the thread's block.
 macro_rules! field {
@@ -119,10 +116,15 @@ impl Thunk<'_> {
         self.asm.test_ri(4, RAX, SAMPLE_EVERY - 1);
         let go_on = self.asm.label();
         self.asm.jcc(cc::NE, go_on);
-        self.asm.store_imm(4, field!(native_sample), self.function.id as i32 + 1);
+        self.leave_because(field!(native_sample));
+        self.asm.bind(go_on);
+    }
+
+    /// Leaves for the dispatcher, which finds the function's number in a field of the thread's.
+    fn leave_because(&mut self, why: Mem) {
+        self.asm.store_imm(4, why, self.function.id as i32 + 1);
         self.asm.mov_ri(RAX, Leave::Redispatch as u64);
         self.asm.jmp_stub(StubId::Leave);
-        self.asm.bind(go_on);
     }
 
     fn call(&mut self, function: u64) {
@@ -166,9 +168,7 @@ impl Thunk<'_> {
         self.asm.test_rr(4, RAX, RAX);
         let done = self.asm.label();
         self.asm.jcc(cc::NE, done);
-        self.asm.store_imm(4, field!(native_declined), self.function.id as i32 + 1);
-        self.asm.mov_ri(RAX, Leave::Redispatch as u64);
-        self.asm.jmp_stub(StubId::Leave);
+        self.leave_because(field!(native_declined));
         self.asm.bind(done);
     }
 
@@ -211,7 +211,7 @@ impl Thunk<'_> {
             }
             (None, _) => {}
         }
-        self.reload(|r| LOST.contains(&r) && Some(r) != kept);
+        self.reload(|r| CALLER_SAVED.contains(&r) && Some(r) != kept);
     }
 
     fn return_to_guest(&mut self, mode: u32) {
@@ -243,6 +243,6 @@ mod tests {
     #[test]
     fn pinned_registers_that_functions_may_change_are_reloaded() {
         let kept_by_functions = [3, 4, 5, 12, 13, 14, 15];
-        assert!(PIN_REGISTERS.iter().all(|r| kept_by_functions.contains(r) || LOST.contains(r)));
+        assert!(PIN_REGISTERS.iter().all(|r| kept_by_functions.contains(r) || CALLER_SAVED.contains(r)));
     }
 }
