@@ -136,10 +136,9 @@ impl jit::Hooks for Hooks {
     }
 
     fn is_constant(&self, pc: u64, len: u64) -> bool {
-        let range = pc..pc.saturating_add(len);
         let constant = |vma: &Vma| vma.file.is_some() && !vma.shared && vma.prot & libc::PROT_WRITE == 0;
         let map = self.process.space.map();
-        map.covers(&range) && map.parts(&range).iter().all(|(_, vma)| constant(vma))
+        map.find(pc).is_some_and(|(range, vma)| len <= range.end - pc && constant(vma))
     }
 
     fn direct_calls(&self) -> Vec<jit::DirectCall> {
