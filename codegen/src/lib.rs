@@ -42,6 +42,17 @@ pub fn compile(dir: &Path) -> anyhow::Result<Compiled> {
     Ok(Compiled { models, diagnostics, sources })
 }
 
+/// Writes a generated file only when it changes: what was compiled from it stays valid.
+///
+/// # Errors
+/// Says which file cannot be written, and why.
+pub fn write_changed(path: &Path, text: &str) -> Result<(), String> {
+    if std::fs::read_to_string(path).is_ok_and(|old| old == text) {
+        return Ok(());
+    }
+    std::fs::write(path, text).map_err(|e| format!("{}: {e}", path.display()))
+}
+
 /// Decoding and text of the `test` lines, and the code of native calls.
 pub fn check_tests(models: &[Model], diagnostics: &mut Diagnostics) {
     for model in models {

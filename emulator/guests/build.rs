@@ -22,7 +22,9 @@ fn main() {
     if failed {
         std::process::exit(1);
     }
-    write(&out.join("guests.rs"), &list(&names, &out));
+    if let Err(message) = codegen::write_changed(&out.join("guests.rs"), &list(&names, &out)) {
+        panic!("{message}");
+    }
 }
 
 /// Folders with a specification, in order.
@@ -53,7 +55,7 @@ fn guest(dir: &Path, out: &Path) -> Result<Vec<String>, String> {
     let mut names = Vec::new();
     for model in &compiled.models {
         let module = codegen::emit::emit(model)?;
-        write(&out.join(format!("{}.rs", module.name)), &module.text);
+        codegen::write_changed(&out.join(format!("{}.rs", module.name)), &module.text)?;
         names.push(module.name);
     }
     Ok(names)
@@ -76,12 +78,4 @@ fn list(names: &[String], out: &Path) -> String {
     ));
     text.push_str(&format!("/// All guests.\npub static ALL: ir::Guests = ir::Guests::new(&[{}]);\n", all.join(", ")));
     text
-}
-
-/// Only when it changes: what was compiled from the file stays valid.
-fn write(path: &Path, text: &str) {
-    if fs::read_to_string(path).is_ok_and(|old| old == text) {
-        return;
-    }
-    fs::write(path, text).unwrap_or_else(|e| panic!("{}: {e}", path.display()));
 }

@@ -29,17 +29,9 @@ fn generate() -> Result<(), String> {
     let tables = abi::emit(&abis, host, &sources)?;
     let out = PathBuf::from(variable("OUT_DIR")?);
     let file = out.join("tables.rs");
-    write(&file, &tables)?;
+    codegen::write_changed(&file, &tables)?;
     let names = "/// The tables, as items.\n#[macro_export]\nmacro_rules! tables {\n    () => {\n        include!(";
-    write(&out.join("macro.rs"), &format!("{names}{:?});\n    }};\n}}\n", file.display().to_string()))
-}
-
-/// Only when it changes: what was compiled from the file stays valid.
-fn write(path: &Path, text: &str) -> Result<(), String> {
-    if std::fs::read_to_string(path).is_ok_and(|old| old == text) {
-        return Ok(());
-    }
-    std::fs::write(path, text).map_err(|e| format!("{}: {e}", path.display()))
+    codegen::write_changed(&out.join("macro.rs"), &format!("{names}{:?});\n    }};\n}}\n", file.display().to_string()))
 }
 
 fn variable(name: &str) -> Result<String, String> {
