@@ -153,6 +153,8 @@ pub(super) struct Analysis {
     last_snap: Vec<u32>,
     /// By slot: position of the next put, in the backward sweep.
     next_put: Vec<u32>,
+    /// Some carry goes from one sum into another.
+    pub(super) keeps_carries: bool,
     /// The host has fused multiply-add.
     pub(super) fuses: bool,
     /// Floating-point environments that the host's operations have, by number.
@@ -186,6 +188,7 @@ impl Analysis {
         self.next_put.resize(guest.slots.len(), u32::MAX);
         self.put_slots.clear();
         self.needs_settled = false;
+        self.keeps_carries = false;
     }
 
     /// Representative of an operand.
@@ -339,6 +342,7 @@ impl Analysis {
                 self.values[i].clean = self.values[a as usize].clean.min(from);
             }
             _ => {
+                self.keep_carry(unit, inst);
                 if let Some(cond) = self.find_cond(unit, inst) {
                     self.set_cond(i, cond);
                 }

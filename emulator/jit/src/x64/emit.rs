@@ -85,6 +85,9 @@ impl Gen<'_> {
     }
 
     fn emit(&mut self, inst: &Inst) {
+        if !Self::goes_on_with_flags(inst) {
+            self.summed = None;
+        }
         match inst.op {
             Op::ExitIf => {
                 let exit = self.unit.exits[inst.attr.index()];
@@ -153,6 +156,7 @@ impl Gen<'_> {
     // ------------------------------------------------------------------ conditions
     /// Sets the flags so that the returned condition code holds iff the one-bit value is 1.
     pub(super) fn condition(&mut self, v: u32) -> u8 {
+        self.summed = None;
         if let Some(c) = self.an.cond(v) {
             return self.compare(c);
         }

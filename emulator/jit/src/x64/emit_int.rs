@@ -52,10 +52,7 @@ impl Gen<'_> {
             Op::Bfx | Op::Bfxs => self.emit_field(inst),
             Op::Bfi if exact => self.emit_insert(inst),
             Op::Concat => self.emit_concat(inst),
-            Op::Adc | Op::Sbb if exact => {
-                let d = self.with_carry(inst);
-                self.result_gpr(d);
-            }
+            Op::Adc | Op::Sbb if exact => self.emit_sum(inst),
             Op::Carry | Op::Borrow | Op::Ovadd | Op::Ovsub if exact => self.emit_carry_out(inst),
             Op::Eq | Op::Ne | Op::Ltu | Op::Leu | Op::Lts | Op::Les => return self.emit_compare(inst),
             Op::Crc32 if self.features.sse42 && inst.attr.imm() == 1 => self.emit_crc32c(inst),
@@ -79,7 +76,7 @@ impl Gen<'_> {
         d
     }
 
-    fn mask_of(operand: Operand) -> u32 {
+    pub(super) fn mask_of(operand: Operand) -> u32 {
         match operand {
             Operand::Reg(r) => 1 << r,
             _ => 0,
@@ -88,6 +85,9 @@ impl Gen<'_> {
 
     // ------------------------------------------------------------------ sums and logic
     fn emit_add(&mut self, inst: &Inst) {
+        if self.wants_flags() {
+            return self.emit_sum(inst);
+        }
         let size = Self::size(inst.ty);
         if let Some((base, index, scale)) = self.an.scaled_sum(self.unit, inst) {
             let (base, index) = (self.use_gpr(base), self.use_gpr(index));
@@ -132,6 +132,9 @@ impl Gen<'_> {
     }
 
     fn emit_sub(&mut self, inst: &Inst) {
+        if self.wants_flags() {
+            return self.emit_sum(inst);
+        }
         let size = Self::size(inst.ty);
         let (a, b) = (self.arg(0), self.arg(1));
         if self.constant(a).is_some_and(|k| k & inst.ty.mask() == 0) {
@@ -369,27 +372,7 @@ impl Gen<'_> {
         self.result_gpr(if quotient { RAX } else { RDX });
     }
 
-    // ------------------------------------------------------------------ carries and comparisons
-    /// `a + b + c` or `a - b - c` on a scratch copy; the flags are those of the operation.
-    fn with_carry(&mut self, inst: &Inst) -> Gpr {
-        let size = Self::size(inst.ty);
-        let subtract = matches!(inst.op, Op::Sbb | Op::Borrow | Op::Ovsub);
-        let d = self.copy_gpr(self.arg(0));
-        let b = self.operand(self.arg(1), inst.ty);
-        let c = self.use_gpr(self.arg(2));
-        self.asm.bt_ri(4, c, 0);
-        self.alu(if subtract { Alu::Sbb } else { Alu::Adc }, size, d, b);
-        d
-    }
-
-    fn emit_carry_out(&mut self, inst: &Inst) {
-        let d = self.with_carry(inst);
-        let code = if matches!(inst.op, Op::Carry | Op::Borrow) { cc::B } else { cc::O };
-        self.asm.setcc(code, d);
-        self.asm.zext_rr(1, d, d);
-        self.result_gpr(d);
-    }
-
+    // ------------------------------------------------------------------ comparisons
     /// A comparison that could not be deferred (its operands are comparisons).
     fn emit_compare(&mut self, inst: &Inst) -> bool {
         let code = match inst.op {

@@ -231,7 +231,7 @@ impl Gen<'_> {
         self.asm.bind(back);
         self.reserved_xmm = 0;
         self.locked_xmm = 0;
-        self.flags = None;
+        (self.flags, self.summed) = (None, None);
         self.unchecked = unchecked;
         self.unchecked.clear();
     }

@@ -136,6 +136,8 @@ pub(super) struct Gen<'a> {
     pub(super) flags: Option<(CondKind, Ty, u32, u32)>,
     /// The flags are of a comparison of floats that raised invalid for quiet NaNs too.
     pub(super) signalled: bool,
+    /// The sum that the carry and overflow flags are of, by its position or that of a flag of it.
+    pub(super) summed: Option<u32>,
     /// What the flags are of after the current instruction.
     pub(super) result_flags: Option<(CondKind, Ty, u32, u32)>,
     /// The same in terms of locations, at exits.
@@ -212,6 +214,7 @@ impl<'a> Gen<'a> {
             seen: b.seen,
             flags: None,
             signalled: false,
+            summed: None,
             result_flags: None,
             flags_of_locs: None,
             sides: b.sides,

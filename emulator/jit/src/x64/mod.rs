@@ -34,6 +34,7 @@ mod conditions;
 pub(crate) mod deferred;
 mod emit;
 mod emit_bits;
+mod emit_carry;
 mod emit_fp;
 mod emit_fp_lanes;
 mod emit_int;
