@@ -10,7 +10,7 @@ packages=(gcc-aarch64-linux-gnu gcc-riscv64-linux-gnu libc6-dev-arm64-cross libc
     gcc-arm-linux-gnueabihf libc6-dev-armhf-cross gcc-i686-linux-gnu libc6-dev-i386-cross
     libc6-dev-mips-cross libc6-dev-mipsel-cross libc6-dev-mips64-cross libc6-dev-mips64el-cross)
 programs=(bash coreutils sed grep findutils gawk sqlite3 python3 perl busybox-static)
-arm64_programs=("${programs[@]}" openssl)
+measured=(openssl p7zip-full cpp) # more for the table of speed; the last is the C compiler itself
 later_release=trixie # the first with riscv64, and with a compiler for loongarch64
 
 install_compilers() {
@@ -102,11 +102,11 @@ fetch_qemu() { # processors...
 install_compilers
 install_qemu
 install_cargo_deny
-fetch_tree target/sysroots/aarch64 arm64 "" "${arm64_programs[@]}"
+fetch_tree target/sysroots/aarch64 arm64 "" "${programs[@]}" "${measured[@]}"
 # Indexes of security updates are at times out of step with the mirror.
 fetch_tree target/sysroots/arm armhf "" "${programs[@]}" ||
     fetch_release target/sysroots/arm armhf "$(. /etc/os-release && echo "$VERSION_CODENAME")" "${programs[@]}" ||
     echo "no armhf programs: the tests that run them are skipped"
-fetch_later target/sysroots/riscv64 riscv64 "${programs[@]}" || true
+fetch_later target/sysroots/riscv64 riscv64 "${programs[@]}" "${measured[@]}" || true
 fetch_compiler loongarch64 loong64 14
 fetch_qemu aarch64 riscv64 loongarch64

@@ -156,6 +156,7 @@ fn execute(runner: &Runner, workload: &Workload) -> Result<(Run, Vec<u8>)> {
     let words: Vec<&Path> = runner.prefix.iter().map(PathBuf::as_path).chain([runner.program.as_path()]).collect();
     let mut command = Command::new(words[0]);
     command.args(&words[1..]).args(workload.arguments).stdin(Stdio::null()).stdout(Stdio::piped());
+    command.current_dir(crate::root());
     let start = Instant::now();
     let mut child = command.spawn().with_context(|| format!("{command:?}"))?;
     let mut output = Vec::new();
