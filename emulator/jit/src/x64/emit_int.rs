@@ -439,7 +439,7 @@ impl Gen<'_> {
     fn emit_wide(&mut self, inst: &Inst) -> bool {
         // The type of comparisons is that of their operands.
         if result_ty(inst) != Ty::I128 {
-            return false;
+            return self.emit_wide_equality(inst);
         }
         let opcode = match inst.op {
             Op::And => 0xdb,
@@ -472,6 +472,26 @@ impl Gen<'_> {
         let b = self.use_xmm(second);
         let d = self.def_xmm_from(first, if first == second { 0 } else { 1 << b });
         self.asm.op_prefixed_rr(0x66, 4, 0x0f00 | opcode, d, b);
+        true
+    }
+
+    fn emit_wide_equality(&mut self, inst: &Inst) -> bool {
+        if !matches!(inst.op, Op::Eq | Op::Ne) || !self.features.sse41 {
+            return false;
+        }
+        let (a, b) = if self.constant(self.arg(0)) == Some(0) { (1, 0) } else { (0, 1) };
+        let differs = if self.constant(self.arg(b)) == Some(0) {
+            self.use_xmm(self.arg(a))
+        } else {
+            let differs = self.copy_xmm(self.arg(a));
+            let b = self.use_xmm(self.arg(b));
+            self.asm.op_prefixed_rr(0x66, 4, 0x0fef, differs, b); // pxor
+            differs
+        };
+        let d = self.def_gpr(0);
+        self.asm.op_prefixed_rr(0x66, 4, 0x0f_3817, differs, differs); // ptest
+        self.asm.setcc(if inst.op == Op::Eq { cc::E } else { cc::NE }, d);
+        self.asm.zext_rr(1, d, d);
         true
     }
 

@@ -38,15 +38,15 @@ const fn by_lane(op: Op) -> [u32; 4] {
     }
 }
 
-const PSHUFB: u32 = 0x0f_3800;
-const PXOR: u32 = 0x0fef;
-const PAND: u32 = 0x0fdb;
-const POR: u32 = 0x0feb;
+pub(super) const PSHUFB: u32 = 0x0f_3800;
+pub(super) const PXOR: u32 = 0x0fef;
+pub(super) const PAND: u32 = 0x0fdb;
+pub(super) const POR: u32 = 0x0feb;
 const PUNPCKLQDQ: u32 = 0x0f6c;
-const PCMPEQD: u32 = 0x0f76;
+pub(super) const PCMPEQD: u32 = 0x0f76;
 
 /// The same value in every lane.
-fn every(lane: u32, value: u64) -> u128 {
+pub(super) fn every(lane: u32, value: u64) -> u128 {
     (0..128 / lane).fold(0, |all, _| all << (lane % 128) | u128::from(value))
 }
 
@@ -70,9 +70,10 @@ impl Gen<'_> {
             }
             _ if opcode != NO_OP => self.two_operands(opcode),
             Op::Vgtu => self.emit_greater_unsigned(lane),
-            Op::Vshl | Op::Vshr | Op::Vsar => return self.emit_lane_shift(inst, lane),
+            Op::Vshl | Op::Vshr | Op::Vsar if self.shifts_by_lanes(inst.op, lane) => {
+                self.emit_lane_shift(inst.op, lane)
+            }
             Op::Vshli | Op::Vshri | Op::Vsari => return self.emit_lane_shift_const(inst, lane),
-            Op::Vpopcnt if lane == 8 => self.emit_popcount(),
             Op::Vsel => self.emit_bit_select(),
             Op::Splat => self.emit_splat(lane),
             Op::Vget => self.emit_get_lane(inst),
@@ -85,9 +86,10 @@ impl Gen<'_> {
                 let d = self.def_xmm_from(self.arg(0), 0);
                 self.sse(PSHUFB, d, index);
             }
-            Op::Vnarrow | Op::Vnarrowuu => return self.emit_narrow(inst, lane),
+            Op::Vnarrow => self.emit_narrow(lane),
+            Op::Vnarrowuu if lane < 32 => self.emit_narrow_unsigned(lane),
             Op::Vmullu | Op::Vmulls => return self.emit_multiply_long(inst, lane),
-            _ => return false,
+            _ => return self.emit_lane_sequence(inst, lane),
         }
         true
     }
@@ -98,13 +100,13 @@ impl Gen<'_> {
     }
 
     /// The same with a constant.
-    fn sse_const(&mut self, opcode: u32, d: Xmm, value: u128) {
+    pub(super) fn sse_const(&mut self, opcode: u32, d: Xmm, value: u128) {
         self.asm.const_xmm(SCRATCH_XMM, value);
         self.sse(opcode, d, SCRATCH_XMM);
     }
 
     /// `66 opcode /digit imm8`.
-    fn sse_shift(&mut self, opcode: u32, digit: u8, d: Xmm, amount: u32) {
+    pub(super) fn sse_shift(&mut self, opcode: u32, digit: u8, d: Xmm, amount: u32) {
         self.sse(opcode, digit, d);
         self.asm.byte(amount.min(255) as u8);
     }
@@ -139,20 +141,19 @@ impl Gen<'_> {
 
     // ------------------------------------------------------------------ shifts
     /// By lanes of a register: the host has it, saturating as ours, for 32 and 64 bits.
-    fn emit_lane_shift(&mut self, inst: &Inst, lane: u32) -> bool {
-        let opcode = match inst.op {
+    fn shifts_by_lanes(&self, op: Op, lane: u32) -> bool {
+        self.features.avx2 && lane >= 32 && (op, lane) != (Op::Vsar, 64)
+    }
+
+    fn emit_lane_shift(&mut self, op: Op, lane: u32) {
+        let opcode = match op {
             Op::Vshl => 0x47,
             Op::Vshr => 0x45,
-            _ if lane == 64 => return false,
             _ => 0x46,
         };
-        if !self.features.avx2 || lane < 32 {
-            return false;
-        }
         let (a, n) = (self.use_xmm(self.arg(0)), self.use_xmm(self.arg(1)));
         let d = self.def_xmm(0);
         self.asm.vex_rr(2, 1, lane / 8, opcode, d, a, n);
-        true
     }
 
     fn emit_lane_shift_const(&mut self, inst: &Inst, lane: u32) -> bool {
@@ -204,23 +205,6 @@ impl Gen<'_> {
     }
 
     // ------------------------------------------------------------------ bits
-    /// Ones per byte: of each half byte by table.
-    fn emit_popcount(&mut self) {
-        let low = self.copy_xmm(self.arg(0));
-        let high = self.copy_xmm(self.arg(0));
-        let table = self.temp_xmm();
-        let sum = self.temp_xmm();
-        self.sse_const(PAND, low, every(8, 0x0f));
-        self.sse_shift(0x0f71, 2, high, 4);
-        self.sse(PAND, high, SCRATCH_XMM);
-        self.asm.const_xmm(table, 0x0403_0302_0302_0201_0302_0201_0201_0100);
-        self.asm.mov_xx(sum, table);
-        self.sse(PSHUFB, sum, low);
-        self.sse(PSHUFB, table, high);
-        self.sse(0x0ffc, sum, table);
-        self.result_xmm(sum);
-    }
-
     /// (a & b) | (~a & c) = ((b ^ c) & a) ^ c
     fn emit_bit_select(&mut self) {
         let t = self.copy_xmm(self.arg(1));
@@ -341,24 +325,20 @@ impl Gen<'_> {
     }
 
     // ------------------------------------------------------------------ changes of width
-    fn emit_narrow(&mut self, inst: &Inst, lane: u32) -> bool {
-        if inst.op == Op::Vnarrow {
-            let bytes = lane / 8;
-            let pattern =
-                (0..8).rev().fold(u128::from(u64::MAX), |p, i| p << 8 | u128::from(i / bytes * 2 * bytes + i % bytes));
-            let d = self.def_xmm_from(self.arg(0), 0);
-            self.sse_const(PSHUFB, d, pattern);
-            return true;
-        }
-        let (min, pack, limit) = match lane {
-            8 => (0x0f_383a, 0x0f67, every(16, 0xff)),
-            16 => (0x0f_383b, 0x0f_382b, every(32, 0xffff)),
-            _ => return false,
-        };
+    fn emit_narrow(&mut self, lane: u32) {
+        let bytes = lane / 8;
+        let pattern =
+            (0..8).rev().fold(u128::from(u64::MAX), |p, i| p << 8 | u128::from(i / bytes * 2 * bytes + i % bytes));
         let d = self.def_xmm_from(self.arg(0), 0);
-        self.sse_const(min, d, limit);
+        self.sse_const(PSHUFB, d, pattern);
+    }
+
+    /// The host's packing saturates signed numbers.
+    fn emit_narrow_unsigned(&mut self, lane: u32) {
+        let (min, pack, limit) = if lane == 8 { (0x0f_383a, 0x0f67, 0xff) } else { (0x0f_383b, 0x0f_382b, 0xffff) };
+        let d = self.def_xmm_from(self.arg(0), 0);
+        self.sse_const(min, d, every(2 * lane, limit));
         self.sse(pack, d, d);
-        true
     }
 
     fn emit_multiply_long(&mut self, inst: &Inst, lane: u32) -> bool {

@@ -38,6 +38,7 @@ mod emit_carry;
 mod emit_fp;
 mod emit_fp_lanes;
 mod emit_int;
+mod emit_lanes;
 mod emit_mem;
 mod emit_vector;
 mod exit;

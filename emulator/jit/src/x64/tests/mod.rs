@@ -1,6 +1,7 @@
 //! Units compiled and run, against the interpreter's definition of them.
 
 pub(super) mod harness;
+mod lanes;
 mod proof;
 mod random;
 mod shapes;
