@@ -1,24 +1,25 @@
-//! Floating-point operations on all lanes of a vector register, besides arithmetic.
+//! Floating-point operations on all lanes of a vector register, besides arithmetic and conversions.
 //!
 //! A 64-bit vector is the low half of a register; what is in the upper half must not raise flags.
 
 use ir::Ty;
-use ir::inst::{FCmp, Inst, MinMax, Op, Round};
+use ir::inst::{FCmp, Inst, MinMax, Op};
 
-use super::Xmm;
-use super::asm::{Alu, cc};
+use super::asm::{Alu, Label, cc};
 use super::emit_fp::host_round;
+use super::emit_vector::every;
 use super::float_checks::Target;
 use super::generator::{Gen, SCRATCH_XMM};
+use super::{Gpr, Xmm};
 
-/// The same value in every lane of 32 bits.
-const fn every(value: u32) -> u128 {
-    value as u128 * 0x1_0000_0001_0000_0001_0000_0001
+/// What a check needs: registers for itself, allocated before anything branches, for that may store what they had; and where to
+/// branch to, for the operation to be done again.
+#[derive(Clone, Copy)]
+pub(super) struct Check {
+    pub(super) t: Gpr,
+    pub(super) temp: Xmm,
+    pub(super) label: Label,
 }
-
-const PAND: u32 = 0x0fdb;
-const PCMPEQD: u32 = 0x0f76;
-const PCMPGTD: u32 = 0x0f66;
 
 impl Gen<'_> {
     /// Emits an operation on lanes; false if it is left to its definition. `in_mode`: it rounds as the host does.
@@ -27,27 +28,18 @@ impl Gen<'_> {
         if inst.ty.bits() < 64 || !matches!(lane, 32 | 64) {
             return false;
         }
-        let convertible = lane == 32 && self.arg_ty(0) == inst.ty;
         match inst.op {
             Op::Vfcmp => self.emit_lane_masks(inst),
             Op::Fmin | Op::Fmax if inst.attr.kind() != MinMax::Second as u8 => self.emit_lane_extrema(inst),
-            Op::Fround => return self.emit_lane_rounds(inst),
-            Op::Stof if convertible && in_mode => {
-                let x = self.lane_operands(1);
-                let d = self.def_xmm(0);
-                self.vex(0, 0x5b, d, 0, x[0]); // vcvtdq2ps
-            }
-            Op::Utof if convertible && in_mode => self.emit_lanes_from_unsigned(),
-            Op::Ftos | Op::Ftou if convertible && (in_mode || inst.attr.round() == Round::Zero) => {
-                self.emit_lanes_to_integer(inst);
-            }
+            Op::Fround => self.emit_lane_rounds(inst),
+            Op::Stof | Op::Utof | Op::Ftos | Op::Ftou => return self.emit_lane_conversion(inst, in_mode),
             _ => return false,
         }
         true
     }
 
     /// Operands in vector registers; of 64-bit vectors, copies with zeros above.
-    fn lane_operands(&mut self, n: usize) -> Vec<Xmm> {
+    pub(super) fn lane_operands(&mut self, n: usize) -> Vec<Xmm> {
         let mut x = self.operands_in_xmm(n);
         if self.inst().ty == Ty::I64 {
             for r in &mut x {
@@ -93,63 +85,75 @@ impl Gen<'_> {
         self.asm.bind(back);
     }
 
-    fn emit_lane_rounds(&mut self, inst: &Inst) -> bool {
-        let lane = inst.attr.lane();
-        let Some(rounding) = host_round(inst.attr.round()) else { return false };
-        let exact = if inst.attr.imm() == 0 { 8 } else { 0 };
+    fn emit_lane_rounds(&mut self, inst: &Inst) {
         let x = self.lane_operands(1);
         let d = self.def_apart(&x);
-        let t = self.temp_gpr();
+        let (t, temp) = (self.temp_gpr(), self.temp_xmm());
         let (label, back) = self.redo(self.step(inst, &x, Target::Xmm(d)));
-        self.asm.vex_rr(3, 1, 4, if lane == 32 { 0x08 } else { 0x09 }, d, 0, x[0]); // vroundps, vroundpd
-        self.asm.byte(rounding | exact);
-        self.vex(u8::from(lane == 64), 0xc2, SCRATCH_XMM, d, d); // vcmpunordps
-        self.asm.byte(3);
-        self.branch_on_lanes(lane, t, label);
-        self.asm.bind(back);
-        true
-    }
-
-    /// The two halves of each integer are exact as floats; their sum rounds once.
-    fn emit_lanes_from_unsigned(&mut self) {
-        let x = self.lane_operands(1);
-        let (high, low) = (self.temp_xmm(), self.temp_xmm());
-        self.asm.mov_xx(high, x[0]);
-        self.sse(0x0f72, 2, high); // psrld
-        self.asm.byte(16);
-        self.vex(0, 0x5b, high, 0, high); // vcvtdq2ps
-        self.asm.const_xmm(SCRATCH_XMM, every(65_536f32.to_bits()));
-        self.vex(0, 0x59, high, high, SCRATCH_XMM); // vmulps
-        self.asm.const_xmm(low, every(0xffff));
-        self.sse(PAND, low, x[0]);
-        self.vex(0, 0x5b, low, 0, low);
-        let d = self.def_xmm(0);
-        self.vex(0, 0x58, d, high, low); // vaddps
-    }
-
-    /// The host marks what is out of a signed integer's range with the top bit alone, and raises invalid. What may be in the
-    /// range of an unsigned one but not of the other must not come that far.
-    fn emit_lanes_to_integer(&mut self, inst: &Inst) {
-        let pp = if inst.attr.round() == Round::Zero { 2 } else { 1 };
-        let x = self.lane_operands(1);
-        let d = self.def_apart(&x);
-        let t = self.temp_gpr();
-        let (label, back) = self.redo(self.step(inst, &x, Target::Xmm(d)));
-        if inst.op == Op::Ftos {
-            self.vex(pp, 0x5b, d, 0, x[0]); // vcvttps2dq, vcvtps2dq
-            self.asm.const_xmm(SCRATCH_XMM, every(1 << 31));
-            self.sse(PCMPEQD, SCRATCH_XMM, d);
-            self.branch_on_lanes(32, t, label);
-        } else {
-            // Floats that are not negative have the order of their bits.
-            self.asm.const_xmm(SCRATCH_XMM, every(2_147_483_648f32.to_bits()));
-            self.sse(PCMPGTD, SCRATCH_XMM, x[0]);
-            self.vex(0, 0x55, SCRATCH_XMM, x[0], SCRATCH_XMM); // vandnps
-            self.vex(0, 0x50, t, 0, SCRATCH_XMM); // vmovmskps
-            self.asm.alu_ri(Alu::Cmp, 4, t, 15);
-            self.asm.jcc(cc::NE, label);
-            self.vex(pp, 0x5b, d, 0, x[0]);
+        self.round_lanes(inst, inst.attr.imm() == 1, d, x[0], Check { t, temp, label });
+        if host_round(inst.attr.round()).is_some() {
+            self.vex(u8::from(inst.attr.lane() == 64), 0xc2, SCRATCH_XMM, d, d); // vcmpunordps
+            self.asm.byte(3);
+            self.branch_on_lanes(inst.attr.lane(), t, label);
         }
         self.asm.bind(back);
+    }
+
+    /// `d` = `x` as integral values by the rounding of the instruction, raising inexact if `exact`. To nearest with ties away, which
+    /// the host does not have, is not done if any is not finite.
+    pub(super) fn round_lanes(&mut self, inst: &Inst, exact: bool, d: Xmm, x: Xmm, check: Check) {
+        let lane = inst.attr.lane();
+        let opcode = if lane == 32 { 0x08 } else { 0x09 };
+        let silent = if exact { 0 } else { 8 };
+        let rounding = host_round(inst.attr.round());
+        if rounding.is_none() {
+            self.branch_unless_finite(lane, x, check);
+        }
+        self.asm.vex_rr(3, 1, 4, opcode, d, 0, x); // vroundps, vroundpd
+        self.asm.byte(rounding.unwrap_or(3) | silent);
+        if rounding.is_none() {
+            self.round_up_halves(lane, d, x, check.temp);
+        }
+    }
+
+    fn branch_unless_finite(&mut self, lane: u32, x: Xmm, check: Check) {
+        let (pp, magnitude) = (u8::from(lane == 64), check.temp);
+        let (sign, infinity) = if lane == 32 { (1 << 31, 0x7f80_0000) } else { (1 << 63, 0x7ff0 << 48) };
+        self.asm.const_xmm(SCRATCH_XMM, every(lane, sign));
+        self.vex(0, 0x55, magnitude, SCRATCH_XMM, x); // vandnps
+        self.asm.const_xmm(SCRATCH_XMM, every(lane, infinity));
+        self.vex(pp, 0xc2, SCRATCH_XMM, magnitude, SCRATCH_XMM); // vcmpltps, quiet
+        self.asm.byte(0x11);
+        self.branch_unless_all(lane, check);
+    }
+
+    /// Branches unless the signs of all lanes of the scratch register are set.
+    pub(super) fn branch_unless_all(&mut self, lane: u32, check: Check) {
+        self.vex(u8::from(lane == 64), 0x50, check.t, 0, SCRATCH_XMM); // vmovmskps
+        self.asm.alu_ri(Alu::Cmp, 4, check.t, (1 << (128 / lane)) - 1);
+        self.asm.jcc(cc::NE, check.label);
+    }
+
+    /// `d`, which is `x` towards zero, goes one further where at least a half was lost. What is added has the sign of `x`, so that
+    /// zeros keep theirs; nothing of this is inexact.
+    fn round_up_halves(&mut self, lane: u32, d: Xmm, x: Xmm, step: Xmm) {
+        let pp = u8::from(lane == 64);
+        let [sign, half, one] = if lane == 32 {
+            [1 << 31, 0.5f32.to_bits().into(), 1f32.to_bits().into()]
+        } else {
+            [1 << 63, 0.5f64.to_bits(), 1f64.to_bits()]
+        };
+        self.vex(pp, 0x5c, step, x, d); // vsubps
+        self.asm.const_xmm(SCRATCH_XMM, every(lane, sign));
+        self.vex(0, 0x55, step, SCRATCH_XMM, step); // vandnps
+        self.asm.const_xmm(SCRATCH_XMM, every(lane, half));
+        self.vex(pp, 0xc2, step, SCRATCH_XMM, step); // vcmpleps
+        self.asm.byte(0x12);
+        self.asm.const_xmm(SCRATCH_XMM, every(lane, one));
+        self.vex(0, 0x54, step, step, SCRATCH_XMM); // vandps
+        self.asm.const_xmm(SCRATCH_XMM, every(lane, sign));
+        self.vex(0, 0x54, SCRATCH_XMM, SCRATCH_XMM, x);
+        self.vex(0, 0x56, step, step, SCRATCH_XMM); // vorps
+        self.vex(pp, 0x58, d, d, step); // vaddps
     }
 }

@@ -36,6 +36,7 @@ mod emit;
 mod emit_bits;
 mod emit_carry;
 mod emit_fp;
+mod emit_fp_conversions;
 mod emit_fp_lanes;
 mod emit_int;
 mod emit_lanes;
