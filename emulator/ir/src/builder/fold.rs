@@ -37,9 +37,36 @@ impl Builder<'_> {
         Some((a, self.as_const(b)?))
     }
 
+    /// Bitwise operation on sign extensions: the extension of the operation on what they extend.
+    fn logic_of_extended(&mut self, op: Op, ty: Ty, a: Val, b: Val) -> Option<Val> {
+        let x = self.operand_of(a, Op::Sext)?;
+        let narrow = self.ty(x);
+        let y = match self.as_const(b) {
+            Some(k) => {
+                let above = 128 - narrow.bits();
+                let extended = ((k << above) as i128 >> above) as u128;
+                if extended & ty.mask() != k {
+                    return None;
+                }
+                self.k(narrow, k & narrow.mask())
+            }
+            None => self.operand_of(b, Op::Sext).filter(|y| self.ty(*y) == narrow)?,
+        };
+        if narrow == Ty::I1 {
+            return None;
+        }
+        let r = match op {
+            Op::And => self.and_t(narrow, x, y),
+            Op::Or => self.or_t(narrow, x, y),
+            _ => self.xor_t(narrow, x, y),
+        };
+        Some(self.sext_t(r, ty))
+    }
+
     /// The condition, if `v` is a zero-extended one-bit value.
     pub(super) fn extended_bit(&self, v: Val) -> Option<Val> {
-        self.operand_of(v, Op::Zext).filter(|c| self.ty(*c) == Ty::I1)
+        let whole = self.operand_of(v, Op::Trunc).unwrap_or(v);
+        self.operand_of(whole, Op::Zext).filter(|c| self.ty(*c) == Ty::I1)
     }
 
     pub(super) fn add_t(&mut self, ty: Ty, a: Val, b: Val) -> Val {
@@ -223,7 +250,7 @@ impl Builder<'_> {
                 return Some(self.andn_t(ty, x, y));
             }
         }
-        None
+        self.logic_of_extended(Op::And, ty, a, b)
     }
 
     fn fold_and_const(&mut self, ty: Ty, a: Val, b: Val, k: u128) -> Option<Val> {
@@ -238,9 +265,11 @@ impl Builder<'_> {
         if ty <= Ty::I64 && k & (k + 1) == 0 {
             return Some(self.bfx_t(ty, a, 0, ones));
         }
-        let (x, j) = self.with_const(a, Op::And)?;
-        let both = self.k(ty, j & k);
-        Some(self.and_t(ty, x, both))
+        if let Some((x, j)) = self.with_const(a, Op::And) {
+            let both = self.k(ty, j & k);
+            return Some(self.and_t(ty, x, both));
+        }
+        self.logic_of_extended(Op::And, ty, a, b)
     }
 
     fn andn_t(&mut self, ty: Ty, a: Val, b: Val) -> Val {
@@ -275,9 +304,11 @@ impl Builder<'_> {
             if k == ty.mask() {
                 return Some(b);
             }
-            let (x, j) = self.with_const(a, Op::Or)?;
-            let both = self.k(ty, j | k);
-            return Some(self.or_t(ty, x, both));
+            if let Some((x, j)) = self.with_const(a, Op::Or) {
+                let both = self.k(ty, j | k);
+                return Some(self.or_t(ty, x, both));
+            }
+            return self.logic_of_extended(Op::Or, ty, a, b);
         }
         if ty == Ty::I1 {
             return self.fold_or_bits(a, b);
@@ -295,7 +326,7 @@ impl Builder<'_> {
                 return Some(self.rotr_t(ty, x, amount));
             }
         }
-        None
+        self.logic_of_extended(Op::Or, ty, a, b)
     }
 
     pub(super) fn xor_t(&mut self, ty: Ty, a: Val, b: Val) -> Val {
@@ -329,9 +360,11 @@ impl Builder<'_> {
                 let inverse = self.not_t(Ty::I1, c);
                 return Some(self.zext_t(inverse, ty));
             }
-            let x = self.operand_of(a, Op::Not)?;
-            let inverse = self.k(ty, !k & ty.mask());
-            return Some(self.xor_t(ty, x, inverse));
+            if let Some(x) = self.operand_of(a, Op::Not) {
+                let inverse = self.k(ty, !k & ty.mask());
+                return Some(self.xor_t(ty, x, inverse));
+            }
+            return self.logic_of_extended(Op::Xor, ty, a, b);
         }
         if ty == Ty::I1 {
             return self.fold_xor_bits(a, b);
@@ -340,7 +373,7 @@ impl Builder<'_> {
             let different = self.xor_t(Ty::I1, c, d);
             return Some(self.zext_t(different, ty));
         }
-        None
+        self.logic_of_extended(Op::Xor, ty, a, b)
     }
 
     pub(super) fn not_t(&mut self, ty: Ty, a: Val) -> Val {

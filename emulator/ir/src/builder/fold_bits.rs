@@ -208,6 +208,8 @@ impl Builder<'_> {
         let x = inst.args[0];
         match inst.op {
             Op::Zext | Op::Sext if self.ty(x) >= ty => Some(self.trunc_t(x, ty)),
+            // Nobody has to make the bit once more.
+            Op::Zext if self.ty(x) == Ty::I1 => None,
             Op::Zext => Some(self.zext_t(x, ty)),
             Op::Sext => Some(self.sext_t(x, ty)),
             Op::Trunc => Some(self.trunc_t(x, ty)),
