@@ -151,6 +151,32 @@ mod tests {
     }
 
     #[test]
+    fn copies_of_all_sizes_are_whole_and_stay_inside() {
+        let pages = Pages::new(1);
+        let source: Vec<u8> = (0..600u32).map(|i| (i * 7 + 1) as u8).collect();
+        for len in (0..70).chain([511, 512, 513, 600]) {
+            let at = pages.addr() + 64;
+            write(at - 1, &vec![0xee; len + 2]).unwrap();
+            write(at, &source[..len]).unwrap();
+            let mut back = vec![0; len + 2];
+            read(at - 1, &mut back).unwrap();
+            assert_eq!((back[0], &back[1..=len], back[len + 1]), (0xee, &source[..len], 0xee), "{len}");
+        }
+    }
+
+    #[test]
+    fn a_copy_that_faults_says_where_whatever_its_size() {
+        install_handler();
+        let pages = Pages::new(1);
+        let end = pages.addr() + 4096;
+        for (len, before) in [(3, 1), (4, 2), (7, 6), (8, 1), (15, 12), (16, 5), (40, 33), (512, 500), (600, 599)] {
+            let mut buf = vec![0u8; len];
+            assert_eq!(read(end - before, &mut buf).unwrap_err().addr, end, "{len}");
+            assert_eq!(write(end - before, &buf).unwrap_err().addr, end, "{len}");
+        }
+    }
+
+    #[test]
     fn faults_are_reported_with_address_and_direction() {
         install_handler();
         let pages = Pages::new(1);

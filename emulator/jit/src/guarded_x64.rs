@@ -6,6 +6,9 @@ use super::Status;
 
 // Between the two labels no instruction touches the stack but `ret`, so that recovery is a plain `ret`.
 // rdi = guest address (copy: destination), rsi = value (copy: source), rdx = new value (copy: length).
+//
+// `rep movs` takes longer to start than a structure takes to copy: up to 512 bytes go 8 at a time, the last
+// ones overlapping those before. Larger loads would wait for stores of single fields.
 global_asm!(
     ".text",
     ".p2align 4",
@@ -16,6 +19,32 @@ global_asm!(
     ".hidden isamorph_guarded_copy",
     "isamorph_guarded_copy:",
     "mov rcx, rdx",
+    "cmp rdx, 8",
+    "jb 4f",
+    "cmp rdx, 512",
+    "ja 5f",
+    "xor r8d, r8d",
+    "2:",
+    "mov rax, [rsi + r8]",
+    "mov [rdi + r8], rax",
+    "add r8, 8",
+    "sub rcx, 8",
+    "cmp rcx, 8",
+    "jae 2b",
+    "mov rax, [rsi + rdx - 8]",
+    "mov [rdi + rdx - 8], rax",
+    "xor eax, eax",
+    "ret",
+    "4:",
+    "cmp rdx, 4",
+    "jb 5f",
+    "mov eax, [rsi]",
+    "mov [rdi], eax",
+    "mov eax, [rsi + rdx - 4]",
+    "mov [rdi + rdx - 4], eax",
+    "xor eax, eax",
+    "ret",
+    "5:",
     "rep movsb",
     "xor eax, eax",
     "ret",
