@@ -165,7 +165,7 @@ pub(super) struct Analysis {
     pub(super) restored: Vec<Restored>,
     /// Slots put anywhere.
     pub(super) put_slots: Vec<u16>,
-    /// The homes of the condition flags are read, or written one by one: deferred ones have to come home first.
+    /// The homes of the condition flags are read: deferred ones have to come home first.
     pub(super) needs_settled: bool,
 }
 
@@ -237,7 +237,6 @@ impl Analysis {
             self.count_operands(unit, inst);
             if inst.op == Op::Get {
                 self.first_get(i, inst);
-                self.needs_settled |= conv.flag(inst.attr.index() as u16).is_some();
             }
             self.last_snap.push(last_snap);
             if is_snapshot(inst.op) {
@@ -245,7 +244,6 @@ impl Analysis {
             }
         }
         self.last_snap.push(last_snap);
-        self.needs_settled |= !conv.flags.is_empty() && writes_some_flags(unit, guest, conv);
         for p in &unit.puts {
             let v = self.val(p.val) as usize;
             self.values[v].total += 1;
@@ -453,6 +451,7 @@ impl Analysis {
             let v = self.val(p.val);
             self.put(v, p.slot.0, p.pos, conv);
         }
+        self.needs_settled = self.reads_flags(conv) || !conv.flags.is_empty() && helps_state(unit, guest);
         for slot in conv.pinned_slots() {
             let entry = self.entry[slot as usize];
             let until = self.next_put[slot as usize].min(unit.insts.len() as u32);
@@ -460,6 +459,11 @@ impl Analysis {
             self.needed(entry, snap);
         }
         debug_assert!(guest.slots.len() >= self.put_slots.len());
+    }
+
+    /// Whether anything that is needed is made of what a condition flag was at the start.
+    fn reads_flags(&self, conv: &Convention) -> bool {
+        conv.flags.iter().map(|flag| self.entry[flag.0 as usize]).any(|v| v != NO && self.values[v as usize].end != 0)
     }
 
     /// Whether the unit writes the slot before it reads it and before anything that could show its value.
@@ -665,22 +669,10 @@ impl Analysis {
     }
 }
 
-/// Whether, at an exit or a helper that sees the state, some but not all of the condition flags have been written, or a
-/// helper sees them at all.
-fn writes_some_flags(unit: &Unit, guest: &Guest, conv: &Convention) -> bool {
-    let all = (1u32 << conv.flags.len()) - 1;
-    let mut written = 0;
-    let mut puts = unit.puts.iter().peekable();
-    unit.insts.iter().enumerate().any(|(i, inst)| {
-        while let Some(p) = puts.next_if(|p| p.pos as usize <= i) {
-            written |= conv.flag(p.slot.0).map_or(0, |flag| 1 << flag);
-        }
-        match inst.op {
-            Op::ExitIf | Op::Exit | Op::ExitInd => written != 0 && written != all,
-            Op::Helper => guest.helpers.get(inst.attr.index()).is_some_and(|h| h.state),
-            _ => false,
-        }
-    })
+/// Whether a helper of the unit works on the state.
+fn helps_state(unit: &Unit, guest: &Guest) -> bool {
+    let sees = |inst: &Inst| guest.helpers.get(inst.attr.index()).is_some_and(|h| h.state);
+    unit.insts.iter().any(|inst| inst.op == Op::Helper && sees(inst))
 }
 
 /// Operands of an instruction. Absent ones come last.

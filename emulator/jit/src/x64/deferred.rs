@@ -3,29 +3,30 @@
 //! Where a unit ends, the guest's flags ([`ir::Guest::flags`]) have to be somewhere. Setting and storing each costs two host
 //! operations a flag, and next to nobody looks: the next unit compares again. So if all of them are of one comparison (or
 //! constant), the exit stores its operands and, in one word, which condition gives which flag: the flags are *deferred*.
-//! That is an alternative to their homes in `GuestState`, in force while [`Deferred::what`] is not 0. Whoever reads the
-//! homes settles it first: Rust code when generated code has left, a fault before it takes the state apart, and units that
-//! read flags at their start, which look for it there ([`super::analysis::Analysis::needs_settled`]). A unit that writes all
-//! flags ignores it and leaves its own.
+//! That is an alternative to their homes in `GuestState`, in force for the flags that have a code in [`Deferred::what`]. Whoever
+//! reads the homes settles it first: Rust code when generated code has left, a fault before it takes the state apart, and units
+//! that read flags before they write them, which look for it at their start ([`super::analysis::Analysis::needs_settled`]). A unit
+//! that writes all flags ignores it and leaves its own; one that writes some takes their codes out.
 
 use ir::Ty;
 
 use super::Convention;
 use super::analysis::CondKind;
-use super::snapshot::{Kind, Loc, holds};
+use super::snapshot::{Compared, Kind, Loc};
 use crate::thread_state::{Deferred, ThreadState};
 
 /// Most flags that can be deferred.
 pub(super) const MAX_FLAGS: usize = 4;
 
-// `Deferred::what`, from bit 0: for each flag five bits, a condition code or one of the constants; the kind of the
-// comparison (3 bits), the type of its operands (3 bits), a bit that is always set, and one more than the second operand if
-// that is a small constant (5 bits).
-const CONSTANT: u32 = 16;
+// `Deferred::what`, from bit 0: for each flag five bits, a condition code, one of the constants, or 0 if the flag is at home; the
+// kind of the comparison (3 bits), the type of its operands (3 bits), and one more than the second operand if that is a small
+// constant (5 bits).
+const CONDITION: u32 = 1;
+const CONSTANT: u32 = CONDITION + 16;
 const FLAG_BITS: u32 = 5;
+const FLAG_MASK: u32 = (1 << FLAG_BITS) - 1;
 const KIND_AT: u32 = FLAG_BITS * MAX_FLAGS as u32;
 const TYPE_AT: u32 = KIND_AT + 3;
-const IN_FORCE: u32 = 1 << (TYPE_AT + 3);
 const SMALL_AT: u32 = TYPE_AT + 4;
 const LARGEST_SMALL: u128 = 30;
 
@@ -48,17 +49,17 @@ pub(super) fn deferral(conv: &Convention, consts: &[u128], moves: &[(u16, Loc)])
     if conv.flags.is_empty() {
         return None;
     }
-    let (mut what, mut comparison) = (IN_FORCE, None);
+    let (mut what, mut comparison) = (0, None);
     for (i, flag) in conv.flags.iter().enumerate() {
         let &(_, loc) = moves.iter().find(|(slot, _)| *slot == flag.0)?;
         let code = match loc.as_recipe() {
             Some(r) if r.kind != CondKind::Bit && comparison.is_none_or(|c| c == r.key()) => {
                 comparison = Some(r.key());
-                u32::from(r.cc)
+                CONDITION + u32::from(r.cc)
             }
             Some(_) => return None,
             None => match loc.parts() {
-                (Kind::Const, n) => CONSTANT | (consts[n as usize] & 1) as u32,
+                (Kind::Const, n) => CONSTANT + (consts[n as usize] & 1) as u32,
                 _ => return None,
             },
         };
@@ -78,6 +79,14 @@ pub(super) fn deferral(conv: &Convention, consts: &[u128], moves: &[(u16, Loc)])
     Some(Deferral { what, operands })
 }
 
+/// The bits of [`Deferred::what`] that stay when the flags among `moves` go home.
+pub(super) fn remaining(conv: &Convention, moves: &[(u16, Loc)]) -> u32 {
+    let written = moves.iter().filter_map(|(slot, _)| conv.flag(*slot));
+    let codes = written.fold(0, |codes, flag| codes | FLAG_MASK << (FLAG_BITS * flag as u32));
+    let all = conv.flags.len() as u32 * FLAG_BITS;
+    if codes == (1 << all) - 1 { 0 } else { !codes }
+}
+
 /// Brings deferred flags home. Does nothing if there are none.
 #[inline]
 pub(crate) fn settle(conv: &Convention, thread: &mut ThreadState) {
@@ -93,9 +102,13 @@ fn settle_now(conv: &Convention, thread: &mut ThreadState) {
     let kind = CondKind::ALL[(what >> KIND_AT & 7) as usize];
     let ty = TYPES[(what >> TYPE_AT & 7) as usize];
     let b = (what >> SMALL_AT).checked_sub(1).map_or(b, u64::from);
+    let compared = Compared::new(kind, ty, a, b);
     for (i, flag) in conv.flag_offsets.iter().enumerate() {
-        let code = what >> (FLAG_BITS * i as u32) & 31;
-        let value = if code & CONSTANT != 0 { code & 1 != 0 } else { holds(kind, code as u8, ty, a, b) };
+        let value = match what >> (FLAG_BITS * i as u32) & FLAG_MASK {
+            0 => continue,
+            code if code >= CONSTANT => code != CONSTANT,
+            code => compared.holds((code - CONDITION) as u8),
+        };
         thread.guest.slots[*flag as usize] = value.into();
     }
 }
@@ -103,10 +116,10 @@ fn settle_now(conv: &Convention, thread: &mut ThreadState) {
 /// Defers the flags as they are, as constants, and spoils their homes.
 #[cfg(test)]
 pub(super) fn hide(conv: &Convention, thread: &mut ThreadState) {
-    thread.deferred.what = IN_FORCE;
+    thread.deferred.what = 0;
     for (i, flag) in conv.flag_offsets.iter().enumerate() {
         let home = &mut thread.guest.slots[*flag as usize];
-        thread.deferred.what |= (CONSTANT | u32::from(*home)) << (FLAG_BITS * i as u32);
+        thread.deferred.what |= (CONSTANT + u32::from(*home)) << (FLAG_BITS * i as u32);
         *home ^= 1;
     }
 }
@@ -132,6 +145,28 @@ mod tests {
         let flags: Vec<u128> = conv.flags.iter().map(|f| thread.guest.get(&GUEST, *f)).collect();
         assert_eq!(flags, [1, 0, 0, 1]);
         assert_eq!(thread.deferred.what, 0);
+    }
+
+    #[test]
+    fn flags_that_have_gone_home_stay_there() {
+        let conv = Convention::new(&GUEST);
+        let mut thread = ThreadState::new(&GUEST, crate::t1::ENTRIES);
+        let slots: Vec<u16> = conv.flags.iter().map(|f| f.0).collect();
+        for written in 0..1usize << slots.len() {
+            let moves: Vec<(u16, Loc)> =
+                (0..slots.len()).filter(|i| written >> i & 1 != 0).map(|i| (slots[i], Loc::gpr(1))).collect();
+            for (i, flag) in conv.flags.iter().enumerate() {
+                thread.guest.set(&GUEST, *flag, (i % 2) as u128);
+            }
+            hide(&conv, &mut thread);
+            thread.deferred.what &= remaining(&conv, &moves);
+            settle(&conv, &mut thread);
+            for (i, flag) in conv.flags.iter().enumerate() {
+                let deferred = (i % 2) as u128;
+                let expected = if written >> i & 1 != 0 { deferred ^ 1 } else { deferred };
+                assert_eq!(thread.guest.get(&GUEST, *flag), expected, "{written:#b}, flag {i}");
+            }
+        }
     }
 
     #[test]

@@ -7,7 +7,7 @@ use ir::Ty;
 use super::analysis::CondKind;
 use super::asm::{Alu, Mem, RAX, RCX, RDX, RSP};
 use super::claims::{Cell, Claim};
-use super::deferred::deferral;
+use super::deferred::{deferral, remaining};
 use super::exit::FIELD_WHAT;
 use super::float_conditions::takes_two_flags;
 use super::generator::{EXIT_COPIES, Gen, SCRATCH_XMM};
@@ -36,6 +36,9 @@ impl Gen<'_> {
         let deferred = self.defer_flags(list, busy);
         self.deferred = deferred;
         self.store_conditions(list, busy, deferred);
+        if !deferred {
+            self.no_longer_defer(list);
+        }
         for &(slot, loc) in list.iter() {
             match self.conv.register(slot).map(Loc::gpr).or(self.conv.vector(slot).map(Loc::xmm)) {
                 Some(register) => regs.push((register, loc)),
@@ -48,16 +51,22 @@ impl Gen<'_> {
         self.moves = moves;
     }
 
+    /// The condition flags among the moves are at home, which changes the host's: none of them may be deferred any more.
+    fn no_longer_defer(&mut self, list: &[(u16, Loc)]) {
+        let flags = list.iter().any(|m| self.conv.flag(m.0).is_some());
+        if flags && !self.an.needs_settled {
+            match remaining(self.conv, list) {
+                0 => self.asm.store_imm(4, Self::field(FIELD_WHAT), 0),
+                mask => self.asm.alu_mi(Alu::And, 4, Self::field(FIELD_WHAT), mask as i32),
+            }
+        }
+    }
+
     /// Stores the condition flags among the moves as the comparison they are of, if they are of one; says whether. If not,
-    /// they are going home, and nothing may be deferred any more.
+    /// they are going home.
     fn defer_flags(&mut self, list: &[(u16, Loc)], busy: u32) -> bool {
         let what = Self::field(FIELD_WHAT);
-        let Some(deferral) = deferral(self.conv, &self.unit.consts, list) else {
-            if !self.an.needs_settled && list.iter().any(|m| self.conv.flag(m.0).is_some()) {
-                self.asm.store_imm(4, what, 0);
-            }
-            return false;
-        };
+        let Some(deferral) = deferral(self.conv, &self.unit.consts, list) else { return false };
         if let Some((a, b)) = deferral.operands {
             self.store_loc(Ty::I64, Self::field(DEFERRED_A), a, busy);
             if let Some(b) = b {

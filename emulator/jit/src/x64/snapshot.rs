@@ -1,5 +1,7 @@
 //! Where every guest slot is at each host instruction that can fault.
 
+use std::cmp::Ordering;
+
 use ir::guest::Slot;
 use ir::unit::Unit;
 use ir::{Guest, Ty};
@@ -246,43 +248,65 @@ impl Source<'_> {
     }
 }
 
+/// What the host's flags would be after a comparison.
+#[derive(Clone, Copy)]
+pub(super) enum Compared {
+    /// Of integers.
+    Integers { carry: bool, zero: bool, negative: bool, overflow: bool },
+    /// Of floats: `None` if they are unordered.
+    Floats(Option<Ordering>),
+}
+
+impl Compared {
+    /// Compares `ty`-wide operands.
+    pub(super) fn new(kind: CondKind, ty: Ty, a: u64, b: u64) -> Compared {
+        if kind == CondKind::Float {
+            return Compared::Floats(match ty {
+                Ty::I32 => f32::from_bits(a as u32).partial_cmp(&f32::from_bits(b as u32)),
+                _ => f64::from_bits(a).partial_cmp(&f64::from_bits(b)),
+            });
+        }
+        let bits = ty.bits().min(64);
+        let mask = ty.mask() as u64;
+        let (a, operand) = (a & mask, b & mask);
+        let sign = |v: u64| v >> (bits - 1) & 1 != 0;
+        let (result, carry, overflow) = match kind {
+            CondKind::Cmp => {
+                let d = a.wrapping_sub(operand) & mask;
+                (d, a < operand, sign((a ^ operand) & (a ^ d)))
+            }
+            CondKind::Add => {
+                let s = a.wrapping_add(operand) & mask;
+                (s, s < a, sign(!(a ^ operand) & (a ^ s)))
+            }
+            CondKind::Test => (a & operand, false, false),
+            CondKind::Bit | CondKind::Float => (0, a >> (b & 63) & 1 != 0, false),
+        };
+        Compared::Integers { carry, zero: result == 0, negative: sign(result), overflow }
+    }
+
+    /// Whether a condition code holds.
+    pub(super) fn holds(self, code: u8) -> bool {
+        let (carry, zero, negative, overflow) = match self {
+            Compared::Integers { carry, zero, negative, overflow } => (carry, zero, negative, overflow),
+            Compared::Floats(order) => return float_conditions::holds(code, order),
+        };
+        let holds = match code & !1 {
+            cc::O => overflow,
+            cc::B => carry,
+            cc::E => zero,
+            cc::BE => carry || zero,
+            cc::S => negative,
+            cc::L => negative != overflow,
+            _ => zero || negative != overflow,
+        };
+        holds != (code & 1 != 0)
+    }
+}
+
 /// Result of a comparison of `ty`-wide operands, as the host's flags would give it.
 pub(super) fn holds(kind: CondKind, code: u8, ty: Ty, a: u64, b: u64) -> bool {
-    if kind == CondKind::Float {
-        let order = if ty == Ty::I32 {
-            f32::from_bits(a as u32).partial_cmp(&f32::from_bits(b as u32))
-        } else {
-            f64::from_bits(a).partial_cmp(&f64::from_bits(b))
-        };
-        return float_conditions::holds(code, order);
-    }
-    let bits = ty.bits().min(64);
-    let mask = ty.mask() as u64;
-    let (a, operand) = (a & mask, b & mask);
-    let sign = |v: u64| v >> (bits - 1) & 1 != 0;
-    let (result, carry, overflow) = match kind {
-        CondKind::Cmp => {
-            let d = a.wrapping_sub(operand) & mask;
-            (d, a < operand, sign((a ^ operand) & (a ^ d)))
-        }
-        CondKind::Add => {
-            let s = a.wrapping_add(operand) & mask;
-            (s, s < a, sign(!(a ^ operand) & (a ^ s)))
-        }
-        CondKind::Test => (a & operand, false, false),
-        CondKind::Bit | CondKind::Float => (0, a >> (b & 63) & 1 != 0, false),
-    };
-    let (zero, negative) = (result == 0, sign(result));
-    let holds = match code & !1 {
-        cc::O => overflow,
-        cc::B => carry,
-        cc::E => zero,
-        cc::BE => carry || zero,
-        cc::S => negative,
-        cc::L => negative != overflow,
-        _ => zero || negative != overflow,
-    };
-    holds != (code & 1 != 0)
+    Compared::new(kind, ty, a, b).holds(code)
 }
 
 /// Builds a [`FaultTable`] while code is emitted.

@@ -156,6 +156,26 @@ fn countdown_with_flags() {
     ]));
 }
 
+/// Neither brings deferred flags home: a flag that is read for nothing, and flags that are written without the others.
+#[test]
+fn flags_written_in_part() {
+    assert_code!(code(&[
+        &|b, _| {
+            let x = get(b, 0);
+            let (carry, bit) = (get(b, FLAGS + 2), b.low(64, 1, x));
+            let unused = b.and(1, carry, bit);
+            let _ = b.not(1, unused);
+        },
+        &|b, _| {
+            let (x, zero) = (get(b, 0), b.konst(64, 0));
+            let (negative, equal) = (b.lt_s(64, x, zero), b.eq(64, x, zero));
+            put(b, FLAGS, negative);
+            put(b, FLAGS + 1, equal);
+        },
+        &|b, _| b.jump(PC + 0x80),
+    ]));
+}
+
 #[test]
 fn comparison_and_branch_higher() {
     assert_code!(code(&[
