@@ -80,6 +80,8 @@ pub enum Leave {
     CallInterrupted = 12,
     /// A direct system call met a bad address; `pc` is the next instruction.
     CallFailed = 13,
+    /// What the unit at `pc` assumes about the state is wrong: nothing has been executed.
+    Assumed = 14,
 }
 
 /// Rust functions that stubs call, on the host stack and with the guest's registers in memory (except as noted).

@@ -269,6 +269,38 @@ fn an_unboxed_single_is_not_a_number() {
     }
 }
 
+#[test]
+fn a_single_is_looked_at_in_every_turn() {
+    let _turn = catch_faults(None);
+    let guest = guest("riscv64");
+    // again: fadd.s ft0, ft1, ft2; fmv.d.x ft1, a2; addi a1, a1, -1; bnez a1, again; ecall
+    let code = words(&[0x0020_f053, 0xf206_00d3, 0xfff5_8593, 0xfe05_9ae3, 0x0000_0073]);
+    let boxed = 0xffff_ffff_0000_0000_u128;
+    let one = boxed | 0x3f80_0000;
+    for (turns, a2, expected) in [(1, 0x3f80_0000, 0x4000_0000), (2, 0x3f80_0000, 0x7fc0_0000), (9, one, 0x4000_0000)] {
+        let end = run_both(guest, &code, &[("fpr[1]", one), ("fpr[2]", one), ("gpr[11]", turns), ("gpr[12]", a2)]);
+        assert_eq!((end.event, value(guest, &end, "fpr[0]")), (Event::Syscall, boxed | expected));
+    }
+}
+
+#[test]
+fn a_single_is_looked_at_unless_what_leads_to_it_has_boxed_it() {
+    let _turn = catch_faults(None);
+    let guest = guest("riscv64");
+    let boxed = 0xffff_ffff_0000_0000_u128;
+    // again: fmv.d.x ft1, a3, or fmv.w.x; mv a3, a4; j add; add: fadd.s ft0, ft1, ft1; addi a1, a1, -1; bnez a1, again; ecall
+    for (first, in_box) in [(0xf206_80d3, false), (0xf006_80d3, true)] {
+        let code = words(&[first, 0x0007_0693, 0x0040_006f, 0x0010_f053, 0xfff5_8593, 0xfe05_96e3, 0x0000_0073]);
+        // The way from one to the other is direct once it has been gone.
+        for (turns, a4, is_box) in [(1, 0x3f80_0000, true), (3, 0x3f80_0000, in_box), (3, boxed | 0x3f80_0000, true)] {
+            let start = [("gpr[11]", turns), ("gpr[13]", boxed | 0x3f80_0000), ("gpr[14]", a4)];
+            let end = run_both(guest, &code, &start);
+            let sum = boxed | if is_box { 0x4000_0000 } else { 0x7fc0_0000 };
+            assert_eq!((end.event, value(guest, &end, "fpr[0]")), (Event::Syscall, sum));
+        }
+    }
+}
+
 /// One, infinity, zero, a quiet NaN and a signalling one, both with a payload.
 const NUMBERS: [u128; 5] = [0x3ff0 << 48, 0x7ff0 << 48, 0, 0xfff8_0000_0000_1234, 0x7ff0_0000_0000_0042];
 

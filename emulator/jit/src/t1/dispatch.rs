@@ -131,8 +131,10 @@ impl Thread {
         self.block.poll.fetch_or(check::ONE_UNIT, Ordering::SeqCst);
         self.enter(runtime, host);
         self.block.poll.fetch_and(!check::ONE_UNIT, Ordering::SeqCst);
-        // An access that generated code could not make is made by the interpreter, which stops after its instruction.
-        let retried = matches!(self.t1.as_ref()?.fault, Some(Fault::Unknown(_)));
+        // An access that generated code could not make is made by the interpreter, which stops after its instruction; a unit that
+        // has assumed too much has done nothing.
+        let assumed = self.block.exit_kind == Leave::Assumed as u32;
+        let retried = assumed || matches!(self.t1.as_ref()?.fault, Some(Fault::Unknown(_)));
         let left = self.block.guest.clone();
         let event = self.left(runtime);
         self.difference = rehearsal.filter(|_| !retried).and_then(|it| it.compare(&jit, &left, event));
@@ -176,6 +178,11 @@ impl Thread {
             k if k == Leave::DivideByZero as u32 => trap(Trap::DivideByZero),
             k if k == Leave::Trap as u32 => trap(Trap::Trap(code)),
             k if k == Leave::Alignment as u32 => trap(Trap::Alignment),
+            k if k == Leave::Assumed as u32 => {
+                let state = &self.block.guest;
+                runtime.be_careful(&self.jit, UnitKey { pc: state.pc, mode: state.mode });
+                None
+            }
             _ if self.block.native_sample != 0 => {
                 self.block.native_sample = 0;
                 self.measure_native(runtime);

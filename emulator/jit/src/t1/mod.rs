@@ -41,7 +41,9 @@ use crate::page_map::{PageMap, overlap};
 use crate::phases::{Phase, Stopwatch};
 use crate::profile::Profile;
 use crate::x64::stubs::{self, Stubs};
-use crate::x64::{CompileError, Compiled, Compiler, Convention, FaultTable, Features, Link, Reloc, relocate};
+use crate::x64::{
+    CompileError, Compiled, Compiler, Convention, EntryChecks, FaultTable, Features, Link, Reloc, relocate,
+};
 
 use code_memory::{CodeMemory, Full};
 use saved::Image;
@@ -75,6 +77,8 @@ pub(crate) enum Body {
     Host {
         /// Its patchable jumps.
         links: Box<[Link]>,
+        /// What it checks at its entry.
+        checks: EntryChecks,
         /// How to rebuild guest state at its memory accesses.
         faults: FaultTable,
         /// To be interpreted beside it; see [`crate::check`].
@@ -129,6 +133,8 @@ pub(crate) struct Runtime {
     exact_underflow: AtomicBool,
     /// Whether [`Writer::masked`] has any.
     masks: AtomicBool,
+    /// Whether [`Writer::careful`] has any.
+    mistakes: AtomicBool,
     /// Translations of an earlier process.
     image: Option<Image>,
     /// Keep of translations what is needed to save them, in an image of this identity.
@@ -147,6 +153,8 @@ struct Writer {
     all: Vec<Ref>,
     /// Units that have met pointers with a top byte to be ignored, and leave it out from then on.
     masked: FxHashSet<UnitKey>,
+    /// Units that have assumed too much about the state at their entry, and assume nothing from then on.
+    careful: FxHashSet<UnitKey>,
 }
 
 /// A translation, compared by identity.
@@ -182,6 +190,7 @@ impl Runtime {
             incoming: FxHashMap::default(),
             all: Vec::new(),
             masked: FxHashSet::default(),
+            careful: FxHashSet::default(),
         };
         Some(Runtime {
             conv,
@@ -198,6 +207,7 @@ impl Runtime {
             world: World::default(),
             exact_underflow: AtomicBool::new(options.exact_underflow || options.check),
             masks: AtomicBool::new(false),
+            mistakes: AtomicBool::new(false),
             image: options.saved.and_then(|saved| Image::open(&saved)),
             saves_as: options.saved.map(|saved| saved.identity),
         })
@@ -256,7 +266,10 @@ impl Runtime {
             }
             return Ok(Source::Native(function));
         }
-        let saved = self.find_saved(jit, key);
+        let plain = UnitKey { mode: key.mode & !PLAIN, ..key };
+        // A function that is intercepted would be again, if it were left at its entry.
+        compiler.careful = key.mode & PLAIN != 0 || self.is_careful(plain);
+        let saved = if compiler.careful { None } else { self.find_saved(jit, key) };
         watch.lap(Phase::Load);
         if let Some(source) = saved {
             return Ok(source);
@@ -264,7 +277,6 @@ impl Runtime {
         let masks = self.masks.load(Ordering::Acquire) && self.lock().masked.contains(&key);
         let mut limit = form::MAX_INSNS;
         loop {
-            let plain = UnitKey { mode: key.mode & !PLAIN, ..key };
             let known = |next| self.by_key.find(next).is_some();
             let (unit, insns) = match form::form(jit.guest, &*jit.hooks, plain, limit, masks, known) {
                 Formed::Unit { unit, insns } => (unit, insns),
@@ -287,7 +299,8 @@ impl Runtime {
                     jit.count_unit(&unit, insns);
                     jit.options.trace.unit(jit.guest, &*jit.hooks, &unit, Some(compiler.output()));
                     let guest_len = unit.guest_len;
-                    let origin = if masks { None } else { self.origin(jit, key, guest_len, compiler) };
+                    let origin =
+                        if masks || compiler.careful { None } else { self.origin(jit, key, guest_len, compiler) };
                     let checked = Runtime::keep(jit, unit);
                     return Ok(Source::host(compiler.output(), guest_len, checked, origin));
                 }
@@ -325,6 +338,19 @@ impl Runtime {
         self.invalidate(jit, key.pc, 1);
     }
 
+    /// The unit `key` has assumed something of its entry that was wrong: it is made again without.
+    fn be_careful(&self, jit: &Jit, key: UnitKey) {
+        let new = self.lock().careful.insert(key);
+        self.mistakes.store(true, Ordering::Release);
+        if new {
+            self.invalidate(jit, key.pc, 1);
+        }
+    }
+
+    fn is_careful(&self, key: UnitKey) -> bool {
+        self.mistakes.load(Ordering::Acquire) && self.lock().careful.contains(&key)
+    }
+
     /// Whether the guest is about to look at its floating-point flags for the first time. The host detects underflow after
     /// rounding; for guests that do it before, translations made so far leave out the flag of results that round up to
     /// the smallest normal number. From now on they are made exactly.
@@ -342,9 +368,9 @@ impl Runtime {
         source: Source<'_>,
     ) -> Result<&'static Translation, Full> {
         let (host, host_len, guest_len, body) = match source {
-            Source::Host { code, relocs, links, faults, guest_len, checked, origin } => {
+            Source::Host { code, relocs, links, checks, faults, guest_len, checked, origin } => {
                 let host = writer.memory.publish(&code, |copy, base| relocate(&relocs, copy, base, &self.stubs))?;
-                (host, code.len() as u32, guest_len, Body::Host { links, faults, checked, origin })
+                (host, code.len() as u32, guest_len, Body::Host { links, checks, faults, checked, origin })
             }
             Source::Interp(unit) => (0, 0, unit.guest_len, Body::Interp(unit)),
             Source::Native(function) => (0, 0, NATIVE_LEN, Body::Native(function)),
@@ -371,10 +397,11 @@ impl Runtime {
 
     /// Makes the link `link` of `from` lead to `target`, unless `target` has become stale.
     fn link(&self, from: &Translation, link: &Link, target: &Translation) {
+        let Body::Host { checks, .. } = &target.body else { return };
         let mut writer = self.lock();
         if target.valid.load(Ordering::Relaxed) && target.host != 0 {
             let field = from.host + u64::from(link.at);
-            writer.memory.patch(field, target.host);
+            writer.memory.patch(field, target.host + u64::from(checks.enter(link.boxes)));
             let unlinked = from.host + u64::from(link.stub);
             writer.incoming.entry(target.host).or_default().push(Incoming { field, unlinked });
         }
@@ -452,6 +479,7 @@ enum Source<'c> {
         code: Cow<'c, [u8]>,
         relocs: Cow<'c, [Reloc]>,
         links: Box<[Link]>,
+        checks: EntryChecks,
         faults: FaultTable,
         guest_len: u32,
         checked: Option<Box<Unit>>,
@@ -472,6 +500,7 @@ impl<'c> Source<'c> {
             code: compiled.code.as_slice().into(),
             relocs: compiled.relocs.as_slice().into(),
             links: compiled.links.as_slice().into(),
+            checks: compiled.checks,
             faults: compiled.faults.clone(),
             guest_len,
             checked,

@@ -20,7 +20,7 @@ use super::{Body, Origin, Ref, Runtime, Source, Translation, Writer};
 use crate::interp::PLAIN;
 use crate::jit::Jit;
 use crate::options::Stats;
-use crate::x64::{Compiler, FaultTable, Link, Reloc};
+use crate::x64::{Compiler, EntryChecks, FaultTable, Link, Reloc};
 
 /// What the embedder has of an earlier process.
 #[derive(Clone, Copy, Debug)]
@@ -60,6 +60,7 @@ pub(super) struct Entry<'a> {
     pub(super) code: Cow<'a, [u8]>,
     pub(super) relocs: Vec<Reloc>,
     pub(super) links: Vec<Link>,
+    pub(super) checks: EntryChecks,
     pub(super) faults: FaultTable,
 }
 
@@ -214,6 +215,7 @@ impl Runtime {
             code: entry.code,
             relocs: entry.relocs.into(),
             links: entry.links.into(),
+            checks: entry.checks,
             faults: entry.faults,
             guest_len: entry.guest_len,
             checked: None,
@@ -244,7 +246,7 @@ impl Runtime {
 impl Writer {
     /// A translation as it is saved, if it is to be.
     fn entry(&self, translation: &Translation) -> Option<Entry<'static>> {
-        let Body::Host { links, faults, origin: Some(origin), .. } = &translation.body else { return None };
+        let Body::Host { links, checks, faults, origin: Some(origin), .. } = &translation.body else { return None };
         if !translation.valid.load(Ordering::Relaxed) {
             return None;
         }
@@ -263,6 +265,7 @@ impl Writer {
             code: code.into(),
             relocs: origin.relocs.to_vec(),
             links: links.to_vec(),
+            checks: *checks,
             faults: faults.clone(),
         })
     }
@@ -290,7 +293,14 @@ mod tests {
             exact: false,
             code: code.into(),
             relocs: vec![Reloc { at: 3, stub: StubId::Leave }],
-            links: vec![Link { at: 8, stub: 20, kind: LinkKind::Call, target: UnitKey { pc: pc + 4, mode: 1 } }],
+            links: vec![Link {
+                at: 8,
+                stub: 20,
+                kind: LinkKind::Call,
+                target: UnitKey { pc: pc + 4, mode: 1 },
+                boxes: 7,
+            }],
+            checks: EntryChecks { boxes: 1 << 100, behind: 9 },
             faults: FaultTable::default(),
         }
     }

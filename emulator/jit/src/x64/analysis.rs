@@ -112,6 +112,8 @@ pub(super) struct Value {
     pub(super) vector_clean: u8,
     /// Defined as what it is zero-extended to: 128 bits in a vector register.
     pub(super) widened: bool,
+    /// In vector registers: a number of 32 bits in its box ([`super::boxes`]).
+    pub(super) boxed: bool,
     /// Of a 128-bit value: bytes of the widest truncation.
     truncated: u8,
     /// Of a slot's entry value of which only a low part is wanted: its bytes; else 0.
@@ -133,6 +135,7 @@ impl Value {
         vector: false,
         vector_clean: 128,
         widened: false,
+        boxed: false,
         truncated: 0,
         narrow: 0,
     };
@@ -163,6 +166,12 @@ pub(super) struct Analysis {
     pub(super) flags_stay: bool,
     /// Writes of sticky flags that bring back what was read.
     pub(super) restored: Vec<Restored>,
+    /// Assume nothing about the entry.
+    pub(super) careful: bool,
+    /// Some value is a box.
+    pub(super) has_boxes: bool,
+    /// Slots that are assumed to have boxes at the entry.
+    pub(super) assumed: SmallVec<[u16; 8]>,
     /// Slots put anywhere.
     pub(super) put_slots: Vec<u16>,
     /// The homes of the condition flags are read: deferred ones have to come home first.
@@ -187,6 +196,8 @@ impl Analysis {
         self.next_put.clear();
         self.next_put.resize(guest.slots.len(), u32::MAX);
         self.put_slots.clear();
+        self.assumed.clear();
+        self.has_boxes = false;
         self.needs_settled = false;
         self.keeps_carries = false;
     }
@@ -252,7 +263,7 @@ impl Analysis {
         let last_clear = unit.insts.iter().rposition(clears);
         for (i, inst) in unit.insts.iter().enumerate() {
             self.flags_stay = last_clear.is_none_or(|last| i > last);
-            self.prepare_inst(unit, i, inst);
+            self.prepare_inst(unit, conv, i, inst);
         }
         self.unify_flags(unit, conv);
         self.restored.clear();
@@ -289,7 +300,7 @@ impl Analysis {
         }
     }
 
-    fn prepare_inst(&mut self, unit: &Unit, i: usize, inst: &Inst) {
+    fn prepare_inst(&mut self, unit: &Unit, conv: &Convention, i: usize, inst: &Inst) {
         match inst.op {
             Op::Const => {
                 self.values[i].mode = Mode::Const;
@@ -327,6 +338,7 @@ impl Analysis {
                     && from >= 32
                     && (self.values[a as usize].vector_clean <= from || self.clears_above(unit, a, from))
                     && self.made_in_xmm(unit, a)
+                    && !self.values[a as usize].boxed
                 {
                     self.alias(i, a);
                     let value = &mut self.values[a as usize];
@@ -339,6 +351,16 @@ impl Analysis {
                 }
                 self.values[i].clean = self.values[a as usize].clean.min(from);
             }
+            Op::Select if let Some((v, slot)) = self.unboxed(unit, conv, inst) => {
+                self.alias(i, v);
+                self.assume_boxed(v, slot);
+            }
+            Op::Concat if let Some(v) = self.made_boxed(unit, i, inst) => {
+                self.alias(i, v);
+                let value = &mut self.values[v as usize];
+                (value.boxed, value.clean, value.vector_clean) = (true, 64, 128);
+                self.has_boxes = true;
+            }
             _ => {
                 self.keep_carry(unit, inst);
                 if let Some(cond) = self.find_cond(unit, inst) {
@@ -346,6 +368,8 @@ impl Analysis {
                 }
                 self.values[i].clean = self.known_clean(unit, inst);
                 self.values[i].vector_clean = self.known_vector_clean(unit, inst);
+                self.values[i].boxed = self.boxes(unit, inst);
+                self.has_boxes |= self.values[i].boxed;
             }
         }
     }

@@ -641,6 +641,15 @@ impl Asm {
         self.bytes(&[0xc4, b1, b2, opcode, 0xc0 | (reg & 7) << 3 | rm & 7]);
     }
 
+    /// The same with a constant of 16 bytes as last operand, and immediate bytes.
+    #[allow(clippy::too_many_arguments)] // the fields of the encoding
+    pub(super) fn vex_pool(&mut self, map: u8, pp: u8, opcode: u8, reg: u8, vvvv: u8, value: u128, tail: &[u8]) {
+        let b1 = u8::from(reg & 8 == 0) << 7 | 0x60 | map;
+        self.bytes(&[0xc4, b1, (!vvvv & 15) << 3 | pp, opcode]);
+        self.pool_modrm(reg, value, tail.len() as u32);
+        self.bytes(tail);
+    }
+
     // ---- vector moves
     /// `movdqu` (16), `movq` (8) or `movd` (4) load, upper part zero.
     pub(super) fn load_xmm(&mut self, size: u32, d: Xmm, m: Mem) {

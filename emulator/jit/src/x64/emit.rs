@@ -23,6 +23,7 @@ impl Gen<'_> {
             self.asm.mov_ri(RAX, std::ptr::from_ref(counter) as u64);
             self.asm.op_rm(8, 0xff, 0, Mem::base(RAX, 0)); // inc
         }
+        self.check_assumptions();
         if self.an.needs_settled {
             self.settle_entry();
         }
@@ -384,6 +385,7 @@ impl Gen<'_> {
         if self.wants_xmm() {
             let x = self.def_xmm(0);
             self.asm.load_xmm(ty.bytes(), x, Self::scratch(0));
+            self.box_result();
         } else {
             let d = self.def_gpr(0);
             self.asm.load(8, d, Self::scratch(0));

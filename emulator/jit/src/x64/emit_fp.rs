@@ -112,7 +112,11 @@ impl Gen<'_> {
             {
                 self.emit_to_integer(inst, round)
             }
-            _ => self.emit_float_lanes(inst, in_mode),
+            _ => {
+                let done = self.emit_float_lanes(inst, in_mode);
+                self.box_result();
+                done
+            }
         }
     }
 
@@ -237,14 +241,14 @@ impl Gen<'_> {
     /// a copy of it.
     fn fused_in_place(&mut self, inst: &Inst, x: &mut [Xmm], values: [u32; 3], negated: u8) -> Option<Xmm> {
         let value = &self.an.values[self.pos as usize];
-        let (d, widened) = (value.vector_hint, value.widened);
+        let d = value.vector_hint;
         let k = x.iter().position(|&r| r == d)?;
         let (bits, v) = (inst.attr.lane(), self.xmm[d as usize]);
         let scalar = inst.ty.bits() == bits;
         if v != values[k] || self.live_after(v) || self.reserved_xmm & 1 << d != 0 {
             return None;
         }
-        if inst.ty == Ty::I64 && !scalar || widened && !self.is_clean(v, bits) {
+        if inst.ty == Ty::I64 && !scalar || self.is_dirty(v, bits) {
             return None;
         }
         let copy = self.temp_xmm();
@@ -267,15 +271,15 @@ impl Gen<'_> {
     }
 
     /// One number. The host copies what is above it from the first source (the addend, of a fused operation): there are to be
-    /// zeros if the result is used as what it is zero-extended to.
+    /// zeros if the result is used as what it is zero-extended to, and ones if it is to be in its box.
     fn scalar_operation(&mut self, inst: &Inst, x: &[Xmm], values: [u32; 3], negated: u8, d: Xmm) {
         let bits = inst.attr.lane();
         let pp = Self::scalar_prefix(bits);
         let (opcode, n) = Self::opcode_of(inst.op);
-        let dirty = |g: &Self, k: usize| g.an.values[g.pos as usize].widened && !g.is_clean(values[k], bits);
+        let dirty = |g: &Self, k: usize| g.is_dirty(values[k], bits);
         match n {
             1 if dirty(self, 0) => {
-                self.asm.const_xmm(SCRATCH_XMM, 0);
+                self.clean_register(SCRATCH_XMM);
                 self.vex(pp, opcode, d, SCRATCH_XMM, x[0]);
             }
             1 => self.vex(pp, opcode, d, x[0], x[0]),
@@ -284,13 +288,13 @@ impl Gen<'_> {
                 self.vex(pp, opcode, d, x[1], x[0]);
             }
             2 if dirty(self, 0) => {
-                self.clean_copy(bits, SCRATCH_XMM, x[0]);
+                self.clear_above(bits, SCRATCH_XMM, x[0]);
                 self.vex(pp, opcode, d, SCRATCH_XMM, x[1]);
             }
             2 => self.vex(pp, opcode, d, x[0], x[1]),
             _ => {
                 if dirty(self, 2) {
-                    self.clean_copy(bits, d, x[2]);
+                    self.clear_above(bits, d, x[2]);
                 } else {
                     self.asm.mov_xx(d, x[2]);
                 }
@@ -299,12 +303,33 @@ impl Gen<'_> {
         }
     }
 
+    /// Whether the number of `bits` has not above it what the current result is to have.
+    fn is_dirty(&self, v: u32, bits: u32) -> bool {
+        let result = &self.an.values[self.pos as usize];
+        result.widened && !self.is_clean(v, bits) || result.boxed && !self.is_boxed(v)
+    }
+
+    /// A register that has above its number what the current result is to have.
+    fn clean_register(&mut self, x: Xmm) {
+        let above = if self.is_boxed(self.pos) { u128::MAX } else { 0 };
+        self.asm.const_xmm(x, above);
+    }
+
+    /// Copies a number to another register, with what the current result is to have above.
+    fn clear_above(&mut self, bits: u32, d: Xmm, s: Xmm) {
+        if self.is_boxed(self.pos) {
+            return self.box_number(d, s);
+        }
+        self.clean_copy(bits, d, s);
+    }
+
     /// Whether there are zeros above the number of `bits` in its vector register.
     fn is_clean(&self, v: u32, bits: u32) -> bool {
         let value = &self.an.values[v as usize];
         self.unit.insts.get(v as usize).is_some_and(|def| {
             // It may be the low part of something wider.
-            result_ty(def).bits() == bits && (value.widened || matches!(def.op, Op::Const | Op::Load))
+            let zeros = value.widened || matches!(def.op, Op::Const | Op::Load);
+            result_ty(def).bits() == bits && zeros && !value.boxed
         })
     }
 
@@ -339,6 +364,7 @@ impl Gen<'_> {
         self.vex(pp, if minimum { 0x5d } else { 0x5f }, d, x[0], x[1]);
         self.asm.land(done);
         self.asm.bind(back);
+        self.box_result();
         true
     }
 
@@ -383,8 +409,8 @@ impl Gen<'_> {
         let x = self.operands_in_xmm(1);
         let d = self.def_apart(&x);
         let mut first = x[0];
-        if self.an.values[self.pos as usize].widened && !self.is_clean(self.arg(0), bits) {
-            self.asm.const_xmm(SCRATCH_XMM, 0);
+        if self.is_dirty(self.arg(0), bits) {
+            self.clean_register(SCRATCH_XMM);
             first = SCRATCH_XMM;
         }
         self.asm.vex_rr(3, 1, 4, if bits == 32 { 0x0a } else { 0x0b }, d, first, x[0]); // vroundss, vroundsd
@@ -404,6 +430,7 @@ impl Gen<'_> {
         let d = self.def_apart(&x);
         self.vex(pp, 0x5a, d, x[0], x[0]);
         self.check_scalar(inst, to.bits(), &x, d);
+        self.box_result();
         true
     }
 
@@ -427,7 +454,7 @@ impl Gen<'_> {
         };
         let wide = from == Ty::I64 || !signed;
         // The host keeps the upper part of the destination: break the dependency.
-        self.asm.const_xmm(d, 0);
+        self.clean_register(d);
         if !signed && from == Ty::I64 {
             let step = Step { first_general: true, ..self.step(inst, &[r], Target::Xmm(d)) };
             let (label, back) = self.redo(step);

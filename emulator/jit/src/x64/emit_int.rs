@@ -6,6 +6,7 @@ use ir::inst::{Inst, Op};
 use super::Gpr;
 use super::analysis::{CondKind, result_ty};
 use super::asm::{Alu, Mem, RAX, RDX, cc};
+use super::boxes::ABOVE;
 use super::generator::{Gen, Operand, SCRATCH_XMM};
 
 impl Gen<'_> {
@@ -200,9 +201,13 @@ impl Gen<'_> {
             _ => return false,
         };
         let a = self.arg(0);
-        let Some(k) = self.constant(self.arg(1)) else { return false };
+        let Some(mut k) = self.constant(self.arg(1)) else { return false };
         // Made in a general register, the result would be zero above its type: it must be here, too.
-        let clean = inst.ty == Ty::I64 || inst.op == Op::And || self.an.values[a as usize].vector_clean <= 32;
+        let boxed = inst.op == Op::Xor && inst.ty == Ty::I32 && self.is_boxed(a);
+        if boxed {
+            k |= ABOVE;
+        }
+        let clean = boxed || inst.ty == Ty::I64 || inst.op == Op::And || self.an.values[a as usize].vector_clean <= 32;
         if !self.features.avx || !clean || !self.wants_xmm() || !self.in_xmm(a) || self.in_gpr(a) {
             return false;
         }

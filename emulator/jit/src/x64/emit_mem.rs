@@ -80,6 +80,7 @@ impl Gen<'_> {
             let d = self.def_xmm(0);
             self.faults_here();
             self.asm.load_xmm(size, d, m);
+            self.box_result();
             return;
         }
         self.before_fault();

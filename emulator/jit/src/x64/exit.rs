@@ -35,6 +35,8 @@ pub(super) struct Side {
     dynamic_mode: bool,
     /// Position of the branch.
     pos: u32,
+    /// Slots that have boxes there.
+    boxes: u128,
 }
 
 /// `lea rsp, [rsp + 8]`.
@@ -94,7 +96,8 @@ impl Gen<'_> {
         let moves = self.collect_moves(false);
         let flags = self.flag_locs();
         let dynamic_mode = self.dynamic_mode;
-        self.sides.push(Side { label, kind, moves, flags, dynamic_mode, pos: self.pos });
+        let boxes = self.boxed_slots();
+        self.sides.push(Side { label, kind, moves, flags, dynamic_mode, pos: self.pos, boxes });
         label
     }
 
@@ -112,6 +115,7 @@ impl Gen<'_> {
             self.pos = side.pos;
             self.flags_of_locs = side.flags;
             self.dynamic_mode = side.dynamic_mode;
+            self.boxes_left = side.boxes;
             match side.kind {
                 SideKind::Exit(exit) => {
                     self.move_to_boundary(side.moves, None);
@@ -141,6 +145,7 @@ impl Gen<'_> {
         if self.is_self(exit) {
             return self.turn();
         }
+        self.boxes_left = self.boxed_slots();
         let moves = self.collect_moves(false);
         self.masked_return = self.an.masked_return(self.unit, self.inst());
         let operand = self.masked_return.or(operand).map(|v| self.loc(v));
@@ -237,10 +242,11 @@ impl Gen<'_> {
         self.asm.bytes(&[0x48, 0x8d, 0x05]); // lea rax, [rip + 5]: behind the jump
         self.asm.dword(5);
         self.asm.jmp_stub(StubId::Syscall);
+        self.boxes_left = 0;
         self.link(0xe9, LinkKind::Jump, UnitKey { pc: exit.target, mode: exit.mode });
     }
 
-    fn leave_to_rust(&mut self, leave: Leave, pc: u64) {
+    pub(super) fn leave_to_rust(&mut self, leave: Leave, pc: u64) {
         self.store_pc(pc);
         self.asm.mov_ri(RAX, leave as u64);
         self.asm.jmp_stub(StubId::Leave);
@@ -296,7 +302,9 @@ impl Gen<'_> {
         let stub = self.asm.label();
         let at = self.asm.patchable(opcode, stub);
         self.link_stubs.push(stub);
-        self.links.push(Link { at, stub: 0, kind, target });
+        // Nothing is known of what a function or the kernel leaves.
+        let boxes = if kind == LinkKind::Landing { 0 } else { self.boxes_left };
+        self.links.push(Link { at, stub: 0, kind, target, boxes });
     }
 
     /// The word pushed beside host return addresses: what [`jump_tag`] gives.
@@ -397,6 +405,7 @@ impl Gen<'_> {
             self.asm.call_stub(StubId::Settle);
             self.asm.jmp(back);
         }
+        self.emit_wrong_assumption();
         for (label, target) in std::mem::take(&mut self.polls) {
             self.asm.bind(label);
             self.asm.mov_ri(RAX, target);

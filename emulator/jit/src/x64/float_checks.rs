@@ -7,6 +7,7 @@ use smallvec::SmallVec;
 
 use super::analysis::NO;
 use super::asm::{Alu, Label, RDX, RSI, cc};
+use super::boxes::boxed;
 use super::claims::Cell;
 use super::generator::{Gen, NONE, SCRATCH_XMM};
 use super::{Gpr, StubId, Xmm, generic};
@@ -128,6 +129,7 @@ impl Gen<'_> {
         if let (Target::Xmm(d), Some(nan)) = (step.result, step.nan) {
             self.unordered_compare(Attr(step.attr).lane(), false, d, d);
             let number = self.asm.jcc_short(cc::NP);
+            let nan = if self.is_boxed(step.value) { boxed(nan) } else { nan };
             self.asm.const_xmm(d, nan.into());
             self.asm.land(number);
             self.claim_remade(step);
@@ -157,6 +159,7 @@ impl Gen<'_> {
         self.asm.call_stub(StubId::GenericSaving);
         if let Target::Xmm(d) = step.result {
             self.asm.load_xmm(16, d, Self::scratch(0));
+            self.box_remade(step, d);
             self.claim_remade(step);
         }
     }

@@ -152,6 +152,12 @@ pub(super) struct Gen<'a> {
     pub(super) polls: Vec<(Label, u64)>,
     /// Cold code that brings deferred flags home at the entry: label, and where to go on.
     pub(super) settle: Option<(Label, Label)>,
+    /// Cold code that leaves because an assumption about the entry is wrong.
+    pub(super) wrong: Option<Label>,
+    /// Offset of the code behind the checks of these assumptions.
+    pub(super) checked_start: u32,
+    /// Slots that have boxes at the exit being emitted.
+    pub(super) boxes_left: u128,
     /// Some slot pinned to a vector register may have another value or be elsewhere than at the entry.
     pub(super) vectors_moved: bool,
     /// Floating-point results that are still to be checked.
@@ -188,6 +194,7 @@ impl<'a> Gen<'a> {
         guest: &'a Guest,
         conv: &'a Convention,
         features: Features,
+        careful: bool,
         b: Buffers,
     ) -> Gen<'a> {
         let mut g = Gen {
@@ -224,6 +231,9 @@ impl<'a> Gen<'a> {
             link_stubs: b.link_stubs,
             polls: b.polls,
             settle: None,
+            wrong: None,
+            checked_start: 0,
+            boxes_left: 0,
             vectors_moved: false,
             unchecked: Vec::new(),
             reserved_xmm: 0,
@@ -241,6 +251,7 @@ impl<'a> Gen<'a> {
             claims: None,
         };
         g.asm.clear();
+        g.an.careful = careful;
         g.an.prepare(unit, guest, conv, features);
         g.an.liveness(unit, guest, conv);
         g.start();
@@ -338,6 +349,7 @@ impl<'a> Gen<'a> {
     pub(super) fn ty(&self, v: u32) -> Ty {
         match self.unit.insts.get(v as usize) {
             Some(_) if self.an.values[v as usize].widened => Ty::I128,
+            Some(_) if self.an.values[v as usize].boxed => Ty::I64,
             Some(inst) => result_ty(inst),
             // What a pinned slot has at the entry. Narrow ones are as wide as a general register there.
             None => match self.conv.pinned_slot(v as usize - self.unit.insts.len()) {
@@ -383,7 +395,7 @@ impl<'a> Gen<'a> {
     /// Whether the current instruction's result is best in a vector register.
     pub(super) fn wants_xmm(&self) -> bool {
         let (ty, value) = (result_ty(self.inst()), &self.an.values[self.pos as usize]);
-        ty == Ty::I128 || value.widened || matches!(ty, Ty::I32 | Ty::I64) && value.vector
+        ty == Ty::I128 || value.widened || value.boxed || matches!(ty, Ty::I32 | Ty::I64) && value.vector
     }
 
     pub(super) fn in_gpr(&self, v: u32) -> bool {

@@ -29,6 +29,7 @@
 
 mod analysis;
 mod asm;
+mod boxes;
 mod claims;
 mod conditions;
 pub(crate) mod deferred;
@@ -232,6 +233,25 @@ pub struct Link {
     /// Where it leads.
     #[serde(with = "Key")]
     pub target: UnitKey,
+    /// Slots that are known to have boxes then, as a mask: see [`boxes`].
+    pub boxes: u128,
+}
+
+/// What the code of a unit checks of the state at its entry.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Default, Serialize, Deserialize)]
+pub struct EntryChecks {
+    /// That these slots have boxes, as a mask.
+    pub boxes: u128,
+    /// Offset of the code behind the checks, for those who know.
+    pub behind: u32,
+}
+
+impl EntryChecks {
+    /// Offset at which a link that knows that the slots `boxes` have boxes enters.
+    #[must_use]
+    pub fn enter(&self, boxes: u128) -> u32 {
+        if self.boxes & !boxes == 0 { self.behind } else { 0 }
+    }
 }
 
 /// How a [`UnitKey`] is written to an image of translations.
@@ -251,6 +271,8 @@ pub struct Compiled {
     pub relocs: Vec<Reloc>,
     /// Patchable transfers.
     pub links: Vec<Link>,
+    /// What is checked at the entry.
+    pub checks: EntryChecks,
     /// How to rebuild guest state at host instructions that can fault.
     pub faults: FaultTable,
     /// What the code is, from these offsets on; before the first it brings the state of the entry into registers.
@@ -296,6 +318,8 @@ pub struct Compiler {
     features: Features,
     /// Raise underflow by the guest's rule where it is not the host's.
     pub(crate) exact_underflow: bool,
+    /// Assume nothing about the state at the entry.
+    pub(crate) careful: bool,
     /// What units count their entries with. Their code has its address, so that it is not the same each time.
     pub(crate) counter: Option<&'static AtomicU64>,
     /// Prove of each unit that its values are where its code looks for them; always in debug builds.
@@ -316,6 +340,7 @@ impl Compiler {
             conv,
             features,
             exact_underflow: false,
+            careful: false,
             counter: None,
             prove: cfg!(debug_assertions),
             times: false,
@@ -340,13 +365,14 @@ impl Compiler {
     /// If a proof is asked for and fails.
     pub fn compile(&mut self, unit: &Unit) -> Result<&Compiled, CompileError> {
         let buffers = std::mem::take(&mut self.buffers);
-        let mut g = generator::Gen::new(unit, self.guest, &self.conv, self.features, buffers);
+        let mut g = generator::Gen::new(unit, self.guest, &self.conv, self.features, self.careful, buffers);
         self.analysed = self.times.then(Instant::now);
         g.exact_underflow = self.exact_underflow;
         g.counter = self.counter;
         g.claims = self.prove.then(claims::Claims::default);
         g.run();
         let error = g.error;
+        self.out.checks = g.entry_checks();
         if error.is_none()
             && let Err(wrong) = proof::prove(&g, &g.asm.code)
         {

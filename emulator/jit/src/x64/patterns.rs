@@ -19,14 +19,6 @@ pub(super) struct Addr {
 }
 
 impl Analysis {
-    /// Whether a value of 64 bits is one of 32 with ones above, as some guests keep small floats: for vector registers.
-    pub(super) fn boxes(&self, unit: &Unit, inst: &Inst) -> bool {
-        inst.op == Op::Concat
-            && inst.ty == Ty::I64
-            && self.environments.first().is_some_and(Option::is_some)
-            && self.constant(unit, self.arg(inst, 1)) == Some(u32::MAX.into())
-    }
-
     /// The address operand of a memory access, folded as far as its parts have no other use.
     pub(super) fn addr(&self, unit: &Unit, v: Val) -> Addr {
         let whole = self.val(v);

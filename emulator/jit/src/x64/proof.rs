@@ -232,7 +232,8 @@ impl Proof<'_, '_> {
             if let FlowControl::ConditionalBranch | FlowControl::UnconditionalBranch = flow {
                 let to = insn.near_branch_target();
                 // A jump to the start leaves: what was put there is entered with.
-                if self.stub(&insn).is_none() && to != 0 && to < self.code.len() as u64 {
+                let start = to == 0 || to == u64::from(self.g.checked_start);
+                if self.stub(&insn).is_none() && !start && to < self.code.len() as u64 {
                     targets.push((to as u32, state.clone()));
                 }
             }

@@ -57,13 +57,15 @@ impl Gen<'_> {
         if there {
             self.deferred = stored.0 != stored.1;
             self.claim_boundary(true);
-            self.asm.jcc_back(code, 0);
+            let start = self.start_again();
+            self.asm.jcc_back(code, start);
         } else {
             self.asm.jcc(code ^ 1, on);
             self.flags_of_locs = None;
             self.move_to_boundary(moves, None);
             self.claim_boundary(true);
-            self.asm.jmp_back(0);
+            let start = self.start_again();
+            self.asm.jmp_back(start);
         }
         self.asm.bind(on);
         let branch = Some(Branch { compare, code, on });
@@ -79,7 +81,8 @@ impl Gen<'_> {
         if moves.0 == moves.1 {
             self.deferred = false;
             self.claim_boundary(true);
-            self.asm.jcc_back(cc::E, 0);
+            let start = self.start_again();
+            self.asm.jcc_back(cc::E, start);
             self.asm.jmp(label);
             return;
         }
@@ -87,7 +90,8 @@ impl Gen<'_> {
         self.flags_of_locs = None;
         self.move_to_boundary(moves, None);
         self.claim_boundary(true);
-        self.asm.jmp_back(0);
+        let start = self.start_again();
+        self.asm.jmp_back(start);
     }
 
     /// Emits what polls at such jumps lead to.

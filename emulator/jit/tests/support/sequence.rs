@@ -123,7 +123,12 @@ impl Maker {
     pub(crate) fn sequence(&mut self, memory: &[u8], random: &mut Random) -> Sequence {
         let guest = self.guest;
         let mode = self.modes[random.below(self.modes.len() as u64) as usize];
-        let slots: Vec<u128> = guest.slots.iter().map(|_| random_value(data_of(guest), random)).collect();
+        let mut slots: Vec<u128> = guest.slots.iter().map(|_| random_value(data_of(guest), random)).collect();
+        if random.below(3) == 0 {
+            // Units may assume that small numbers are in boxes.
+            let others = slots.iter_mut().enumerate().filter(|(slot, _)| !guest.pins.contains(&Slot(*slot as u16)));
+            others.for_each(|(_, value)| *value = small_number(random));
+        }
         let start = Box::new(state_of(guest, mode, &slots));
         let mut made = Sequence { mode, code: Vec::new(), places: Vec::new(), start, reads: Vec::new() };
         self.memory.copy_from_slice(memory);
@@ -227,12 +232,28 @@ pub(crate) fn change(guest: &Guest, sequence: &Sequence, state: &mut GuestState,
     let data = data_of(guest);
     for &slot in &sequence.reads {
         let was = state.get(guest, slot);
-        let value = match (was as u64).wrapping_sub(data) < DATA_LEN as u64 && random.below(16) != 0 {
-            true => was ^ u128::from(random.below(16) << 3),
-            false => random_value(data, random),
+        let stays = random.below(16) != 0;
+        let value = match was as u64 {
+            address if address.wrapping_sub(data) < DATA_LEN as u64 && stays => was ^ u128::from(random.below(16) << 3),
+            small if small >= ABOVE && stays => small_number(random),
+            _ => random_value(data, random),
         };
         state.set(guest, slot, value & guest.slots[slot.0 as usize].ty.mask());
     }
+}
+
+/// What is above a number of 32 bits that is in a box of 64.
+const ABOVE: u64 = 0xffff_ffff << 32;
+
+/// A number of 32 bits, of floating-point interest or any, in a box.
+fn small_number(random: &mut Random) -> u128 {
+    const SPECIAL: [u64; 8] = [0, 1, 0x8000_0000, 0x3f80_0000, 0x7f80_0000, 0x7fc0_0001, 0xff80_0001, 0x7f7f_ffff];
+    let number = match random.below(3) {
+        0 => SPECIAL[random.below(8) as usize],
+        1 => (random.below(2001) as f32 - 1000.0).to_bits().into(),
+        _ => random.next() & !ABOVE,
+    };
+    u128::from(ABOVE | number)
 }
 
 /// Register values: pointers into the data, small numbers, patterns of floating-point interest, anything.
