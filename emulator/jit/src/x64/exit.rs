@@ -83,9 +83,11 @@ impl Gen<'_> {
                 self.moves.push((slot, loc));
             }
         }
-        for i in from as usize..self.moves.len() {
-            let (slot, loc) = self.moves[i];
-            self.claim_slot(slot, loc);
+        if self.claims.is_some() {
+            for i in from as usize..self.moves.len() {
+                let (slot, loc) = self.moves[i];
+                self.claim_slot(slot, loc);
+            }
         }
         (from, self.moves.len() as u32)
     }
@@ -414,9 +416,7 @@ impl Gen<'_> {
         for (i, stub) in std::mem::take(&mut self.link_stubs).into_iter().enumerate() {
             self.asm.bind(stub);
             self.links[i].stub = self.asm.at();
-            self.asm.bytes(&[0x48, 0x8d, 0x05]); // lea rax, [rip - 7]: this instruction
-            self.asm.dword(-7);
-            self.asm.jmp_stub(StubId::Link);
+            self.asm.call_stub(StubId::Link);
         }
     }
 }

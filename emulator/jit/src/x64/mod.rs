@@ -226,7 +226,7 @@ pub enum LinkKind {
 pub struct Link {
     /// Offset of the 4-byte field.
     pub at: u32,
-    /// Offset of the code that asks to be linked: it goes to [`StubId::Link`] with its own address in `rax`.
+    /// Offset of the code that asks to be linked: a call of [`StubId::Link`], whose return address says which link it is.
     pub stub: u32,
     /// Kind.
     pub kind: LinkKind,
