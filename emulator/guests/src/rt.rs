@@ -108,11 +108,11 @@ pub fn replicate(v: i128, esize: i128, size: i128) -> i128 {
     if esize <= 0 {
         return 0;
     }
-    let mut r = 0;
-    let mut at = 0;
-    while at < size.min(128) {
-        r |= shl(v & ones(esize), at);
-        at += esize;
+    let mut r = v & ones(esize);
+    let mut done = esize;
+    while done < size.min(128) {
+        r |= shl(r, done);
+        done *= 2;
     }
     r & ones(size)
 }
@@ -120,7 +120,8 @@ pub fn replicate(v: i128, esize: i128, size: i128) -> i128 {
 /// The low `size` bits of `v` rotated right by `n`.
 pub fn rotate_right(v: i128, n: i128, size: i128) -> i128 {
     let size = size.clamp(1, 127);
-    let n = n.rem_euclid(size);
+    // Of 128 bits, a remainder is a call: as a rule there is nothing to do.
+    let n = if (0..size).contains(&n) { n } else { n.rem_euclid(size) };
     let v = v & ones(size);
     (shr(v, n) | shl(v, size - n)) & ones(size)
 }

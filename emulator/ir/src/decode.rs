@@ -114,6 +114,9 @@ impl Decoder {
         if let (4, 1, Some(word)) = (bytes, units, code.first_chunk()) {
             return Some(if self.big_endian { u32::from_be_bytes(*word) } else { u32::from_le_bytes(*word) });
         }
+        if let (2, 1, Some(half)) = (bytes, units, code.first_chunk()) {
+            return Some(if self.big_endian { u16::from_be_bytes(*half) } else { u16::from_le_bytes(*half) }.into());
+        }
         let code = code.get(..(bytes * units) as usize)?;
         let step = |word: u32, byte: &u8| word << 8 | u32::from(*byte);
         let unit = |word, unit: &[u8]| match self.big_endian {

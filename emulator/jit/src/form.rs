@@ -19,6 +19,15 @@ const MAX_IR: usize = 1500;
 /// Granule of guest memory protection and of invalidation.
 pub(crate) const PAGE: u64 = 4096;
 
+/// How units are to be formed.
+#[derive(Clone, Copy, Default)]
+pub(crate) struct Style {
+    /// Accesses of guests that ignore the top byte of pointers leave it out themselves ([`Builder::mask_pointers`]).
+    pub(crate) masks: bool,
+    /// Values have the names that the specification gives them, for printing.
+    pub(crate) names: bool,
+}
+
 /// What is at an address.
 pub(crate) enum Formed {
     /// Code.
@@ -39,8 +48,6 @@ pub(crate) enum Formed {
 /// bytes, the end of the page, the start of another unit (`is_entry`), a change of the floating-point mode (which the host's
 /// control register has to follow), a conditional exit when the unit is long enough, or `limit` instructions.
 ///
-/// If `masks`, accesses of guests that ignore the top byte of pointers leave it out themselves ([`Builder::mask_pointers`]).
-///
 /// An instruction and its delay slot are one step. An instruction that lies across two pages, alone or with its slot, is alone in
 /// its unit, so that a fault in fetching its second half is its own.
 pub(crate) fn form(
@@ -48,12 +55,15 @@ pub(crate) fn form(
     hooks: &dyn Hooks,
     key: UnitKey,
     limit: u32,
-    masks: bool,
+    style: Style,
     is_entry: impl Fn(UnitKey) -> bool,
 ) -> Formed {
     let mut builder = Builder::new(guest, key);
-    if masks {
+    if style.masks {
         builder.mask_pointers();
+    }
+    if !style.names {
+        builder.leave_out_names();
     }
     builder.convert_short_branches();
     let mut window = Window::new(hooks);

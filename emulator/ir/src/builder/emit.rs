@@ -242,13 +242,19 @@ impl Builder<'_> {
         self.push(Inst { op: Op::Get, ty, attr: Attr(slot.0.into()), args: NO_ARGS })
     }
 
+    #[inline]
     fn keep_table_sparse(&mut self) {
         if self.tables.values.full() {
-            let (insts, consts) = (&self.unit.insts, &self.unit.consts);
-            self.tables.values.grow(|i| {
-                let inst = &insts[i as usize];
-                if inst.op == Op::Const { hash_const(inst.ty, consts[inst.attr.index()]) } else { hash_inst(inst) }
-            });
+            self.grow_table();
         }
+    }
+
+    #[cold]
+    fn grow_table(&mut self) {
+        let (insts, consts) = (&self.unit.insts, &self.unit.consts);
+        self.tables.values.grow(|i| {
+            let inst = &insts[i as usize];
+            if inst.op == Op::Const { hash_const(inst.ty, consts[inst.attr.index()]) } else { hash_inst(inst) }
+        });
     }
 }

@@ -7,11 +7,14 @@ use crate::ty::Ty;
 
 impl Builder<'_> {
     /// The low `w` bits of a value in the type that holds `w`: what operations leave above is cleared.
+    #[inline]
     pub(super) fn clip(&mut self, w: u32, v: Val) -> Val {
+        if Ty::holding(w).bits() == w { v } else { self.clip_odd(w, v) }
+    }
+
+    /// The same if the type is wider than `w`.
+    fn clip_odd(&mut self, w: u32, v: Val) -> Val {
         let ty = Ty::holding(w);
-        if w == ty.bits() {
-            return v;
-        }
         if ty == Ty::I128 {
             let mask = self.k(ty, super::width_mask(w));
             return self.and_t(ty, v, mask);

@@ -114,6 +114,8 @@ pub struct Builder<'g> {
     converts: bool,
     /// Whether pointers are turned into addresses ([`Guest::address`]) by code of the unit.
     masks: bool,
+    /// See [`Builder::leave_out_names`].
+    names: bool,
 }
 
 impl<'g> Builder<'g> {
@@ -152,6 +154,7 @@ impl<'g> Builder<'g> {
             folds: true,
             converts: false,
             masks: false,
+            names: true,
         }
     }
 
@@ -165,6 +168,11 @@ impl<'g> Builder<'g> {
     /// this, they are used as they are.
     pub fn mask_pointers(&mut self) {
         self.masks = self.guest.ignore_top_byte;
+    }
+
+    /// From here on values get no names: nobody is going to print the unit.
+    pub fn leave_out_names(&mut self) {
+        self.names = false;
     }
 
     /// Starts the guest instruction at `pc`.
@@ -398,7 +406,9 @@ impl<'g> Builder<'g> {
 
     /// Names a value for printing (the spec's `let`).
     pub fn name(&mut self, value: Val, name: &'static str) {
-        self.unit.names.push((value, name));
+        if self.names {
+            self.unit.names.push((value, name));
+        }
     }
 }
 

@@ -9,7 +9,7 @@ impl Builder<'_> {
     /// Zero extension from `from` to `to` bits.
     pub fn zext(&mut self, from: u32, to: u32, a: Val) -> Val {
         debug_assert!(from <= to);
-        self.zext_t(a, Ty::holding(to))
+        if from == to { a } else { self.zext_t(a, Ty::holding(to)) }
     }
 
     /// Sign extension from `from` to `to` bits.
@@ -23,13 +23,19 @@ impl Builder<'_> {
     /// Low `to` bits of `a`, which is `from` wide.
     pub fn low(&mut self, from: u32, to: u32, a: Val) -> Val {
         debug_assert!(to <= from);
+        if to == from {
+            return a;
+        }
         let r = self.trunc_t(a, Ty::holding(to));
-        if to == from { r } else { self.clip(to, r) }
+        self.clip(to, r)
     }
 
     /// Bits `lo .. lo + w` of `a`, which is `from` wide.
     pub fn extract(&mut self, from: u32, a: Val, lo: u32, w: u32) -> Val {
         debug_assert!(lo + w <= from);
+        if w == from {
+            return a;
+        }
         if lo == 0 {
             return self.low(from, w, a);
         }

@@ -11,7 +11,7 @@ use super::world::Shared;
 use super::{Body, Miss, Runtime, Translation, entries, float};
 use crate::check;
 use crate::event::{Event, MemFault};
-use crate::form::{self, Formed};
+use crate::form::{self, Formed, Style};
 use crate::interp::{self, Next};
 use crate::jit::Jit;
 use crate::thread::Thread;
@@ -212,7 +212,7 @@ impl Thread {
     fn interpret_one(&mut self) -> Option<Event> {
         let state = &self.block.guest;
         let key = UnitKey { pc: state.pc, mode: state.mode };
-        match form::form(self.jit.guest, &*self.jit.hooks, key, 1, false, |_| false) {
+        match form::form(self.jit.guest, &*self.jit.hooks, key, 1, Style::default(), |_| false) {
             Formed::FetchFault { addr } => self.fetch_fault(addr),
             Formed::Unit { unit, .. } => {
                 let next = interp::execute(self.guest(), &unit, &mut self.block.guest);

@@ -32,7 +32,7 @@ use rustc_hash::{FxHashMap, FxHashSet};
 use smallvec::SmallVec;
 
 use crate::direct_calls::{self, DirectCall};
-use crate::form::{self, Formed};
+use crate::form::{self, Formed, Style};
 use crate::interp::PLAIN;
 use crate::jit::Jit;
 use crate::native::NativeFn;
@@ -278,7 +278,8 @@ impl Runtime {
         let mut limit = form::MAX_INSNS;
         loop {
             let known = |next| self.by_key.find(next).is_some();
-            let (unit, insns) = match form::form(jit.guest, &*jit.hooks, plain, limit, masks, known) {
+            let style = Style { masks, names: jit.options.trace.ir || jit.options.check };
+            let (unit, insns) = match form::form(jit.guest, &*jit.hooks, plain, limit, style, known) {
                 Formed::Unit { unit, insns } => (unit, insns),
                 Formed::FetchFault { addr } => return Err(Miss::FetchFault(addr)),
             };

@@ -176,6 +176,8 @@ pub(super) struct Analysis {
     pub(super) put_slots: Vec<u16>,
     /// The homes of the condition flags are read: deferred ones have to come home first.
     pub(super) needs_settled: bool,
+    /// A helper of the unit works on the state.
+    helps_state: bool,
 }
 
 impl Analysis {
@@ -199,6 +201,7 @@ impl Analysis {
         self.assumed.clear();
         self.has_boxes = false;
         self.needs_settled = false;
+        self.helps_state = false;
         self.keeps_carries = false;
     }
 
@@ -244,14 +247,20 @@ impl Analysis {
         self.fuses = features.fma;
         self.environments = host_environments(guest, features, unit.key.mode);
         let mut last_snap = 0;
+        let mut last_clear = None;
         for (i, inst) in unit.insts.iter().enumerate() {
             self.count_operands(unit, inst);
-            if inst.op == Op::Get {
-                self.first_get(i, inst);
-            }
             self.last_snap.push(last_snap);
-            if is_snapshot(inst.op) {
-                last_snap = i as u32 + 1;
+            match inst.op {
+                Op::Get => self.first_get(i, inst),
+                Op::Setfflags => last_clear = Some(i),
+                Op::Helper => {
+                    last_clear = Some(i);
+                    last_snap = i as u32 + 1;
+                    self.helps_state |= guest.helpers.get(inst.attr.index()).is_some_and(|h| h.state);
+                }
+                op if is_snapshot(op) => last_snap = i as u32 + 1,
+                _ => {}
             }
         }
         self.last_snap.push(last_snap);
@@ -259,8 +268,6 @@ impl Analysis {
             let v = self.val(p.val) as usize;
             self.values[v].total += 1;
         }
-        let clears = |inst: &Inst| matches!(inst.op, Op::Setfflags | Op::Helper);
-        let last_clear = unit.insts.iter().rposition(clears);
         for (i, inst) in unit.insts.iter().enumerate() {
             self.flags_stay = last_clear.is_none_or(|last| i > last);
             self.prepare_inst(unit, conv, i, inst);
@@ -475,12 +482,13 @@ impl Analysis {
             let v = self.val(p.val);
             self.put(v, p.slot.0, p.pos, conv);
         }
-        self.needs_settled = self.reads_flags(conv) || !conv.flags.is_empty() && helps_state(unit, guest);
+        self.needs_settled = self.reads_flags(conv) || !conv.flags.is_empty() && self.helps_state;
         for slot in conv.pinned_slots() {
             let entry = self.entry[slot as usize];
             let until = self.next_put[slot as usize].min(unit.insts.len() as u32);
             let snap = self.last_snap[until as usize];
-            self.needed(entry, snap);
+            let value = &mut self.values[entry as usize];
+            value.end = value.end.max(snap);
         }
         debug_assert!(guest.slots.len() >= self.put_slots.len());
     }
@@ -558,38 +566,46 @@ impl Analysis {
     }
 
     /// The value must exist somewhere until position `end - 1`.
+    #[inline]
     fn needed(&mut self, v: u32, end: u32) {
-        if let Some(c) = self.cond(v) {
-            self.needed(c.a, end);
-            if c.kind != CondKind::Bit {
-                self.needed(c.b, end);
-            }
-            return;
+        let value = &mut self.values[v as usize];
+        if value.mode == Mode::Cond {
+            return self.needed_to_compare(v, end);
         }
-        let e = &mut self.values[v as usize].end;
-        *e = (*e).max(end);
+        value.end = value.end.max(end);
+    }
+
+    fn needed_to_compare(&mut self, v: u32, end: u32) {
+        let c = self.conds[self.values[v as usize].cond_of as usize];
+        self.needed(c.a, end);
+        if c.kind != CondKind::Bit {
+            self.needed(c.b, end);
+        }
     }
 
     /// An operand read at `at`.
     fn add_use(&mut self, v: u32, at: u32) {
-        match self.values[v as usize].mode {
-            Mode::Const => {}
-            Mode::Cond => {
-                let c = self.conds[self.values[v as usize].cond_of as usize];
-                self.add_use(c.a, at);
-                if c.kind != CondKind::Bit && c.b != c.a {
-                    self.add_use(c.b, at);
-                }
-            }
-            _ => {
-                let v = v as usize;
-                if self.values[v].head != NO && self.uses[self.values[v].head as usize].at == at {
-                    return;
-                }
-                self.uses.push(Use { at, next: self.values[v].head });
-                self.values[v].head = self.uses.len() as u32 - 1;
-                self.values[v].end = self.values[v].end.max(at + 1);
-            }
+        let next = self.uses.len() as u32;
+        let value = &mut self.values[v as usize];
+        match value.mode {
+            Mode::Const => return,
+            Mode::Cond => return self.add_use_to_compare(v, at),
+            _ => {}
+        }
+        let head = value.head;
+        if head != NO && self.uses[head as usize].at == at {
+            return;
+        }
+        value.head = next;
+        value.end = value.end.max(at + 1);
+        self.uses.push(Use { at, next: head });
+    }
+
+    fn add_use_to_compare(&mut self, v: u32, at: u32) {
+        let c = self.conds[self.values[v as usize].cond_of as usize];
+        self.add_use(c.a, at);
+        if c.kind != CondKind::Bit && c.b != c.a {
+            self.add_use(c.b, at);
         }
     }
 
@@ -691,12 +707,6 @@ impl Analysis {
         }
         u32::MAX
     }
-}
-
-/// Whether a helper of the unit works on the state.
-fn helps_state(unit: &Unit, guest: &Guest) -> bool {
-    let sees = |inst: &Inst| guest.helpers.get(inst.attr.index()).is_some_and(|h| h.state);
-    unit.insts.iter().any(|inst| inst.op == Op::Helper && sees(inst))
 }
 
 /// Operands of an instruction. Absent ones come last.

@@ -93,6 +93,41 @@ impl Mem {
     }
 }
 
+/// The first bytes of an instruction under construction: prefixes, opcode, operand bytes, at most eight.
+#[derive(Clone, Copy, Default)]
+struct Head {
+    bytes: u64,
+    len: u32,
+}
+
+impl Head {
+    /// Appends a byte if `wanted`.
+    #[inline]
+    fn put(&mut self, byte: u8, wanted: bool) {
+        if wanted {
+            self.bytes |= u64::from(byte) << (8 * self.len);
+            self.len += 1;
+        }
+    }
+
+    /// See [`Asm::rex`].
+    #[inline]
+    fn rex(&mut self, size: u32, reg: u8, index: u8, base: u8, byte_regs: bool) {
+        // [`Mem::NONE`] has no bit 3 of its own.
+        let bit = |r: u8| if r == Mem::NONE { 0 } else { r >> 3 & 1 };
+        let rex = u8::from(size == 8) << 3 | bit(reg) << 2 | bit(index) << 1 | bit(base);
+        self.put(0x40 | rex, rex != 0 || byte_regs);
+    }
+
+    /// Up to three bytes, the highest first.
+    #[inline]
+    fn opcode(&mut self, opcode: u32) {
+        self.put((opcode >> 16) as u8, opcode > 0xffff);
+        self.put((opcode >> 8) as u8, opcode > 0xff);
+        self.put(opcode as u8, true);
+    }
+}
+
 /// A place in the unit, possibly not reached yet.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub(super) struct Label(u32);
@@ -305,106 +340,90 @@ impl Asm {
     /// Optional REX: `size` 8 sets W, `byte_regs` forces one for `sil`..`dil`.
     #[inline]
     fn rex(&mut self, size: u32, reg: u8, index: u8, base: u8, byte_regs: bool) {
-        let mut rex = 0u8;
-        if size == 8 {
-            rex |= 8;
-        }
-        if reg < 16 && reg & 8 != 0 {
-            rex |= 4;
-        }
-        if index != Mem::NONE && index & 8 != 0 {
-            rex |= 2;
-        }
-        if base != Mem::NONE && base & 8 != 0 {
-            rex |= 1;
-        }
-        if rex != 0 || byte_regs {
-            self.byte(0x40 | rex);
-        }
+        let mut head = Head::default();
+        head.rex(size, reg, index, base, byte_regs);
+        self.head(head);
+    }
+
+    /// Appends all of a head: at once, because the length of an instruction is hard to predict.
+    #[inline]
+    fn head(&mut self, head: Head) {
+        let at = self.code.len();
+        self.code.extend_from_slice(&head.bytes.to_le_bytes());
+        self.code.truncate(at + head.len as usize);
     }
 
     /// `opcode reg, rm` with both registers. `size` in bytes; `opcode` may hold `0f` in its second byte.
     #[inline]
     pub(super) fn op_rr(&mut self, size: u32, opcode: u32, reg: u8, rm: u8) {
-        if size == 2 {
-            self.byte(0x66);
-        }
+        let mut head = Head::default();
+        head.put(0x66, size == 2);
         let byte_regs = size == 1 && ((4..8).contains(&reg) || (4..8).contains(&rm));
-        self.rex(size, reg, Mem::NONE, rm, byte_regs);
-        self.opcode(opcode);
-        self.byte(0xc0 | (reg & 7) << 3 | rm & 7);
+        head.rex(size, reg, Mem::NONE, rm, byte_regs);
+        head.opcode(opcode);
+        head.put(0xc0 | (reg & 7) << 3 | rm & 7, true);
+        self.head(head);
     }
 
     /// `opcode reg, [mem]` (or the store form).
     #[inline]
     pub(super) fn op_rm(&mut self, size: u32, opcode: u32, reg: u8, mem: Mem) {
-        if mem.narrow {
-            self.byte(0x67);
-        }
-        if size == 2 {
-            self.byte(0x66);
-        }
-        self.rex(size, reg, mem.index, mem.base, size == 1 && (4..8).contains(&reg));
-        self.opcode(opcode);
-        self.modrm_mem(reg, mem);
+        let mut head = Head::default();
+        head.put(0x67, mem.narrow);
+        head.put(0x66, size == 2);
+        head.rex(size, reg, mem.index, mem.base, size == 1 && (4..8).contains(&reg));
+        head.opcode(opcode);
+        self.modrm_mem(head, reg, mem);
     }
 
     /// With a mandatory prefix (`66`, `f2`, `f3`) before the REX.
     pub(super) fn op_prefixed_rr(&mut self, prefix: u8, size: u32, opcode: u32, reg: u8, rm: u8) {
-        self.byte(prefix);
-        self.rex(size, reg, Mem::NONE, rm, false);
-        self.opcode(opcode);
-        self.byte(0xc0 | (reg & 7) << 3 | rm & 7);
+        let mut head = Head::default();
+        head.put(prefix, true);
+        head.rex(size, reg, Mem::NONE, rm, false);
+        head.opcode(opcode);
+        head.put(0xc0 | (reg & 7) << 3 | rm & 7, true);
+        self.head(head);
     }
 
     pub(super) fn op_prefixed_rm(&mut self, prefix: u8, size: u32, opcode: u32, reg: u8, mem: Mem) {
-        if mem.narrow {
-            self.byte(0x67);
-        }
-        self.byte(prefix);
-        self.rex(size, reg, mem.index, mem.base, false);
-        self.opcode(opcode);
-        self.modrm_mem(reg, mem);
+        let mut head = Head::default();
+        head.put(0x67, mem.narrow);
+        head.put(prefix, true);
+        head.rex(size, reg, mem.index, mem.base, false);
+        head.opcode(opcode);
+        self.modrm_mem(head, reg, mem);
     }
 
-    #[inline]
-    fn opcode(&mut self, opcode: u32) {
-        if opcode > 0xffff {
-            self.byte((opcode >> 16) as u8);
-        }
-        if opcode > 0xff {
-            self.byte((opcode >> 8) as u8);
-        }
-        self.byte(opcode as u8);
-    }
-
-    fn modrm_mem(&mut self, reg: u8, m: Mem) {
+    /// The head of an instruction, and its memory operand.
+    fn modrm_mem(&mut self, mut head: Head, reg: u8, m: Mem) {
         let reg = (reg & 7) << 3;
         if m.base == Mem::NONE {
             // [index * scale + disp32], or an absolute disp32: both through a SIB byte.
             let index = if m.index == Mem::NONE { 4 } else { m.index & 7 };
-            self.bytes(&[4 | reg, m.scale << 6 | index << 3 | 5]);
+            head.put(4 | reg, true);
+            head.put(m.scale << 6 | index << 3 | 5, true);
+            self.head(head);
             self.dword(m.disp);
             return;
         }
-        let short = i8::try_from(m.disp).is_ok();
-        let mode = match m.disp {
-            0 if m.base & 7 != 5 => 0x00,
-            _ if short => 0x40,
-            _ => 0x80,
+        let (mode, disp_len) = match m.disp {
+            0 if m.base & 7 != 5 => (0x00, 0),
+            -128..128 => (0x40, 1),
+            _ => (0x80, 4),
         };
         if m.index != Mem::NONE {
-            self.bytes(&[mode | reg | 4, m.scale << 6 | (m.index & 7) << 3 | m.base & 7]);
-        } else if m.base & 7 == 4 {
-            self.bytes(&[mode | reg | 4, 0x24]);
+            head.put(mode | reg | 4, true);
+            head.put(m.scale << 6 | (m.index & 7) << 3 | m.base & 7, true);
         } else {
-            self.byte(mode | reg | m.base & 7);
+            let sib = m.base & 7 == 4;
+            head.put(mode | reg | m.base & 7, true);
+            head.put(0x24, sib);
         }
-        match mode {
-            0x00 => {}
-            0x40 => self.byte(m.disp as u8),
-            _ => self.dword(m.disp),
-        }
+        self.head(head);
+        let end = self.code.len() + disp_len;
+        self.dword(m.disp);
+        self.code.truncate(end);
     }
 
     // ---- moves

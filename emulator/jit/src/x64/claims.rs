@@ -95,7 +95,7 @@ impl Gen<'_> {
 
     /// As much of a value as a type has was stored for Rust code.
     pub(super) fn claim_argument(&mut self, v: u32, ty: Ty, disp: i32) {
-        if self.an.values[v as usize].mode != Mode::Cond {
+        if self.claims.is_some() && self.an.values[v as usize].mode != Mode::Cond {
             let bits = self.bits(v).min(ty.bits() as u16);
             self.claim(Claim::Holds { value: v, cell: Cell::Mem(disp), bits });
         }

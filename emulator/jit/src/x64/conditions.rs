@@ -1,9 +1,7 @@
 //! Which one-bit values are comparisons that their users can make themselves, and how the host would make them.
 
-use ir::guest::Slot;
 use ir::inst::{Inst, Op, Val};
 use ir::{Ty, Unit};
-use smallvec::SmallVec;
 
 use super::Convention;
 use super::analysis::{Analysis, Cond, CondKind, Mode, NO};
@@ -233,8 +231,17 @@ impl Analysis {
             return;
         }
         for together in unit.puts.chunk_by(|a, b| a.pos == b.pos) {
-            let written = |flag: &Slot| together.iter().find(|p| p.slot == *flag).map(|p| self.val(p.val));
-            let flags: SmallVec<[Option<u32>; MAX_FLAGS]> = conv.flags.iter().map(written).collect();
+            let mut flags = [None; MAX_FLAGS];
+            let mut any = false;
+            for p in together {
+                if let Some(flag) = conv.flag(p.slot.0) {
+                    flags[flag] = Some(self.val(p.val));
+                    any = true;
+                }
+            }
+            if !any {
+                continue;
+            }
             let with_order = |c: &Cond| c.kind == CondKind::Cmp && matches!(c.cc & !1, cc::O | cc::B | cc::BE);
             let Some(model) = flags.iter().flatten().filter_map(|v| self.cond(*v)).find(with_order) else { continue };
             for &v in flags.iter().flatten() {

@@ -613,8 +613,10 @@ impl<'a> Gen<'a> {
     fn take_gpr(&mut self, r: Gpr, v: u32) {
         self.drop_gpr(r);
         self.own_gpr(r, v);
-        let bits = self.gpr_bits(v);
-        self.claim(Claim::Defines { cell: Cell::Gpr(r), bits });
+        if self.claims.is_some() {
+            let bits = self.gpr_bits(v);
+            self.claim(Claim::Defines { cell: Cell::Gpr(r), bits });
+        }
     }
 
     fn own_gpr(&mut self, r: Gpr, v: u32) {
@@ -794,8 +796,10 @@ impl<'a> Gen<'a> {
         } else {
             return None;
         };
-        let bits = self.bits(v).min(ty.bits() as u16);
-        self.claim(Claim::Holds { value: v, cell: Cell::Mem(m.disp), bits });
+        if self.claims.is_some() {
+            let bits = self.bits(v).min(ty.bits() as u16);
+            self.claim(Claim::Holds { value: v, cell: Cell::Mem(m.disp), bits });
+        }
         Some(m)
     }
 

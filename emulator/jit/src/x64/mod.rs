@@ -98,6 +98,8 @@ pub struct Convention {
     pub flags: Vec<Slot>,
     /// Their offsets in the state.
     flag_offsets: Vec<u16>,
+    /// The number of each slot among them, or [`Convention::UNPINNED`].
+    flag_by_slot: Vec<u8>,
 }
 
 /// Registers given to pinned slots, in order: callee-saved ones first, because they survive helper calls.
@@ -128,15 +130,20 @@ impl Convention {
         }
         let flags = if guest.flags.len() <= deferred::MAX_FLAGS { guest.flags.to_vec() } else { Vec::new() };
         let flag_offsets = flags.iter().map(|f| guest.slots[f.0 as usize].offset).collect();
+        let mut flag_by_slot = vec![Convention::UNPINNED; guest.slots.len()];
+        for (i, flag) in flags.iter().enumerate() {
+            flag_by_slot[flag.0 as usize] = i as u8;
+        }
         let direct_calls = system_calls::can_be_direct(guest);
-        Convention { pins, vector_pins, by_slot, vector_by_slot, direct_calls, flags, flag_offsets }
+        Convention { pins, vector_pins, by_slot, vector_by_slot, direct_calls, flags, flag_offsets, flag_by_slot }
     }
 
     const UNPINNED: Gpr = 0xff;
 
     /// Position of a slot among the deferrable flags.
     pub(crate) fn flag(&self, slot: u16) -> Option<usize> {
-        self.flags.iter().position(|f| f.0 == slot)
+        let i = self.flag_by_slot[slot as usize];
+        (i != Convention::UNPINNED).then_some(i.into())
     }
 
     /// The register of a slot, if it is pinned.

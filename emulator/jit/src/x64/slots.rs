@@ -9,6 +9,9 @@ use super::claims::Claim;
 use super::generator::{Gen, NONE, NOWHERE, Place, SCRATCH_XMM};
 use super::snapshot::Loc;
 
+/// A value that no slot has.
+const NEVER: u32 = NO - 1;
+
 impl Gen<'_> {
     /// Where the value is now, for a snapshot or an exit.
     pub(super) fn loc(&self, v: u32) -> Loc {
@@ -90,16 +93,21 @@ impl Gen<'_> {
         }
     }
 
-    /// Records where a slot is, if that may have changed since the last point. A comparison's operands may move.
-    #[inline]
+    /// Records where a slot is, if that may have changed since the last point.
+    #[inline(always)]
     fn record_slot(&mut self, slot: u16) {
         let v = self.cur[slot as usize];
         let place = if v == NO { Place::NOWHERE } else { self.place[v as usize] };
-        let seen = &mut self.seen[slot as usize];
-        if *seen == (v, place) && (v == NO || self.an.values[v as usize].mode != Mode::Cond) {
-            return;
+        if self.seen[slot as usize] != (v, place) {
+            self.record_moved(slot, v, place);
         }
-        *seen = (v, place);
+    }
+
+    #[inline(never)]
+    fn record_moved(&mut self, slot: u16, v: u32, place: Place) {
+        // A comparison's operands may move: it is looked at anew each time.
+        let moves = v != NO && self.an.values[v as usize].mode == Mode::Cond;
+        self.seen[slot as usize] = (if moves { NEVER } else { v }, place);
         let loc = self.slot_loc(slot);
         self.recorder.slot(slot, loc);
     }
