@@ -73,6 +73,7 @@ pub(crate) struct Stats {
     pub(crate) guest_insns: AtomicU64,
     pub(crate) guest_bytes: AtomicU64,
     pub(crate) code_bytes: AtomicU64,
+    pub(crate) table_bytes: AtomicU64,
     pub(crate) phases: [AtomicU64; Phase::ALL.len()],
     pub(crate) invalidated: AtomicU64,
     pub(crate) flushes: AtomicU64,
@@ -91,6 +92,8 @@ pub struct StatsReport {
     pub guest_bytes: u64,
     /// Bytes of host code made for them.
     pub code_bytes: u64,
+    /// Bytes of tables about them, without what the allocator adds.
+    pub table_bytes: u64,
     /// Nanoseconds spent in each phase of translation, all threads together; with [`JitOptions::times`].
     pub phases: [u64; Phase::ALL.len()],
     /// Units dropped because their guest code changed.
@@ -112,6 +115,7 @@ impl Stats {
             guest_insns: read(&self.guest_insns),
             guest_bytes: read(&self.guest_bytes),
             code_bytes: read(&self.code_bytes),
+            table_bytes: read(&self.table_bytes),
             phases: std::array::from_fn(|phase| read(&self.phases[phase])),
             invalidated: read(&self.invalidated),
             flushes: read(&self.flushes),

@@ -145,13 +145,14 @@ pub(crate) fn at_end() {
     if process.options.stats {
         let stats = process.jit().stats();
         eprintln!(
-            "isamorph: {} units and {} from the cache, {} guest instructions in {} bytes, {} bytes of host code, {} invalidated, \
+            "isamorph: {} units and {} from the cache, {} guest instructions in {} bytes, {} bytes of host code and {} of tables, {} invalidated, \
              {} flushes",
             stats.units,
             stats.saved,
             stats.guest_insns,
             stats.guest_bytes,
             stats.code_bytes,
+            stats.table_bytes,
             stats.invalidated,
             stats.flushes
         );

@@ -87,9 +87,20 @@ pub(crate) enum Body {
         origin: Option<Box<Origin>>,
     },
     /// The code generator gave the unit back: it is interpreted.
-    Interp(Unit),
+    Interp(Box<Unit>),
     /// A host function instead of guest code.
     Native(NativeFn),
+}
+
+impl Body {
+    /// Bytes of a translation and of its entries in the tables, where links lead to it left out.
+    fn table_bytes(&self) -> u64 {
+        let parts = match self {
+            Body::Host { links, faults, .. } => size_of_val::<[Link]>(links) + faults.bytes(),
+            Body::Interp(_) | Body::Native(_) => 0,
+        };
+        (size_of::<Translation>() + table::ENTRIES_BYTES + size_of::<Ref>() + parts) as u64
+    }
 }
 
 /// What a translation was made of, and its unlinked code besides what [`Body::Host`] has.
@@ -148,7 +159,7 @@ struct Writer {
     stubs_len: usize,
     pages: PageMap<Ref>,
     /// Links that lead to a translation, by its entry.
-    incoming: FxHashMap<u64, SmallVec<[Incoming; 2]>>,
+    incoming: FxHashMap<Place, SmallVec<[Incoming; 2]>>,
     /// Everything published since the last flush.
     all: Vec<Ref>,
     /// Units that have met pointers with a top byte to be ignored, and leave it out from then on.
@@ -170,9 +181,12 @@ impl PartialEq for Ref {
 /// A patched link: where, and where it led before.
 #[derive(Clone, Copy)]
 struct Incoming {
-    field: u64,
-    unlinked: u64,
+    field: Place,
+    unlinked: Place,
 }
+
+/// An address in code memory, relative to its start: there are many of them.
+type Place = u32;
 
 impl Runtime {
     /// `None` if there is no memory for generated code.
@@ -373,9 +387,10 @@ impl Runtime {
                 let host = writer.memory.publish(&code, |copy, base| relocate(&relocs, copy, base, &self.stubs))?;
                 (host, code.len() as u32, guest_len, Body::Host { links, checks, faults, checked, origin })
             }
-            Source::Interp(unit) => (0, 0, unit.guest_len, Body::Interp(unit)),
+            Source::Interp(unit) => (0, 0, unit.guest_len, Body::Interp(Box::new(unit))),
             Source::Native(function) => (0, 0, NATIVE_LEN, Body::Native(function)),
         };
+        Stats::add(&jit.stats.table_bytes, body.table_bytes());
         let translation = Translation { key, host, host_len, guest_len, body, valid: AtomicBool::new(true) };
         let translation: &'static Translation = Box::leak(Box::new(translation));
         writer.all.push(Ref(translation));
@@ -401,11 +416,17 @@ impl Runtime {
         let Body::Host { checks, .. } = &target.body else { return };
         let mut writer = self.lock();
         if target.valid.load(Ordering::Relaxed) && target.host != 0 {
-            let field = from.host + u64::from(link.at);
-            writer.memory.patch(field, target.host + u64::from(checks.enter(link.boxes)));
-            let unlinked = from.host + u64::from(link.stub);
-            writer.incoming.entry(target.host).or_default().push(Incoming { field, unlinked });
+            let entry = target.host + u64::from(checks.enter(link.boxes));
+            writer.memory.patch(from.host + u64::from(link.at), entry);
+            let start = self.place(from.host);
+            let incoming = Incoming { field: start + link.at, unlinked: start + link.stub };
+            writer.incoming.entry(self.place(target.host)).or_default().push(incoming);
         }
+    }
+
+    /// Of a host address in code memory.
+    fn place(&self, host: u64) -> Place {
+        (host - self.code.start) as Place
     }
 
     /// Drops translations with guest bytes in the range.
@@ -419,8 +440,12 @@ impl Runtime {
         for Ref(translation) in &gone {
             self.by_key.remove(translation);
             writer.pages.remove(translation.key.pc, translation.guest_len, Ref(translation));
-            for incoming in writer.incoming.remove(&translation.host).unwrap_or_default() {
-                writer.memory.patch(incoming.field, incoming.unlinked);
+            if translation.host == 0 {
+                continue;
+            }
+            for incoming in writer.incoming.remove(&self.place(translation.host)).unwrap_or_default() {
+                let address = |place: Place| self.code.start + u64::from(place);
+                writer.memory.patch(address(incoming.field), address(incoming.unlinked));
             }
         }
         if !gone.is_empty() {

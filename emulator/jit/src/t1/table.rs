@@ -22,7 +22,7 @@ struct Slots {
     previous: *mut Slots,
 }
 
-const FIRST_SLOTS: usize = 4096;
+const FIRST_SLOTS: usize = 1024;
 
 /// A slot never used.
 const FREE: u64 = 0;
@@ -98,13 +98,12 @@ impl KeyTable {
 
     /// The translation of a key.
     pub(crate) fn find(&self, key: UnitKey) -> Option<&'static Translation> {
-        let wanted = hash(key) >> ADDRESS_BITS;
         for slot in self.current().probe(key) {
             let found = slot.load(Ordering::Acquire);
             if found == FREE {
                 return None;
             }
-            if found == REMOVED || found >> ADDRESS_BITS != wanted {
+            if found == REMOVED || found >> ADDRESS_BITS != hash(key) >> ADDRESS_BITS {
                 continue;
             }
             // SAFETY: see the type: a translation found in the table outlives the finder's use of it.
@@ -177,15 +176,25 @@ impl Drop for KeyTable {
 
 /// Translations in the order of their host addresses: appended to by one writer, searched by anyone, signal handlers too.
 pub(crate) struct AddressTable {
-    chunks: Box<[AtomicPtr<Chunk>]>,
+    /// Each twice as long as the one before.
+    chunks: [AtomicPtr<Entry>; CHUNKS],
     len: AtomicUsize,
 }
 
-const CHUNK: usize = 1024;
+/// Entries of the first chunk.
+const FIRST_CHUNK: usize = 256;
 /// 4 million translations: more than fit the code memory.
-const CHUNKS: usize = 4096;
+const CHUNKS: usize = 14;
 
-type Chunk = [Entry; CHUNK];
+/// The chunk of an entry, its length, and which of its entries that is.
+fn place(index: usize) -> (usize, usize, usize) {
+    let chunk = (index / FIRST_CHUNK + 1).ilog2() as usize;
+    let len = FIRST_CHUNK << chunk;
+    (chunk, len, index + FIRST_CHUNK - len)
+}
+
+/// Bytes that one translation takes in both tables, that of keys being half full.
+pub(crate) const ENTRIES_BYTES: usize = size_of::<Entry>() + 2 * size_of::<AtomicU64>();
 
 /// A translation, and its host address beside it: a search that looks into each translation it passes waits for memory.
 #[derive(Default)]
@@ -196,7 +205,7 @@ struct Entry {
 
 impl Default for AddressTable {
     fn default() -> AddressTable {
-        AddressTable { chunks: (0..CHUNKS).map(|_| AtomicPtr::default()).collect(), len: AtomicUsize::new(0) }
+        AddressTable { chunks: std::array::from_fn(|_| AtomicPtr::default()), len: AtomicUsize::new(0) }
     }
 }
 
@@ -204,14 +213,14 @@ impl AddressTable {
     /// Appends a translation behind all others. False if there is no room. Writer.
     pub(crate) fn push(&self, translation: &'static Translation) -> bool {
         let len = self.len.load(Ordering::Relaxed);
-        let Some(chunk) = self.chunks.get(len / CHUNK) else { return false };
+        let (chunk, chunk_len, at) = place(len);
+        let Some(chunk) = self.chunks.get(chunk) else { return false };
         if chunk.load(Ordering::Relaxed).is_null() {
-            let new: Box<Chunk> = Box::new(std::array::from_fn(|_| Entry::default()));
-            chunk.store(Box::into_raw(new), Ordering::Release);
+            let new: Box<[Entry]> = (0..chunk_len).map(|_| Entry::default()).collect();
+            chunk.store(Box::into_raw(new).cast(), Ordering::Release);
         }
-        // SAFETY: made above or before, and never freed while `self` lives.
-        let chunk = unsafe { &*chunk.load(Ordering::Relaxed) };
-        let entry = &chunk[len % CHUNK];
+        // SAFETY: made above or before with this length, and never freed while `self` lives.
+        let entry = unsafe { &*chunk.load(Ordering::Relaxed).add(at) };
         entry.host.store(translation.host, Ordering::Relaxed);
         entry.translation.store(std::ptr::from_ref(translation).cast_mut(), Ordering::Release);
         self.len.store(len + 1, Ordering::Release);
@@ -219,8 +228,9 @@ impl AddressTable {
     }
 
     fn get(&self, index: usize) -> &Entry {
+        let (chunk, _, at) = place(index);
         // SAFETY: `index` is below `len`: chunk and entry were published before `len` was.
-        unsafe { &(*self.chunks[index / CHUNK].load(Ordering::Acquire))[index % CHUNK] }
+        unsafe { &*self.chunks[chunk].load(Ordering::Acquire).add(at) }
     }
 
     /// The translation whose host code contains `address`. Async-signal-safe.
@@ -243,11 +253,11 @@ impl AddressTable {
 
 impl Drop for AddressTable {
     fn drop(&mut self) {
-        for chunk in &self.chunks {
+        for (i, chunk) in self.chunks.iter().enumerate() {
             let chunk = chunk.load(Ordering::Relaxed);
             if !chunk.is_null() {
-                // SAFETY: made in `push`.
-                drop(unsafe { Box::from_raw(chunk) });
+                // SAFETY: made in `push`, with this length.
+                drop(unsafe { Box::from_raw(std::ptr::slice_from_raw_parts_mut(chunk, FIRST_CHUNK << i)) });
             }
         }
     }
@@ -261,7 +271,7 @@ mod tests {
     use crate::t1::Body;
 
     fn translation(pc: u64, host: u64) -> &'static Translation {
-        let body = Body::Interp(ir::Unit::default());
+        let body = Body::Interp(Box::default());
         let valid = AtomicBool::new(true);
         Box::leak(Box::new(Translation { key: key(pc), host, host_len: 16, guest_len: 4, body, valid }))
     }

@@ -280,9 +280,19 @@ impl Analysis {
     }
 
     fn count_operands(&mut self, unit: &Unit, inst: &Inst) {
-        for v in operands(unit, inst) {
-            let v = self.val(*v) as usize;
-            self.values[v].total += 1;
+        if inst.op == Op::Helper {
+            for v in operands(unit, inst) {
+                let v = self.val(*v) as usize;
+                self.values[v].total += 1;
+            }
+        } else {
+            for v in inst.args {
+                if v == Val::NONE {
+                    break;
+                }
+                let v = self.val(v) as usize;
+                self.values[v].total += 1;
+            }
         }
         if is_memory(inst.op) {
             let base = self.arg(inst, 0) as usize;
@@ -368,6 +378,11 @@ impl Analysis {
                 (value.boxed, value.clean, value.vector_clean) = (true, 64, 128);
                 self.has_boxes = true;
             }
+            Op::Load => {
+                let bits = inst.ty.bits() as u8;
+                (self.values[i].clean, self.values[i].vector_clean) = (bits.min(64), bits);
+            }
+            Op::Store | Op::ExitIf | Op::Exit | Op::ExitInd => {}
             _ => {
                 self.keep_carry(unit, inst);
                 if let Some(cond) = self.find_cond(unit, inst) {
@@ -421,7 +436,6 @@ impl Analysis {
     fn known_vector_clean(&self, unit: &Unit, inst: &Inst) -> u8 {
         let bits = result_ty(inst).bits() as u8;
         match inst.op {
-            Op::Load => bits,
             Op::Stof | Op::Utof if inst.ty.bits() == inst.attr.lane() => bits,
             Op::Xor | Op::And | Op::Or if bits <= 64 => {
                 let above = self.values[self.arg(inst, 0) as usize].vector_clean;
@@ -436,7 +450,7 @@ impl Analysis {
         // Narrow operations are done on 32-bit registers.
         let width = if inst.ty.bits() <= 32 { 32 } else { 64 };
         match inst.op {
-            Op::Load | Op::Ll | Op::Rmw | Op::Cas => inst.ty.bits().min(64) as u8,
+            Op::Ll | Op::Rmw | Op::Cas => inst.ty.bits().min(64) as u8,
             Op::And => {
                 let mask = |k: usize| if inst.ty.bits() > 64 { 64 } else { arg(k) };
                 mask(0).min(mask(1)).min(width)

@@ -1,5 +1,7 @@
 //! What the host processor offers, and how much of it is to be used.
 
+use std::arch::x86_64::{__cpuid, __cpuid_count, _xgetbv};
+
 use iced_x86::CpuidFeature;
 
 /// Extensions of x86-64 that generated code makes use of.
@@ -80,18 +82,28 @@ impl Features {
     /// Of the processor we run on.
     #[must_use]
     pub fn host() -> Features {
+        // Not by `is_x86_feature_detected!`: it asks for more, and each question may cost a virtual machine ten microseconds.
+        let most = __cpuid(0).eax;
+        let one = __cpuid(1);
+        let seven = if most >= 7 { __cpuid_count(7, 0).ebx } else { 0 };
+        // No processor with AVX is without this leaf.
+        let extended = __cpuid(0x8000_0001).ecx;
+        let bit = |word: u32, n: u32| word >> n & 1 != 0;
+        // SAFETY: the processor says that the system has enabled the instruction.
+        let saved = if bit(one.ecx, 27) { unsafe { _xgetbv(0) } } else { 0 };
+        let avx = bit(one.ecx, 28) && saved & 6 == 6;
         Features {
-            avx: is_x86_feature_detected!("avx"),
-            avx2: is_x86_feature_detected!("avx2"),
-            bmi1: is_x86_feature_detected!("bmi1"),
-            bmi2: is_x86_feature_detected!("bmi2"),
-            lzcnt: is_x86_feature_detected!("lzcnt"),
-            popcnt: is_x86_feature_detected!("popcnt"),
-            movbe: is_x86_feature_detected!("movbe"),
-            fma: is_x86_feature_detected!("fma"),
-            sse41: is_x86_feature_detected!("sse4.1"),
-            sse42: is_x86_feature_detected!("sse4.2"),
-            pclmul: is_x86_feature_detected!("pclmulqdq"),
+            avx,
+            avx2: avx && bit(seven, 5),
+            bmi1: bit(seven, 3),
+            bmi2: bit(seven, 8),
+            lzcnt: bit(extended, 5),
+            popcnt: bit(one.ecx, 23),
+            movbe: bit(one.ecx, 22),
+            fma: avx && bit(one.ecx, 12),
+            sse41: bit(one.ecx, 19),
+            sse42: bit(one.ecx, 20),
+            pclmul: bit(one.ecx, 1),
         }
     }
 
@@ -168,6 +180,24 @@ impl Features {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn the_processor_is_asked_as_the_standard_library_does() {
+        let host = Features {
+            avx: is_x86_feature_detected!("avx"),
+            avx2: is_x86_feature_detected!("avx2"),
+            bmi1: is_x86_feature_detected!("bmi1"),
+            bmi2: is_x86_feature_detected!("bmi2"),
+            lzcnt: is_x86_feature_detected!("lzcnt"),
+            popcnt: is_x86_feature_detected!("popcnt"),
+            movbe: is_x86_feature_detected!("movbe"),
+            fma: is_x86_feature_detected!("fma"),
+            sse41: is_x86_feature_detected!("sse4.1"),
+            sse42: is_x86_feature_detected!("sse4.2"),
+            pclmul: is_x86_feature_detected!("pclmulqdq"),
+        };
+        assert_eq!(Features::host(), host);
+    }
 
     #[test]
     fn levels_and_features_are_read_and_written() {

@@ -3,6 +3,7 @@
 use std::mem::offset_of;
 
 use ir::Ty;
+use smallvec::SmallVec;
 
 use super::analysis::CondKind;
 use super::asm::{Alu, Mem, RAX, RCX, RDX, RSP};
@@ -17,6 +18,7 @@ use crate::thread_state::{Deferred, SPILLS, ThreadState};
 
 /// A pinned register (or `rax`, `rdx` for operands), as a location, and what goes into it.
 type RegMove = (Loc, Loc);
+type RegMoves = SmallVec<[RegMove; 24]>;
 
 /// Where the operands of the comparison go that deferred condition flags are of.
 pub(super) const DEFERRED_A: usize = offset_of!(ThreadState, deferred) + offset_of!(Deferred, a);
@@ -31,7 +33,7 @@ impl Gen<'_> {
         let mut extra = extra;
         self.save_overwritten(list, &mut extra);
         let busy = self.busy_registers(list, extra);
-        let mut regs: Vec<RegMove> = Vec::with_capacity(10);
+        let mut regs = RegMoves::new();
         regs.extend(extra);
         let deferred = self.defer_flags(list, busy);
         self.deferred = deferred;
@@ -139,10 +141,11 @@ impl Gen<'_> {
     /// Registers that hold sources, or pinned values already in place.
     fn busy_registers(&self, list: &[(u16, Loc)], extra: Option<RegMove>) -> u32 {
         let mut busy = 1 << RSP | 1 << super::asm::RBP;
-        for &(slot, r) in &self.conv.pins {
-            if !list.iter().any(|m| m.0 == slot.0) {
-                busy |= 1 << r;
-            }
+        for &(_, r) in &self.conv.pins {
+            busy |= 1 << r;
+        }
+        for moved in list.iter().filter_map(|m| self.conv.register(m.0)) {
+            busy &= !(1 << moved);
         }
         let mut add = |loc: Loc| {
             if let (Kind::Gpr, r) = loc.parts() {
@@ -385,9 +388,9 @@ impl Gen<'_> {
     }
 
     /// Parallel move into registers.
-    fn move_registers(&mut self, regs: &mut Vec<RegMove>) {
+    fn move_registers(&mut self, regs: &mut RegMoves) {
         let general = |loc: Loc| loc.parts().0 == Kind::Gpr;
-        regs.retain(|&(to, from)| from != to);
+        regs.retain(|&mut (to, from)| from != to);
         // Register to register first: whatever is in the way of nobody, then cycles. Those of general registers alone by
         // exchange; of others, one register's content steps aside.
         loop {
@@ -409,7 +412,7 @@ impl Gen<'_> {
                         m.1 = to;
                     }
                 }
-                regs.retain(|&(to, from)| from != to);
+                regs.retain(|&mut (to, from)| from != to);
             } else {
                 let aside = Loc::xmm(SCRATCH_XMM);
                 self.load_register(aside, to);

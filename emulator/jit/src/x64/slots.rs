@@ -77,7 +77,7 @@ impl Gen<'_> {
     pub(super) fn before_fault(&mut self) {
         self.recorder.point(self.asm.at(), self.pc);
         if self.claims.is_some() {
-            self.claim(Claim::Shows { point: self.recorder.table.count() - 1, pos: self.pos });
+            self.claim(Claim::Shows { point: self.recorder.count() - 1, pos: self.pos });
         }
         let conv = self.conv;
         for &(slot, _) in &conv.pins {

@@ -118,6 +118,17 @@ impl Loc {
         })
     }
 
+    /// The location with other numbers for constants.
+    fn with_constants(self, number: &mut dyn FnMut(u32) -> u32) -> Loc {
+        match self.as_recipe() {
+            Some(r) => Loc::recipe(r.kind, r.cc, r.ty, r.a.with_constants(number), r.b.with_constants(number)),
+            None => match self.parts() {
+                (Kind::Const, n) => Loc::constant(number(n)),
+                _ => self,
+            },
+        }
+    }
+
     /// Kind and number of a simple location.
     pub(super) fn parts(self) -> (Kind, u32) {
         (KINDS[(self.0 & 7) as usize], (self.0 >> 3) as u32)
@@ -125,43 +136,40 @@ impl Loc {
 }
 
 /// A point that can fault.
-#[derive(Clone, Copy, PartialEq, Eq, Debug, Serialize, Deserialize)]
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
 struct Point {
     /// Offset of the host instruction.
     at: u32,
     /// Guest address, relative to the unit's.
     pc: u32,
-    /// End of the changes up to here in `changes`.
-    end: u32,
 }
 
 /// Locations of slots at faulting instructions: changes from each to the next.
 #[derive(Clone, PartialEq, Eq, Debug, Default, Serialize, Deserialize)]
 pub struct FaultTable {
     start: u64,
-    points: Vec<Point>,
-    /// Slot number and location, as two variable-length numbers each.
+    /// Of each point, as variable-length numbers: offset and guest address relative to the point before, how many slots have
+    /// moved since, and slot number and location of each.
     #[serde(with = "serde_bytes")]
-    changes: Vec<u8>,
-    /// Constants that locations name, by pool index.
+    points: Vec<u8>,
+    /// What most units do without.
+    rare: Option<Box<Rare>>,
+}
+
+#[derive(Clone, PartialEq, Eq, Debug, Default, Serialize, Deserialize)]
+struct Rare {
+    /// Constants that locations name, by number.
     consts: Vec<u128>,
     /// Mode words from a guest address on (relative to the unit's), where they differ from what is in the state.
     modes: Vec<(u32, u32)>,
 }
 
 impl FaultTable {
-    /// Bytes of memory the table takes.
+    /// Bytes of memory the table takes besides its own fields.
     #[must_use]
     pub fn bytes(&self) -> usize {
-        self.points.len() * size_of::<Point>() + self.changes.len() + self.consts.len() * 16 + self.modes.len() * 8
-    }
-
-    /// Releases unused capacity, for tables that are kept.
-    pub fn shrink(&mut self) {
-        self.points.shrink_to_fit();
-        self.changes.shrink_to_fit();
-        self.consts.shrink_to_fit();
-        self.modes.shrink_to_fit();
+        let rare = |rare: &Box<Rare>| size_of::<Rare>() + size_of_val(&*rare.consts) + size_of_val(&*rare.modes);
+        self.points.len() + self.rare.as_ref().map_or(0, rare)
     }
 
     /// Completes the guest state in memory as of the guest instruction whose host code at `offset` from the unit's start
@@ -174,9 +182,8 @@ impl FaultTable {
         regs: &HostRegs,
         thread: &mut ThreadState,
     ) -> Option<u64> {
-        let point = self.points[self.points.binary_search_by_key(&offset, |p| p.at).ok()?];
+        let (point, locs) = self.locations(conv, |_, point| point.at >= offset).filter(|found| found.0.at == offset)?;
         super::deferred::settle(conv, thread);
-        let locs = self.locations(conv, point);
         let source = Source { guest, table: self, regs, thread };
         let values: Vec<u128> = locs.iter().map(|&(_, loc)| source.read(loc)).collect();
         for ((slot, loc), value) in locs.into_iter().zip(values) {
@@ -185,7 +192,8 @@ impl FaultTable {
             }
         }
         thread.guest.pc = self.start.wrapping_add(u64::from(point.pc));
-        if let Some((_, mode)) = self.modes.iter().rev().find(|(pc, _)| *pc <= point.pc) {
+        let modes = self.rare.iter().flat_map(|rare| rare.modes.iter().rev());
+        if let Some((_, mode)) = modes.into_iter().find(|(pc, _)| *pc <= point.pc) {
             thread.guest.mode = *mode;
         }
         Some(thread.guest.pc)
@@ -193,31 +201,30 @@ impl FaultTable {
 }
 
 impl FaultTable {
-    /// Where slots are at a point, those that have never been elsewhere than at home left out.
-    fn locations(&self, conv: &Convention, point: Point) -> Vec<(u16, Loc)> {
+    /// The first point that `wanted` accepts, given its number, and where slots are there; those that have never been elsewhere
+    /// than at home are left out.
+    fn locations(&self, conv: &Convention, wanted: impl Fn(usize, Point) -> bool) -> Option<(Point, Vec<(u16, Loc)>)> {
         let mut locs: Vec<(u16, Loc)> = Loc::of_pins(conv).collect();
-        let mut stream = &self.changes[..point.end as usize];
+        let mut stream = self.points.as_slice();
+        let mut point = Point { at: 0, pc: 0 };
+        let mut number = 0;
         while !stream.is_empty() {
-            let slot = read_number(&mut stream) as u16;
-            let word = read_number(&mut stream);
-            let loc = Loc(word.rotate_right(1));
-            match locs.iter_mut().find(|(s, _)| *s == slot) {
-                Some(entry) => entry.1 = loc,
-                None => locs.push((slot, loc)),
+            point.at = point.at.wrapping_add(read_number(&mut stream) as u32);
+            point.pc = point.pc.wrapping_add(unfold(read_number(&mut stream) as u32));
+            for _ in 0..read_number(&mut stream) {
+                let slot = read_number(&mut stream) as u16;
+                let loc = Loc(read_number(&mut stream).rotate_right(1));
+                match locs.iter_mut().find(|(s, _)| *s == slot) {
+                    Some(entry) => entry.1 = loc,
+                    None => locs.push((slot, loc)),
+                }
             }
+            if wanted(number, point) {
+                return Some((point, locs));
+            }
+            number += 1;
         }
-        locs
-    }
-
-    /// How many points there are.
-    pub(super) fn count(&self) -> usize {
-        self.points.len()
-    }
-
-    /// Offset of the point of a number, and where slots are there.
-    pub(super) fn shown(&self, conv: &Convention, number: usize) -> (u32, Vec<(u16, Loc)>) {
-        let point = self.points[number];
-        (point.at, self.locations(conv, point))
+        None
     }
 }
 
@@ -242,7 +249,7 @@ impl Source<'_> {
             Kind::Gpr => u128::from(self.regs.gpr[n]),
             Kind::Xmm => self.regs.xmm[n],
             Kind::Spill => self.thread.spill[n],
-            Kind::Const => self.table.consts[n],
+            Kind::Const => self.table.rare.as_ref().and_then(|rare| rare.consts.get(n)).copied().unwrap_or_default(),
             Kind::Bit => n as u128,
         }
     }
@@ -315,18 +322,27 @@ pub(super) struct Recorder {
     pub(super) table: FaultTable,
     /// By slot: location as of the last point.
     last: Vec<Loc>,
-    /// Some location is a constant.
-    names_constants: bool,
+    /// How many points there are, the one under construction and the one before.
+    count: usize,
+    point: Option<Point>,
+    before: Option<Point>,
+    /// Slots that have moved to reach the one under construction: how many, and the rest.
+    moved: u64,
+    changes: Vec<u8>,
+    /// Constants of the unit that locations name, and modes, for [`Rare`].
+    consts: Vec<u32>,
+    modes: Vec<(u32, u32)>,
 }
 
 impl Recorder {
     pub(super) fn start(&mut self, unit: &Unit, guest: &Guest, conv: &Convention) {
         self.table.start = unit.key.pc;
         self.table.points.clear();
-        self.table.changes.clear();
-        self.table.consts.clear();
-        self.table.modes.clear();
-        self.names_constants = false;
+        self.table.rare = None;
+        (self.count, self.point, self.before, self.moved) = (0, None, None, 0);
+        self.changes.clear();
+        self.consts.clear();
+        self.modes.clear();
         self.last.clear();
         self.last.extend((0..guest.slots.len()).map(|s| Loc::home(s as u16)));
         for (slot, loc) in Loc::of_pins(conv) {
@@ -336,19 +352,34 @@ impl Recorder {
 
     /// The host instruction at `at` can fault on behalf of the guest instruction at `pc`; its slots follow.
     pub(super) fn point(&mut self, at: u32, pc: u64) {
-        let pc = pc.wrapping_sub(self.table.start) as u32;
-        let end = self.table.changes.len() as u32;
-        self.table.points.push(Point { at, pc, end });
+        self.end_point();
+        self.point = Some(Point { at, pc: pc.wrapping_sub(self.table.start) as u32 });
+        self.count += 1;
+    }
+
+    /// How many points there are.
+    pub(super) fn count(&self) -> usize {
+        self.count
+    }
+
+    fn end_point(&mut self) {
+        let Some(point) = self.point.take() else { return };
+        let before = self.before.replace(point).unwrap_or(Point { at: 0, pc: 0 });
+        let out = &mut self.table.points;
+        write_number(out, point.at.wrapping_sub(before.at).into());
+        write_number(out, fold(point.pc.wrapping_sub(before.pc)).into());
+        write_number(out, std::mem::take(&mut self.moved));
+        out.append(&mut self.changes);
     }
 
     /// Guest instructions from `pc` on have another mode.
     pub(super) fn mode(&mut self, pc: u64, mode: u32) {
-        self.table.modes.push((pc.wrapping_sub(self.table.start) as u32, mode));
+        self.modes.push((pc.wrapping_sub(self.table.start) as u32, mode));
     }
 
     /// Corrects the offset of the last point.
     pub(super) fn at(&mut self, at: u32) {
-        if let Some(p) = self.table.points.last_mut() {
+        if let Some(p) = &mut self.point {
             p.at = at;
         }
     }
@@ -360,20 +391,48 @@ impl Recorder {
             return;
         }
         *last = loc;
-        self.names_constants |= loc.as_recipe().is_some() || loc.parts().0 == Kind::Const;
-        write_number(&mut self.table.changes, u64::from(slot));
-        write_number(&mut self.table.changes, loc.0.rotate_left(1));
-        if let Some(p) = self.table.points.last_mut() {
-            p.end = self.table.changes.len() as u32;
-        }
+        let loc = loc.with_constants(&mut |n| self.number(n));
+        self.moved += 1;
+        write_number(&mut self.changes, u64::from(slot));
+        write_number(&mut self.changes, loc.0.rotate_left(1));
+    }
+
+    /// The number in the table of a constant of the unit.
+    fn number(&mut self, n: u32) -> u32 {
+        let known = self.consts.iter().position(|&k| k == n);
+        known.unwrap_or_else(|| {
+            self.consts.push(n);
+            self.consts.len() - 1
+        }) as u32
     }
 
     /// Ends the unit.
     pub(super) fn finish(&mut self, unit: &Unit) {
-        if self.names_constants {
-            self.table.consts.extend_from_slice(&unit.consts);
+        self.end_point();
+        if !(self.consts.is_empty() && self.modes.is_empty()) {
+            let consts = self.consts.iter().map(|&n| unit.consts[n as usize]).collect();
+            self.table.rare = Some(Box::new(Rare { consts, modes: self.modes.clone() }));
         }
     }
+
+    /// Offset of the point of a number, and where slots are there, constants being those of the unit.
+    pub(super) fn shown(&self, conv: &Convention, number: usize) -> (u32, Vec<(u16, Loc)>) {
+        let found = self.table.locations(conv, |n, _| n == number);
+        let (point, mut locs) = found.unwrap_or((Point { at: 0, pc: 0 }, Vec::new()));
+        for (_, loc) in &mut locs {
+            *loc = loc.with_constants(&mut |n| self.consts[n as usize]);
+        }
+        (point.at, locs)
+    }
+}
+
+/// A small difference, of either sign, as a small number.
+fn fold(n: u32) -> u32 {
+    n << 1 ^ ((n as i32) >> 31) as u32
+}
+
+fn unfold(n: u32) -> u32 {
+    n >> 1 ^ (n & 1).wrapping_neg()
 }
 
 /// Seven bits a byte, least significant first, the top bit set on all but the last.
