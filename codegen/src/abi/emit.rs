@@ -68,6 +68,7 @@ pub(crate) fn interface(guest: &Abi, common: &Common<'_>, report: &mut Report) -
     let [frame, plain_frame] =
         [&guest.frame, &guest.plain_frame].map(|f| option(f.as_ref().map(|frame| signal_frame(&guest.name, frame))));
     let thread_areas = option(guest.thread_areas.as_ref().map(|areas| thread_areas(on, areas)));
+    let known = known(on);
     let cpuinfo = guest.cpuinfo.iter().map(|(key, value)| quote!((#key, #value)));
     let pages = guest.pages.iter().map(|Page { at, bytes }| quote!(Page { at: #at, bytes: &[#(#bytes),*] }));
     let Abi { name, machine, debian, word, big_endian, even_pairs, .. } = guest;
@@ -82,6 +83,7 @@ pub(crate) fn interface(guest: &Abi, common: &Common<'_>, report: &mut Report) -
             calls: #calls,
             sets: #sets,
             structs: #structs,
+            known: #known,
             cpuinfo: &[#(#cpuinfo),*],
             frame: #frame,
             pages: &[#(#pages),*],
@@ -89,6 +91,30 @@ pub(crate) fn interface(guest: &Abi, common: &Common<'_>, report: &mut Report) -
             thread_areas: #thread_areas,
         }
     }
+}
+
+/// Sets and structures that the emulator finds without their names.
+const KNOWN_SETS: [&str; 3] = ["errno", "signal", "sa_flags"];
+const KNOWN_STRUCTS: [&str; 8] = [
+    "sigaction",
+    "stack_t",
+    "siginfo",
+    "siginfo_sent",
+    "siginfo_timer",
+    "siginfo_fault",
+    "siginfo_child",
+    "siginfo_poll",
+];
+
+fn known(on: &Emitter<'_>) -> TokenStream {
+    let Abi { sets, structs, .. } = on.pair.guest;
+    let sets = KNOWN_SETS.map(|name| (name, option(sets.contains_key(name).then(|| on.set(name)))));
+    let structs = KNOWN_STRUCTS.map(|name| (name, option(structs.contains_key(name).then(|| on.structure(name)))));
+    let fields = sets.into_iter().chain(structs).map(|(name, place)| {
+        let name = ident(name);
+        quote!(#name: #place)
+    });
+    quote!(Known { #(#fields),* })
 }
 
 fn set_item(on: &Emitter<'_>, name: &str, set: &super::model::Set) -> TokenStream {

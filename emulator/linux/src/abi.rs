@@ -2,10 +2,12 @@
 //!
 //! The same description drives marshalling ([`crate::syscall`]) and tracing ([`crate::strace`]).
 
+mod known;
 mod name;
 mod place;
 mod tables;
 
+pub use known::Known;
 pub use name::Name;
 pub use place::{Place, Span, Stored};
 pub use tables::{Tables, every, install};
@@ -13,6 +15,9 @@ pub use tables::{Tables, every, install};
 use crate::errno::{Errno, SysResult};
 use crate::guest_memory::Words;
 use crate::thread::ThreadCtx;
+
+/// Bytes of the longest signal set there is: that of MIPS.
+pub const SIGSET_BYTES: usize = 16;
 
 /// The interface of one guest.
 pub struct Abi {
@@ -34,6 +39,8 @@ pub struct Abi {
     pub sets: Span<Set>,
     /// Structures.
     pub structs: Span<Struct>,
+    /// Those that the emulator works with.
+    pub known: Known,
     /// Lines of `/proc/cpuinfo` for one processor: key and value. `{cpu}` is its number, `{hwcap}` the names of the bits of
     /// `AT_HWCAP` with spaces between them, `{letters}` the same without.
     pub cpuinfo: &'static [(&'static str, &'static str)],
@@ -89,13 +96,13 @@ impl Abi {
     /// The guest's number for one of the host's errors.
     #[must_use]
     pub fn errno(&self, host: i32) -> u64 {
-        self.set("errno").map_or(host as u64, |set| set.to_guest(host as u64))
+        self.known.errno.map_or(host as u64, |set| set.to_guest(host as u64))
     }
 
     /// The guest's number for a signal.
     #[must_use]
     pub fn signal(&self, host: i32) -> i32 {
-        self.set("signal").map_or(host, |set| set.to_guest(host as u64) as i32)
+        self.known.signal.map_or(host, |set| set.to_guest(host as u64) as i32)
     }
 
     /// The host's set for the guest's signal set.
@@ -111,10 +118,10 @@ impl Abi {
     }
 
     fn renumber(&self, set: u64, number: fn(&Set, u64) -> u64) -> u64 {
-        let Some(signals) = self.set("signal").filter(|signals| !signals.same) else { return set };
+        let Some(signals) = self.known.signal.filter(|signals| !signals.same) else { return set };
         let members = (1..=64).filter(|signal| set >> (signal - 1) & 1 != 0);
         members
-            .map(|signal| number(signals, signal))
+            .map(|signal| number(signals.entry(), signal))
             .filter(|n| (1..=64).contains(n))
             .fold(0, |set, n| set | 1 << (n - 1))
     }
@@ -130,26 +137,27 @@ impl Abi {
         Ok(self.sigset_to_host(words.bits(&bytes)))
     }
 
-    /// Writes a signal set of `size` bytes.
+    /// Writes the first `size` bytes of a signal set.
     ///
     /// # Errors
     /// `EFAULT`.
     pub fn write_sigset(&self, addr: u64, size: u64, host: u64) -> Result<(), Errno> {
-        crate::guest_memory::write(addr, &self.sigset_bytes(size as usize, host))
+        let bytes = self.sigset_bytes(host);
+        crate::guest_memory::write(addr, &bytes[..bytes.len().min(size as usize)])
     }
 
-    /// A signal set of `size` bytes as the guest keeps it.
+    /// A signal set as the guest keeps it, the longest there is.
     #[must_use]
-    pub fn sigset_bytes(&self, size: usize, host: u64) -> Vec<u8> {
-        let mut bytes = self.words().bit_bytes(self.sigset_to_guest(host)).to_vec();
-        bytes.resize(size, 0);
+    pub fn sigset_bytes(&self, host: u64) -> [u8; SIGSET_BYTES] {
+        let mut bytes = [0; SIGSET_BYTES];
+        bytes[..8].copy_from_slice(&self.words().bit_bytes(self.sigset_to_guest(host)));
         bytes
     }
 
     /// Bytes of the kernel's signal set.
     #[must_use]
     pub fn sigset_size(&self) -> u64 {
-        let field = self.structure("sigaction").and_then(|s| s.field("sa_mask"));
+        let field = self.known.sigaction.and_then(|s| s.field("sa_mask"));
         field.map_or(8, |field| field.size.into())
     }
 
@@ -413,17 +421,22 @@ pub struct Select {
     pub default: Place<Ty>,
 }
 
+impl Select {
+    fn given(&self, args: &[u64]) -> &Ty {
+        // Constants are 32 bits wide in every selector; what the guest leaves above is not looked at.
+        let value = args.get(usize::from(self.on)).copied().unwrap_or(0) & self.mask & 0xffff_ffff;
+        let case = self.cases.iter().find(|(values, _)| values.iter().any(|v| v & 0xffff_ffff == value));
+        case.map_or(self.default.entry(), |(_, ty)| ty).given(args)
+    }
+}
+
 impl Ty {
     /// The type itself, for given arguments: `select` decided.
     #[must_use]
+    #[inline]
     pub fn given(&self, args: &[u64]) -> &Ty {
         match self {
-            Ty::Select(select) => {
-                // Constants are 32 bits wide in every selector; what the guest leaves above is not looked at.
-                let value = args.get(usize::from(select.on)).copied().unwrap_or(0) & select.mask & 0xffff_ffff;
-                let case = select.cases.iter().find(|(values, _)| values.iter().any(|v| v & 0xffff_ffff == value));
-                case.map_or(select.default.entry(), |(_, ty)| ty).given(args)
-            }
+            Ty::Select(select) => select.entry().given(args),
             ty => ty,
         }
     }

@@ -1,6 +1,10 @@
 //! Access to guest memory from Rust: a bad address gives `EFAULT`, never a fault of ours. Guest addresses are host addresses;
 //! those of 32-bit guests lie in the lowest 4 GiB.
 
+use std::ffi::CStr;
+
+use smallvec::SmallVec;
+
 use crate::abi::{integer, put_integer};
 use crate::errno::Errno;
 
@@ -89,7 +93,7 @@ impl Words {
             if pointer == 0 {
                 break;
             }
-            strings.push(read_cstr(pointer)?);
+            strings.push(read_cstr(pointer)?.into_vec());
         }
         Ok(strings)
     }
@@ -98,19 +102,28 @@ impl Words {
 /// Longest string accepted: the kernel's limit for one argument.
 const STRING_LIMIT: usize = 128 * 1024;
 
+/// Bytes read at once, the first time less: most strings are short.
+const CHUNK: usize = 256;
+const FIRST: usize = 64;
+
+/// A string of the guest's; a path seldom takes an allocation.
+pub type GuestString = SmallVec<[u8; CHUNK]>;
+
 /// Reads a NUL-terminated string, without the NUL. Reads never cross into the page after the NUL.
-pub fn read_cstr(addr: u64) -> Result<Vec<u8>, Errno> {
-    let mut string = Vec::new();
+pub fn read_cstr(addr: u64) -> Result<GuestString, Errno> {
+    let mut string = GuestString::new();
     let mut at = addr;
     while string.len() < STRING_LIMIT {
-        let mut chunk = [0; 256];
-        let n = (256 - at % 256) as usize;
-        read(at, &mut chunk[..n])?;
-        if let Some(end) = chunk[..n].iter().position(|&b| b == 0) {
-            string.extend_from_slice(&chunk[..end]);
+        let old = string.len();
+        let chunk = if old == 0 { FIRST } else { CHUNK };
+        let n = chunk - at as usize % chunk;
+        string.resize(old + n, 0);
+        read(at, &mut string[old..])?;
+        if let Ok(last) = CStr::from_bytes_until_nul(&string[old..]) {
+            let end = old + last.count_bytes();
+            string.truncate(end);
             return Ok(string);
         }
-        string.extend_from_slice(&chunk[..n]);
         at = at.wrapping_add(n as u64);
     }
     Err(Errno::ENAMETOOLONG)

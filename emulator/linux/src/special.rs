@@ -14,7 +14,8 @@ pub use crate::syscall::descriptors::{close, close_range, dup2, dup3};
 pub use crate::syscall::directories::getdents64;
 pub use crate::syscall::misc::{_llseek, fstatfs64, personality, prlimit64, setrlimit, statfs64, uname};
 pub use crate::syscall::path::{open, openat, openat2, readlink, readlinkat};
-pub use crate::syscall::wait::{pselect6, pselect6_time64};
+// The call's description says how wide its timeout is.
+pub use crate::syscall::wait::{pselect6, pselect6 as pselect6_time64};
 pub use crate::task::calls::{
     cacheflush, clone, clone3, execve, execveat, exit, exit_group, flush_icache_range, fork, get_thread_area, prctl,
     set_robust_list, set_thread_area, set_tid_address, vfork,

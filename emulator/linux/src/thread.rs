@@ -3,6 +3,7 @@
 use std::cell::Cell;
 use std::sync::Arc;
 
+use crate::abi::Call;
 use crate::errno::SysResult;
 use crate::process::Process;
 use crate::signal::{Actions, Queue, ThreadSignals};
@@ -25,6 +26,8 @@ pub struct ThreadCtx {
     pub robust_list: u64,
     /// Set when the thread is to end, with its exit code.
     pub ended: Option<i32>,
+    /// The call that one of [`crate::special`] performs.
+    pub(crate) call: Option<&'static Call>,
     /// Runs between `vfork` and `execve` on borrowed host thread state: must leave by `_exit`.
     pub borrowed: bool,
 }
@@ -54,6 +57,7 @@ impl ThreadCtx {
             clear_child_tid: 0,
             robust_list: 0,
             ended: None,
+            call: None,
             borrowed: false,
         }
     }
@@ -64,12 +68,14 @@ impl ThreadCtx {
     }
 
     /// A general register or other slot, zero-extended.
+    #[inline]
     pub fn slot(&mut self, slot: ir::guest::Slot) -> u64 {
         let guest = self.process.guest;
         self.jit.state().word(guest, slot)
     }
 
     /// Sets a slot.
+    #[inline]
     pub fn set_slot(&mut self, slot: ir::guest::Slot, value: u64) {
         let guest = self.process.guest;
         self.jit.state().set(guest, slot, u128::from(value));

@@ -1,7 +1,9 @@
 //! System calls on signals.
 
+use smallvec::{SmallVec, smallvec};
+
 use super::{Action, AltStack, SIGNALS, SigSet, bit, fault_signals, host, unblockable};
-use crate::abi::{Abi, Struct};
+use crate::abi::{Abi, Place, Struct};
 use crate::errno::{Errno, SysResult};
 use crate::guest_memory;
 use crate::thread::ThreadCtx;
@@ -13,12 +15,19 @@ fn check_set_size(ctx: &ThreadCtx, size: u64) -> Result<(), Errno> {
     if size == ctx.process.abi.sigset_size() { Ok(()) } else { Err(Errno::EINVAL) }
 }
 
+/// Bytes of a structure; those of signals fit without an allocation.
+type Bytes = SmallVec<[u8; 32]>;
+
 /// A structure of the guest, with its bytes at `addr`.
-fn read_struct(abi: &'static Abi, name: &str, addr: u64) -> Result<(&'static Struct, Vec<u8>), Errno> {
-    let what = abi.structure(name).ok_or(Errno::ENOSYS)?;
-    let mut bytes = vec![0; what.size as usize];
+fn read_struct(what: Option<&'static Struct>, addr: u64) -> Result<(&'static Struct, Bytes), Errno> {
+    let what = what.ok_or(Errno::ENOSYS)?;
+    let mut bytes: Bytes = smallvec![0; what.size as usize];
     guest_memory::read(addr, &mut bytes)?;
     Ok((what, bytes))
+}
+
+fn known(place: Option<Place<Struct>>) -> Option<&'static Struct> {
+    place.map(Place::entry)
 }
 
 /// `rt_sigaction(signal, new, old, set_size)`
@@ -33,7 +42,7 @@ pub fn rt_sigaction(ctx: &mut ThreadCtx, args: [u64; 6]) -> SysResult {
     let current = if new != 0 {
         let action = read_action(abi, new)?;
         let previous = ctx.actions.set(signal, action);
-        host::set_disposition(signal, &action);
+        host::change_disposition(signal, &previous, &action);
         previous
     } else {
         ctx.actions.get(signal)
@@ -46,25 +55,25 @@ pub fn rt_sigaction(ctx: &mut ThreadCtx, args: [u64; 6]) -> SysResult {
 
 /// Handler and mask of an action are the host's numbers; its flags, which the host's kernel never sees, too.
 fn read_action(abi: &'static Abi, addr: u64) -> Result<Action, Errno> {
-    let (what, bytes) = read_struct(abi, "sigaction", addr)?;
+    let (what, bytes) = read_struct(known(abi.known.sigaction), addr)?;
     let flags = what.get(&bytes, "sa_flags");
     let at = what.field("sa_mask").map_or(0, |field| u64::from(field.at));
     Ok(Action {
         handler: what.get(&bytes, "sa_handler"),
-        flags: abi.set("sa_flags").map_or(flags, |set| set.to_host(flags)),
+        flags: abi.known.sa_flags.map_or(flags, |set| set.to_host(flags)),
         restorer: what.get(&bytes, "sa_restorer"),
         mask: abi.read_sigset(addr.wrapping_add(at))? & !unblockable(),
     })
 }
 
 fn write_action(abi: &'static Abi, addr: u64, action: &Action) -> Result<(), Errno> {
-    let (what, mut bytes) = read_struct(abi, "sigaction", addr)?;
+    let (what, mut bytes) = read_struct(known(abi.known.sigaction), addr)?;
     what.put(&mut bytes, "sa_handler", action.handler);
-    what.put(&mut bytes, "sa_flags", abi.set("sa_flags").map_or(action.flags, |set| set.to_guest(action.flags)));
+    what.put(&mut bytes, "sa_flags", abi.known.sa_flags.map_or(action.flags, |set| set.to_guest(action.flags)));
     what.put(&mut bytes, "sa_restorer", action.restorer);
     if let Some(mask) = what.field("sa_mask") {
-        let set = abi.sigset_bytes(mask.size as usize, action.mask);
-        bytes[mask.at as usize..][..set.len()].copy_from_slice(&set);
+        let set = abi.sigset_bytes(action.mask);
+        bytes[mask.at as usize..][..mask.size as usize].copy_from_slice(&set[..mask.size as usize]);
     }
     guest_memory::write(addr, &bytes)
 }
@@ -146,7 +155,7 @@ fn sigtimedwait(ctx: &mut ThreadCtx, args: [u64; 6], timespec: &str) -> SysResul
     let mut timeout = [0u8; 16];
     let mut host = [&raw const set as u64, &raw mut info as u64, 0, SET_BYTES, 0, 0];
     if args[2] != 0 {
-        let (what, bytes) = read_struct(abi, timespec, args[2])?;
+        let (what, bytes) = read_struct(abi.structure(timespec), args[2])?;
         what.to_host(&bytes, &mut timeout);
         host[2] = timeout.as_ptr() as u64;
     }
@@ -196,11 +205,11 @@ pub fn sigaltstack(ctx: &mut ThreadCtx, args: [u64; 6]) -> SysResult {
         current.flags |= libc::SS_ONSTACK;
     }
     if args[0] != 0 {
-        let (what, bytes) = read_struct(ctx.process.abi, "stack_t", args[0])?;
+        let (what, bytes) = read_struct(known(ctx.process.abi.known.stack_t), args[0])?;
         set_alt_stack(ctx, AltStack::of(what, &bytes))?;
     }
     if args[1] != 0 {
-        let (what, mut bytes) = read_struct(ctx.process.abi, "stack_t", args[1])?;
+        let (what, mut bytes) = read_struct(known(ctx.process.abi.known.stack_t), args[1])?;
         current.put(what, &mut bytes);
         guest_memory::write(args[1], &bytes)?;
     }

@@ -34,6 +34,8 @@ impl ThreadCtx {
         if !self.queue.is_pending() {
             return;
         }
+        // The handler that queued it left everything blocked.
+        self.signals.on_host = None;
         loop {
             while let Some(info) = self.queue.pop().or_else(|| self.take_held()) {
                 let signal = info.signal();
@@ -45,10 +47,11 @@ impl ThreadCtx {
                 }
             }
             // May queue the next at once.
-            host::block_as_guest(self.signals.mask);
+            self.block_on_host();
             if !self.queue.is_pending() {
                 break;
             }
+            self.signals.on_host = None;
         }
         self.signals.interrupted_call = None;
         self.signals.suspended = None;
@@ -76,7 +79,18 @@ impl ThreadCtx {
             die_by_signal(signal);
         }
         self.enter_handler(info, action);
-        host::block_as_guest(self.signals.mask);
+        if !self.queue.is_pending() {
+            self.block_on_host();
+        }
+    }
+
+    /// Blocks on the host what the guest blocks, if the host does not know it yet.
+    fn block_on_host(&mut self) {
+        let mask = self.signals.mask;
+        if self.signals.on_host != Some(mask) {
+            host::block_as_guest(mask);
+            self.signals.on_host = Some(mask);
+        }
     }
 
     fn deliver(&mut self, info: &Info) {
@@ -196,7 +210,7 @@ impl ThreadCtx {
         }
         // While something is queued the host stays blocked; delivery unblocks.
         if !self.queue.is_pending() {
-            host::block_as_guest(self.signals.mask);
+            self.block_on_host();
         }
     }
 }

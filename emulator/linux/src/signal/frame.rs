@@ -2,6 +2,7 @@
 
 use ir::GuestState;
 use ir::guest::{ContextDesc, Guest, Slot};
+use smallvec::{SmallVec, smallvec};
 
 use super::layout::{Part, Source};
 use super::{AltStack, FrameLayout, Info, SigSet};
@@ -15,10 +16,15 @@ pub struct Frame {
     /// Sizes and offsets.
     pub layout: &'static FrameLayout,
     fields: Vec<Field>,
+    /// Bytes of it that are written and read: to behind the last field. More is room for what the processor does not have.
+    extent: usize,
     record: Option<[Slot; 2]>,
     /// Bits of the mode word, and bytes of the system-call instruction while one of them is set.
     syscall_len_while: Vec<(u32, u64)>,
 }
+
+/// Bytes of a frame; those of most guests fit without an allocation.
+type Bytes = SmallVec<[u8; 1536]>;
 
 /// A frame that was written.
 pub(crate) struct Pushed {
@@ -59,6 +65,8 @@ struct Field {
 
 enum Value {
     Slot(Slot),
+    /// Slots that lie in the state as they do in the frame, from this offset on.
+    Run(usize),
     Pc,
     Packed(Vec<Piece>),
     FaultAddress,
@@ -148,11 +156,13 @@ impl Frame {
             };
             fields.push(Field { at, size, value });
         }
+        let fields = joined(guest, fields);
+        let extent = extent(layout, &fields);
         let record = layout.record.map(|(fp, ra)| Ok::<_, String>([named(fp)?, named(ra)?])).transpose()?;
         let mask = |name: &str| context(guest, name).map(|c| (((1u64 << c.width) - 1) as u32) << c.lo);
         let lens = layout.syscall_len_while.iter().map(|(name, len)| Ok::<_, String>((mask(name)?, *len)));
         let syscall_len_while = lens.collect::<Result<_, _>>()?;
-        Ok(Frame { layout, fields, record, syscall_len_while })
+        Ok(Frame { layout, fields, extent, record, syscall_len_while })
     }
 
     /// Bytes of the system-call instruction in a mode.
@@ -183,7 +193,7 @@ impl Frame {
         }
         sp = sp.wrapping_sub(self.layout.size - from) & !(align - 1);
         let frame = sp.wrapping_sub(from);
-        let mut bytes = vec![0; self.layout.size as usize];
+        let mut bytes: Bytes = smallvec![0; self.extent];
         self.fill(guest, abi, state, context, frame, &mut bytes);
         guest_memory::write(sp, &bytes[from as usize..])?;
         if let Some((slot, at)) = record_at {
@@ -197,10 +207,10 @@ impl Frame {
             let info = context.info.for_guest(abi);
             frame[at as usize..][..info.len()].copy_from_slice(&info);
         }
-        if let (Some(at), Some(what)) = (self.layout.stack, abi.structure("stack_t")) {
-            context.alt_stack.put(what, &mut frame[at as usize..][..what.size as usize]);
+        if let (Some(at), Some(what)) = (self.layout.stack, abi.known.stack_t) {
+            context.alt_stack.put(what.entry(), &mut frame[at as usize..][..what.size as usize]);
         }
-        let mask = abi.sigset_bytes(8, context.mask);
+        let mask = abi.sigset_bytes(context.mask);
         let mut rest = mask.as_slice();
         for (at, size) in self.layout.mask {
             let (part, more) = rest.split_at(rest.len().min(*size as usize));
@@ -210,6 +220,10 @@ impl Frame {
         for field in &self.fields {
             let value = match &field.value {
                 Value::Slot(slot) => extended(guest, *slot, state.get(guest, *slot), field.size),
+                Value::Run(first) => {
+                    frame[field.at..][..field.size].copy_from_slice(&state.slots[*first..][..field.size]);
+                    continue;
+                }
                 Value::Pc => u128::from(state.pc),
                 Value::Packed(pieces) => pieces.iter().fold(0, |word, piece| word | piece.read(guest, state)),
                 Value::FaultAddress if context.info.code() > 0 => u128::from(context.info.addr()),
@@ -243,7 +257,7 @@ impl Frame {
         sp: u64,
         from: u64,
     ) -> Result<(SigSet, Option<AltStack>), Errno> {
-        let mut frame = vec![0; self.layout.size as usize];
+        let mut frame: Bytes = smallvec![0; self.extent];
         guest_memory::read(sp, &mut frame[from as usize..])?;
         let word = |at: usize, size: usize| {
             let push = |value: u128, byte: &u8| value << 8 | u128::from(*byte);
@@ -251,13 +265,22 @@ impl Frame {
             if abi.big_endian { bytes.iter().fold(0, push) } else { bytes.iter().rev().fold(0, push) }
         };
         for field in &self.fields {
+            if let Value::Run(first) = field.value {
+                state.slots[first..][..field.size].copy_from_slice(&frame[field.at..][..field.size]);
+                continue;
+            }
             let value = word(field.at, field.size);
             match &field.value {
                 Value::Slot(slot) => state.set(guest, *slot, value),
                 Value::Pc => state.pc = guest.code_address(value as u64),
                 Value::Packed(pieces) => pieces.iter().for_each(|piece| piece.write(guest, state, value)),
                 // After the mode word, of which what says the context is a field.
-                Value::Rotated { .. } | Value::FaultAddress | Value::Word(_) | Value::Address(_) | Value::Signal => {}
+                Value::Run(_)
+                | Value::Rotated { .. }
+                | Value::FaultAddress
+                | Value::Word(_)
+                | Value::Address(_)
+                | Value::Signal => {}
             }
         }
         for field in &self.fields {
@@ -266,13 +289,51 @@ impl Frame {
                 state.set(guest, slot, word(field.at, field.size));
             }
         }
-        let stack = self.layout.stack.zip(abi.structure("stack_t"));
-        let alt_stack = stack.map(|(at, what)| AltStack::of(what, &frame[at as usize..]));
+        let stack = self.layout.stack.zip(abi.known.stack_t);
+        let alt_stack = stack.map(|(at, what)| AltStack::of(what.entry(), &frame[at as usize..]));
         let parts = self.layout.mask.iter().flat_map(|(at, size)| &frame[*at as usize..][..*size as usize]);
         let mut mask = [0; 8];
         mask.iter_mut().zip(parts).for_each(|(to, from)| *to = *from);
         Ok((abi.sigset_to_host(abi.words().bits(&mask)), alt_stack))
     }
+}
+
+/// The fields, with those made one that are copies of neighbours to neighbours.
+fn joined(guest: &Guest, fields: Vec<Field>) -> Vec<Field> {
+    let mut out: Vec<Field> = Vec::new();
+    for field in fields {
+        let Value::Slot(slot) = field.value else {
+            out.push(field);
+            continue;
+        };
+        let desc = &guest.slots[slot.0 as usize];
+        let from = desc.offset as usize;
+        if guest.big_endian || desc.ty == ir::Ty::I1 || desc.ty.bytes() as usize != field.size {
+            out.push(field);
+            continue;
+        }
+        match out.last_mut() {
+            Some(Field { at, size, value: Value::Run(first) }) if (*at + *size, *first + *size) == (field.at, from) => {
+                *size += field.size;
+            }
+            _ => out.push(Field { value: Value::Run(from), ..field }),
+        }
+    }
+    out
+}
+
+/// Zeros that are written behind the last field: who looks there for more finds nothing.
+const BEHIND: usize = 64;
+
+/// See [`Frame::extent`].
+fn extent(layout: &FrameLayout, fields: &[Field]) -> usize {
+    /// Larger than any `siginfo_t` and `stack_t`.
+    const LARGEST: u64 = 128;
+    let fields = fields.iter().map(|field| field.at + field.size);
+    let masks = layout.mask.iter().map(|(at, size)| (at + size) as usize);
+    let rest = [layout.siginfo, layout.stack].into_iter().flatten().map(|at| (at + LARGEST) as usize);
+    let end = fields.chain(masks).chain(rest).max().unwrap_or(0) + BEHIND;
+    end.min(layout.size as usize)
 }
 
 /// A register in a field of `size` bytes: one of 32 bits is extended by its sign in a wider one.
@@ -384,6 +445,7 @@ mod tests {
             let abi = Abi::of(guest).unwrap_or_else(|| panic!("no interface of {}", guest.name));
             before.mode = modes(guest, frame);
             for from in [0].into_iter().chain(layout.plain.map(|plain| plain.at)) {
+                let saved = before.clone();
                 let Pushed { frame: at, sp } = frame.write(guest, abi, &mut before, top, &context, from).unwrap();
                 assert_eq!(sp, at + from);
                 let mut after = GuestState::new(guest);
@@ -392,6 +454,10 @@ mod tests {
                 assert_eq!((after.pc, after.fflags), (before.pc, before.fflags));
                 assert_eq!(after.mode, before.mode, "{}", guest.name);
                 for field in &frame.fields {
+                    if let Value::Run(first) = field.value {
+                        let slots = |state: &GuestState| state.slots[first..][..field.size].to_vec();
+                        assert_eq!(slots(&after), slots(&saved), "{}: from {first}", guest.name);
+                    }
                     if let Value::Slot(slot) = field.value
                         && frame.record.is_none_or(|record| record[0] != slot)
                     {

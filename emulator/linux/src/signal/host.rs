@@ -38,13 +38,26 @@ pub(crate) fn is_ignored(signal: i32) -> bool {
     unsafe { crate::host::disposition(signal, None) == Ok(libc::SIG_IGN as u64) }
 }
 
+/// What the host knows of an action: whether there is a handler, or which of the other dispositions; and two flags.
+fn known_to_host(action: &Action) -> (u64, i32) {
+    (action.handler.min(2), action.flags as i32 & (libc::SA_NOCLDSTOP | libc::SA_NOCLDWAIT))
+}
+
+/// Gives the host the disposition that serves the guest's `action`, which replaces `previous`.
+pub(crate) fn change_disposition(signal: i32, previous: &Action, action: &Action) {
+    // Setting one of the others again is not for nothing: it drops what is pending.
+    if action.handler < 2 || known_to_host(previous) != known_to_host(action) {
+        set_disposition(signal, action);
+    }
+}
+
 /// Gives the host the disposition that serves the guest's `action`.
 pub(crate) fn set_disposition(signal: i32, action: &Action) {
     if fault_signals() & bit(signal) != 0 || unblockable() & bit(signal) != 0 {
         return;
     }
-    let pass = action.flags as i32 & (libc::SA_NOCLDSTOP | libc::SA_NOCLDWAIT);
-    match action.handler {
+    let (handler, pass) = known_to_host(action);
+    match handler {
         0 => set_plain(signal, libc::SIG_DFL, pass),
         1 => set_plain(signal, libc::SIG_IGN, pass),
         _ => set_handler(signal, pass),

@@ -153,6 +153,8 @@ impl AltStack {
 pub struct ThreadSignals {
     /// Blocked signals.
     pub mask: SigSet,
+    /// The mask that the host was told last; `None` if it may have changed since.
+    pub(crate) on_host: Option<SigSet>,
     /// Mask in force while `rt_sigsuspend` waited: the handler runs with it, and returns to `mask`.
     pub suspended: Option<SigSet>,
     /// Alternate stack.

@@ -3,7 +3,9 @@
 use std::cell::UnsafeCell;
 use std::sync::atomic::{AtomicU32, Ordering};
 
-use crate::abi::Abi;
+use smallvec::{SmallVec, smallvec};
+
+use crate::abi::{Abi, Known, Place, Struct};
 
 /// A `siginfo_t`, which 64-bit Linux lays out alike everywhere.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -21,28 +23,25 @@ impl Info {
     }
 
     /// The structure as the guest has it. Its contents depend on who sent the signal and why.
-    pub(crate) fn for_guest(&self, abi: &'static Abi) -> Vec<u8> {
-        let whole = abi.structure("siginfo");
-        if whole.is_none_or(|whole| whole.same) {
-            return self.0.to_vec();
-        }
-        let mut bytes = vec![0; whole.map_or(0, |whole| whole.size as usize)];
-        if let Some(kind) = abi.structure(self.kind()) {
+    pub(crate) fn for_guest(&self, abi: &'static Abi) -> SmallVec<[u8; 128]> {
+        let Some(whole) = abi.known.siginfo.filter(|whole| !whole.same) else { return SmallVec::from(self.0) };
+        let mut bytes = smallvec![0; whole.size as usize];
+        if let Some(kind) = self.kind(&abi.known) {
             let end = (kind.size as usize).min(bytes.len());
             kind.to_guest(&self.0[..kind.host_size as usize], &mut bytes[..end]);
         }
         bytes
     }
 
-    /// Name of the structure that describes the contents.
-    fn kind(&self) -> &'static str {
+    /// The structure that describes the contents.
+    fn kind(&self, known: &Known) -> Option<Place<Struct>> {
         match (self.signal(), self.code()) {
-            (_, libc::SI_TIMER) => "siginfo_timer",
-            (_, ..=0 | libc::SI_KERNEL) => "siginfo_sent",
-            (libc::SIGSEGV | libc::SIGBUS | libc::SIGILL | libc::SIGFPE | libc::SIGTRAP, _) => "siginfo_fault",
-            (libc::SIGCHLD, _) => "siginfo_child",
-            (libc::SIGIO, _) => "siginfo_poll",
-            _ => "siginfo_sent",
+            (_, libc::SI_TIMER) => known.siginfo_timer,
+            (_, ..=0 | libc::SI_KERNEL) => known.siginfo_sent,
+            (libc::SIGSEGV | libc::SIGBUS | libc::SIGILL | libc::SIGFPE | libc::SIGTRAP, _) => known.siginfo_fault,
+            (libc::SIGCHLD, _) => known.siginfo_child,
+            (libc::SIGIO, _) => known.siginfo_poll,
+            _ => known.siginfo_sent,
         }
     }
 

@@ -1,5 +1,7 @@
 //! Arguments of a system call: from the guest's registers and stack to values, and from those to the host's.
 
+use std::ops::Deref;
+
 use crate::abi::{Abi, Call, Format, Ty};
 use crate::errno::Errno;
 use crate::thread::ThreadCtx;
@@ -49,15 +51,41 @@ fn place(ctx: &mut ThreadCtx, at: usize) -> Result<u64, Errno> {
     words.read_word(ctx.sp().wrapping_add(u64::from(offset) + beyond))
 }
 
+/// Types of a call's arguments, `select` decided.
+pub(super) struct Types {
+    types: [&'static Ty; 6],
+    count: usize,
+}
+
+impl Types {
+    /// The types for given arguments.
+    pub(super) fn of(call: &Call, args: &[u64; 6]) -> Types {
+        let mut types = [&Ty::None; 6];
+        let described = call.args.entries();
+        for (ty, arg) in types.iter_mut().zip(described) {
+            *ty = arg.ty.given(args);
+        }
+        Types { types, count: described.len().min(types.len()) }
+    }
+}
+
+impl Deref for Types {
+    type Target = [&'static Ty];
+
+    fn deref(&self) -> &Self::Target {
+        &self.types[..self.count]
+    }
+}
+
 /// The arguments as the host's integers and constants; addresses stay.
-pub(super) fn for_host(abi: &Abi, call: &Call, args: [u64; 6]) -> [u64; 6] {
+pub(super) fn for_host(abi: &Abi, types: &[&'static Ty], args: [u64; 6]) -> [u64; 6] {
     let mut host = args;
-    for (i, arg) in call.args.iter().enumerate().take(args.len()) {
-        host[i] = match arg.ty.given(&args) {
-            Ty::Set(set) => set.to_host(args[i]),
-            Ty::Int(int) if int.format == Format::Memory && abi.big_endian => u64::from((args[i] as u32).swap_bytes()),
-            Ty::Int(int) if abi.word == 4 && int.signed => sign_extended(args[i], int.size),
-            _ => args[i],
+    for (value, ty) in host.iter_mut().zip(types) {
+        *value = match ty {
+            Ty::Set(set) => set.to_host(*value),
+            Ty::Int(int) if int.format == Format::Memory && abi.big_endian => u64::from((*value as u32).swap_bytes()),
+            Ty::Int(int) if abi.word == 4 && int.signed => sign_extended(*value, int.size),
+            _ => continue,
         };
     }
     host

@@ -1,16 +1,60 @@
 //! Calls whose arguments the host sees differently: integers, constants, structures, paths, signal masks.
 
+use std::ops::{Deref, DerefMut};
+
 use smallvec::{SmallVec, smallvec};
 
+use super::arguments::{self, Types};
 use super::mask::{SET_BYTES, TemporaryMask};
-use super::{arguments, convert, path, to_host};
+use super::{convert, path, to_host};
 use crate::abi::{Abi, Bytes, Call, Dir, Format, Int, Len, Place, Set, Struct, Terminated, Ty, integer, put_integer};
 use crate::errno::{Errno, SysResult};
 use crate::guest_memory;
 use crate::thread::ThreadCtx;
 
+/// Words for the host's representation of what pointers lead to, on the stack: the structures of frequent calls fit. They do not
+/// move, so that pointers may lead to them.
+const ROOM: usize = 64;
+
+/// Zeros from the room, or from the heap.
+enum Words<'r> {
+    Room(&'r mut [u64]),
+    Heap(Box<[u64]>),
+}
+
+impl<'r> Words<'r> {
+    fn new(room: &mut &'r mut [u64], count: usize) -> Words<'r> {
+        if count > room.len() {
+            return Words::Heap(vec![0; count].into_boxed_slice());
+        }
+        let (taken, rest) = std::mem::take(room).split_at_mut(count);
+        *room = rest;
+        Words::Room(taken)
+    }
+}
+
+impl Deref for Words<'_> {
+    type Target = [u64];
+
+    fn deref(&self) -> &[u64] {
+        match self {
+            Words::Room(words) => words,
+            Words::Heap(words) => words,
+        }
+    }
+}
+
+impl DerefMut for Words<'_> {
+    fn deref_mut(&mut self) -> &mut [u64] {
+        match self {
+            Words::Room(words) => words,
+            Words::Heap(words) => words,
+        }
+    }
+}
+
 /// Values of one type behind a pointer, to be copied back to the guest as `dir` says.
-struct Data {
+struct Data<'r> {
     guest: u64,
     ty: &'static Ty,
     /// Bytes of one on the guest and on the host.
@@ -20,9 +64,9 @@ struct Data {
     bounded: bool,
     dir: Dir,
     /// In the host's representation, 8-byte aligned.
-    host: Box<[u64]>,
+    host: Words<'r>,
     /// What pointers in them point to.
-    inner: Vec<Data>,
+    inner: Vec<Data<'r>>,
 }
 
 /// One value in the guest's representation; the structures of frequent calls fit without an allocation.
@@ -33,26 +77,21 @@ const LIMIT: u64 = 64 << 20;
 
 /// Performs `call` as the host's `number`.
 pub(super) fn call(ctx: &mut ThreadCtx, call: &'static Call, number: u32, args: [u64; 6]) -> SysResult {
-    let mut mask = None;
-    let mut host = args;
-    for (i, arg) in call.args.iter().enumerate().take(args.len()) {
-        if let Ty::Ptr(_, to) = arg.ty.given(&args)
-            && let Ty::Bytes(Bytes::Sigmask, _) = **to
-            && args[i] != 0
-        {
-            mask = Some((i, TemporaryMask::enter(ctx, args[i], args.get(i + 1).copied().unwrap_or(0))?));
-        }
-    }
-    let place = mask.as_ref().map(|(i, mask)| (*i, mask.address()));
-    let outcome = converted(ctx, call, args, |ctx, mut converted| {
-        if let Some((i, address)) = place {
-            converted[i] = address;
+    let types = Types::of(call, &args);
+    let at = types.iter().zip(args).position(|(ty, arg)| arg != 0 && is_mask(ty));
+    let mask = match at {
+        Some(i) => Some((i, TemporaryMask::enter(ctx, args[i], args.get(i + 1).copied().unwrap_or(0))?)),
+        None => None,
+    };
+    let host = arguments::for_host(ctx.process.abi, &types, args);
+    let outcome = behind_pointers(ctx, &types, args, host, |ctx, mut converted| {
+        if let Some((i, mask)) = &mask {
+            converted[*i] = mask.address();
             if let Some(size) = converted.get_mut(i + 1) {
                 *size = SET_BYTES;
             }
         }
-        host = converted;
-        to_host(ctx, call, number, host)
+        to_host(ctx, call, number, converted)
     });
     if let Some((_, mask)) = mask {
         mask.leave(ctx, outcome);
@@ -60,57 +99,51 @@ pub(super) fn call(ctx: &mut ThreadCtx, call: &'static Call, number: u32, args: 
     result(call, &args, outcome)
 }
 
+fn is_mask(ty: &Ty) -> bool {
+    matches!(ty, Ty::Ptr(_, to) if matches!(to.entry(), Ty::Bytes(Bytes::Sigmask, _)))
+}
+
 /// The rest of a special call: `perform` gets the arguments, which are the host's already, with the host's data behind pointers.
 pub(super) fn pointers(
     ctx: &mut ThreadCtx,
-    name: &str,
     args: [u64; 6],
     perform: impl FnOnce(&mut ThreadCtx, [u64; 6]) -> SysResult,
 ) -> SysResult {
-    match ctx.process.abi.calls.iter().find(|call| call.name == name) {
-        Some(call) => behind_pointers(ctx, call, args, args, perform),
-        None => perform(ctx, args),
-    }
-}
-
-/// Performs a call by `perform`, which gets arguments that mean to the host what the guest's mean to it.
-fn converted(
-    ctx: &mut ThreadCtx,
-    call: &'static Call,
-    args: [u64; 6],
-    perform: impl FnOnce(&mut ThreadCtx, [u64; 6]) -> SysResult,
-) -> SysResult {
-    let host = arguments::for_host(ctx.process.abi, call, args);
-    behind_pointers(ctx, call, args, host, perform)
+    let Some(call) = ctx.call else { return perform(ctx, args) };
+    let types = Types::of(call, &args);
+    behind_pointers(ctx, &types, args, args, perform)
 }
 
 /// Converts what pointers among `args` lead to.
 fn behind_pointers(
     ctx: &mut ThreadCtx,
-    call: &'static Call,
+    types: &[&'static Ty],
     args: [u64; 6],
     mut host: [u64; 6],
     perform: impl FnOnce(&mut ThreadCtx, [u64; 6]) -> SysResult,
 ) -> SysResult {
     let abi = ctx.process.abi;
     // What the host kernel gets the addresses of lives until the call returns.
-    let (mut paths, mut buffers) = (Vec::new(), Vec::new());
-    for (i, arg) in call.args.iter().enumerate().take(args.len()) {
-        let Ty::Ptr(dir, to) = arg.ty.given(&args) else { continue };
+    let mut words = [0; ROOM];
+    let mut room: &mut [u64] = &mut words;
+    let mut paths: SmallVec<[Box<[u8]>; 2]> = SmallVec::new();
+    let mut buffers: SmallVec<[Data; 2]> = SmallVec::new();
+    for (i, ty) in types.iter().enumerate() {
+        let Ty::Ptr(dir, to) = ty else { continue };
         let to = to.entry();
         if args[i] == 0 {
             continue;
         }
         if let Ty::Terminated(kind @ (Terminated::Path | Terminated::Link)) = to {
             let wanted = guest_memory::read_cstr(args[i])?;
-            let follow = || *kind == Terminated::Path && !means_link(call, &args);
-            if let Some(found) = path::redirect(ctx.process, directory(call, i, &args), &wanted, follow) {
+            let follow = || *kind == Terminated::Path && !means_link(types, &args);
+            if let Some(found) = path::redirect(ctx.process, directory(types, i, &args), &wanted, follow) {
                 host[i] = found.as_ptr() as u64;
                 paths.push(found);
             }
             continue;
         }
-        if let Some(data) = Data::of(abi, args[i], to, *dir, &|len| count(abi, len, &args))? {
+        if let Some(data) = Data::of(abi, &mut room, args[i], to, *dir, &|len| count(abi, len, &args))? {
             host[i] = data.host.as_ptr() as u64;
             buffers.push(data);
         }
@@ -119,7 +152,6 @@ fn behind_pointers(
         }
     }
     let outcome = perform(ctx, host);
-    drop(paths);
     for data in &buffers {
         data.copy_back(abi, outcome)?;
     }
@@ -127,20 +159,20 @@ fn behind_pointers(
 }
 
 /// The directory a path argument is relative to: the descriptor before it, if there is one.
-fn directory(call: &Call, path: usize, args: &[u64; 6]) -> Option<u64> {
+fn directory(types: &[&Ty], path: usize, args: &[u64; 6]) -> Option<u64> {
     let before = path.checked_sub(1)?;
-    match call.args[before].ty {
+    match types[before] {
         Ty::Int(Int { format: Format::FdAt, .. }) => Some(args[before]),
         _ => None,
     }
 }
 
 /// Whether a flag says that a path which ends in a symbolic link means the link.
-fn means_link(call: &Call, args: &[u64; 6]) -> bool {
+fn means_link(types: &[&Ty], args: &[u64; 6]) -> bool {
     let set = |set: &Set, value: u64| {
         set.flags && set.entries.iter().any(|c| c.name == "AT_SYMLINK_NOFOLLOW" && value & c.mask == c.value)
     };
-    call.args.iter().zip(args).any(|(arg, &value)| matches!(arg.ty, Ty::Set(flags) if set(&flags, value)))
+    types.iter().zip(args).any(|(ty, &value)| matches!(ty, Ty::Set(flags) if set(flags, value)))
 }
 
 /// The result in the guest's terms.
@@ -167,15 +199,16 @@ fn count(abi: &Abi, len: Len, args: &[u64; 6]) -> Result<(u64, bool), Errno> {
     }
 }
 
-impl Data {
+impl<'r> Data<'r> {
     /// What is at `addr`, converted; `None` if the host can use it as it is.
     fn of(
         abi: &Abi,
+        room: &mut &'r mut [u64],
         addr: u64,
         ty: &'static Ty,
         dir: Dir,
         count: &dyn Fn(Len) -> Result<(u64, bool), Errno>,
-    ) -> Result<Option<Data>, Errno> {
+    ) -> Result<Option<Data<'r>>, Errno> {
         if convert::same(abi, ty) {
             return Ok(None);
         }
@@ -196,16 +229,16 @@ impl Data {
         let pointers = has_pointees(ty);
         let bounded = bounded && !pointers;
         let bytes = count.checked_mul(sizes.1).filter(|&n| n <= LIMIT).ok_or(Errno::EINVAL)?;
-        let host = vec![0u64; bytes.div_ceil(8) as usize].into_boxed_slice();
+        let host = Words::new(room, bytes.div_ceil(8) as usize);
         let mut data = Data { guest: addr, ty, sizes, count, bounded, dir, host, inner: Vec::new() };
         if dir != Dir::Out || pointers {
-            data.read(abi)?;
+            data.read(abi, room)?;
         }
         Ok(Some(data))
     }
 
     /// Converts what the guest has.
-    fn read(&mut self, abi: &Abi) -> Result<(), Errno> {
+    fn read(&mut self, abi: &Abi, room: &mut &'r mut [u64]) -> Result<(), Errno> {
         let mut source: Value = smallvec![0; self.sizes.0 as usize];
         for i in 0..self.count {
             guest_memory::read(self.guest.wrapping_add(i * self.sizes.0), &mut source)?;
@@ -213,7 +246,7 @@ impl Data {
             let target = &mut as_bytes(&mut self.host)[at..at + self.sizes.1 as usize];
             convert::to_host(abi, self.ty, &source, target);
             if let Ty::Struct(what) = self.ty {
-                self.inner.extend(pointees(abi, what, &source, target, self.dir)?);
+                pointees(abi, room, what, (&source, target), self.dir, &mut self.inner)?;
             }
         }
         Ok(())
@@ -252,9 +285,15 @@ fn has_pointees(ty: &Ty) -> bool {
         || matches!(ty, Ty::Struct(what) if what.fields.iter().any(|f| matches!(f.ty, Ty::Ptr(..))))
 }
 
-/// Converts what the pointers in a structure lead to, and points the host's structure there.
-fn pointees(abi: &Abi, what: &Struct, guest: &[u8], host: &mut [u8], dir: Dir) -> Result<Vec<Data>, Errno> {
-    let mut all = Vec::new();
+/// Converts what the pointers in a structure, the guest's and the host's, lead to, and points the host's there.
+fn pointees<'r>(
+    abi: &Abi,
+    room: &mut &'r mut [u64],
+    what: &Struct,
+    (guest, host): (&[u8], &mut [u8]),
+    dir: Dir,
+    out: &mut Vec<Data<'r>>,
+) -> Result<(), Errno> {
     for m in what.moves {
         let Some(pointee) = m.pointee.map(Place::entry) else { continue };
         let field = |(at, size): (u32, u32)| integer(&guest[at as usize..][..size as usize], abi.big_endian);
@@ -267,12 +306,12 @@ fn pointees(abi: &Abi, what: &Struct, guest: &[u8], host: &mut [u8], dir: Dir) -
             (_, Some(count)) => Ok((field(count), false)),
             _ => Ok((0, false)),
         };
-        if let Some(data) = Data::of(abi, addr, &pointee.ty, dir, &counted)? {
+        if let Some(data) = Data::of(abi, room, addr, &pointee.ty, dir, &counted)? {
             put_integer(&mut host[m.host.0 as usize..][..m.host.1 as usize], data.host.as_ptr() as u64, false);
-            all.push(data);
+            out.push(data);
         }
     }
-    Ok(all)
+    Ok(())
 }
 
 fn bytes_of(words: &[u64]) -> &[u8] {

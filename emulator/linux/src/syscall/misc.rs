@@ -45,7 +45,7 @@ pub fn setrlimit(ctx: &mut ThreadCtx, args: [u64; 6]) -> SysResult {
         guest_memory::read(args[1], &mut [0; 8])?;
         return Ok(0);
     }
-    marshal::pointers(ctx, "setrlimit", args, |_, host| {
+    marshal::pointers(ctx, args, |_, host| {
         // SAFETY: a guest address, or converted data.
         unsafe { crate::host::syscall(libc::SYS_setrlimit, host) }
     })
@@ -53,22 +53,22 @@ pub fn setrlimit(ctx: &mut ThreadCtx, args: [u64; 6]) -> SysResult {
 
 /// `statfs64(path, size, buf)`
 pub fn statfs64(ctx: &mut ThreadCtx, args: [u64; 6]) -> SysResult {
-    statfs(ctx, "statfs64", libc::SYS_statfs, args)
+    statfs(ctx, libc::SYS_statfs, args)
 }
 
 /// `fstatfs64(fd, size, buf)`
 pub fn fstatfs64(ctx: &mut ThreadCtx, args: [u64; 6]) -> SysResult {
-    statfs(ctx, "fstatfs64", libc::SYS_fstatfs, args)
+    statfs(ctx, libc::SYS_fstatfs, args)
 }
 
 /// The calls that say how large the structure is.
-fn statfs(ctx: &mut ThreadCtx, name: &str, number: i64, args: [u64; 6]) -> SysResult {
+fn statfs(ctx: &mut ThreadCtx, number: i64, args: [u64; 6]) -> SysResult {
     // A packed one may come with the padding that the C library's has.
     let is_size = |size: u64| size == args[1] || size.next_multiple_of(8) == args[1];
     if ctx.process.abi.structure("statfs64").is_none_or(|s| !is_size(s.size.into())) {
         return Err(Errno::EINVAL);
     }
-    marshal::pointers(ctx, name, args, |_, host| {
+    marshal::pointers(ctx, args, |_, host| {
         // SAFETY: guest addresses, or converted data.
         unsafe { crate::host::syscall(number, [host[0], host[2], 0, 0, 0, 0]) }
     })
@@ -90,7 +90,7 @@ pub fn prlimit64(ctx: &mut ThreadCtx, args: [u64; 6]) -> SysResult {
     let [pid, resource, new, ..] = args;
     let own = pid == 0 || pid as u32 == std::process::id();
     let drop_new = new != 0 && own && binds_emulator(resource);
-    marshal::pointers(ctx, "prlimit64", args, |_, mut host| {
+    marshal::pointers(ctx, args, |_, mut host| {
         if drop_new {
             host[2] = 0;
         }

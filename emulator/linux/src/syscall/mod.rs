@@ -18,6 +18,8 @@ pub(crate) mod wait;
 
 use std::sync::Mutex;
 
+use arguments::Types;
+
 use crate::abi::{Abi, Call, Handler, OneOf, Register};
 use crate::errno::{Errno, SysResult, from_kernel};
 use crate::strace;
@@ -98,7 +100,9 @@ fn perform(ctx: &mut ThreadCtx, call: &'static Call, args: [u64; 6]) -> SysResul
         }
         Handler::Host(number) => marshal::call(ctx, call, number, args),
         Handler::Special(function) => {
-            let result = function(ctx, call.ordered(arguments::for_host(ctx.process.abi, call, args)));
+            ctx.call = Some(call);
+            let types = Types::of(call, &args);
+            let result = function(ctx, call.ordered(arguments::for_host(ctx.process.abi, &types, args)));
             if call.convert_ret { marshal::result(call, &args, result) } else { result }
         }
         Handler::Registers(rows) => registers(ctx, &rows, args),

@@ -79,10 +79,19 @@ fn directory(dirfd: i32) -> Option<PathBuf> {
     std::fs::read_link(format!("/proc/self/fd/{dirfd}")).ok()
 }
 
+/// The last component of a path, as [`Path::file_name`] has it; that takes a path apart from its start.
+fn file_name(path: &[u8]) -> Option<&OsStr> {
+    let name = path.rsplit(|&byte| byte == b'/').next()?;
+    match name {
+        b"" | b"." | b".." => Path::new(OsStr::from_bytes(path)).file_name(),
+        name => Some(OsStr::from_bytes(name)),
+    }
+}
+
 /// Which file of `/proc` about this process `path` names, in any spelling.
 fn special(dirfd: Option<u64>, path: &[u8]) -> Option<ProcFile> {
+    let file = proc_files::by_name(file_name(path)?)?;
     let path = Path::new(OsStr::from_bytes(path));
-    let file = proc_files::by_name(path.file_name()?)?;
     let whole = if path.is_absolute() {
         path.to_owned()
     } else {
@@ -212,6 +221,14 @@ pub(super) fn c_string(text: &str) -> CString {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_file_name_is_the_paths_last_component() {
+        for path in ["", "/", "a", "/a", "a/b", "/a/b/", "a/.", "a/..", "a/b/./", "//a//", ".", "..", "/proc/self/exe"]
+        {
+            assert_eq!(file_name(path.as_bytes()), Path::new(path).file_name(), "{path}");
+        }
+    }
 
     #[test]
     fn the_sysroot_hides_the_hosts_files_but_for_empty_directories() {

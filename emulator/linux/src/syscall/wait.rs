@@ -5,17 +5,8 @@ use super::mask::{SET_BYTES, TemporaryMask};
 use crate::errno::SysResult;
 use crate::thread::ThreadCtx;
 
-/// `pselect6(n, inp, outp, exp, timeout, { mask, size })`
+/// `pselect6(n, inp, outp, exp, timeout, { mask, size })`; its timeout is what the call's description says.
 pub fn pselect6(ctx: &mut ThreadCtx, args: [u64; 6]) -> SysResult {
-    waiting(ctx, "pselect6", args)
-}
-
-/// The same with a timeout of 64 bits on every architecture.
-pub fn pselect6_time64(ctx: &mut ThreadCtx, args: [u64; 6]) -> SysResult {
-    waiting(ctx, "pselect6_time64", args)
-}
-
-fn waiting(ctx: &mut ThreadCtx, name: &str, args: [u64; 6]) -> SysResult {
     let mut mask = None;
     let mut pair = [0u64; 2];
     if args[5] != 0 {
@@ -31,7 +22,7 @@ fn waiting(ctx: &mut ThreadCtx, name: &str, args: [u64; 6]) -> SysResult {
         // SAFETY: guest addresses and converted data, and `pair` and the mask it refers to, which outlive the call.
         unsafe { ctx.blocking(libc::SYS_pselect6, host) }
     };
-    let outcome = marshal::pointers(ctx, name, args, wait);
+    let outcome = marshal::pointers(ctx, args, wait);
     if let Some(mask) = mask {
         mask.leave(ctx, outcome);
     }
