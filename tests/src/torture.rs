@@ -23,6 +23,8 @@ const LITTLE_MEMORY: &[&str] = &["--code-memory=1M"];
 const OLD_HOST: &[&str] = &["--host-cpu=x86-64-v1"];
 /// Each unit beside the interpreter.
 const LOCK_STEP: &[&str] = &["--check"];
+/// The interpreter alone.
+const INTERPRETED: &[&str] = &["--interp"];
 /// With the translations of the run before; the directory follows.
 const KEPT: &[&str] = &["--cache"];
 
@@ -34,6 +36,8 @@ const KINDS: &[Kind] = &[
     Kind { name: "faults", guests: &["aarch64", "riscv64"], options: &[&[], LOCK_STEP, KEPT] },
     Kind { name: "stacks", guests: &["aarch64", "riscv64", "x86_64"], options: &[&[], LOCK_STEP] },
     Kind { name: "exclusives", guests: &["aarch64", "riscv64", "arm", "x86_64"], options: &[&[]] },
+    Kind { name: "reuse", guests: &["aarch64", "riscv64", "arm", "mips", "mips64el"], options: &[&[], KEPT] },
+    Kind { name: "reuse", guests: &["aarch64", "mips"], options: &[LITTLE_MEMORY, LOCK_STEP, INTERPRETED] },
 ];
 
 /// One run.

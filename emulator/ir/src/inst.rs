@@ -367,6 +367,18 @@ impl Attr {
         Attr(m.order as u32 | (m.big_endian as u32) << 2 | (m.align_log2 as u32) << 3)
     }
 
+    /// Of an access to the translator's memory, which the guest did not ask for.
+    #[must_use]
+    pub(crate) const fn own(self) -> Attr {
+        self.with_kind(1)
+    }
+
+    /// Whether a load is one of those.
+    #[must_use]
+    pub(crate) const fn is_own(self) -> bool {
+        self.kind() == 1
+    }
+
     /// As a memory access.
     #[must_use]
     pub const fn as_mem(self) -> MemAttr {

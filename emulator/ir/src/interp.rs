@@ -38,6 +38,30 @@ pub trait Env {
     /// A guest fault.
     fn cas(&mut self, addr: u64, ty: Ty, expected: u128, new: u128, mem: MemAttr) -> Result<u128, Self::Fault>;
 
+    /// Load that a later [`Env::store_exclusive`] refers to: the value, and a stamp for it to hand back.
+    ///
+    /// # Errors
+    /// A guest fault.
+    fn load_exclusive(&mut self, addr: u64, ty: Ty, mem: MemAttr) -> Result<(u128, u64), Self::Fault> {
+        self.load(addr, ty, mem).map(|value| (value, 0))
+    }
+
+    /// Stores `new` if nothing has been stored since the load that gave the value `expected` and `stamp`; whether it did. This one
+    /// stores if the value is still the same, which is all that many programs depend on.
+    ///
+    /// # Errors
+    /// A guest fault.
+    fn store_exclusive(
+        &mut self,
+        addr: u64,
+        ty: Ty,
+        (expected, _stamp): (u128, u64),
+        new: u128,
+        mem: MemAttr,
+    ) -> Result<bool, Self::Fault> {
+        self.cas(addr, ty, expected, new, mem).map(|found| found == expected)
+    }
+
     /// Memory barrier, see the `fence` operation.
     fn fence(&mut self, bits: u32);
 }
@@ -185,19 +209,21 @@ impl<E: Env> Machine<'_, E> {
     }
 
     fn load_exclusive(&mut self, addr: u64, ty: Ty, mem: MemAttr) -> Result<u128, E::Fault> {
-        let value = self.env.load(addr, ty, mem)?;
+        let (value, stamp) = self.env.load_exclusive(addr, ty, mem)?;
+        self.state.excl_stamp = stamp;
         self.state.excl_addr = addr;
         self.state.excl_size = ty.bytes().into();
         self.state.excl_value = [value as u64, (value >> 64) as u64];
         Ok(value)
     }
 
-    /// The store happens if the address, the size and the value in memory are those of the load.
+    /// The store happens if the address and the size are those of the load, and the memory agrees.
     fn store_exclusive(&mut self, addr: u64, ty: Ty, new: u128, mem: MemAttr) -> Result<u128, E::Fault> {
         let held = self.state.excl_addr == addr && self.state.excl_size == u64::from(ty.bytes());
         let [low, high] = self.state.excl_value;
         let expected = u128::from(low) | u128::from(high) << 64;
-        let stored = held && self.env.cas(addr, ty, expected, new, mem)? == expected;
+        let loaded = (expected, self.state.excl_stamp);
+        let stored = held && self.env.store_exclusive(addr, ty, loaded, new, mem)?;
         self.state.excl_addr = u64::MAX;
         Ok(u128::from(!stored))
     }

@@ -11,6 +11,7 @@ pub mod convention;
 pub mod decode;
 pub mod disasm;
 pub mod eval;
+pub mod exclusives;
 pub mod guest;
 pub mod guests;
 pub mod inst;

@@ -228,6 +228,7 @@ impl Parser<'_> {
             "native_call" => ExitKind::NativeCall,
             "flush" => ExitKind::Flush { len: words.small()? },
             "redispatch" => ExitKind::Redispatch,
+            "step" => ExitKind::Step,
             other => return Err(format!("no exit `{other}`")),
         };
         if !matches!(exit.kind, ExitKind::Indirect | ExitKind::IndirectCall | ExitKind::Return) {

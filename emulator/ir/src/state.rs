@@ -26,6 +26,8 @@ pub struct GuestState {
     pub excl_size: u64,
     /// Value read by the load-exclusive.
     pub excl_value: [u64; 2],
+    /// What the memory answered the load-exclusive besides the value ([`crate::interp::Env::load_exclusive`]).
+    pub excl_stamp: u64,
 }
 
 impl GuestState {
@@ -40,6 +42,7 @@ impl GuestState {
             excl_addr: u64::MAX,
             excl_size: 0,
             excl_value: [0; 2],
+            excl_stamp: 0,
         }
     }
 

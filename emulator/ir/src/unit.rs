@@ -68,6 +68,9 @@ pub enum ExitKind {
     /// Leave to the dispatcher, which continues at `target` under the mode stored in the state (dynamic mode change,
     /// instruction barrier).
     Redispatch,
+    /// The instruction at `target` is to be interpreted: others must not see their memory change behind its back
+    /// ([`crate::Builder::notice_stores`]).
+    Step,
 }
 
 /// Guest traps, mapped to signals by the Linux runtime.
@@ -123,6 +126,8 @@ pub struct Unit {
     pub bounds: Vec<Boundary>,
     /// Exits, by [`ExitId`].
     pub exits: Vec<Exit>,
+    /// There are exclusive accesses.
+    pub exclusive: bool,
     /// Guest bytes covered, from `key.pc` on (a unit covers one contiguous range).
     pub guest_len: u32,
     /// Names given by the spec's `let`s, for printing. The first of a value counts.
@@ -145,6 +150,7 @@ impl Unit {
         unit.bounds.clear();
         unit.exits.clear();
         unit.names.clear();
+        unit.exclusive = false;
         unit.guest_len = 0;
         unit
     }

@@ -19,15 +19,6 @@ const MAX_IR: usize = 1500;
 /// Granule of guest memory protection and of invalidation.
 pub(crate) const PAGE: u64 = 4096;
 
-/// How units are to be formed.
-#[derive(Clone, Copy, Default)]
-pub(crate) struct Style {
-    /// Accesses of guests that ignore the top byte of pointers leave it out themselves ([`Builder::mask_pointers`]).
-    pub(crate) masks: bool,
-    /// Values have the names that the specification gives them, for printing.
-    pub(crate) names: bool,
-}
-
 /// What is at an address.
 pub(crate) enum Formed {
     /// Code.
@@ -44,9 +35,33 @@ pub(crate) enum Formed {
     },
 }
 
+/// How to form a unit.
+#[derive(Clone, Copy)]
+pub(crate) struct Manner {
+    /// Most guest instructions.
+    pub(crate) limit: u32,
+    /// Accesses of guests that ignore the top byte of pointers leave it out themselves ([`Builder::mask_pointers`]).
+    pub(crate) masks: bool,
+    /// Values have the names that the specification gives them, for printing.
+    pub(crate) names: bool,
+    /// Stores are noticed ([`Builder::notice_stores`]), with the table at this address.
+    pub(crate) notices: Option<u64>,
+    /// The instruction at this address is to be interpreted.
+    pub(crate) step_at: Option<u64>,
+}
+
+impl Manner {
+    /// The plain manner, with at most `limit` instructions.
+    pub(crate) fn of(limit: u32) -> Manner {
+        Manner { limit, masks: false, names: false, notices: None, step_at: None }
+    }
+}
+
 /// Forms the unit at `key`: the straight line from there to the first unconditional exit, undecodable or unreadable
 /// bytes, the end of the page, the start of another unit (`is_entry`), a change of the floating-point mode (which the host's
-/// control register has to follow), a conditional exit when the unit is long enough, or `limit` instructions.
+/// control register has to follow), a conditional exit when the unit is long enough, or `manner.limit` instructions. Between an exclusive
+/// load and its store it does not end because of its length or where it is: only together they can be seen to be harmless
+/// ([`ir::exclusives`]).
 ///
 /// An instruction and its delay slot are one step. An instruction that lies across two pages, alone or with its slot, is alone in
 /// its unit, so that a fault in fetching its second half is its own.
@@ -54,16 +69,18 @@ pub(crate) fn form(
     guest: &'static Guest,
     hooks: &dyn Hooks,
     key: UnitKey,
-    limit: u32,
-    style: Style,
+    manner: Manner,
     is_entry: impl Fn(UnitKey) -> bool,
 ) -> Formed {
     let mut builder = Builder::new(guest, key);
-    if style.masks {
+    if manner.masks {
         builder.mask_pointers();
     }
-    if !style.names {
+    if !manner.names {
         builder.leave_out_names();
+    }
+    if let Some(table) = manner.notices {
+        builder.notice_stores(table);
     }
     builder.convert_short_branches();
     let mut window = Window::new(hooks);
@@ -72,10 +89,11 @@ pub(crate) fn form(
     loop {
         let exits = builder.exits();
         let code = window.at(pc);
+        let holds = manner.limit == MAX_INSNS && builder.holds_reservation();
         let in_page = (PAGE - pc % PAGE).min(LOOK_AHEAD as u64) as usize;
-        let visible = if insns == 0 { code.len() } else { code.len().min(in_page) };
+        let visible = if insns == 0 || holds { code.len() } else { code.len().min(in_page) };
         // An instruction whose delay slot may lie on the next page, or nowhere, goes with it into a unit of its own.
-        let parted = guest.delay_slots && insns > 0 && code.len().min(in_page) < 2 * guest.insn_align as usize;
+        let parted = guest.delay_slots && insns > 0 && visible < 2 * guest.insn_align as usize;
         if visible == 0 || parted {
             if insns == 0 {
                 return Formed::FetchFault { addr: pc };
@@ -83,6 +101,11 @@ pub(crate) fn form(
             break;
         }
         builder.begin_insn(pc);
+        if manner.step_at == Some(pc) {
+            builder.step();
+            builder.end_insn();
+            break;
+        }
         let mut len = match ((guest.translate)(&mut builder, pc, &code[..visible]), insns) {
             (Step::Done { len, flow }, _) => {
                 debug_assert_eq!(flow == Flow::End, builder.ended());
@@ -106,14 +129,21 @@ pub(crate) fn form(
         insns += 1;
         pc = pc.wrapping_add(len.into());
         let mode_ends = builder.mode() != key.mode && (guest.fp_mode)(builder.mode()) != (guest.fp_mode)(key.mode);
+        if builder.ended() || mode_ends {
+            break;
+        }
+        if manner.limit == MAX_INSNS && builder.holds_reservation() {
+            continue;
+        }
         let enough = insns >= ENOUGH_INSNS && builder.exits() > exits;
-        let full = enough || insns >= limit || builder.len() >= MAX_IR || len as usize >= in_page || mode_ends;
-        if builder.ended() || full || is_entry(UnitKey { pc, mode: builder.mode() }) {
+        let elsewhere = len as usize >= in_page || pc / PAGE != key.pc / PAGE;
+        let full = enough || insns >= manner.limit || builder.len() >= MAX_IR || elsewhere;
+        if full || is_entry(UnitKey { pc, mode: builder.mode() }) {
             break;
         }
     }
     let mut unit = builder.finish(pc);
-    unit.guest_len = pc.wrapping_sub(key.pc) as u32;
+    unit.guest_len = (pc.wrapping_sub(key.pc) as u32).max(u32::from(insns == 0));
     Formed::Unit { unit, insns }
 }
 

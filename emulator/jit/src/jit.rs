@@ -12,6 +12,7 @@ use crate::options::{Engine, Hooks, JitOptions, Stats, StatsReport};
 use crate::phases::Stopwatch;
 use crate::profile::{self, Profile, UnitProfile};
 use crate::t1;
+use crate::watched::{self, Watched};
 
 /// Translations of one guest process and what its threads share.
 pub struct Jit {
@@ -25,6 +26,7 @@ pub struct Jit {
     pub(crate) profile: Profile,
     /// See [`JitOptions::check`].
     pub(crate) lock_step: check::LockStep,
+    pub(crate) watched: Watched,
     /// Present with [`Engine::T1`].
     pub(crate) t1: Option<t1::Runtime>,
 }
@@ -43,6 +45,7 @@ impl Jit {
             interp: interp::Cache::default(),
             profile: Profile::default(),
             lock_step: check::LockStep::default(),
+            watched: Watched::default(),
             t1: (options.engine == Engine::T1).then(|| t1::Runtime::new(guest, options, &direct)).flatten(),
         })
     }
@@ -77,6 +80,27 @@ impl Jit {
         self.invalidate(0, u64::MAX);
     }
 
+    /// Whether the guest has exclusive accesses that need to know what others store: then the embedder says what is stored for
+    /// the guest by others than its own code ([`Jit::stored_at`], [`Jit::stored`]). Once this is so it stays so.
+    #[must_use]
+    pub fn notices_stores(&self) -> bool {
+        self.t1.as_ref().is_none_or(t1::Runtime::notices_stores)
+    }
+
+    /// The `len` bytes of guest memory at `addr` may have been stored to.
+    pub fn stored_at(&self, addr: u64, len: u64) {
+        if self.notices_stores() {
+            self.watched.stored_at(addr, len);
+        }
+    }
+
+    /// Guest memory may have been stored to, nobody knows where.
+    pub fn stored(&self) {
+        if self.notices_stores() {
+            self.watched.stored();
+        }
+    }
+
     /// Counters.
     #[must_use]
     pub fn stats(&self) -> StatsReport {
@@ -108,7 +132,8 @@ impl Jit {
         let lock_step = self.lock_step.enter();
         let t1 = self.t1.as_ref().map(t1::Runtime::freeze);
         let profile = self.profile.freeze();
-        ForkGuard { natives: &self.natives, t1, profile, _interp: self.interp.freeze(), _lock_step: lock_step }
+        let (interp, watched) = (self.interp.freeze(), self.watched.freeze());
+        ForkGuard { natives: &self.natives, t1, profile, _interp: interp, _watched: watched, _lock_step: lock_step }
     }
 
     pub(crate) fn stopwatch(&self) -> Stopwatch<'_> {
@@ -128,6 +153,7 @@ pub struct ForkGuard<'a> {
     t1: Option<t1::Frozen<'a>>,
     profile: profile::Frozen<'a>,
     _interp: interp::Frozen<'a>,
+    _watched: watched::Frozen<'a>,
     _lock_step: MutexGuard<'a, ()>,
 }
 

@@ -24,6 +24,7 @@ mod t1;
 mod thread;
 pub mod thread_state;
 mod trace;
+mod watched;
 pub mod x64;
 
 #[cfg(test)]

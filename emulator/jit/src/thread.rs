@@ -9,7 +9,7 @@ use ir::unit::UnitKey;
 use ir::{Guest, GuestState};
 
 use crate::event::Event;
-use crate::interp::{self, Code, Lookup, Next, PLAIN};
+use crate::interp::{self, Code, Lookup, Next, NoticedMemory, PLAIN};
 use crate::jit::Jit;
 use crate::native::{self, NativeFn};
 use crate::native_counters::Block;
@@ -140,7 +140,8 @@ impl Thread {
                     None
                 }
                 Code::Unit(unit) => {
-                    let next = interp::execute(jit.guest, unit, &mut self.block.guest);
+                    let mut memory = NoticedMemory::new(&jit.watched, true);
+                    let next = interp::execute_in(jit.guest, unit, &mut self.block.guest, &mut memory);
                     self.follow(next)
                 }
             };
@@ -182,6 +183,7 @@ impl Thread {
         match next {
             Next::Continue => None,
             Next::Event(event) => Some(event),
+            Next::Step => self.interpret_one(),
             Next::Flush { len: 0, .. } => {
                 self.jit.invalidate_all();
                 None
@@ -204,6 +206,7 @@ impl Thread {
             self.jit.natives.count_fault(function.id);
             self.plain_at = Some(self.block.guest.pc);
         }
+        self.jit.stored();
         done
     }
 

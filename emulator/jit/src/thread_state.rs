@@ -82,6 +82,8 @@ pub enum Leave {
     CallFailed = 13,
     /// What the unit at `pc` assumes about the state is wrong: nothing has been executed.
     Assumed = 14,
+    /// The instruction at `pc` is to be interpreted, with what it stores noticed.
+    Step = 15,
 }
 
 /// Rust functions that stubs call, on the host stack and with the guest's registers in memory (except as noted).

@@ -15,7 +15,9 @@ pub fn read(addr: u64, buf: &mut [u8]) -> Result<(), Errno> {
 
 /// Writes `bytes` at `addr`.
 pub fn write(addr: u64, bytes: &[u8]) -> Result<(), Errno> {
-    jit::guarded::write(addr, bytes).map_err(|_| Errno::EFAULT)
+    let written = jit::guarded::write(addr, bytes).map_err(|_| Errno::EFAULT);
+    crate::process::stored_at(addr, bytes.len() as u64);
+    written
 }
 
 /// How a guest keeps integers in memory.

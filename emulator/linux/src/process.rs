@@ -52,6 +52,13 @@ pub struct Process {
 /// The process, for what runs at its end.
 static PROCESS: OnceLock<&'static Process> = OnceLock::new();
 
+/// The emulator has stored to guest memory by itself: exclusive accesses may have to know.
+pub(crate) fn stored_at(addr: u64, len: u64) {
+    if let Some(jit) = PROCESS.get().and_then(|process| process.jit.get()) {
+        jit.stored_at(addr, len);
+    }
+}
+
 impl Process {
     /// A process that has nothing mapped yet. It is never freed: threads refer to it until the last ends the process.
     pub fn new(

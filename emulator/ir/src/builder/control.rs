@@ -132,6 +132,22 @@ impl Builder<'_> {
         }
     }
 
+    fn step_exit(&self) -> Exit {
+        Exit { kind: ExitKind::Step, ..self.trap_exit(Trap::Undefined) }
+    }
+
+    /// Ends the unit: the instruction is to be interpreted.
+    pub fn step(&mut self) {
+        self.commit();
+        self.unit.puts.truncate(self.pending);
+        self.exit(Op::Exit, Val::NONE, self.step_exit());
+    }
+
+    /// Leaves if `cond`, with the state before the instruction, which is to be interpreted.
+    pub(super) fn step_if(&mut self, cond: Val) {
+        self.exit(Op::ExitIf, cond, self.step_exit());
+    }
+
     /// Ends the unit with the undefined-instruction trap.
     pub fn undefined(&mut self) {
         self.trap(Trap::Undefined);

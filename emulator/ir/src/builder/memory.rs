@@ -6,6 +6,13 @@ use crate::inst::{AtomicOp, Attr, MemAttr, Op, Order, Val};
 use crate::ty::Ty;
 use crate::unit::Trap;
 
+/// Bytes of memory, aligned, that are reserved together: the widest exclusive access.
+pub const GRANULE: u64 = 16;
+
+/// Bytes of the table for [`Builder::notice_stores`]. The one of an address is that with the number of its granule, modulo the size;
+/// it is not 0 if that granule or the next one is to be noticed, because an access may reach into it.
+pub const MARKS: usize = 1 << 16;
+
 impl Builder<'_> {
     /// Load of `w` bits (8 to 128). Addresses are 64 bits; those of a narrower guest are zero-extended here.
     pub fn load(&mut self, w: u32, addr: Val, m: MemAttr) -> Val {
@@ -20,6 +27,7 @@ impl Builder<'_> {
         let addr = self.widened(addr);
         let m = self.checked(addr, m);
         let addr = self.address(addr);
+        self.notice(addr);
         self.effect(Op::Store, Ty::holding(w), Attr::mem(m), two(addr, value));
     }
 
@@ -56,23 +64,29 @@ impl Builder<'_> {
     /// Load that sets the exclusive monitor.
     pub fn load_exclusive(&mut self, w: u32, addr: Val, order: Order) -> Val {
         let addr = self.address(addr);
+        self.notice(addr);
+        self.hold(true);
         self.effect(Op::Ll, Ty::holding(w), self.special(order), one(addr))
     }
 
     /// Store if the monitor still holds: 0 if stored.
     pub fn store_exclusive(&mut self, w: u32, addr: Val, value: Val, order: Order) -> Val {
         let addr = self.address(addr);
+        self.notice(addr);
+        self.hold(false);
         self.effect(Op::Sc, Ty::holding(w), self.special(order), two(addr, value))
     }
 
     /// Clears the exclusive monitor.
     pub fn clear_exclusive(&mut self) {
+        self.held_from = None;
         self.effect(Op::Clrex, Ty::I1, Attr(0), NO_ARGS);
     }
 
     /// Atomic read-modify-write; the old value.
     pub fn atomic(&mut self, op: AtomicOp, w: u32, addr: Val, value: Val, order: Order) -> Val {
         let addr = self.address(addr);
+        self.notice(addr);
         let attr = self.special(order).with_kind(op as u8);
         self.effect(Op::Rmw, Ty::holding(w), attr, two(addr, value))
     }
@@ -80,7 +94,30 @@ impl Builder<'_> {
     /// Atomic compare and swap; the old value.
     pub fn atomic_cas(&mut self, w: u32, addr: Val, expected: Val, new: Val, order: Order) -> Val {
         let addr = self.address(addr);
+        self.notice(addr);
         self.effect(Op::Cas, Ty::holding(w), self.special(order), [addr, expected, new])
+    }
+
+    /// From here on, instructions that are about to access memory in a granule that is marked in the table at this host address
+    /// leave to be interpreted, if they may store or load exclusively.
+    pub fn notice_stores(&mut self, table: u64) {
+        self.noticed = Some(table);
+    }
+
+    fn notice(&mut self, addr: Val) {
+        let Some(table) = self.noticed else { return };
+        let index = self.bfx_t(Ty::I64, addr, GRANULE.trailing_zeros(), MARKS.trailing_zeros());
+        let table = self.k(Ty::I64, table.into());
+        let at = self.add_t(Ty::I64, table, index);
+        let mark = self.effect(Op::Load, Ty::I8, Attr::mem(MemAttr::PLAIN).own(), one(at));
+        let zero = self.k(Ty::I8, 0);
+        let marked = self.compare_t(Op::Ne, Ty::I8, mark, zero);
+        self.step_if(marked);
+    }
+
+    fn hold(&mut self, held: bool) {
+        self.unit.exclusive = true;
+        self.held_from = held.then_some(self.unit.bounds.len());
     }
 
     /// Barrier. Bits: 0 loads before, 1 stores before, 2 loads after, 3 stores after. Where loads overtaking stores is all that

@@ -38,6 +38,7 @@ pub use delay::Delay;
 use delay::Transfer;
 use emit::ValueTable;
 use facts::Fact;
+pub use memory::{GRANULE, MARKS};
 use predicate::Predicate;
 use std::cell::Cell;
 
@@ -116,6 +117,10 @@ pub struct Builder<'g> {
     masks: bool,
     /// See [`Builder::leave_out_names`].
     names: bool,
+    /// See [`Builder::notice_stores`].
+    noticed: Option<u64>,
+    /// Number of the instruction behind which the exclusive monitor is set.
+    held_from: Option<usize>,
 }
 
 impl<'g> Builder<'g> {
@@ -155,6 +160,8 @@ impl<'g> Builder<'g> {
             converts: false,
             masks: false,
             names: true,
+            noticed: None,
+            held_from: None,
         }
     }
 
@@ -173,6 +180,14 @@ impl<'g> Builder<'g> {
     /// From here on values get no names: nobody is going to print the unit.
     pub fn leave_out_names(&mut self) {
         self.names = false;
+    }
+
+    /// Whether the unit has loaded exclusively, a few instructions ago at most, and neither stored nor cleared the monitor since.
+    #[must_use]
+    pub fn holds_reservation(&self) -> bool {
+        /// Architectures promise success to sequences half as long.
+        const FEW: usize = 32;
+        self.held_from.is_some_and(|from| self.unit.bounds.len() - from <= FEW)
     }
 
     /// Starts the guest instruction at `pc`.

@@ -6,7 +6,7 @@ use std::sync::{Arc, PoisonError, RwLock, RwLockReadGuard, RwLockWriteGuard};
 use ir::unit::{Unit, UnitKey};
 use rustc_hash::FxHashMap;
 
-use crate::form::{self, Formed, Style};
+use crate::form::{self, Formed, Manner};
 use crate::jit::Jit;
 use crate::native::NativeFn;
 use crate::options::Stats;
@@ -161,7 +161,7 @@ fn make(jit: &Jit, key: UnitKey) -> Result<Code, u64> {
     }
     let key = UnitKey { mode: key.mode & !PLAIN, ..key };
     let mut watch = jit.stopwatch();
-    match form::form(jit.guest, &*jit.hooks, key, form::MAX_INSNS, Style::default(), |_| false) {
+    match form::form(jit.guest, &*jit.hooks, key, Manner::of(form::MAX_INSNS), |_| false) {
         Formed::FetchFault { addr } => Err(addr),
         Formed::Unit { unit, insns } => {
             watch.lap(Phase::Form);

@@ -7,6 +7,7 @@ use ir::{MemAttr, Order, Ty};
 
 use crate::event::MemFault;
 use crate::guarded;
+use crate::watched::Watched;
 
 /// The memory of the process we run in.
 pub(crate) struct HostMemory;
@@ -49,6 +50,80 @@ impl ir::interp::Env for HostMemory {
 
     fn fence(&mut self, _bits: u32) {
         fence(Ordering::SeqCst);
+    }
+}
+
+/// The memory of the process we run in, when stores are noticed.
+pub(crate) struct NoticedMemory<'w> {
+    watched: &'w Watched,
+    /// Whether granules may become watched at once: no generated code accesses memory.
+    at_once: bool,
+    /// An exclusive access was not made because its address has to become watched first.
+    pub(crate) wanted: Option<u64>,
+}
+
+impl<'w> NoticedMemory<'w> {
+    pub(crate) fn new(watched: &'w Watched, at_once: bool) -> NoticedMemory<'w> {
+        NoticedMemory { watched, at_once, wanted: None }
+    }
+
+    /// Makes an access, which is to be made again once the granule is watched.
+    fn exclusively<T>(
+        &mut self,
+        addr: u64,
+        access: impl Fn(&Watched) -> Option<Result<T, MemFault>>,
+    ) -> Result<T, MemFault> {
+        loop {
+            if let Some(result) = access(self.watched) {
+                return result;
+            }
+            if !self.at_once {
+                self.wanted = Some(addr);
+                return Err(MemFault { addr, write: None, signal: 0, code: 0 });
+            }
+            self.watched.watch(addr);
+        }
+    }
+}
+
+impl ir::interp::Env for NoticedMemory<'_> {
+    type Fault = MemFault;
+
+    fn load(&mut self, addr: u64, ty: Ty, mem: MemAttr) -> Result<u128, MemFault> {
+        HostMemory.load(addr, ty, mem)
+    }
+
+    fn store(&mut self, addr: u64, ty: Ty, value: u128, mem: MemAttr) -> Result<(), MemFault> {
+        self.watched.store(addr, ty, || HostMemory.store(addr, ty, value, mem), |()| true)
+    }
+
+    fn rmw(&mut self, op: AtomicOp, addr: u64, ty: Ty, value: u128, mem: MemAttr) -> Result<u128, MemFault> {
+        self.watched.store(addr, ty, || HostMemory.rmw(op, addr, ty, value, mem), |_| true)
+    }
+
+    fn cas(&mut self, addr: u64, ty: Ty, expected: u128, new: u128, mem: MemAttr) -> Result<u128, MemFault> {
+        self.watched.store(addr, ty, || HostMemory.cas(addr, ty, expected, new, mem), |found| *found == expected)
+    }
+
+    fn load_exclusive(&mut self, addr: u64, ty: Ty, mem: MemAttr) -> Result<(u128, u64), MemFault> {
+        self.exclusively(addr, |watched| watched.load_exclusive(addr, || HostMemory.load(addr, ty, mem)))
+    }
+
+    fn store_exclusive(
+        &mut self,
+        addr: u64,
+        ty: Ty,
+        (expected, stamp): (u128, u64),
+        new: u128,
+        mem: MemAttr,
+    ) -> Result<bool, MemFault> {
+        // Other processes are not noticed: the value has to be the same as well.
+        let swap = || HostMemory.cas(addr, ty, expected, new, mem).map(|found| found == expected);
+        self.exclusively(addr, |watched| watched.store_exclusive(addr, stamp, swap))
+    }
+
+    fn fence(&mut self, bits: u32) {
+        HostMemory.fence(bits);
     }
 }
 

@@ -6,7 +6,7 @@
 mod cache;
 mod memory;
 
-pub(crate) use memory::{combine, swap};
+pub(crate) use memory::{NoticedMemory, combine, swap};
 
 pub(crate) use cache::{Cache, Code, Frozen, Lookup, PLAIN, ThreadCache};
 
@@ -30,6 +30,8 @@ pub(crate) enum Next {
         /// Bytes.
         len: u32,
     },
+    /// Interpret the instruction at `state.pc`, with what it stores noticed.
+    Step,
 }
 
 /// Executes a unit to its exit, or to the guest instruction that faults.
@@ -59,5 +61,6 @@ pub(crate) fn execute_in<E: Env<Fault = MemFault>>(
         ExitKind::Trap(trap) => Next::Event(Event::Trap(trap)),
         ExitKind::NativeCall => Next::Event(Event::NativeCall { name: operand }),
         ExitKind::Flush { len } => Next::Flush { addr: operand, len },
+        ExitKind::Step => Next::Step,
     }
 }

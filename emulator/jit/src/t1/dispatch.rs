@@ -11,8 +11,8 @@ use super::world::Shared;
 use super::{Body, Miss, Runtime, Translation, entries, float};
 use crate::check;
 use crate::event::{Event, MemFault};
-use crate::form::{self, Formed, Style};
-use crate::interp::{self, Next};
+use crate::form::{self, Formed, Manner};
+use crate::interp::{self, Next, NoticedMemory};
 use crate::jit::Jit;
 use crate::thread::Thread;
 use crate::thread_state::{Leave, ThreadState};
@@ -25,6 +25,8 @@ pub(crate) struct Engine {
     pub(super) returns: ReturnStack,
     /// Set by the fault handler when it makes generated code leave.
     pub(super) fault: Option<Fault>,
+    /// An exclusive access waits for the granule of this address to be watched.
+    wanted: Option<u64>,
 }
 
 /// A fault of generated code, the state being that before the guest instruction.
@@ -47,7 +49,8 @@ impl Engine {
         let shared = runtime.world.add(&raw const block.poll, jump);
         (block.direct_calls, block.direct_len) = (runtime.direct_calls.as_ptr(), runtime.direct_calls.len() as u64);
         block.inside = shared.inside();
-        Engine { compiler: runtime.compiler(jit.guest), shared, returns, fault: None }
+        runtime.thread_added(jit);
+        Engine { compiler: runtime.compiler(jit.guest), shared, returns, fault: None, wanted: None }
     }
 
     /// Unregisters.
@@ -87,6 +90,9 @@ impl Thread {
         if let Some(event) = self.interrupted() {
             return Some(event);
         }
+        if runtime.notices_stores() {
+            self.before_noticed(runtime);
+        }
         let key = self.take_key();
         let translation = match self.obtain(runtime, key) {
             Ok(translation) => translation,
@@ -112,6 +118,21 @@ impl Thread {
                 let next = interp::execute(self.guest(), unit, &mut self.block.guest);
                 self.follow(next)
             }
+        }
+    }
+
+    /// Stores are noticed: watches what the thread waits for. System calls are not made by generated code any more, because what the
+    /// kernel stores is to be noticed, too; the last may have been.
+    fn before_noticed(&mut self, runtime: &Runtime) {
+        let Some(t1) = &mut self.t1 else { return };
+        let wanted = t1.wanted.take();
+        if std::mem::take(&mut self.block.direct_len) > 0 {
+            self.jit.watched.stored();
+        }
+        if let Some(addr) = wanted {
+            self.step_out(runtime);
+            runtime.watch(&self.jit, addr);
+            self.step_in(runtime);
         }
     }
 
@@ -183,6 +204,7 @@ impl Thread {
                 runtime.be_careful(&self.jit, UnitKey { pc: state.pc, mode: state.mode });
                 None
             }
+            k if k == Leave::Step as u32 => self.interpret_one(),
             _ if self.block.native_sample != 0 => {
                 self.block.native_sample = 0;
                 self.measure_native(runtime);
@@ -209,15 +231,26 @@ impl Thread {
     }
 
     /// Executes the guest instruction at `state.pc` in the interpreter.
-    fn interpret_one(&mut self) -> Option<Event> {
+    pub(crate) fn interpret_one(&mut self) -> Option<Event> {
         let state = &self.block.guest;
         let key = UnitKey { pc: state.pc, mode: state.mode };
-        match form::form(self.jit.guest, &*self.jit.hooks, key, 1, Style::default(), |_| false) {
-            Formed::FetchFault { addr } => self.fetch_fault(addr),
-            Formed::Unit { unit, .. } => {
-                let next = interp::execute(self.guest(), &unit, &mut self.block.guest);
-                self.follow(next)
+        let unit = match form::form(self.jit.guest, &*self.jit.hooks, key, Manner::of(1), |_| false) {
+            Formed::FetchFault { addr } => return self.fetch_fault(addr),
+            Formed::Unit { unit, .. } => unit,
+        };
+        let jit = &*self.jit;
+        let next = if jit.notices_stores() {
+            let mut memory = NoticedMemory::new(&jit.watched, false);
+            let next = interp::execute_in(jit.guest, &unit, &mut self.block.guest, &mut memory);
+            if let (Some(addr), Some(t1)) = (memory.wanted, &mut self.t1) {
+                t1.wanted = Some(addr);
+                return None;
             }
-        }
+            next
+        } else {
+            interp::execute(jit.guest, &unit, &mut self.block.guest)
+        };
+        unit.recycle();
+        self.follow(next)
     }
 }

@@ -14,6 +14,7 @@ mod entries;
 mod fault;
 mod float;
 mod jump_cache;
+mod noticing;
 mod return_stack;
 mod sample;
 mod saved;
@@ -25,6 +26,7 @@ use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use ir::Guest;
+use ir::exclusives;
 use ir::guest::Tininess;
 use ir::inst::Op;
 use ir::unit::{Unit, UnitKey};
@@ -32,7 +34,7 @@ use rustc_hash::{FxHashMap, FxHashSet};
 use smallvec::SmallVec;
 
 use crate::direct_calls::{self, DirectCall};
-use crate::form::{self, Formed, Style};
+use crate::form::{self, Formed, Manner};
 use crate::interp::PLAIN;
 use crate::jit::Jit;
 use crate::native::NativeFn;
@@ -142,6 +144,8 @@ pub(crate) struct Runtime {
     world: World,
     /// See [`Runtime::must_become_exact`].
     exact_underflow: AtomicBool,
+    /// See [`Runtime::must_notice_stores`].
+    noticing: noticing::Noticing,
     /// Whether [`Writer::masked`] has any.
     masks: AtomicBool,
     /// Whether [`Writer::careful`] has any.
@@ -220,6 +224,7 @@ impl Runtime {
             writer: Mutex::new(writer),
             world: World::default(),
             exact_underflow: AtomicBool::new(options.exact_underflow || options.check),
+            noticing: noticing::Noticing::default(),
             masks: AtomicBool::new(false),
             mistakes: AtomicBool::new(false),
             image: options.saved.and_then(|saved| Image::open(&saved)),
@@ -271,7 +276,9 @@ impl Runtime {
         key: UnitKey,
         watch: &mut Stopwatch<'_>,
     ) -> Result<Source<'c>, Miss> {
+        let notices = self.notices_stores().then(|| jit.watched.table());
         if key.mode & PLAIN == 0
+            && notices.is_none()
             && let Some(function) = jit.hooks.intercept(key.pc)
             && let Some(ready) = jit.natives.ready(jit.guest, &function)
         {
@@ -289,16 +296,22 @@ impl Runtime {
             return Ok(source);
         }
         let masks = self.masks.load(Ordering::Acquire) && self.lock().masked.contains(&key);
-        let mut limit = form::MAX_INSNS;
+        let names = jit.options.trace.ir || jit.options.check;
+        let mut manner = Manner { masks, names, notices, ..Manner::of(form::MAX_INSNS) };
         loop {
             let known = |next| self.by_key.find(next).is_some();
-            let style = Style { masks, names: jit.options.trace.ir || jit.options.check };
-            let (unit, insns) = match form::form(jit.guest, &*jit.hooks, plain, limit, style, known) {
+            let (unit, insns) = match form::form(jit.guest, &*jit.hooks, plain, manner, known) {
                 Formed::Unit { unit, insns } => (unit, insns),
                 Formed::FetchFault { addr } => return Err(Miss::FetchFault(addr)),
             };
-            if self.must_become_exact(jit.guest, &unit) {
+            if self.must_become_exact(jit.guest, &unit) || notices.is_none() && self.must_notice_stores(&unit) {
                 return Err(Miss::Full);
+            }
+            if notices.is_some() && manner.step_at.is_none() {
+                manner.step_at = exclusives::first_sensitive(&unit);
+                if manner.step_at.is_some() {
+                    continue;
+                }
             }
             watch.lap(Phase::Form);
             compiler.exact_underflow = self.exact_underflow.load(Ordering::Acquire);
@@ -314,12 +327,12 @@ impl Runtime {
                     jit.count_unit(&unit, insns);
                     jit.options.trace.unit(jit.guest, &*jit.hooks, &unit, Some(compiler.output()));
                     let guest_len = unit.guest_len;
-                    let origin =
-                        if masks || compiler.careful { None } else { self.origin(jit, key, guest_len, compiler) };
+                    let special = masks || compiler.careful || notices.is_some() || exclusives::is_sensitive(&unit);
+                    let origin = if special { None } else { self.origin(jit, key, guest_len, compiler) };
                     let checked = Runtime::keep(jit, unit);
                     return Ok(Source::host(compiler.output(), guest_len, checked, origin));
                 }
-                Err(CompileError::TooManyLive) if insns > 1 => limit = insns / 2,
+                Err(CompileError::TooManyLive) if insns > 1 => manner.limit = insns / 2,
                 Err(_) => {
                     jit.count_unit(&unit, insns);
                     jit.options.trace.unit(jit.guest, &*jit.hooks, &unit, None);

@@ -201,7 +201,7 @@ fn write(identity: u128, entries: &[(UnitKey, Cow<'_, [u8]>)]) -> Option<Vec<u8>
 impl Runtime {
     /// The saved translation of a key, if the guest's code is still what it was made from.
     pub(super) fn find_saved<'c>(&self, jit: &Jit, key: UnitKey) -> Option<Source<'c>> {
-        let image = self.image.as_ref()?;
+        let image = self.image.as_ref().filter(|_| !self.notices_stores())?;
         let entry = image.find(key)?;
         let masked = || self.masks.load(Ordering::Acquire) && self.lock().masked.contains(&key);
         if entry.exact != self.exact_underflow.load(Ordering::Acquire) || masked() {

@@ -65,6 +65,11 @@ impl World {
         shared
     }
 
+    /// How many threads there are.
+    pub(super) fn count(&self) -> usize {
+        lock(&self.threads).len()
+    }
+
     pub(super) fn remove(&self, shared: &Arc<Shared>) {
         lock(&self.threads).retain(|t| !Arc::ptr_eq(t, shared));
     }

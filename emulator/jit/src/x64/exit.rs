@@ -235,6 +235,7 @@ impl Gen<'_> {
                 self.leave_to_rust(Leave::Flush, exit.target);
             }
             ExitKind::Redispatch => self.leave_to_rust(Leave::Redispatch, exit.target),
+            ExitKind::Step => self.leave_to_rust(Leave::Step, exit.target),
         }
     }
 

@@ -13,6 +13,7 @@ mod mask;
 pub(crate) mod misc;
 pub(crate) mod path;
 mod proc_files;
+mod stores;
 pub(crate) mod thread_area;
 pub(crate) mod wait;
 
@@ -86,10 +87,14 @@ fn run(ctx: &mut ThreadCtx, call: &'static Call, args: [u64; 6]) -> SysResult {
 
 /// Performs a call; again if it failed because it writes to code.
 fn retried(ctx: &mut ThreadCtx, call: &'static Call, args: [u64; 6]) -> SysResult {
-    match perform(ctx, call, args) {
+    let result = match perform(ctx, call, args) {
         Err(Errno::EFAULT) if ctx.process.space.unwatch_all() => perform(ctx, call, args),
         result => result,
+    };
+    if ctx.process.jit().notices_stores() {
+        stores::report(ctx, call, &args);
     }
+    result
 }
 
 fn perform(ctx: &mut ThreadCtx, call: &'static Call, args: [u64; 6]) -> SysResult {

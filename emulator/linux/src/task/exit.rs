@@ -71,6 +71,7 @@ fn release(addr: u64, big_endian: bool) -> Result<(), Errno> {
         let word = order(found);
         let now = jit::guarded::cas_u32(addr, found, order(word & WAITERS | OWNER_DIED)).map_err(|_| Errno::EFAULT)?;
         if now == found {
+            crate::process::stored_at(addr, 4);
             if word & WAITERS != 0 {
                 let args = [addr, libc::FUTEX_WAKE as u64, 1, 0, 0, 0];
                 // SAFETY: wakes a waiter of a guest address.
