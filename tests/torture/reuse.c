@@ -83,7 +83,7 @@ static void push(struct node *node) {
 
 static void *uses(void *unused) {
     (void)unused;
-    while (time_left())
+    do
         for (int i = 0; i < 20; i++) {
             struct node *taken[2] = {pop(), pop()};
             for (int k = 0; k < 2; k++)
@@ -98,6 +98,7 @@ static void *uses(void *unused) {
                     push(taken[k]);
                 }
         }
+    while (time_left());
     return NULL;
 }
 
@@ -135,7 +136,7 @@ static long store_the_same(long *before, long *after) {
 
 static void *watches(void *unused) {
     (void)unused;
-    while (!over) {
+    do {
         long before, after, value = store_the_same(&before, &after);
         if (value) {
             stored++;
@@ -144,7 +145,7 @@ static void *watches(void *unused) {
         } else {
             seen++;
         }
-    }
+    } while (!over || !stored);
     return NULL;
 }
 
