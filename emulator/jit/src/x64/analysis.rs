@@ -12,6 +12,7 @@ use ir::{Ty, Unit};
 use smallvec::SmallVec;
 
 use super::emit_fp::host_environments;
+use super::extensions::{LOADED_SIGNED, READ, use_of};
 use super::restored_flags::Restored;
 use super::{Convention, Features};
 
@@ -23,7 +24,7 @@ pub(super) enum Mode {
     Emit,
     /// A constant, materialised where needed.
     Const,
-    /// A comparison, evaluated where needed; index into [`Analysis::conds`].
+    /// A comparison or extension, evaluated where needed; index into [`Analysis::conds`].
     Cond,
     /// Same bits as another value ([`Analysis::rep`]).
     Alias,
@@ -43,13 +44,15 @@ pub(super) enum CondKind {
     Bit = 3,
     /// `ucomis a, b`; see [`super::float_conditions`] for its condition codes.
     Float = 4,
+    /// None: the sign extension of `a`, of type `ty`, to 64 bits; see [`super::extensions`].
+    Extend = 5,
 }
 
 impl CondKind {
     /// By number; the last ones stand for none.
     pub(super) const ALL: [CondKind; 8] = {
-        use CondKind::{Add, Bit, Cmp, Float, Test};
-        [Cmp, Test, Add, Bit, Float, Float, Float, Float]
+        use CondKind::{Add, Bit, Cmp, Extend, Float, Test};
+        [Cmp, Test, Add, Bit, Float, Extend, Extend, Extend]
     };
 }
 
@@ -93,7 +96,7 @@ pub(super) struct Value {
     /// One more than the last position where the value is needed; 0 if never.
     pub(super) end: u32,
     /// Index into [`Analysis::conds`].
-    cond_of: u32,
+    pub(super) cond_of: u32,
     /// First of its uses.
     head: u32,
     /// Operands and puts that name the value, and those that are addresses or, of a 128-bit value, truncations.
@@ -118,6 +121,8 @@ pub(super) struct Value {
     truncated: u8,
     /// Of a slot's entry value of which only a low part is wanted: its bytes; else 0.
     pub(super) narrow: u8,
+    /// Who uses it, and how it is loaded therefore: see [`super::extensions`].
+    pub(super) uses: u8,
 }
 
 impl Value {
@@ -138,6 +143,7 @@ impl Value {
         boxed: false,
         truncated: 0,
         narrow: 0,
+        uses: 0,
     };
 }
 
@@ -267,6 +273,9 @@ impl Analysis {
         for p in &unit.puts {
             let v = self.val(p.val) as usize;
             self.values[v].total += 1;
+            if conv.vector(p.slot.0).is_some() {
+                self.values[v].uses |= READ;
+            }
         }
         for (i, inst) in unit.insts.iter().enumerate() {
             self.flags_stay = last_clear.is_none_or(|last| i > last);
@@ -279,19 +288,25 @@ impl Analysis {
         }
     }
 
+    fn count_operand(&mut self, v: Val, how: u8) {
+        let v = self.val(v) as usize;
+        let value = &mut self.values[v];
+        value.total += 1;
+        value.uses |= how;
+    }
+
     fn count_operands(&mut self, unit: &Unit, inst: &Inst) {
+        let how = READ | use_of(inst);
         if inst.op == Op::Helper {
             for v in operands(unit, inst) {
-                let v = self.val(*v) as usize;
-                self.values[v].total += 1;
+                self.count_operand(*v, how);
             }
         } else {
             for v in inst.args {
                 if v == Val::NONE {
                     break;
                 }
-                let v = self.val(v) as usize;
-                self.values[v].total += 1;
+                self.count_operand(v, how);
             }
         }
         if is_memory(inst.op) {
@@ -348,6 +363,13 @@ impl Analysis {
                     self.alias(i, a);
                 }
             }
+            Op::Load if self.loads_signed(inst, i) => {
+                self.values[i].uses |= LOADED_SIGNED;
+            }
+            Op::Sext if self.is_loaded_extended(unit, inst) => {
+                let a = self.arg(inst, 0);
+                self.alias(i, a);
+            }
             Op::Zext => {
                 let a = self.arg(inst, 0);
                 let from = self.operand_ty(unit, inst, 0).bits() as u8;
@@ -385,7 +407,7 @@ impl Analysis {
             Op::Store | Op::ExitIf | Op::Exit | Op::ExitInd => {}
             _ => {
                 self.keep_carry(unit, inst);
-                if let Some(cond) = self.find_cond(unit, inst) {
+                if let Some(cond) = self.find_cond(unit, inst).or_else(|| self.shown_extension(unit, i, inst)) {
                     self.set_cond(i, cond);
                 }
                 self.values[i].clean = self.known_clean(unit, inst);
@@ -576,6 +598,9 @@ impl Analysis {
             && value.vector_hint == NO_HINT
         {
             value.vector_hint = x;
+        }
+        if let Some(extension) = self.extension(v) {
+            self.prefer_pin(extension.a, slot, conv);
         }
     }
 

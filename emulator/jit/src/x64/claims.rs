@@ -46,6 +46,8 @@ pub(super) enum Claim {
     AtBoundary { pos: u32, again: bool, deferred: bool },
     /// The comparison that the slot's value at this position is of is made, its first operand in the cell, or its second.
     Compares { pos: u32, slot: u16, second: bool, cell: Cell },
+    /// The cell has, from here on, the sign extension that the slot's value at this position is.
+    Extends { pos: u32, slot: u16, cell: Cell },
     /// The fault table's point of this number shows the slots of this position.
     Shows { point: usize, pos: u32 },
 }

@@ -193,6 +193,7 @@ impl Gen<'_> {
         let size = c.ty.bytes();
         match c.kind {
             CondKind::Bit => self.test_bit(c, size),
+            CondKind::Extend => unreachable!("an extension is no condition"),
             CondKind::Float => {
                 let (a, b) = (self.use_xmm(c.a), self.use_xmm(c.b));
                 self.unordered_compare(c.ty.bits(), false, a, b);
@@ -241,6 +242,9 @@ impl Gen<'_> {
 
     /// The value of a deferred comparison in a register.
     pub(super) fn use_condition(&mut self, v: u32) -> Gpr {
+        if let Some(extension) = self.an.extension(v) {
+            return self.use_extension(v, extension);
+        }
         let code = self.condition(v);
         let r = self.temp_gpr();
         self.asm.setcc(code, r);

@@ -11,6 +11,7 @@ use ir::{GuestState, Ty};
 use super::analysis::NO;
 use super::asm::{Alu, Mem, RAX, RBX, RCX, RDX, cc};
 use super::exit::SideKind;
+use super::extensions::LOADED_SIGNED;
 use super::generator::Gen;
 use super::{Gpr, Xmm};
 use crate::thread_state::ThreadState;
@@ -75,7 +76,8 @@ impl Gen<'_> {
             return;
         }
         let size = inst.ty.bytes();
-        if self.wants_xmm() && !attr.big_endian {
+        let signed = self.an.values[self.pos as usize].uses & LOADED_SIGNED != 0;
+        if self.wants_xmm() && !attr.big_endian && !signed {
             self.before_fault();
             let d = self.def_xmm(0);
             self.faults_here();
@@ -86,6 +88,9 @@ impl Gen<'_> {
         self.before_fault();
         let d = self.def_gpr(0);
         self.faults_here();
+        if signed {
+            return self.asm.load_signed(size, 8, d, m);
+        }
         if attr.big_endian && size >= 4 && self.features.movbe {
             self.asm.op_rm(size, 0x0f_38f0, d, m);
             return;

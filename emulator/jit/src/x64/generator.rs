@@ -28,6 +28,7 @@ use super::analysis::{Analysis, CondKind, Mode, NO, NO_HINT, result_ty};
 use super::asm::{Asm, Label, Mem};
 use super::claims::{Cell, Claim, Claims};
 use super::exit::Side;
+use super::extensions::LOADED_SIGNED;
 use super::float_checks::{Redo, Unchecked};
 use super::rebase::Rebased;
 use super::restored_flags::Rewrite;
@@ -350,6 +351,7 @@ impl<'a> Gen<'a> {
         match self.unit.insts.get(v as usize) {
             Some(_) if self.an.values[v as usize].widened => Ty::I128,
             Some(_) if self.an.values[v as usize].boxed => Ty::I64,
+            Some(_) if self.an.values[v as usize].uses & LOADED_SIGNED != 0 => Ty::I64,
             Some(inst) => result_ty(inst),
             // What a pinned slot has at the entry. Narrow ones are as wide as a general register there.
             None => match self.conv.pinned_slot(v as usize - self.unit.insts.len()) {
@@ -634,7 +636,7 @@ impl<'a> Gen<'a> {
     }
 
     /// An unlocked register without a live value.
-    fn free_gpr(&self, avoid: u32) -> Option<Gpr> {
+    pub(super) fn free_gpr(&self, avoid: u32) -> Option<Gpr> {
         let free = |r: Gpr| {
             let v = self.gpr[r as usize];
             (self.locked_gpr | avoid) & 1 << r == 0 && (v == NO || !self.live(v))

@@ -44,6 +44,7 @@ mod emit_lanes;
 mod emit_mem;
 mod emit_vector;
 mod exit;
+mod extensions;
 mod features;
 mod float_checks;
 mod float_conditions;

@@ -16,7 +16,7 @@ use iced_x86::{Code, Decoder, DecoderOptions, FlowControl, Instruction, Instruct
 use iced_x86::{Formatter, IntelFormatter, OpKind, Register};
 
 use super::StubId;
-use super::analysis::{Mode, NO};
+use super::analysis::{CondKind, Mode, NO};
 use super::claims::{Cell, Claim};
 use super::deferred::is_small;
 use super::generator::Gen;
@@ -147,6 +147,11 @@ impl Proof<'_, '_> {
             match claim {
                 Claim::Defines { cell, bits } => pending.push((pos, cell, bits)),
                 Claim::Remakes { value, cell, bits } => self.claims.push((at, Step::Defined(value, cell, bits))),
+                Claim::Extends { pos, slot, cell } => {
+                    if let Fact::Value(v) = self.slot_value(slot, pos) {
+                        self.claims.push((at, Step::Defined(v, cell, 64)));
+                    }
+                }
                 Claim::Forgets => self.forgets.push(pos),
                 Claim::Shows { point, pos } => {
                     let (offset, locs) = self.g.recorder.shown(self.g.conv, point);
@@ -510,7 +515,7 @@ impl Proof<'_, '_> {
     /// An operand of the comparison that a slot's value is of.
     fn compared(&mut self, at: u32, state: &State, pos: u32, slot: u16, (second, cell): (bool, Cell)) {
         let Fact::Value(v) = self.slot_value(slot, pos) else { return };
-        let Some(c) = self.g.an.cond(v) else { return };
+        let Some(c) = self.g.an.cond(v).or(self.g.an.extension(v)) else { return };
         let value = if second { c.b } else { c.a };
         let bits = (c.ty.bits().min(64) as u16).min(self.g.bits(value));
         self.holds(at, state, value, cell, bits);
@@ -538,7 +543,9 @@ impl Proof<'_, '_> {
     fn slot_is_in(&mut self, at: u32, state: &State, pos: u32, slot: u16, cell: Cell) {
         let desc = &self.g.guest.slots[slot as usize];
         let right = match self.slot_value(slot, pos) {
-            Fact::Value(v) if self.g.an.values[v as usize].mode == Mode::Cond => true,
+            Fact::Value(v) if self.g.an.values[v as usize].mode == Mode::Cond && self.g.an.extension(v).is_none() => {
+                true
+            }
             Fact::Value(v) => self.has(state, v, cell, self.g.bits(v).min(desc.ty.bits() as u16)),
             other => state.facts(cell).contains(&(other, desc.ty.bits() as u16)),
         };
@@ -562,11 +569,12 @@ impl Proof<'_, '_> {
 
     /// The slot's value is at a location that the fault table names.
     fn is_at(&mut self, at: u32, state: &State, slot: u16, v: u32, loc: Loc) {
-        match (self.g.an.cond(v), loc.as_recipe()) {
+        match (self.g.an.cond(v).or(self.g.an.extension(v)), loc.as_recipe()) {
+            (Some(c), None) if c.kind == CondKind::Extend => self.operand_is_at(at, state, v, loc, 64),
             (Some(c), Some(recipe)) => {
                 let bits = c.ty.bits().min(64) as u16;
                 self.operand_is_at(at, state, c.a, recipe.a, bits);
-                if c.kind != super::analysis::CondKind::Bit {
+                if c.kind != CondKind::Bit {
                     self.operand_is_at(at, state, c.b, recipe.b, bits);
                 }
             }

@@ -76,7 +76,7 @@ impl Gen<'_> {
     }
 
     /// Whether `v` is `a`, or a comparison with it.
-    fn shows(&self, v: u32, a: u32) -> bool {
+    pub(super) fn shows(&self, v: u32, a: u32) -> bool {
         let compares = |cond: Cond| self.shows(cond.a, a) || cond.kind != CondKind::Bit && self.shows(cond.b, a);
         v == a || v != NO && self.an.cond(v).is_some_and(compares)
     }

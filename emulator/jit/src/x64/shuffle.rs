@@ -35,6 +35,7 @@ impl Gen<'_> {
         let busy = self.busy_registers(list, extra);
         let mut regs = RegMoves::new();
         regs.extend(extra);
+        let mut extensions: SmallVec<[(u16, Gpr, Ty); 4]> = SmallVec::new();
         let deferred = self.defer_flags(list, busy);
         self.deferred = deferred;
         self.store_conditions(list, busy, deferred);
@@ -42,14 +43,23 @@ impl Gen<'_> {
             self.no_longer_defer(list);
         }
         for &(slot, loc) in list.iter() {
-            match self.conv.register(slot).map(Loc::gpr).or(self.conv.vector(slot).map(Loc::xmm)) {
-                Some(register) => regs.push((register, loc)),
-                None if deferred && self.conv.flag(slot).is_some() => {}
-                None if loc.as_recipe().is_none() => self.store_slot(slot, loc, busy),
-                None => {}
+            let register = self.conv.register(slot).map(Loc::gpr).or(self.conv.vector(slot).map(Loc::xmm));
+            match (register, loc.as_recipe().filter(RecipeLoc::is_extension)) {
+                (Some(register), Some(r)) => {
+                    regs.push((register, r.a));
+                    extensions.push((slot, register.parts().1 as Gpr, r.ty));
+                }
+                (None, Some(r)) => self.store_extension(slot, r, busy),
+                (Some(register), None) => regs.push((register, loc)),
+                (None, None) if deferred && self.conv.flag(slot).is_some() => {}
+                (None, None) if loc.as_recipe().is_none() => self.store_slot(slot, loc, busy),
+                (None, None) => {}
             }
         }
         self.move_registers(&mut regs);
+        for (slot, r, ty) in extensions {
+            self.extend_slot(slot, ty, r, r);
+        }
         self.moves = moves;
     }
 
@@ -165,7 +175,7 @@ impl Gen<'_> {
     }
 
     /// Runs `f` with a general register outside `busy`, making room if there is none; `read` are registers that `f` reads.
-    fn with_temp(&mut self, busy: u32, read: u32, f: impl FnOnce(&mut Self, Gpr)) {
+    pub(super) fn with_temp(&mut self, busy: u32, read: u32, f: impl FnOnce(&mut Self, Gpr)) {
         if let Some(r) = (0..16).find(|&r| busy & 1 << r == 0) {
             return f(self, r);
         }
@@ -267,6 +277,7 @@ impl Gen<'_> {
         }
         for i in 0..list.len() {
             if let Some(r) = list[i].1.as_recipe()
+                && !r.is_extension()
                 && (i >= 64 || done & 1 << i == 0)
             {
                 self.store_conditions_of(list, r.key(), busy, &mut done);
@@ -356,7 +367,7 @@ impl Gen<'_> {
     }
 
     /// A register with the location's value: its own, or `temp` (always, if it is to be `modified`).
-    fn readable(&mut self, loc: Loc, temp: Gpr, modified: bool) -> Gpr {
+    pub(super) fn readable(&mut self, loc: Loc, temp: Gpr, modified: bool) -> Gpr {
         match loc.parts() {
             (Kind::Gpr, r) if !modified => r as Gpr,
             _ => {

@@ -59,6 +59,11 @@ pub(super) struct RecipeLoc {
 }
 
 impl RecipeLoc {
+    /// A sign extension, not a comparison.
+    pub(super) fn is_extension(&self) -> bool {
+        self.kind == CondKind::Extend
+    }
+
     /// The comparison without its condition code: what the flags are of.
     pub(super) fn key(&self) -> Loc {
         Loc::recipe(self.kind, 0, self.ty, self.a, self.b)
@@ -240,6 +245,9 @@ impl Source<'_> {
     fn read(&self, loc: Loc) -> u128 {
         if let Some(r) = loc.as_recipe() {
             let (a, b) = (self.read(r.a), self.read(r.b));
+            if r.kind == CondKind::Extend {
+                return extended(r.ty, a as u64).into();
+            }
             return u128::from(holds(r.kind, r.cc, r.ty, a as u64, b as u64));
         }
         let (kind, n) = loc.parts();
@@ -287,7 +295,7 @@ impl Compared {
                 (s, s < a, sign(!(a ^ operand) & (a ^ s)))
             }
             CondKind::Test => (a & operand, false, false),
-            CondKind::Bit | CondKind::Float => (0, a >> (b & 63) & 1 != 0, false),
+            CondKind::Bit | CondKind::Float | CondKind::Extend => (0, a >> (b & 63) & 1 != 0, false),
         };
         Compared::Integers { carry, zero: result == 0, negative: sign(result), overflow }
     }
@@ -309,6 +317,12 @@ impl Compared {
         };
         holds != (code & 1 != 0)
     }
+}
+
+/// The sign extension of the low bits of `a` that are of type `ty`.
+fn extended(ty: Ty, a: u64) -> u64 {
+    let above = 64 - ty.bits();
+    ((a << above) as i64 >> above) as u64
 }
 
 /// Result of a comparison of `ty`-wide operands, as the host's flags would give it.

@@ -132,6 +132,9 @@ impl Gen<'_> {
     /// Brings slots where the entry wants them, as far as no other value is in the way. Never touches the flags.
     fn settle_loop(&mut self) {
         let conv = self.conv;
+        for i in 0..self.dirty.len() {
+            self.settle_extension_at_home(self.dirty[i]);
+        }
         let mut again = true;
         while again {
             again = false;
@@ -157,6 +160,9 @@ impl Gen<'_> {
     }
 
     fn settle_pin(&mut self, slot: u16, r: Gpr) -> bool {
+        if self.settle_extension(slot, r) {
+            return true;
+        }
         let Some(v) = self.value_for_pin(slot, self.gpr[r as usize]) else { return false };
         let from = self.place[v as usize].gpr;
         // It may be that of another pinned slot, too, and there already.
