@@ -204,3 +204,56 @@ fn more_live_values_than_there_is_room_for_are_given_back() {
     assert_eq!(result(SPILLS + 20), Err(CompileError::TooManyLive));
     assert_eq!(result(50), small, "what was given up leaves no trace in the next unit");
 }
+
+/// Slots that show the extension of 32-bit arithmetic, in registers and at home, one of them twice; what is extended is used after the
+/// loop, or not.
+#[test]
+fn loops_extend_what_slots_show() {
+    for used_after in [false, true] {
+        let mut m = Machine::new(Features::host());
+        let mut w = Writer::new();
+        let (a, b, count) = (w.get(0), w.get(9), w.get(1));
+        let (a, b) = (w.op(Op::Trunc, Ty::I32, Attr(0), &[a]), w.op(Op::Trunc, Ty::I32, Attr(0), &[b]));
+        let step = w.konst(Ty::I32, 0x4000_0001);
+        let sum = w.op(Op::Add, Ty::I32, Attr(0), &[a, step]);
+        let product = w.op(Op::Mul, Ty::I32, Attr(0), &[b, step]);
+        let short = w.op(Op::Trunc, Ty::I16, Attr(0), &[product]);
+        for (of, slots) in [(sum, &[0, 10][..]), (product, &[9, 2]), (short, &[3])] {
+            let extended = w.op(Op::Sext, Ty::I64, Attr(0), &[of]);
+            slots.iter().for_each(|slot| w.put(*slot, extended));
+        }
+        let one = w.konst(Ty::I64, 1);
+        let left = w.op(Op::Sub, Ty::I64, Attr(0), &[count, one]);
+        w.put(1, left);
+        w.boundary(PC + 4);
+        let zero = w.konst(Ty::I64, 0);
+        let more = w.op(Op::Ne, Ty::I64, Attr(0), &[left, zero]);
+        let again = w.exit(ExitKind::Jump, PC);
+        w.op(Op::ExitIf, Ty::I1, again, &[more]);
+        if used_after {
+            w.boundary(PC + 8);
+            let plain = w.op(Op::Zext, Ty::I64, Attr(0), &[sum]);
+            w.put(4, plain);
+        }
+        let unit = w.end(PC + 12);
+        for rounds in 1..6 {
+            let (mut sum, mut product) = (5u32, 0x8123_4567u32);
+            m.thread.guest.set(&GUEST, Slot(0), sum.into());
+            m.thread.guest.set(&GUEST, Slot(9), product.into());
+            m.thread.guest.set(&GUEST, Slot(1), rounds);
+            run(&mut m, &unit);
+            for _ in 0..rounds {
+                (sum, product) = (sum.wrapping_add(0x4000_0001), product.wrapping_mul(0x4000_0001));
+            }
+            let of = |v: i64| u128::from(v as u64);
+            let (sum_shown, product_shown) = (of((sum as i32).into()), of((product as i32).into()));
+            assert_eq!([slot(&m, 0), slot(&m, 10)], [sum_shown; 2], "{rounds} rounds");
+            assert_eq!([slot(&m, 9), slot(&m, 2)], [product_shown; 2], "{rounds} rounds");
+            assert_eq!(slot(&m, 3), of((product as i16).into()), "{rounds} rounds");
+            assert_eq!(m.thread.guest.pc, PC + 12);
+            if used_after {
+                assert_eq!(slot(&m, 4), sum.into());
+            }
+        }
+    }
+}
