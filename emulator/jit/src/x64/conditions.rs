@@ -9,6 +9,9 @@ use super::asm::cc;
 use super::deferred::MAX_FLAGS;
 use super::float_conditions;
 
+/// Most instructions between those that write the condition flags and one that reads them.
+const BRANCH_WITHIN: u32 = 8;
+
 impl Analysis {
     /// The flag-setting form of a comparison of machine-sized operands, if it is one.
     pub(super) fn find_cond(&self, unit: &Unit, inst: &Inst) -> Option<Cond> {
@@ -245,15 +248,25 @@ impl Analysis {
             let with_order = |c: &Cond| c.kind == CondKind::Cmp && matches!(c.cc & !1, cc::O | cc::B | cc::BE);
             let Some(model) = flags.iter().flatten().filter_map(|v| self.cond(*v)).find(with_order) else { continue };
             for &v in flags.iter().flatten() {
-                // A value may be older than the instruction, and used before what the model compares exists.
-                let exists = model.a < v || model.a as usize >= unit.insts.len();
-                if exists
-                    && let Some(c) = self.cond(v)
-                    && let Some(code) = self.as_condition_of(unit, &model, &c)
-                {
-                    self.set_condition(v, Cond { cc: code, ..model });
-                }
+                self.unify(unit, &model, v);
             }
+            // So is what soon branches on them: a sum is likely to be kept, and what it is made of is not.
+            let next = together[0].pos;
+            for v in next..(next + BRANCH_WITHIN).min(unit.insts.len() as u32) {
+                self.unify(unit, &model, v);
+            }
+        }
+    }
+
+    /// Makes the value a condition of the comparison `model`, if that says the same.
+    fn unify(&mut self, unit: &Unit, model: &Cond, v: u32) {
+        // A value may be older than the instruction, and used before what the model compares exists.
+        let exists = model.a < v || model.a as usize >= unit.insts.len();
+        if exists
+            && let Some(c) = self.cond(v)
+            && let Some(code) = self.as_condition_of(unit, model, &c)
+        {
+            self.set_condition(v, Cond { cc: code, ..*model });
         }
     }
 

@@ -53,7 +53,9 @@ impl Gen<'_> {
         let compare = (from, self.asm.at());
         let (moves, all) = (self.collect_moves(true), self.collect_moves(false));
         let on = self.asm.label();
-        let there = self.moves[moves.0 as usize..moves.1 as usize] == self.moves[stored.0 as usize..stored.1 as usize];
+        // Where an operand is may have changed, not what it is.
+        let slots = |(from, to): (u32, u32)| self.moves[from as usize..to as usize].iter().map(|m| m.0);
+        let there = slots(moves).eq(slots(stored));
         if there {
             self.deferred = stored.0 != stored.1;
             self.claim_boundary(true);
