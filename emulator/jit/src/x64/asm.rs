@@ -309,6 +309,15 @@ impl Asm {
         self.dword(tail as i32);
     }
 
+    /// `66 opcode reg, constant`, and immediate bytes. Constants are aligned.
+    pub(super) fn op_pool(&mut self, opcode: u32, reg: Xmm, value: u128, tail: &[u8]) {
+        self.byte(0x66);
+        self.rex(4, reg, Mem::NONE, 0, false);
+        self.opcode(opcode);
+        self.pool_modrm(reg, value, tail.len() as u32);
+        self.bytes(tail);
+    }
+
     /// Appends the constants and resolves labels.
     pub(super) fn finish(&mut self) {
         for &(at, label) in &self.fixups {

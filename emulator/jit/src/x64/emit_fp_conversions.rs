@@ -67,8 +67,7 @@ impl Gen<'_> {
         self.sse_shift(PSRLQ, 2, high, 32);
         self.sse_const(PXOR, high, every(64, TWO_84 | bias));
         self.asm.mov_xx(low, x[0]);
-        self.sse_const(0x0f_3a0e, low, every(64, TWO_52)); // pblendw
-        self.asm.byte(0b1100_1100);
+        self.asm.op_pool(0x0f_3a0e, low, every(64, TWO_52), &[0b1100_1100]); // pblendw
         self.asm.const_xmm(SCRATCH_XMM, every(64, TWO_84 | 1 << 20 | bias));
         self.vex(1, 0x5c, high, high, SCRATCH_XMM); // vsubpd
         let d = self.def_xmm(0);

@@ -18,12 +18,12 @@ const PCMPGTQ: u32 = 0x0f_3837;
 const PMULLW: u32 = 0x0fd5;
 const PMULUDQ: u32 = 0x0ff4;
 const PSHUFD: u32 = 0x0f70;
-const PBLENDW: u32 = 0x0f_3a0e;
+pub(super) const PBLENDW: u32 = 0x0f_3a0e;
 
 /// Digits of shifts by an immediate.
-const RIGHT: u8 = 2;
+pub(super) const RIGHT: u8 = 2;
 const RIGHT_SIGNED: u8 = 4;
-const LEFT: u8 = 6;
+pub(super) const LEFT: u8 = 6;
 
 /// Of an operation on lanes of 8, 16, 32 and 64 bits whose opcodes follow each other.
 fn of_lane(first: u32, lane: u32) -> u32 {
@@ -74,7 +74,7 @@ impl Gen<'_> {
     }
 
     /// Shift of lanes by an immediate.
-    fn shift_lanes(&mut self, lane: u32, digit: u8, x: Xmm, amount: u32) {
+    pub(super) fn shift_lanes(&mut self, lane: u32, digit: u8, x: Xmm, amount: u32) {
         let group = match lane {
             64 => 0x0f73,
             32 => 0x0f72,
@@ -236,7 +236,7 @@ impl Gen<'_> {
         let (low, high) = (self.copy_xmm(self.arg(0)), self.copy_xmm(self.arg(0)));
         self.shift_lanes(16, RIGHT, high, 4);
         self.sse_const(PAND, low, every(8, 0x0f));
-        self.sse(PAND, high, SCRATCH_XMM);
+        self.sse_const(PAND, high, every(8, 0x0f));
         let (none, count) = (self.temp_xmm(), self.temp_xmm());
         self.asm.const_xmm(none, 0);
         self.sse(PCMPEQB, none, high);
@@ -267,7 +267,7 @@ impl Gen<'_> {
         let (table, count) = (self.temp_xmm(), self.temp_xmm());
         self.sse_const(PAND, low, every(8, 0x0f));
         self.shift_lanes(16, RIGHT, high, 4);
-        self.sse(PAND, high, SCRATCH_XMM);
+        self.sse_const(PAND, high, every(8, 0x0f));
         self.asm.const_xmm(table, 0x0403_0302_0302_0201_0302_0201_0201_0100);
         self.asm.mov_xx(count, table);
         self.sse(PSHUFB, count, low);

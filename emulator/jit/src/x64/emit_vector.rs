@@ -42,7 +42,7 @@ pub(super) const PSHUFB: u32 = 0x0f_3800;
 pub(super) const PXOR: u32 = 0x0fef;
 pub(super) const PAND: u32 = 0x0fdb;
 pub(super) const POR: u32 = 0x0feb;
-const PUNPCKLQDQ: u32 = 0x0f6c;
+pub(super) const PUNPCKLQDQ: u32 = 0x0f6c;
 pub(super) const PCMPEQD: u32 = 0x0f76;
 
 /// The same value in every lane.
@@ -101,8 +101,7 @@ impl Gen<'_> {
 
     /// The same with a constant.
     pub(super) fn sse_const(&mut self, opcode: u32, d: Xmm, value: u128) {
-        self.asm.const_xmm(SCRATCH_XMM, value);
-        self.sse(opcode, d, SCRATCH_XMM);
+        self.asm.op_pool(opcode, d, value, &[]);
     }
 
     /// `66 opcode /digit imm8`.
@@ -295,33 +294,6 @@ impl Gen<'_> {
         };
         self.asm.op_prefixed_rr(0x66, size, opcode, d, r); // pinsr
         self.asm.byte(index);
-    }
-
-    /// Bytes of two registers by constant indexes.
-    fn emit_shuffle(&mut self, inst: &Inst) {
-        let picks = self.unit.consts[inst.attr.index()].to_le_bytes();
-        let (a, b) = (self.arg(0), self.arg(1));
-        let pattern = |f: &dyn Fn(u8) -> u8| u128::from_le_bytes(picks.map(f));
-        if inst.ty == Ty::I64 {
-            let rb = self.use_xmm(b);
-            let both = self.copy_xmm(a);
-            self.sse(PUNPCKLQDQ, both, rb);
-            self.sse_const(PSHUFB, both, pattern(&|p| p) | u128::from(u64::MAX) << 64);
-            return self.result_xmm(both);
-        }
-        if picks.iter().all(|p| *p < 16 || *p == 255) || a == b {
-            let d = self.def_xmm_from(a, 0);
-            return self.sse_const(PSHUFB, d, pattern(&|p| if p == 255 { p } else { p & 15 }));
-        }
-        if picks.iter().all(|p| *p >= 16) {
-            let d = self.def_xmm_from(b, 0);
-            return self.sse_const(PSHUFB, d, pattern(&|p| if p == 255 { p } else { p - 16 }));
-        }
-        let (low, high) = (self.copy_xmm(a), self.copy_xmm(b));
-        self.sse_const(PSHUFB, low, pattern(&|p| if p < 16 { p } else { 255 }));
-        self.sse_const(PSHUFB, high, pattern(&|p| if p >= 16 && p != 255 { p - 16 } else { 255 }));
-        self.sse(POR, low, high);
-        self.result_xmm(low);
     }
 
     // ------------------------------------------------------------------ changes of width

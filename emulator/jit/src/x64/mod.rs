@@ -42,6 +42,7 @@ mod emit_fp_lanes;
 mod emit_int;
 mod emit_lanes;
 mod emit_mem;
+mod emit_shuffle;
 mod emit_vector;
 mod exit;
 mod extensions;

@@ -112,3 +112,53 @@ fn lanes_at_their_limits() {
         cases().iter().for_each(|case| check(&mut m, case));
     }
 }
+
+/// Picks of bytes: of lanes in turn, even, odd, shifted, of one register and of two, and some with zeros.
+fn picks() -> Vec<[u8; 16]> {
+    let mut all = Vec::new();
+    for bytes in [1, 2, 4, 8] {
+        let n = 16 / bytes;
+        let lanes = |f: &dyn Fn(usize) -> usize| std::array::from_fn(|i| (f(i / bytes) * bytes + i % bytes) as u8);
+        for k in 0..2 {
+            all.push(lanes(&|i| i / 2 + i % 2 * n + k * n / 2));
+            all.push(lanes(&|i| 2 * i + k));
+            all.push(lanes(&|i| i / 2 * 2 + k + i % 2 * n));
+            all.push(lanes(&|i| (2 * i + k) % n));
+        }
+        for k in 0..n {
+            all.push(lanes(&|i| i + k));
+            all.push(lanes(&|_| k));
+            all.push(lanes(&|i| n - 1 - i));
+            all.push(lanes(&|i| (i * 5 + k) % (2 * n)));
+        }
+    }
+    let zeros = all[0].map(|p| if p % 3 == 0 { 255 } else { p });
+    all.push(zeros);
+    all
+}
+
+#[test]
+fn shuffles_of_patterns() {
+    let operands = [0x0f0e_0d0c_0b0a_0908_0706_0504_0302_0100, 0x1f1e_1d1c_1b1a_1918_1716_1514_1312_1110];
+    let levels = Features::LEVELS.into_iter().map(|(_, features)| features).filter(|f| f.missing().is_empty());
+    for features in levels.chain([Features::host()]) {
+        let mut m = Machine::new(features);
+        for (picks, one) in picks().into_iter().flat_map(|p| [(p, false), (p, true)]) {
+            let pattern = u128::from_le_bytes(picks);
+            let mut w = Writer::new();
+            let a = w.get(VECTORS);
+            let b = if one { a } else { w.get(VECTORS + 1) };
+            w.unit.consts.push(pattern);
+            let result = w.op(Op::Vshuf, Ty::I128, Attr(0), &[a, b]);
+            w.put(VECTORS, result);
+            let compiled = m.compile(&w.end(PC + 4));
+            m.thread.guest.set(&GUEST, Slot(VECTORS), operands[0]);
+            m.thread.guest.set(&GUEST, Slot(VECTORS + 1), operands[1]);
+            m.run(&compiled);
+            let second = operands[usize::from(!one)];
+            let expected = eval::pure(Op::Vshuf, Ty::I128, Ty::I128, Attr(0), [operands[0], second, pattern]);
+            let got = m.thread.guest.get(&GUEST, Slot(VECTORS));
+            assert_eq!(got, expected, "{picks:?} of one register: {one}: {got:#x} is not {expected:#x}");
+        }
+    }
+}
