@@ -11,7 +11,7 @@
 //! definition, as is everything while subnormals are flushed.
 
 use ir::guest::{FpMode, Guest};
-use ir::inst::{FCmp, Inst, Op, Round};
+use ir::inst::{FCmp, Inst, MinMax, Op, Round};
 use ir::{Ty, Unit};
 use smallvec::SmallVec;
 
@@ -347,11 +347,12 @@ impl Gen<'_> {
     fn emit_extremum(&mut self, inst: &Inst) -> bool {
         let bits = inst.attr.lane();
         let minimum = inst.op == Op::Fmin;
-        // The x86 kind returns the second operand where others order zeros.
-        if inst.attr.kind() == ir::inst::MinMax::Second as u8 {
-            return false;
-        }
         let x = self.operands_in_xmm(2);
+        if inst.attr.kind() == MinMax::Second as u8 {
+            let d = self.def_xmm(0);
+            self.vex(Self::scalar_prefix(bits), if minimum { 0x5d } else { 0x5f }, d, x[0], x[1]);
+            return true;
+        }
         let d = self.def_apart(&x);
         let pp = Self::scalar_prefix(bits);
         self.unordered_compare(bits, false, x[0], x[1]);

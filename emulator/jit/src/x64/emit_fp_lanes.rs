@@ -30,7 +30,13 @@ impl Gen<'_> {
         }
         match inst.op {
             Op::Vfcmp => self.emit_lane_masks(inst),
-            Op::Fmin | Op::Fmax if inst.attr.kind() != MinMax::Second as u8 => self.emit_lane_extrema(inst),
+            Op::Fmin | Op::Fmax if inst.attr.kind() == MinMax::Second as u8 => {
+                let x = self.lane_operands(2);
+                let d = self.def_xmm(0);
+                let opcode = if inst.op == Op::Fmin { 0x5d } else { 0x5f };
+                self.vex(u8::from(lane == 64), opcode, d, x[0], x[1]); // vminps, vmaxps
+            }
+            Op::Fmin | Op::Fmax => self.emit_lane_extrema(inst),
             Op::Fround => self.emit_lane_rounds(inst),
             Op::Stof | Op::Utof | Op::Ftos | Op::Ftou => return self.emit_lane_conversion(inst, in_mode),
             _ => return false,
