@@ -40,6 +40,14 @@ fn stores_to_code_are_noticed() {
 }
 
 #[test]
+fn changes_of_code_by_other_ways_than_its_address_are_noticed() {
+    assert_eq!(built("guest-x86_64/aliases.c", Link::Static), Some(0));
+    let native = finish(Command::new(build("guest-x86_64/aliases.c", "native", Link::Static)));
+    let output = finish(emulate([build("guest-x86_64/aliases.c", "x86", Link::Static)]));
+    assert_eq!(String::from_utf8_lossy(&output.stdout), String::from_utf8_lossy(&native.stdout));
+}
+
+#[test]
 fn programs_in_c_run() {
     for source in
         ["hello", "strings", "memory", "segv", "signals", "threads", "timer", "lifetimes", "process", "syscalls"]

@@ -87,6 +87,13 @@ impl Jit {
         self.t1.as_ref().is_none_or(t1::Runtime::notices_stores)
     }
 
+    /// From now on every system call is an event: none is made by generated code. Not to be called by a thread that executes it.
+    pub fn see_all_calls(&self) {
+        if let Some(t1) = &self.t1 {
+            t1.see_all_calls();
+        }
+    }
+
     /// The `len` bytes of guest memory at `addr` may have been stored to.
     pub fn stored_at(&self, addr: u64, len: u64) {
         if self.notices_stores() {

@@ -32,9 +32,7 @@ impl ThreadCtx {
                 let info = self.trap_info(trap);
                 self.raise_fault(&info);
             }
-            jit::Event::Fault(fault) if fault.write != Some(false) && self.process.space.store_to_code(fault.addr) => {
-                self.store_to_code();
-            }
+            jit::Event::Fault(fault) if self.is_store_to_code(&fault) => self.store_to_code(),
             jit::Event::Fault(fault) => {
                 let info = self.fault_info(&fault);
                 self.raise_fault(&info);
@@ -53,6 +51,11 @@ impl ThreadCtx {
     fn differs(&self) -> ! {
         eprintln!("isamorph: {}", self.jit.difference().trim_end());
         crate::task::end_process(OWN_FAILURE)
+    }
+
+    /// Whether the host refused a store that the guest may make, because it changes code. It will not refuse it again.
+    fn is_store_to_code(&self, fault: &jit::MemFault) -> bool {
+        fault.signal == libc::SIGSEGV && fault.write != Some(false) && self.process.space.store_to_code(fault.addr)
     }
 
     /// Executes the instruction that stores to code, which nothing keeps from it any more.

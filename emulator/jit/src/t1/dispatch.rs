@@ -90,7 +90,7 @@ impl Thread {
         if let Some(event) = self.interrupted() {
             return Some(event);
         }
-        if runtime.notices_stores() {
+        if runtime.sees_all_calls() {
             self.before_noticed(runtime);
         }
         let key = self.take_key();
@@ -121,13 +121,12 @@ impl Thread {
         }
     }
 
-    /// Stores are noticed: watches what the thread waits for. System calls are not made by generated code any more, because what the
-    /// kernel stores is to be noticed, too; the last may have been.
+    /// Generated code makes no system calls any more; the last may have stored something. Watches what the thread waits for.
     fn before_noticed(&mut self, runtime: &Runtime) {
         let Some(t1) = &mut self.t1 else { return };
         let wanted = t1.wanted.take();
         if std::mem::take(&mut self.block.direct_len) > 0 {
-            self.jit.watched.stored();
+            self.jit.stored();
         }
         if let Some(addr) = wanted {
             self.step_out(runtime);

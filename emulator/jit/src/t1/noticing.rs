@@ -1,4 +1,4 @@
-//! When stores begin to be noticed; see [`crate::watched`].
+//! When stores begin to be noticed (see [`crate::watched`]), and system calls.
 
 use std::sync::atomic::{AtomicBool, Ordering};
 
@@ -15,6 +15,8 @@ pub(super) struct Noticing {
     needed: AtomicBool,
     /// Stores are noticed: all code that is translated from now on does its part.
     on: AtomicBool,
+    /// Generated code makes no system calls.
+    calls: AtomicBool,
 }
 
 impl Runtime {
@@ -33,15 +35,34 @@ impl Runtime {
         self.noticing.needed.store(true, Ordering::SeqCst);
         let others = self.world.count() > 1;
         if others {
-            self.noticing.on.store(true, Ordering::SeqCst);
+            self.notice_stores();
         }
         others
+    }
+
+    /// What the kernel stores is to be noticed, too.
+    fn notice_stores(&self) -> bool {
+        self.noticing.calls.store(true, Ordering::SeqCst);
+        !self.noticing.on.swap(true, Ordering::SeqCst)
+    }
+
+    /// Whether every system call is an event.
+    pub(super) fn sees_all_calls(&self) -> bool {
+        self.noticing.calls.load(Ordering::Acquire)
+    }
+
+    /// See [`Jit::see_all_calls`].
+    pub(crate) fn see_all_calls(&self) {
+        if !self.noticing.calls.swap(true, Ordering::SeqCst) {
+            // Every thread comes to the dispatcher and learns of it.
+            drop(self.world.stop());
+        }
     }
 
     /// A thread was added, by one that holds no translation.
     pub(super) fn thread_added(&self, jit: &Jit) {
         let must = self.noticing.needed.load(Ordering::SeqCst) && self.world.count() > 1;
-        if must && !self.noticing.on.swap(true, Ordering::SeqCst) {
+        if must && self.notice_stores() {
             self.flush(jit);
         }
     }

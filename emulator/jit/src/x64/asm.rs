@@ -311,9 +311,11 @@ impl Asm {
 
     /// `66 opcode reg, constant`, and immediate bytes. Constants are aligned.
     pub(super) fn op_pool(&mut self, opcode: u32, reg: Xmm, value: u128, tail: &[u8]) {
-        self.byte(0x66);
-        self.rex(4, reg, Mem::NONE, 0, false);
-        self.opcode(opcode);
+        let mut head = Head::default();
+        head.put(0x66, true);
+        head.rex(4, reg, Mem::NONE, 0, false);
+        head.opcode(opcode);
+        self.head(head);
         self.pool_modrm(reg, value, tail.len() as u32);
         self.bytes(tail);
     }

@@ -137,7 +137,13 @@ impl AddressSpace {
     /// Drops translations of `range`, if told that it holds or held code.
     fn stale(&self, range: &Range<u64>, had_code: bool) {
         self.watch.forget(range);
-        if had_code && let Some(invalidate) = self.invalidate.get() {
+        if had_code {
+            self.drop_translations(range);
+        }
+    }
+
+    fn drop_translations(&self, range: &Range<u64>) {
+        if let Some(invalidate) = self.invalidate.get() {
             invalidate(range.clone());
         }
     }
@@ -153,15 +159,15 @@ impl AddressSpace {
     /// Reads up to `buf.len()` bytes of guest code at `pc`; fewer where executable memory ends, 0 if `pc` is not executable.
     /// Stores to them are noticed from then on, if they are looked for.
     pub fn fetch(&self, pc: u64, buf: &mut [u8]) -> usize {
-        self.read_code(pc, buf, |at, vma| self.before_fetch(at, vma))
+        self.read_code(pc, buf, |map, at, vma| self.before_fetch(map, at, vma))
     }
 
     /// The same, for code that is not translated.
     pub(crate) fn peek_code(&self, pc: u64, buf: &mut [u8]) -> usize {
-        self.read_code(pc, buf, |_, _| {})
+        self.read_code(pc, buf, |_, _, _| {})
     }
 
-    fn read_code(&self, pc: u64, buf: &mut [u8], before: impl Fn(u64, &Vma)) -> usize {
+    fn read_code(&self, pc: u64, buf: &mut [u8], before: impl Fn(&VmaMap, u64, &Vma)) -> usize {
         let map = self.map();
         let mut got = 0;
         while got < buf.len() {
@@ -170,7 +176,7 @@ impl AddressSpace {
             if !vma.executable() {
                 break;
             }
-            before(at, vma);
+            before(&map, at, vma);
             // An instruction may lie across two pages, of which each is watched by itself.
             let end = if self.watch.is_on() { range.end.min(page_down(at) + PAGE) } else { range.end };
             let n = (end - at).min((buf.len() - got) as u64) as usize;
@@ -252,8 +258,10 @@ impl AddressSpace {
         let file = (request.fd >= 0 && request.prot & libc::PROT_EXEC != 0)
             .then(|| crate::bypass::executable_mapped(request.fd, range.clone(), request.offset))
             .flatten();
-        let vma = Vma { prot: request.prot, shared, kind: request.kind, file };
-        self.map_mut().insert(range.clone(), vma);
+        let backing = self.backing(range.start, request.fd, request.offset, shared);
+        let vma = Vma { prot: request.prot, shared, kind: request.kind, file, backing };
+        self.map_mut().insert(range.clone(), vma.clone());
+        self.appeared(&vma, Some(request.fd));
     }
 
     /// Maps code at a fixed address, which may lie beyond the user address space: there the guest cannot change it.
@@ -319,9 +327,10 @@ impl AddressSpace {
         unsafe { crate::host::syscall(libc::SYS_mprotect, args)? };
         let had_code = vma.executable();
         let changed = had_code != (prot & libc::PROT_EXEC != 0);
-        self.map_mut().insert(part.clone(), Vma { prot, ..vma });
-        self.watch.forget(part);
+        let vma = Vma { prot, ..vma };
+        self.map_mut().insert(part.clone(), vma.clone());
         self.stale(part, had_code && (changed || self.watch.is_on()));
+        self.appeared(&vma, None);
         Ok(())
     }
 

@@ -60,6 +60,7 @@ impl AddressSpace {
         let grown = host_mremap(old, end - old.start, 0, 0).is_ok();
         if grown {
             self.map_mut().insert(old.end..end, vma.clone());
+            self.appeared(vma, None);
         }
         grown
     }
@@ -101,6 +102,10 @@ impl AddressSpace {
             release(&claimed);
             return Err(error);
         }
+        let mut vma = vma.clone();
+        if let Some(backing) = &mut vma.backing {
+            backing.base = backing.base.wrapping_add(new.start.wrapping_sub(old.start));
+        }
         let mut map = self.map_mut();
         if !keep {
             map.remove(old.clone());
@@ -109,6 +114,7 @@ impl AddressSpace {
         drop(map);
         self.stale(old, vma.executable());
         self.stale(&new, replaced_code);
+        self.appeared(&vma, None);
         if !keep {
             changes.placer.freed(old);
         }

@@ -40,7 +40,10 @@ impl AddressSpace {
         let write = if flags & libc::SHM_RDONLY == 0 { libc::PROT_WRITE } else { 0 };
         let exec = if flags & libc::SHM_EXEC != 0 { libc::PROT_EXEC } else { 0 };
         let prot = libc::PROT_READ | write | exec;
-        self.map_mut().insert(range, Vma { prot, shared: true, kind: Kind::Shm, file: None });
+        let backing = self.segment_backing(start, id);
+        let vma = Vma { prot, shared: true, kind: Kind::Shm, file: None, backing };
+        self.map_mut().insert(range, vma.clone());
+        self.appeared(&vma, None);
         Ok(start)
     }
 

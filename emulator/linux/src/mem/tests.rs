@@ -75,3 +75,48 @@ fn heap_grows_and_shrinks() {
     assert!(!space.owns(start + PAGE, PAGE));
     assert_eq!(space.brk(start - 1), start + 1);
 }
+
+#[test]
+fn pages_that_show_code_cannot_be_stored_to_unnoticed() {
+    use std::sync::{Arc, Mutex};
+    let _alone = alone();
+    let space = AddressSpace::default();
+    space.watch_code();
+    let seen = Arc::new(Mutex::new(Vec::new()));
+    let log = seen.clone();
+    space.on_invalidate(Box::new(move |range| log.lock().unwrap().push((range.start, range.end))));
+    let dropped = || std::mem::take(&mut *seen.lock().unwrap());
+    // SAFETY: a fresh descriptor.
+    let fd = unsafe { libc::memfd_create(c"code".as_ptr(), 0) };
+    // SAFETY: as above.
+    assert_eq!(unsafe { libc::ftruncate(fd, 4 * PAGE as i64) }, 0);
+    let map = |prot, offset| {
+        let shared = Request { prot, flags: libc::MAP_SHARED, fd, offset, ..request(0, 2 * PAGE, 0) };
+        space.map_memory(&shared).unwrap()
+    };
+    let (code, writable) = (map(libc::PROT_READ | libc::PROT_EXEC, PAGE), map(libc::PROT_READ | libc::PROT_WRITE, 0));
+    dropped();
+    let mut byte = [0];
+    assert_eq!(space.fetch(code, &mut byte), 1);
+    let maps = || std::fs::read_to_string("/proc/self/maps").unwrap();
+    let protected =
+        |page: u64| maps().lines().any(|line| line.contains(&format!("{page:x}")) && line.contains(" r--s "));
+    assert!(protected(writable + PAGE) && !protected(writable));
+    assert!(space.store_to_code(writable + PAGE + 8));
+    assert_eq!(dropped(), [(code, code + PAGE)]);
+    assert!(!protected(writable + PAGE));
+    assert!(!space.store_to_code(code), "the guest may not store there");
+    // A mapping that comes later, and one that is moved.
+    assert_eq!(space.fetch(code + PAGE, &mut byte), 1);
+    dropped();
+    let second = map(libc::PROT_READ | libc::PROT_WRITE, 2 * PAGE);
+    assert_eq!(dropped(), [(code, code + 2 * PAGE)]);
+    let moved = space.remap(second, 2 * PAGE, 8 * PAGE, libc::MREMAP_MAYMOVE, 0).unwrap();
+    assert_eq!(space.fetch(code + PAGE, &mut byte), 1);
+    assert!(protected(moved) && space.store_to_code(moved));
+    for (at, pages) in [(code, 2), (writable, 2), (moved, 8)] {
+        space.unmap(at, pages * PAGE).unwrap();
+    }
+    // SAFETY: opened above.
+    unsafe { libc::close(fd) };
+}

@@ -49,6 +49,25 @@ pub struct MappedFile {
     pub base: u64,
 }
 
+/// What a mapping shows of a file or of shared memory.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct Backing {
+    /// Device that the file is on.
+    pub device: u64,
+    /// The file's number there.
+    pub inode: u64,
+    /// Guest address minus file offset.
+    pub base: u64,
+}
+
+impl Backing {
+    /// Whether both are of one file.
+    #[must_use]
+    pub fn is_of(&self, other: &Backing) -> bool {
+        (self.device, self.inode) == (other.device, other.inode)
+    }
+}
+
 /// Properties of a range of guest addresses.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub struct Vma {
@@ -60,13 +79,15 @@ pub struct Vma {
     pub kind: Kind,
     /// The file, for executable file mappings.
     pub file: Option<Arc<MappedFile>>,
+    /// Where the same memory may be mapped a second time, for guests that need not say when code has changed.
+    pub backing: Option<Backing>,
 }
 
 impl Vma {
     /// Private anonymous memory.
     #[must_use]
     pub fn anonymous(prot: i32, kind: Kind) -> Vma {
-        Vma { prot, shared: false, kind, file: None }
+        Vma { prot, shared: false, kind, file: None, backing: None }
     }
 
     /// Guest code may be fetched from here.
@@ -132,6 +153,15 @@ impl VmaMap {
         if !range.is_empty() {
             self.ranges.remove(range);
         }
+    }
+
+    /// Other pages that show what `page` does, whose backing is `backing`.
+    pub fn showing(&self, page: u64, backing: Backing) -> impl Iterator<Item = (u64, &Vma)> {
+        let offset = page.wrapping_sub(backing.base);
+        self.ranges.iter().filter_map(move |(range, vma)| {
+            let other = vma.backing.filter(|other| other.is_of(&backing))?.base.wrapping_add(offset);
+            (other != page && range.contains(&other)).then_some((other, vma))
+        })
     }
 
     /// All mappings, ascending.

@@ -21,7 +21,7 @@ use std::sync::Mutex;
 
 use arguments::Types;
 
-use crate::abi::{Abi, Call, Handler, OneOf, Register};
+use crate::abi::{Abi, Arg, Call, Format, Handler, Int, OneOf, Register, Ty};
 use crate::errno::{Errno, SysResult, from_kernel};
 use crate::strace;
 use crate::thread::ThreadCtx;
@@ -87,14 +87,29 @@ fn run(ctx: &mut ThreadCtx, call: &'static Call, args: [u64; 6]) -> SysResult {
 
 /// Performs a call; again if it failed because it writes to code.
 fn retried(ctx: &mut ThreadCtx, call: &'static Call, args: [u64; 6]) -> SysResult {
+    let watches_files = ctx.process.space.watches_files();
+    if watches_files {
+        descriptors_of(call, args).for_each(|fd| ctx.process.space.before_call_on(fd));
+    }
     let result = match perform(ctx, call, args) {
         Err(Errno::EFAULT) if ctx.process.space.unwatch_all() => perform(ctx, call, args),
         result => result,
     };
+    if watches_files {
+        descriptors_of(call, args).for_each(|fd| ctx.process.space.after_call_on(fd));
+    } else if ctx.process.space.watches_files() {
+        ctx.process.jit().see_all_calls();
+    }
     if ctx.process.jit().notices_stores() {
         stores::report(ctx, call, &args);
     }
     result
+}
+
+/// The descriptors among a call's arguments.
+fn descriptors_of(call: &Call, args: [u64; 6]) -> impl Iterator<Item = i32> {
+    let is = move |arg: &Arg| matches!(arg.ty.given(&args), Ty::Int(Int { format: Format::Fd, .. }));
+    call.args.into_iter().zip(args).filter(move |(arg, _)| is(arg)).map(|(_, value)| value as i32)
 }
 
 fn perform(ctx: &mut ThreadCtx, call: &'static Call, args: [u64; 6]) -> SysResult {

@@ -136,7 +136,19 @@ pub fn openat(ctx: &mut ThreadCtx, args: [u64; 6]) -> SysResult {
         host[1] = found.as_ptr() as u64;
     }
     // SAFETY: a guest address or a string that outlives the call.
-    unsafe { ctx.blocking(libc::SYS_openat, host) }
+    let fd = unsafe { ctx.blocking(libc::SYS_openat, host) }?;
+    opened(ctx.process, &path, fd);
+    Ok(fd)
+}
+
+/// A file was opened: the memory of a process, which is always called so, can be a way to code.
+fn opened(process: &Process, path: &[u8], fd: u64) {
+    if path.ends_with(b"mem")
+        && std::fs::read_link(format!("/proc/self/fd/{fd}"))
+            .is_ok_and(|path| path.starts_with("/proc") && path.ends_with("mem"))
+    {
+        process.space.opened_memory(fd as i32);
+    }
 }
 
 fn open_flags(process: &Process) -> Option<&'static Set> {
@@ -165,7 +177,9 @@ pub fn openat2(ctx: &mut ThreadCtx, args: [u64; 6]) -> SysResult {
     let redirected = if resolve == 0 { redirect(ctx.process, Some(dirfd), &path, || follow) } else { None };
     let name = redirected.as_ref().map_or(addr, |found| found.as_ptr() as u64);
     // SAFETY: a guest address or a string, and the structure; both outlive the call.
-    unsafe { ctx.blocking(libc::SYS_openat2, [dirfd, name, how.as_ptr() as u64, size, 0, 0]) }
+    let fd = unsafe { ctx.blocking(libc::SYS_openat2, [dirfd, name, how.as_ptr() as u64, size, 0, 0]) }?;
+    opened(ctx.process, &path, fd);
+    Ok(fd)
 }
 
 /// `readlinkat(dirfd, path, buf, size)`
