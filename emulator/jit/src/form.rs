@@ -35,6 +35,11 @@ pub(crate) enum Formed {
     },
 }
 
+/// Most guest instructions of a loop that is unrolled, most of its turns in a unit, and most instructions of these.
+pub(crate) const LOOP_INSNS: u32 = 24;
+const TURNS: u32 = 4;
+const UNROLLED_INSNS: u32 = 64;
+
 /// How to form a unit.
 #[derive(Clone, Copy)]
 pub(crate) struct Manner {
@@ -42,6 +47,9 @@ pub(crate) struct Manner {
     pub(crate) limit: u32,
     /// Accesses of guests that ignore the top byte of pointers leave it out themselves ([`Builder::mask_pointers`]).
     pub(crate) masks: bool,
+    /// A short loop that is the start of the unit has several turns in it, so that what is between one turn and the next, polls
+    /// among it, is done once for them.
+    pub(crate) unrolls: bool,
     /// Values have the names that the specification gives them, for printing.
     pub(crate) names: bool,
     /// Stores are noticed ([`Builder::notice_stores`]), with the table at this address.
@@ -53,7 +61,7 @@ pub(crate) struct Manner {
 impl Manner {
     /// The plain manner, with at most `limit` instructions.
     pub(crate) fn of(limit: u32) -> Manner {
-        Manner { limit, masks: false, names: false, notices: None, step_at: None }
+        Manner { limit, masks: false, unrolls: false, names: false, notices: None, step_at: None }
     }
 }
 
@@ -86,6 +94,7 @@ pub(crate) fn form(
     let mut window = Window::new(hooks);
     let mut pc = key.pc;
     let mut insns = 0;
+    let (mut turns, mut turned_at, mut furthest) = (1, 0, pc);
     loop {
         let exits = builder.exits();
         let code = window.at(pc);
@@ -100,6 +109,9 @@ pub(crate) fn form(
             }
             break;
         }
+        let turn = insns + 1 - turned_at;
+        let short = turn <= LOOP_INSNS && insns + 1 + turn <= UNROLLED_INSNS;
+        builder.allow_turn(manner.unrolls && short && turns < TURNS && !guest.delay_slots);
         builder.begin_insn(pc);
         if manner.step_at == Some(pc) {
             builder.step();
@@ -128,6 +140,11 @@ pub(crate) fn form(
         }
         insns += 1;
         pc = pc.wrapping_add(len.into());
+        furthest = furthest.max(pc);
+        let again = builder.turns();
+        if again {
+            (turns, turned_at, pc) = (turns + 1, insns, key.pc);
+        }
         let mode_ends = builder.mode() != key.mode && (guest.fp_mode)(builder.mode()) != (guest.fp_mode)(key.mode);
         if builder.ended() || mode_ends {
             break;
@@ -138,12 +155,12 @@ pub(crate) fn form(
         let enough = insns >= ENOUGH_INSNS && builder.exits() > exits;
         let elsewhere = len as usize >= in_page || pc / PAGE != key.pc / PAGE;
         let full = enough || insns >= manner.limit || builder.len() >= MAX_IR || elsewhere;
-        if full || is_entry(UnitKey { pc, mode: builder.mode() }) {
+        if full || !again && is_entry(UnitKey { pc, mode: builder.mode() }) {
             break;
         }
     }
     let mut unit = builder.finish(pc);
-    unit.guest_len = (pc.wrapping_sub(key.pc) as u32).max(u32::from(insns == 0));
+    unit.guest_len = (furthest.wrapping_sub(key.pc) as u32).max(u32::from(insns == 0));
     Formed::Unit { unit, insns }
 }
 

@@ -18,6 +18,10 @@ pub const SPILLS: usize = 256;
 /// Operand and result slots of a helper call.
 pub const SCRATCH: usize = 8;
 
+/// Turns of short loops that are counted before the one that turns is called hot: unrolling it takes as long as some
+/// thousand turns.
+pub const TURNS: i32 = 1 << 14;
+
 /// One entry of the jump cache: 16 bytes.
 ///
 /// The entry for a guest address is at byte `(pc * (16 / insn_align)) & jump_mask` of the table.
@@ -125,6 +129,8 @@ pub struct ThreadState {
     pub guest: GuestState,
     /// Non-zero asks generated code to leave at the next poll. Set by signal handlers and other threads.
     pub poll: AtomicU32,
+    /// Turns of short loops until one of them is called hot.
+    pub turns: i32,
     /// [`Leave`] as a number.
     pub exit_kind: u32,
     /// Depends on `exit_kind`.
@@ -184,6 +190,7 @@ impl ThreadState {
         ThreadState {
             guest: GuestState::new(guest),
             poll: AtomicU32::new(0),
+            turns: TURNS,
             exit_kind: Leave::Dispatcher as u32,
             exit_operand: 0,
             exit_len: 0,

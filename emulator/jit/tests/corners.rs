@@ -301,6 +301,36 @@ fn a_single_is_looked_at_unless_what_leads_to_it_has_boxed_it() {
     }
 }
 
+/// Enough for a loop to be called hot.
+const HOT: u128 = 40_000;
+
+#[test]
+fn a_hot_loop_ends_after_any_turn_of_those_in_its_unit() {
+    let _turn = catch_faults(None);
+    let guest = guest("riscv64");
+    // again: xor a3, a3, a1; add a4, a4, a3; addi a1, a1, -1; bnez a1, again; ecall
+    let code = words(&[0x00b6_c6b3, 0x00d7_0733, 0xfff5_8593, 0xfe05_9ae3, 0x0000_0073]);
+    for more in 0..6 {
+        let end = run_both(guest, &code, &[("gpr[11]", HOT + more), ("gpr[13]", 5)]);
+        assert_eq!((end.event, value(guest, &end, "gpr[11]")), (Event::Syscall, 0));
+    }
+}
+
+#[test]
+fn a_hot_loop_shows_the_turn_that_faults() {
+    let _turn = catch_faults(None);
+    let guest = guest("riscv64");
+    // again: sltu a5, a1, a6; slli a5, a5, 40; add a7, a0, a5; sb a1, 0(a7); addi a1, a1, -1; bnez a1, again; ecall
+    let code = words(&[0x0105_b7b3, 0x0287_9793, 0x00f5_08b3, 0x00b8_8023, 0xfff5_8593, 0xfe05_96e3, 0x0000_0073]);
+    for last in 1..7 {
+        let start = [("gpr[10]", data_of(guest).into()), ("gpr[11]", HOT), ("gpr[16]", last)];
+        let end = run_both(guest, &code, &start);
+        // With `last` 1 no turn is below it.
+        let (left, pc) = if last == 1 { (0, CODE + 28) } else { (last - 1, CODE + 12) };
+        assert_eq!((value(guest, &end, "gpr[11]"), end.state.pc), (left, pc));
+    }
+}
+
 /// One, infinity, zero, a quiet NaN and a signalling one, both with a payload.
 const NUMBERS: [u128; 5] = [0x3ff0 << 48, 0x7ff0 << 48, 0, 0xfff8_0000_0000_1234, 0x7ff0_0000_0000_0042];
 

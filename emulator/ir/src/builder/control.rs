@@ -72,11 +72,47 @@ impl Builder<'_> {
                 self.commit();
                 self.flush();
                 let exit = self.exit_to(ExitKind::Jump, target, 0);
+                if self.may_turn(exit) {
+                    return self.turn(cond, exit);
+                }
                 if !self.is_short_branch(cond, exit) {
                     self.exit(Op::ExitIf, cond, exit);
                 }
             }
         }
+    }
+
+    /// If `allowed`, a branch to the start of the unit, as the last that the next instruction does, is taken in the unit: it goes on
+    /// with another turn of the loop, and it is left if the branch is not taken.
+    pub fn allow_turn(&mut self, allowed: bool) {
+        self.may_turn = allowed;
+        self.turn = None;
+    }
+
+    fn may_turn(&self, exit: Exit) -> bool {
+        let (key, modes) = (self.unit.key, [self.insn_mode, self.fall_mode, exit.mode]);
+        let same_mode = !self.mode_in_state && modes.iter().all(|mode| *mode == key.mode);
+        self.may_turn && self.turn.is_none() && exit.kind == ExitKind::Jump && exit.target == key.pc && same_mode
+    }
+
+    fn turn(&mut self, cond: Val, exit: Exit) {
+        let not = self.not(1, cond);
+        self.turn = Some((self.unit.insts.len(), cond, exit));
+        self.exit(Op::ExitIf, not, self.exit_to(ExitKind::Jump, self.next, 0));
+    }
+
+    /// Whether another turn is to follow the instruction that has just ended.
+    pub fn turns(&mut self) -> bool {
+        let Some((at, cond, exit)) = self.turn.take() else { return false };
+        let last = self.unit.insts.len() == at + 1 && self.unit.puts.last().is_none_or(|put| put.pos as usize <= at);
+        if last && self.ended.is_none() && self.mode == self.unit.key.mode && !self.mode_in_state {
+            return true;
+        }
+        // It does something else if it does not branch.
+        let branch = &mut self.unit.insts[at];
+        branch.args[0] = cond;
+        self.unit.exits[branch.attr.index()] = exit;
+        false
     }
 
     /// Ends the unit with a jump to a run-time address.

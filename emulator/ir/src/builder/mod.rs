@@ -33,7 +33,7 @@ mod resize;
 use crate::guest::{Guest, Slot};
 use crate::inst::{Op, Val};
 use crate::ty::Ty;
-use crate::unit::{Boundary, Put, Unit, UnitKey};
+use crate::unit::{Boundary, Exit, Put, Unit, UnitKey};
 pub use delay::Delay;
 use delay::Transfer;
 use emit::ValueTable;
@@ -113,6 +113,9 @@ pub struct Builder<'g> {
     folds: bool,
     /// See [`Builder::convert_short_branches`].
     converts: bool,
+    /// See [`Builder::may_turn`], and what the branch was: its place, condition and exit.
+    may_turn: bool,
+    turn: Option<(usize, Val, Exit)>,
     /// Whether pointers are turned into addresses ([`Guest::address`]) by code of the unit.
     masks: bool,
     /// See [`Builder::leave_out_names`].
@@ -158,6 +161,8 @@ impl<'g> Builder<'g> {
             pending: 0,
             folds: true,
             converts: false,
+            may_turn: false,
+            turn: None,
             masks: false,
             names: true,
             noticed: None,

@@ -15,7 +15,7 @@ use crate::form::{self, Formed, Manner};
 use crate::interp::{self, Next, NoticedMemory};
 use crate::jit::Jit;
 use crate::thread::Thread;
-use crate::thread_state::{Leave, ThreadState};
+use crate::thread_state::{Leave, TURNS, ThreadState};
 use crate::x64::{Compiler, deferred};
 
 /// What a thread needs to run generated code.
@@ -204,6 +204,12 @@ impl Thread {
                 None
             }
             k if k == Leave::Step as u32 => self.interpret_one(),
+            k if k == Leave::Poll as u32 && self.block.turns < 0 => {
+                self.block.turns = TURNS;
+                let state = &self.block.guest;
+                runtime.unroll(&self.jit, UnitKey { pc: state.pc, mode: state.mode });
+                None
+            }
             _ if self.block.native_sample != 0 => {
                 self.block.native_sample = 0;
                 self.measure_native(runtime);

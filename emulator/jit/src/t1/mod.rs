@@ -148,8 +148,8 @@ pub(crate) struct Runtime {
     noticing: noticing::Noticing,
     /// Whether [`Writer::masked`] has any.
     masks: AtomicBool,
-    /// Whether [`Writer::careful`] has any.
-    mistakes: AtomicBool,
+    /// Whether [`Writer::careful`] or [`Writer::hot`] has any.
+    learned: AtomicBool,
     /// Translations of an earlier process.
     image: Option<Image>,
     /// Keep of translations what is needed to save them, in an image of this identity.
@@ -170,6 +170,8 @@ struct Writer {
     masked: FxHashSet<UnitKey>,
     /// Units that have assumed too much about the state at their entry, and assume nothing from then on.
     careful: FxHashSet<UnitKey>,
+    /// Loops that are hot.
+    hot: FxHashSet<UnitKey>,
 }
 
 /// A translation, compared by identity.
@@ -209,6 +211,7 @@ impl Runtime {
             all: Vec::new(),
             masked: FxHashSet::default(),
             careful: FxHashSet::default(),
+            hot: FxHashSet::default(),
         };
         Some(Runtime {
             conv,
@@ -226,7 +229,7 @@ impl Runtime {
             exact_underflow: AtomicBool::new(options.exact_underflow || options.check),
             noticing: noticing::Noticing::default(),
             masks: AtomicBool::new(false),
-            mistakes: AtomicBool::new(false),
+            learned: AtomicBool::new(false),
             image: options.saved.and_then(|saved| Image::open(&saved)),
             saves_as: options.saved.map(|saved| saved.identity),
         })
@@ -289,15 +292,19 @@ impl Runtime {
         }
         let plain = UnitKey { mode: key.mode & !PLAIN, ..key };
         // A function that is intercepted would be again, if it were left at its entry.
-        compiler.careful = key.mode & PLAIN != 0 || self.is_careful(plain);
-        let saved = if compiler.careful { None } else { self.find_saved(jit, key) };
+        let (careful, hot) = self.learned(plain);
+        compiler.careful = key.mode & PLAIN != 0 || careful;
+        // What is only checked is to be what runs for long.
+        let unrolls = hot || jit.options.check;
+        compiler.count_turns = !unrolls;
+        let saved = if careful || hot { None } else { self.find_saved(jit, key) };
         watch.lap(Phase::Load);
         if let Some(source) = saved {
             return Ok(source);
         }
         let masks = self.masks.load(Ordering::Acquire) && self.lock().masked.contains(&key);
         let names = jit.options.trace.ir || jit.options.check;
-        let mut manner = Manner { masks, names, notices, ..Manner::of(form::MAX_INSNS) };
+        let mut manner = Manner { masks, unrolls, names, notices, ..Manner::of(form::MAX_INSNS) };
         loop {
             let known = |next| self.by_key.find(next).is_some();
             let (unit, insns) = match form::form(jit.guest, &*jit.hooks, plain, manner, known) {
@@ -368,15 +375,32 @@ impl Runtime {
 
     /// The unit `key` has assumed something of its entry that was wrong: it is made again without.
     fn be_careful(&self, jit: &Jit, key: UnitKey) {
-        let new = self.lock().careful.insert(key);
-        self.mistakes.store(true, Ordering::Release);
-        if new {
-            self.invalidate(jit, key.pc, 1);
+        self.learn(jit, key, |writer| &mut writer.careful);
+    }
+
+    /// The unit `key` is a loop that has turned often: it is made again, unrolled.
+    fn unroll(&self, jit: &Jit, key: UnitKey) {
+        self.learn(jit, key, |writer| &mut writer.hot);
+    }
+
+    /// Makes the unit again if that is new.
+    fn learn(&self, jit: &Jit, key: UnitKey, set: impl Fn(&mut Writer) -> &mut FxHashSet<UnitKey>) {
+        let mut writer = self.lock();
+        if set(&mut writer).insert(key) {
+            self.learned.store(true, Ordering::Release);
+            self.generation.fetch_add(1, Ordering::AcqRel);
+            let stale = self.by_key.find(key).filter(|t| t.valid.swap(false, Ordering::SeqCst));
+            self.forget(jit, &mut writer, &stale.map(Ref).into_iter().collect::<Vec<_>>());
         }
     }
 
-    fn is_careful(&self, key: UnitKey) -> bool {
-        self.mistakes.load(Ordering::Acquire) && self.lock().careful.contains(&key)
+    /// Whether the unit is to be careful, and whether it is hot.
+    fn learned(&self, key: UnitKey) -> (bool, bool) {
+        if !self.learned.load(Ordering::Acquire) {
+            return (false, false);
+        }
+        let writer = self.lock();
+        (writer.careful.contains(&key), writer.hot.contains(&key))
     }
 
     /// Whether the guest is about to look at its floating-point flags for the first time. The host detects underflow after
@@ -450,7 +474,12 @@ impl Runtime {
         gone.retain(|Ref(t)| {
             overlap(t.key.pc, t.guest_len.into(), start, len) && t.valid.swap(false, Ordering::SeqCst)
         });
-        for Ref(translation) in &gone {
+        self.forget(jit, &mut writer, &gone);
+    }
+
+    /// Takes translations that are no longer valid out of the tables and unlinks them.
+    fn forget(&self, jit: &Jit, writer: &mut Writer, gone: &[Ref]) {
+        for Ref(translation) in gone {
             self.by_key.remove(translation);
             writer.pages.remove(translation.key.pc, translation.guest_len, Ref(translation));
             if translation.host == 0 {

@@ -185,6 +185,7 @@ pub(super) struct Gen<'a> {
     pub(super) error: Option<CompileError>,
     /// See [`super::Compiler`].
     pub(super) counter: Option<&'static AtomicU64>,
+    pub(super) count_turns: bool,
     /// For a proof that the allocation is right.
     pub(super) claims: Option<Claims>,
 }
@@ -249,6 +250,7 @@ impl<'a> Gen<'a> {
             marks: b.marks,
             error: None,
             counter: None,
+            count_turns: false,
             claims: None,
         };
         g.asm.clear();

@@ -329,6 +329,8 @@ pub struct Compiler {
     pub(crate) exact_underflow: bool,
     /// Assume nothing about the state at the entry.
     pub(crate) careful: bool,
+    /// Count the turns of short loops, to find hot ones.
+    pub(crate) count_turns: bool,
     /// What units count their entries with. Their code has its address, so that it is not the same each time.
     pub(crate) counter: Option<&'static AtomicU64>,
     /// Prove of each unit that its values are where its code looks for them; always in debug builds.
@@ -350,6 +352,7 @@ impl Compiler {
             features,
             exact_underflow: false,
             careful: false,
+            count_turns: false,
             counter: None,
             prove: cfg!(debug_assertions),
             times: false,
@@ -378,6 +381,7 @@ impl Compiler {
         self.analysed = self.times.then(Instant::now);
         g.exact_underflow = self.exact_underflow;
         g.counter = self.counter;
+        g.count_turns = self.count_turns;
         g.claims = self.prove.then(claims::Claims::default);
         g.run();
         let error = g.error;

@@ -3,14 +3,18 @@
 //! A loop's state goes where the entry wants it before the branch that decides on another round, as far as that needs moves
 //! alone: the branch is then one jump back, and what comes after the loop finds the state there as well.
 
+use std::mem::offset_of;
+
 use ir::unit::Exit;
 
 use super::analysis::{Mode, NO};
-use super::asm::{Label, RAX, cc};
+use super::asm::{Alu, Label, RAX, cc};
 use super::deferred::deferral;
 use super::generator::{Gen, NONE};
 use super::snapshot::Loc;
 use super::{Gpr, StubId, Xmm};
+use crate::form::LOOP_INSNS;
+use crate::thread_state::ThreadState;
 
 /// A poll seen at a jump to the unit's own entry: where to leave, with which moves.
 #[derive(Clone, Copy, Debug)]
@@ -47,6 +51,7 @@ impl Gen<'_> {
         self.poll_compare();
         let label = self.asm.label();
         self.asm.jcc(cc::NE, label);
+        self.count_turn(label);
         self.flags = None;
         let from = self.asm.at();
         let code = self.condition(cond) ^ u8::from(negate);
@@ -94,6 +99,15 @@ impl Gen<'_> {
         self.claim_boundary(true);
         let start = self.start_again();
         self.asm.jmp_back(start);
+    }
+
+    /// Counts a turn of a loop that would be unrolled if it were hot; polls if it is.
+    fn count_turn(&mut self, hot: Label) {
+        let insns = self.unit.bounds.partition_point(|bound| bound.pos <= self.pos);
+        if self.count_turns && insns <= LOOP_INSNS as usize {
+            self.asm.alu_mi(Alu::Sub, 4, Self::field(offset_of!(ThreadState, turns)), 1);
+            self.asm.jcc(cc::S, hot);
+        }
     }
 
     /// Emits what polls at such jumps lead to.
