@@ -280,7 +280,7 @@ fn guest_hash(jit: &Jit, pc: u64, len: u32) -> Option<u128> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::x64::{LinkKind, StubId};
+    use crate::x64::StubId;
 
     const IDENTITY: u128 = 0x1234_5678_9abc_def0_0fed_cba9_8765_4321;
 
@@ -293,14 +293,8 @@ mod tests {
             exact: false,
             code: code.into(),
             relocs: vec![Reloc { at: 3, stub: StubId::Leave }],
-            links: vec![Link {
-                at: 8,
-                stub: 20,
-                kind: LinkKind::Call,
-                target: UnitKey { pc: pc + 4, mode: 1 },
-                boxes: 7,
-            }],
-            checks: EntryChecks { boxes: 1 << 100, behind: 9 },
+            links: vec![Link { at: 8, stub: 20, target: UnitKey { pc: pc + 4, mode: 1 }, boxes: 7 }],
+            checks: EntryChecks { boxes: 1 << 60, behind: 9 },
             faults: FaultTable::default(),
         }
     }

@@ -28,8 +28,8 @@ pub(super) fn boxed(bits: u64) -> u64 {
 }
 
 /// Slots as a mask, and whether all have a place in it.
-fn mask(slots: impl Iterator<Item = u16>) -> (u128, bool) {
-    slots.fold((0, true), |(mask, all), slot| (mask | 1u128.checked_shl(slot.into()).unwrap_or(0), all && slot < 128))
+fn mask(slots: impl Iterator<Item = u16>) -> (u64, bool) {
+    slots.fold((0, true), |(mask, all), slot| (mask | 1u64.checked_shl(slot.into()).unwrap_or(0), all && slot < 64))
 }
 
 impl Analysis {
@@ -140,7 +140,7 @@ impl Gen<'_> {
     }
 
     /// Slots that have boxes now, as a mask.
-    pub(super) fn boxed_slots(&self) -> u128 {
+    pub(super) fn boxed_slots(&self) -> u64 {
         if !self.an.has_boxes {
             return 0;
         }

@@ -11,7 +11,7 @@ use super::asm::{Alu, Label, Mem, RAX, RCX, RDX, RSP, cc};
 use super::claims::Claim;
 use super::generator::{Gen, NONE};
 use super::snapshot::Loc;
-use super::{Gpr, Link, LinkKind, Mark, StubId};
+use super::{Gpr, Link, Mark, StubId};
 use crate::thread_state::{Deferred, JumpEntry, Leave, ThreadState, jump_tag};
 
 /// Why code outside the main line was branched to.
@@ -36,7 +36,7 @@ pub(super) struct Side {
     /// Position of the branch.
     pos: u32,
     /// Slots that have boxes there.
-    boxes: u128,
+    boxes: u64,
 }
 
 /// `lea rsp, [rsp + 8]`.
@@ -246,7 +246,7 @@ impl Gen<'_> {
         self.asm.dword(5);
         self.asm.jmp_stub(StubId::Syscall);
         self.boxes_left = 0;
-        self.link(0xe9, LinkKind::Jump, UnitKey { pc: exit.target, mode: exit.mode });
+        self.link(0xe9, UnitKey { pc: exit.target, mode: exit.mode });
     }
 
     pub(super) fn leave_to_rust(&mut self, leave: Leave, pc: u64) {
@@ -297,17 +297,15 @@ impl Gen<'_> {
 
     fn leave_jump(&mut self, exit: &Exit) {
         self.poll_backward(exit);
-        self.link(0xe9, LinkKind::Jump, UnitKey { pc: exit.target, mode: exit.mode });
+        self.link(0xe9, UnitKey { pc: exit.target, mode: exit.mode });
     }
 
     /// A patchable jump or call.
-    fn link(&mut self, opcode: u8, kind: LinkKind, target: UnitKey) {
+    fn link(&mut self, opcode: u8, target: UnitKey) {
         let stub = self.asm.label();
         let at = self.asm.patchable(opcode, stub);
         self.link_stubs.push(stub);
-        // Nothing is known of what a function or the kernel leaves.
-        let boxes = if kind == LinkKind::Landing { 0 } else { self.boxes_left };
-        self.links.push(Link { at, stub: 0, kind, target, boxes });
+        self.links.push(Link { at, stub: 0, target, boxes: self.boxes_left });
     }
 
     /// The word pushed beside host return addresses: what [`jump_tag`] gives.
@@ -327,13 +325,15 @@ impl Gen<'_> {
 
     fn landing_pad(&mut self, exit: &Exit) {
         self.asm.bytes(&LANDING);
-        self.link(0xe9, LinkKind::Landing, UnitKey { pc: exit.ret, mode: exit.ret_mode });
+        // Nothing is known of what a function leaves.
+        self.boxes_left = 0;
+        self.link(0xe9, UnitKey { pc: exit.ret, mode: exit.ret_mode });
     }
 
     fn leave_call(&mut self, exit: &Exit) {
         self.poll_backward(exit);
         self.push_return(exit);
-        self.link(0xe8, LinkKind::Call, UnitKey { pc: exit.target, mode: exit.mode });
+        self.link(0xe8, UnitKey { pc: exit.target, mode: exit.mode });
         self.landing_pad(exit);
     }
 

@@ -158,7 +158,7 @@ pub(super) struct Gen<'a> {
     /// Offset of the code behind the checks of these assumptions.
     pub(super) checked_start: u32,
     /// Slots that have boxes at the exit being emitted.
-    pub(super) boxes_left: u128,
+    pub(super) boxes_left: u64,
     /// Some slot pinned to a vector register may have another value or be elsewhere than at the entry.
     pub(super) vectors_moved: bool,
     /// Floating-point results that are still to be checked.

@@ -218,39 +218,26 @@ pub struct Reloc {
     pub stub: StubId,
 }
 
-/// What a link slot is.
-#[derive(Clone, Copy, PartialEq, Eq, Debug, Serialize, Deserialize)]
-pub enum LinkKind {
-    /// `jmp rel32`.
-    Jump,
-    /// `call rel32`; the landing pad follows and has a link of its own.
-    Call,
-    /// The `jmp rel32` of a landing pad.
-    Landing,
-}
-
-/// A patchable transfer to another unit: `rel32` at `at`, never across an 8-byte boundary (given a 16-byte aligned start),
-/// initially leading to `stub`. Unlink by pointing it there again.
+/// A patchable transfer to another unit (`jmp`, or `call` with a landing pad behind it): `rel32` at `at`, never across an
+/// 8-byte boundary (given a 16-byte aligned start), initially leading to `stub`. Unlink by pointing it there again.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Serialize, Deserialize)]
 pub struct Link {
     /// Offset of the 4-byte field.
     pub at: u32,
     /// Offset of the code that asks to be linked: a call of [`StubId::Link`], whose return address says which link it is.
     pub stub: u32,
-    /// Kind.
-    pub kind: LinkKind,
     /// Where it leads.
     #[serde(with = "Key")]
     pub target: UnitKey,
     /// Slots that are known to have boxes then, as a mask: see [`boxes`].
-    pub boxes: u128,
+    pub boxes: u64,
 }
 
 /// What the code of a unit checks of the state at its entry.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Default, Serialize, Deserialize)]
 pub struct EntryChecks {
     /// That these slots have boxes, as a mask.
-    pub boxes: u128,
+    pub boxes: u64,
     /// Offset of the code behind the checks, for those who know.
     pub behind: u32,
 }
@@ -258,7 +245,7 @@ pub struct EntryChecks {
 impl EntryChecks {
     /// Offset at which a link that knows that the slots `boxes` have boxes enters.
     #[must_use]
-    pub fn enter(&self, boxes: u128) -> u32 {
+    pub fn enter(&self, boxes: u64) -> u32 {
         if self.boxes & !boxes == 0 { self.behind } else { 0 }
     }
 }
