@@ -24,7 +24,8 @@ use place::Placer;
 pub type Invalidate = Box<dyn Fn(Range<u64>) + Send + Sync>;
 
 /// Guest mappings. `changes` is held across each changing host call, so that the map changes in the kernel's order; `map`
-/// is held for look-ups and updates only, so that instruction fetch waits for neither host calls nor invalidation.
+/// is held for look-ups and updates only, so that instruction fetch waits for neither invalidation nor host calls, but for those that
+/// replace code.
 pub struct AddressSpace {
     places: &'static Places,
     changes: Mutex<Changes>,
@@ -194,7 +195,6 @@ impl AddressSpace {
         let len = page_up(request.len).filter(|&len| len != 0 && len <= self.places.end).ok_or(Errno::ENOMEM)?;
         let fixed = request.flags & (libc::MAP_FIXED | libc::MAP_FIXED_NOREPLACE) != 0;
         let range = if fixed { self.map_fixed(request, len)? } else { self.map_anywhere(&mut changes, request, len)? };
-        self.record(request, &range);
         Ok(range.start)
     }
 
@@ -204,18 +204,34 @@ impl AddressSpace {
             return Err(Errno::EINVAL);
         }
         let range = self.user_range(request.addr, len).ok_or(Errno::ENOMEM)?;
-        let prot = host_prot(request.prot);
+        let map_there = || host_mmap(&range, host_prot(request.prot), request.flags, request.fd, request.offset);
         if request.flags & libc::MAP_FIXED_NOREPLACE != 0 {
-            host_mmap(&range, prot, request.flags, request.fd, request.offset)?;
+            map_there()?;
+            self.record(request, &range);
             return Ok(range);
         }
         let claimed = self.claim(&range)?;
-        let had_code = self.map().has_code(&range);
-        if let Err(error) = host_mmap(&range, prot, request.flags, request.fd, request.offset) {
+        if !self.map().has_code(&range) {
+            if let Err(error) = map_there() {
+                release(&claimed);
+                return Err(error);
+            }
+            self.watch.forget(&range);
+            self.record(request, &range);
+            return Ok(range);
+        }
+        // Nobody may fetch what is there now as what was there before.
+        let vma = self.described(request, &range);
+        let mut map = self.map_mut();
+        if let Err(error) = map_there() {
+            drop(map);
             release(&claimed);
             return Err(error);
         }
-        self.stale(&range, had_code);
+        map.insert(range.clone(), vma.clone());
+        drop(map);
+        self.stale(&range, true);
+        self.appeared(&vma, Some(request.fd));
         Ok(range)
     }
 
@@ -240,10 +256,12 @@ impl AddressSpace {
             && self.map().is_free(&range)
             && attempt(&range).is_ok()
         {
+            self.record(request, &range);
             return Ok(range);
         }
         let range = self.find_room(changes, len, alignment(request.flags))?;
         attempt(&range)?;
+        self.record(request, &range);
         Ok(range)
     }
 
@@ -254,14 +272,19 @@ impl AddressSpace {
 
     /// Enters a new mapping.
     fn record(&self, request: &Request, range: &Range<u64>) {
+        let vma = self.described(request, range);
+        self.map_mut().insert(range.clone(), vma.clone());
+        self.appeared(&vma, Some(request.fd));
+    }
+
+    /// The properties of a new mapping.
+    fn described(&self, request: &Request, range: &Range<u64>) -> Vma {
         let shared = request.flags & libc::MAP_TYPE & libc::MAP_SHARED != 0;
         let file = (request.fd >= 0 && request.prot & libc::PROT_EXEC != 0)
             .then(|| crate::bypass::executable_mapped(request.fd, range.clone(), request.offset))
             .flatten();
         let backing = self.backing(range.start, request.fd, request.offset, shared);
-        let vma = Vma { prot: request.prot, shared, kind: request.kind, file, backing };
-        self.map_mut().insert(range.clone(), vma.clone());
-        self.appeared(&vma, Some(request.fd));
+        Vma { prot: request.prot, shared, kind: request.kind, file, backing }
     }
 
     /// Maps code at a fixed address, which may lie beyond the user address space: there the guest cannot change it.

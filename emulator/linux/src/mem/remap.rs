@@ -96,9 +96,12 @@ impl AddressSpace {
         }
         let claimed = self.claim(&new)?;
         let replaced_code = self.map().has_code(&new);
+        // Nobody may fetch what is there now as what was there before.
+        let replaced = replaced_code.then(|| self.map_mut());
         let keep_flag = if keep { libc::MREMAP_DONTUNMAP } else { 0 };
         let flags = libc::MREMAP_MAYMOVE | libc::MREMAP_FIXED | keep_flag;
         if let Err(error) = host_mremap(old, new_len, flags, new.start) {
+            drop(replaced);
             release(&claimed);
             return Err(error);
         }
@@ -106,7 +109,7 @@ impl AddressSpace {
         if let Some(backing) = &mut vma.backing {
             backing.base = backing.base.wrapping_add(new.start.wrapping_sub(old.start));
         }
-        let mut map = self.map_mut();
+        let mut map = replaced.unwrap_or_else(|| self.map_mut());
         if !keep {
             map.remove(old.clone());
         }

@@ -120,3 +120,30 @@ fn pages_that_show_code_cannot_be_stored_to_unnoticed() {
     // SAFETY: opened above.
     unsafe { libc::close(fd) };
 }
+
+#[test]
+fn what_replaces_code_is_not_fetched_as_code() {
+    use std::sync::atomic::{AtomicBool, Ordering};
+    const CODE: u8 = 0xaa;
+    let _alone = alone();
+    let space = AddressSpace::default();
+    let at = space.map_memory(&request(0, PAGE, 0)).unwrap();
+    let over = AtomicBool::new(false);
+    std::thread::scope(|scope| {
+        let fetcher = scope.spawn(|| {
+            while !over.load(Ordering::Relaxed) {
+                let mut byte = [CODE];
+                space.fetch(at, &mut byte);
+                assert_eq!(byte[0], CODE);
+            }
+        });
+        for _ in 0..3000 {
+            crate::guest_memory::write(at, &[CODE]).unwrap();
+            space.protect(at, PAGE, libc::PROT_READ | libc::PROT_EXEC).unwrap();
+            space.map_memory(&request(at, PAGE, libc::MAP_FIXED)).unwrap();
+        }
+        over.store(true, Ordering::Relaxed);
+        assert!(fetcher.join().is_ok(), "zeros were fetched");
+    });
+    space.unmap(at, PAGE).unwrap();
+}
