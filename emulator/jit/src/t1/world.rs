@@ -96,12 +96,15 @@ impl World {
     pub(super) fn stop(&self) -> Stopped<'_> {
         let gate = lock(&self.gate);
         self.stopping.store(true, Ordering::SeqCst);
-        let threads = lock(&self.threads);
-        for thread in &*threads {
-            // SAFETY: registered threads' flags are valid.
-            unsafe { (*thread.poll).store(1, Ordering::Release) };
-        }
-        let threads = threads.clone();
+        // Threads that are still inside may want the registry: it is not kept while they are waited for.
+        let threads = {
+            let threads = lock(&self.threads);
+            for thread in &*threads {
+                // SAFETY: registered threads' flags are valid.
+                unsafe { (*thread.poll).store(1, Ordering::Release) };
+            }
+            threads.clone()
+        };
         for thread in &threads {
             while thread.inside.load(Ordering::SeqCst) {
                 std::thread::yield_now();
@@ -155,5 +158,37 @@ impl Registry<'_> {
     pub(super) fn keep_caller(&mut self) {
         let caller = LATEST.get();
         self.0.retain(|thread| Arc::as_ptr(thread) == caller);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::mpsc;
+    use std::time::Duration;
+
+    use super::*;
+
+    #[test]
+    fn a_thread_that_is_waited_for_can_invalidate() {
+        let world: &'static World = Box::leak(Box::default());
+        let poll: &'static AtomicU32 = Box::leak(Box::default());
+        let inside = world.add(poll, JumpCache::new(4, 0));
+        world.enter(&inside);
+        let (tell, stopped) = mpsc::channel();
+        std::thread::spawn(move || {
+            drop(world.stop());
+            tell.send(()).unwrap();
+        });
+        while poll.load(Ordering::Acquire) == 0 {
+            std::thread::yield_now();
+        }
+        let (tell, forgotten) = mpsc::channel();
+        std::thread::spawn(move || {
+            world.forget(&[UnitKey::default()]);
+            tell.send(()).unwrap();
+        });
+        assert_eq!(forgotten.recv_timeout(Duration::from_secs(20)), Ok(()), "it waits for the one that waits for it");
+        world.leave(&inside);
+        assert_eq!(stopped.recv_timeout(Duration::from_secs(20)), Ok(()));
     }
 }
