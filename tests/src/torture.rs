@@ -31,7 +31,7 @@ const KEPT: &[&str] = &["--cache"];
 const KINDS: &[Kind] = &[
     Kind { name: "signals", guests: &["aarch64", "riscv64", "arm", "x86_64"], options: &[&[], OLD_HOST, KEPT] },
     Kind { name: "mappings", guests: &["aarch64", "riscv64", "arm"], options: &[&[], LITTLE_MEMORY, LOCK_STEP, KEPT] },
-    Kind { name: "fork", guests: &["aarch64", "riscv64", "x86_64"], options: &[&[], LITTLE_MEMORY, KEPT] },
+    Kind { name: "fork", guests: &["aarch64", "riscv64", "x86_64"], options: &[&[], LITTLE_MEMORY, LOCK_STEP, KEPT] },
     Kind { name: "patching", guests: &["aarch64", "riscv64", "arm", "x86_64"], options: &[&[], LITTLE_MEMORY, KEPT] },
     Kind { name: "faults", guests: &["aarch64", "riscv64"], options: &[&[], LOCK_STEP, KEPT] },
     Kind { name: "stacks", guests: &["aarch64", "riscv64", "x86_64"], options: &[&[], LOCK_STEP] },

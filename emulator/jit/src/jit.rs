@@ -36,6 +36,10 @@ impl Jit {
     /// [`Jit::engine`].
     pub fn new(guest: &'static Guest, hooks: Box<dyn Hooks>, options: JitOptions) -> Arc<Jit> {
         let direct = hooks.direct_calls();
+        let t1 = (options.engine == Engine::T1).then(|| t1::Runtime::new(guest, options, &direct)).flatten();
+        if t1.is_none() {
+            watched::begin();
+        }
         Arc::new(Jit {
             guest,
             hooks,
@@ -46,7 +50,7 @@ impl Jit {
             profile: Profile::default(),
             lock_step: check::LockStep::default(),
             watched: Watched::default(),
-            t1: (options.engine == Engine::T1).then(|| t1::Runtime::new(guest, options, &direct)).flatten(),
+            t1,
         })
     }
 

@@ -47,3 +47,4 @@ pub use spare::Spare;
 pub use t1::Saved;
 pub use thread::Thread;
 pub use trace::{Trace, host_code};
+pub use watched::stores_matter;

@@ -12,7 +12,7 @@
 //!
 //! What the kernel stores is noticed when the call that did it returns.
 
-use std::sync::atomic::{AtomicU8, AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU8, AtomicU64, Ordering};
 use std::sync::{Mutex, MutexGuard, OnceLock, PoisonError, RwLock, RwLockReadGuard, RwLockWriteGuard};
 
 use ir::Ty;
@@ -20,6 +20,20 @@ use ir::builder::{GRANULE, MARKS};
 use rustc_hash::FxHashMap;
 
 use crate::event::MemFault;
+
+/// Stores are noticed, by some translator.
+static NOTICED: AtomicBool = AtomicBool::new(false);
+
+/// Whether it may be worth asking [`crate::Jit::notices_stores`].
+#[inline]
+pub fn stores_matter() -> bool {
+    NOTICED.load(Ordering::Relaxed)
+}
+
+/// A translator notices stores from now on.
+pub(crate) fn begin() {
+    NOTICED.store(true, Ordering::SeqCst);
+}
 
 /// Watched granules, by number, each with its stamp.
 type Granules = FxHashMap<u64, Mutex<u64>>;

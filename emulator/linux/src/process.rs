@@ -53,8 +53,11 @@ pub struct Process {
 static PROCESS: OnceLock<&'static Process> = OnceLock::new();
 
 /// The emulator has stored to guest memory by itself: exclusive accesses may have to know.
+#[inline]
 pub(crate) fn stored_at(addr: u64, len: u64) {
-    if let Some(jit) = PROCESS.get().and_then(|process| process.jit.get()) {
+    if jit::stores_matter()
+        && let Some(jit) = PROCESS.get().and_then(|process| process.jit.get())
+    {
         jit.stored_at(addr, len);
     }
 }

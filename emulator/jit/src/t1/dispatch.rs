@@ -62,6 +62,9 @@ impl Engine {
 impl Thread {
     /// Runs translated code until there is an event.
     pub(crate) fn run_translated(&mut self, runtime: &Runtime) -> Event {
+        if self.jit.options.check {
+            return self.run_in_lock_step(runtime);
+        }
         self.step_in(runtime);
         let event = loop {
             if let Some(event) = self.dispatch(runtime) {
@@ -70,6 +73,21 @@ impl Thread {
         };
         self.step_out(runtime);
         event
+    }
+
+    /// The same, one unit of one thread at a time. Who waits for its turn holds no translation: it may be waited for.
+    fn run_in_lock_step(&mut self, runtime: &Runtime) -> Event {
+        let jit = self.jit.clone();
+        loop {
+            let turn = jit.lock_step.enter();
+            self.step_in(runtime);
+            let event = self.dispatch(runtime);
+            self.step_out(runtime);
+            drop(turn);
+            if let Some(event) = event {
+                return event;
+            }
+        }
     }
 
     /// From here on the thread may hold translations.
@@ -146,7 +164,6 @@ impl Thread {
     /// Executes one unit both ways; see [`crate::check`].
     fn enter_checked(&mut self, runtime: &Runtime, host: u64, unit: &Unit) -> Option<Event> {
         let jit = self.jit.clone();
-        let lock_step = jit.lock_step.enter();
         let rehearsal = check::rehearse(jit.guest, unit, &self.block.guest);
         self.block.poll.fetch_or(check::ONE_UNIT, Ordering::SeqCst);
         self.enter(runtime, host);
@@ -158,7 +175,6 @@ impl Thread {
         let left = self.block.guest.clone();
         let event = self.left(runtime);
         self.difference = rehearsal.filter(|_| !retried).and_then(|it| it.compare(&jit, &left, event));
-        drop(lock_step);
         if self.difference.is_some() { Some(Event::Differs) } else { event }
     }
 

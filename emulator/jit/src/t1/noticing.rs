@@ -7,6 +7,7 @@ use ir::unit::Unit;
 
 use super::Runtime;
 use crate::jit::Jit;
+use crate::watched;
 
 /// Whether the process has what it takes.
 #[derive(Default)]
@@ -42,6 +43,7 @@ impl Runtime {
 
     /// What the kernel stores is to be noticed, too.
     fn notice_stores(&self) -> bool {
+        watched::begin();
         self.noticing.calls.store(true, Ordering::SeqCst);
         !self.noticing.on.swap(true, Ordering::SeqCst)
     }

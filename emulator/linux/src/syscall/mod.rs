@@ -100,7 +100,7 @@ fn retried(ctx: &mut ThreadCtx, call: &'static Call, args: [u64; 6]) -> SysResul
     } else if ctx.process.space.watches_files() {
         ctx.process.jit().see_all_calls();
     }
-    if ctx.process.jit().notices_stores() {
+    if jit::stores_matter() && ctx.process.jit().notices_stores() {
         stores::report(ctx, call, &args);
     }
     result
