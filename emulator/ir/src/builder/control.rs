@@ -101,11 +101,18 @@ impl Builder<'_> {
         self.exit(Op::ExitIf, not, self.exit_to(ExitKind::Jump, self.next, 0));
     }
 
+    /// Whether a value is of an earlier turn. What moves on with each turn is best computed from where it was in the one before,
+    /// which nobody needs any more, not from where it was in the first.
+    pub(super) fn is_of_earlier_turn(&self, v: Val) -> bool {
+        v.index() < self.earlier_turns
+    }
+
     /// Whether another turn is to follow the instruction that has just ended.
     pub fn turns(&mut self) -> bool {
         let Some((at, cond, exit)) = self.turn.take() else { return false };
         let last = self.unit.insts.len() == at + 1 && self.unit.puts.last().is_none_or(|put| put.pos as usize <= at);
         if last && self.ended.is_none() && self.mode == self.unit.key.mode && !self.mode_in_state {
+            self.earlier_turns = self.unit.insts.len();
             return true;
         }
         // It does something else if it does not branch.

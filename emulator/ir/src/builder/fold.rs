@@ -104,7 +104,7 @@ impl Builder<'_> {
         if k == 0 {
             return Some(a);
         }
-        if let Some((x, j)) = self.with_const(a, Op::Add) {
+        if let Some((x, j)) = self.with_const(a, Op::Add).filter(|_| !self.is_of_earlier_turn(a)) {
             let sum = self.k(ty, j.wrapping_add(k) & ty.mask());
             return Some(self.add_t(ty, x, sum));
         }

@@ -116,6 +116,8 @@ pub struct Builder<'g> {
     /// See [`Builder::may_turn`], and what the branch was: its place, condition and exit.
     may_turn: bool,
     turn: Option<(usize, Val, Exit)>,
+    /// Number of instructions in the turns before this one.
+    earlier_turns: usize,
     /// Whether pointers are turned into addresses ([`Guest::address`]) by code of the unit.
     masks: bool,
     /// See [`Builder::leave_out_names`].
@@ -163,6 +165,7 @@ impl<'g> Builder<'g> {
             converts: false,
             may_turn: false,
             turn: None,
+            earlier_turns: 0,
             masks: false,
             names: true,
             noticed: None,

@@ -12,3 +12,4 @@ mod predicate;
 mod short_branches;
 mod support;
 mod text;
+mod turns;
