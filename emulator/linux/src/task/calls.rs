@@ -3,6 +3,7 @@
 pub use super::clone::{clone, clone3, fork, vfork};
 pub use super::exec::{execve, execveat};
 use crate::errno::{Errno, SysResult};
+use crate::guest_memory;
 use crate::thread::ThreadCtx;
 
 /// `exit(code)`: ends the thread.
@@ -49,11 +50,22 @@ pub fn set_robust_list(ctx: &mut ThreadCtx, args: [u64; 6]) -> SysResult {
     unsafe { crate::host::syscall(libc::SYS_set_robust_list, args) }
 }
 
-/// `prctl(option, …)`: what would bind the emulator instead of the guest is refused.
-pub fn prctl(_ctx: &mut ThreadCtx, args: [u64; 6]) -> SysResult {
+/// `prctl(option, …)`: what would bind the emulator instead of the guest is refused, and what the host knows of the emulator's
+/// thread is answered for the guest's.
+pub fn prctl(ctx: &mut ThreadCtx, args: [u64; 6]) -> SysResult {
     match args[0] as i32 {
-        libc::PR_SET_SECCOMP | PR_SET_SYSCALL_USER_DISPATCH => Err(Errno::EINVAL),
+        libc::PR_SET_SECCOMP | libc::PR_SET_TSC | PR_SET_SYSCALL_USER_DISPATCH => Err(Errno::EINVAL),
         libc::PR_SET_MM => Err(Errno::EPERM),
+        libc::PR_GET_TID_ADDRESS => {
+            let words = ctx.process.abi.words();
+            guest_memory::write(args[1], &words.bytes(&[ctx.clear_child_tid]))?;
+            Ok(0)
+        }
+        PR_GET_AUXV => {
+            let auxv = ctx.process.auxv.get().map_or(&[] as &[u8], Vec::as_slice);
+            guest_memory::write(args[1], &auxv[..auxv.len().min(args[2] as usize)])?;
+            Ok(auxv.len() as u64)
+        }
         // SAFETY: guest addresses; the options left act on names, limits and signals of the task.
         _ => unsafe { crate::host::syscall(libc::SYS_prctl, args) },
     }
@@ -61,6 +73,9 @@ pub fn prctl(_ctx: &mut ThreadCtx, args: [u64; 6]) -> SysResult {
 
 /// `PR_SET_SYSCALL_USER_DISPATCH`
 const PR_SET_SYSCALL_USER_DISPATCH: i32 = 59;
+
+/// `PR_GET_AUXV`
+const PR_GET_AUXV: i32 = 0x4155_5856;
 
 /// `set_thread_area(value)`: the thread pointer.
 pub fn set_thread_area(ctx: &mut ThreadCtx, args: [u64; 6]) -> SysResult {
