@@ -94,7 +94,8 @@ pub(crate) fn interface(guest: &Abi, common: &Common<'_>, report: &mut Report) -
 }
 
 /// Sets and structures that the emulator finds without their names.
-const KNOWN_SETS: [&str; 3] = ["errno", "signal", "sa_flags"];
+const KNOWN_SETS: [&str; 8] =
+    ["errno", "signal", "sa_flags", "sigill_code", "sigfpe_code", "sigsegv_code", "sigbus_code", "sigtrap_code"];
 const KNOWN_STRUCTS: [&str; 8] = [
     "sigaction",
     "stack_t",
@@ -139,10 +140,12 @@ fn struct_item(on: &Emitter<'_>, name: &str, s: &Struct, report: &mut Report) ->
     let pair = &on.pair;
     let same = pair.same(&Ty::Struct(name.to_owned()));
     let host_size = pair.host.structs.get(name).map_or(s.size, |h| h.size) as u32;
-    let moves = if same { Vec::new() } else { pair.moves(name, report) };
-    let moves: Vec<_> = moves.iter().map(|m| one_move(on, m)).collect();
+    let found = if same { Vec::new() } else { pair.moves(name, report) };
+    let moves: Vec<_> = found.iter().map(|m| one_move(on, m)).collect();
     let moves = on.tables().span(Table::Moves, &moves);
     let size = s.size as u32;
+    let converts_pointee = |m: &Move| m.pointee.is_some();
+    let pointers = found.iter().any(converts_pointee) || s.fields.iter().any(|f| matches!(f.ty, Ty::Ptr(..)));
     let fields = s.fields.iter().map(|f| {
         let (field, at, len, shown) = (on.name(&f.name), f.offset as u32, f.size as u32, f.shown);
         let ty = ty(on, &f.ty);
@@ -152,7 +155,7 @@ fn struct_item(on: &Emitter<'_>, name: &str, s: &Struct, report: &mut Report) ->
     let (name, big_endian) = (on.name(name), pair.guest.big_endian);
     quote!(Struct {
         name: #name, big_endian: #big_endian, size: #size, host_size: #host_size, same: #same, fields: #fields,
-        moves: #moves,
+        moves: #moves, pointers: #pointers,
     })
 }
 

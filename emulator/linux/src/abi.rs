@@ -181,12 +181,6 @@ impl Abi {
         self.sets.into_iter().find(|set| set.name == name)
     }
 
-    /// The guest's value of the constant `name` of the set called `set`.
-    #[must_use]
-    pub fn value(&self, set: &str, name: &str) -> Option<u64> {
-        self.set(set)?.entries.iter().find(|constant| constant.name == name).map(|constant| constant.value)
-    }
-
     /// The structure called `name`.
     #[must_use]
     pub fn structure(&self, name: &str) -> Option<&'static Struct> {
@@ -540,6 +534,8 @@ pub struct Struct {
     pub fields: Span<Field>,
     /// How to get from one layout to the other, if they differ.
     pub moves: Span<Move>,
+    /// It holds pointers.
+    pub pointers: bool,
 }
 
 impl Struct {

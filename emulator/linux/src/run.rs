@@ -145,8 +145,7 @@ impl ThreadCtx {
 
     /// A fault signal with the code called `code`.
     fn fault(&self, signal: i32, code: &str, addr: u64) -> Info {
-        let sets = ["sigill_code", "sigfpe_code", "sigsegv_code", "sigbus_code", "sigtrap_code"];
-        let value = sets.into_iter().find_map(|set| self.process.abi.value(set, code));
+        let value = self.process.abi.known.fault_code(code);
         Info::fault(signal, value.unwrap_or_else(|| unreachable!("{code} is described")) as i32, addr)
     }
 

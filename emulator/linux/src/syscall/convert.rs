@@ -153,6 +153,7 @@ impl Struct {
 }
 
 /// Copies the bytes, or the integer, at a place (offset, size) of one structure to that of another.
+#[inline]
 fn transfer(
     m: &Move,
     (source, from, source_big): (&[u8], (u32, u32), bool),

@@ -59,6 +59,8 @@ struct Data<'r> {
     ty: &'static Ty,
     /// Bytes of one on the guest and on the host.
     sizes: (u64, u64),
+    /// They hold pointers.
+    pointers: bool,
     count: u64,
     /// The call's result says how many count.
     bounded: bool,
@@ -230,7 +232,7 @@ impl<'r> Data<'r> {
         let bounded = bounded && !pointers;
         let bytes = count.checked_mul(sizes.1).filter(|&n| n <= LIMIT).ok_or(Errno::EINVAL)?;
         let host = Words::new(room, bytes.div_ceil(8) as usize);
-        let mut data = Data { guest: addr, ty, sizes, count, bounded, dir, host, inner: Vec::new() };
+        let mut data = Data { guest: addr, ty, sizes, pointers, count, bounded, dir, host, inner: Vec::new() };
         if dir != Dir::Out || pointers {
             data.read(abi, room)?;
         }
@@ -245,7 +247,9 @@ impl<'r> Data<'r> {
             let at = (i * self.sizes.1) as usize;
             let target = &mut as_bytes(&mut self.host)[at..at + self.sizes.1 as usize];
             convert::to_host(abi, self.ty, &source, target);
-            if let Ty::Struct(what) = self.ty {
+            if let Ty::Struct(what) = self.ty
+                && self.pointers
+            {
                 pointees(abi, room, what, (&source, target), self.dir, &mut self.inner)?;
             }
         }
@@ -253,7 +257,7 @@ impl<'r> Data<'r> {
     }
 
     fn copy_back(&self, abi: &Abi, outcome: SysResult) -> Result<(), Errno> {
-        let pointers = has_pointees(self.ty);
+        let pointers = self.pointers;
         let count = match (self.dir, outcome) {
             (Dir::InOut, _) => self.count,
             // What holds pointers is read by the kernel, even where they lead to what it writes.
@@ -279,10 +283,9 @@ impl<'r> Data<'r> {
     }
 }
 
-/// Whether values of the type hold pointers to what is converted too.
+/// Whether values of the type hold pointers.
 fn has_pointees(ty: &Ty) -> bool {
-    matches!(ty, Ty::Struct(what) if what.moves.iter().any(|m| m.pointee.is_some()))
-        || matches!(ty, Ty::Struct(what) if what.fields.iter().any(|f| matches!(f.ty, Ty::Ptr(..))))
+    matches!(ty, Ty::Struct(what) if what.pointers)
 }
 
 /// Converts what the pointers in a structure, the guest's and the host's, lead to, and points the host's there.
