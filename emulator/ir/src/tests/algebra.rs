@@ -28,6 +28,27 @@ fn word_operations_need_one_extension() {
 }
 
 #[test]
+fn divisions_of_extended_words_are_of_words() {
+    let mut b = builder();
+    let (x, y) = (b.get(slot("a")), b.get(slot("b")));
+    let (wide_x, wide_y) = (b.zext(64, 128, x), b.zext(64, 128, y));
+    let (quotient, remainder) = (b.div_u(128, wide_x, wide_y), b.rem_u(128, wide_x, wide_y));
+    assert_eq!((b.low(128, 64, quotient), b.low(128, 64, remainder)), (b.div_u(64, x, y), b.rem_u(64, x, y)));
+    let (long_x, long_y) = (b.sext(64, 128, x), b.sext(64, 128, y));
+    let remainder = b.rem_s(128, long_x, long_y);
+    assert_eq!(b.low(128, 64, remainder), b.rem_s(64, x, y));
+    // Of two words of 64 bits, the least divided by -1 has one more; words of 32 have room.
+    let quotient = b.div_s(128, long_x, long_y);
+    assert_eq!(inst(&b, quotient).1, Ty::I128);
+    let (short_x, short_y) = (b.low(64, 32, x), b.low(64, 32, y));
+    let (long_x, long_y) = (b.sext(32, 128, short_x), b.sext(32, 128, short_y));
+    let quotient = b.div_s(128, long_x, long_y);
+    let narrow = b.low(128, 64, quotient);
+    assert_eq!(inst(&b, narrow).1, Ty::I64);
+    assert_eq!(inst(&b, narrow).0, Op::Divs);
+}
+
+#[test]
 fn shift_pairs_are_fields() {
     let mut b = builder();
     let x = b.get(slot("a"));
