@@ -136,15 +136,21 @@ impl Jit {
         self.natives.read(id)
     }
 
-    /// Call on the forking thread before `fork`: waits until the translator's structures are consistent and keeps them so
+    /// Call on the forking thread before everything else that keeps others from going on, and keep what it returns until after `fork`:
+    /// with [`JitOptions::check`], the thread whose turn it is may be about to fetch code.
+    #[must_use]
+    pub fn take_turn(&self) -> Turn<'_> {
+        Turn { _lock_step: self.lock_step.enter() }
+    }
+
+    /// Call on the forking thread before `fork`, after [`Jit::take_turn`]: waits until the translator's structures are consistent and keeps them so
     /// until the guard is dropped, in the parent and in the child ([`ForkGuard::in_child`]).
     #[must_use]
     pub fn fork_prepare(&self) -> ForkGuard<'_> {
-        let lock_step = self.lock_step.enter();
         let t1 = self.t1.as_ref().map(t1::Runtime::freeze);
         let profile = self.profile.freeze();
         let (interp, watched) = (self.interp.freeze(), self.watched.freeze());
-        ForkGuard { natives: &self.natives, t1, profile, _interp: interp, _watched: watched, _lock_step: lock_step }
+        ForkGuard { natives: &self.natives, t1, profile, _interp: interp, _watched: watched }
     }
 
     pub(crate) fn stopwatch(&self) -> Stopwatch<'_> {
@@ -158,6 +164,11 @@ impl Jit {
     }
 }
 
+/// Nobody executes a unit in lock-step.
+pub struct Turn<'a> {
+    _lock_step: MutexGuard<'a, ()>,
+}
+
 /// Holds the translator still across `fork`.
 pub struct ForkGuard<'a> {
     natives: &'a Counters,
@@ -165,7 +176,6 @@ pub struct ForkGuard<'a> {
     profile: profile::Frozen<'a>,
     _interp: interp::Frozen<'a>,
     _watched: watched::Frozen<'a>,
-    _lock_step: MutexGuard<'a, ()>,
 }
 
 impl ForkGuard<'_> {

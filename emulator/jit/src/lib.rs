@@ -37,7 +37,7 @@ mod toy;
 pub use direct_calls::{CallFn, DirectCall, Performer};
 pub use event::{Event, MemFault};
 pub use fault::{on_host_fault, rewind_call};
-pub use jit::{ForkGuard, Jit};
+pub use jit::{ForkGuard, Jit, Turn};
 pub use native::{Bytes, Host, MAX_FNS, NativeFn};
 pub use native_counters::NativeCounts;
 pub use options::{Engine, Hooks, JitOptions, StatsReport};

@@ -216,7 +216,9 @@ fn forked_process(ctx: &mut ThreadCtx, request: &Request) -> SysResult {
     let mask = host::block_all();
     let (actions, process) = (ctx.actions.clone(), ctx.process);
     let words = process.abi.words();
+    let turn = process.jit().take_turn();
     let pid = process.space.quiesced(|| actions.quiesced(|| fork_translator(process)));
+    drop(turn);
     let result = match pid {
         -1 => Err(Errno::last()),
         0 => {
