@@ -173,8 +173,8 @@ impl FaultTable {
     /// Bytes of memory the table takes besides its own fields.
     #[must_use]
     pub fn bytes(&self) -> usize {
-        let rare = |rare: &Box<Rare>| size_of::<Rare>() + size_of_val(&*rare.consts) + size_of_val(&*rare.modes);
-        self.points.len() + self.rare.as_ref().map_or(0, rare)
+        let rare = |rare: &Rare| size_of::<Rare>() + size_of_val(&*rare.consts) + size_of_val(&*rare.modes);
+        self.points.len() + self.rare.as_deref().map_or(0, rare)
     }
 
     /// Completes the guest state in memory as of the guest instruction whose host code at `offset` from the unit's start
