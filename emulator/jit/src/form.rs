@@ -80,17 +80,7 @@ pub(crate) fn form(
     manner: Manner,
     is_entry: impl Fn(UnitKey) -> bool,
 ) -> Formed {
-    let mut builder = Builder::new(guest, key);
-    if manner.masks {
-        builder.mask_pointers();
-    }
-    if !manner.names {
-        builder.leave_out_names();
-    }
-    if let Some(table) = manner.notices {
-        builder.notice_stores(table);
-    }
-    builder.convert_short_branches();
+    let mut builder = builder(guest, key, manner);
     let mut window = Window::new(hooks);
     let mut pc = key.pc;
     let mut insns = 0;
@@ -118,18 +108,10 @@ pub(crate) fn form(
             builder.end_insn();
             break;
         }
-        let mut len = match ((guest.translate)(&mut builder, pc, &code[..visible]), insns) {
-            (Step::Done { len, flow }, _) => {
-                debug_assert_eq!(flow == Flow::End, builder.ended());
-                len
-            }
-            (Step::Unallocated { len }, 0) => {
-                builder.trap(Trap::Undefined);
-                len.max(guest.insn_align)
-            }
-            (Step::Truncated, 0) => return Formed::FetchFault { addr: pc.wrapping_add(visible as u64) },
-            // Not part of this unit: nothing was emitted for it.
-            (Step::Unallocated { .. } | Step::Truncated, _) => break,
+        let mut len = match translate(guest, &mut builder, pc, &code[..visible], insns == 0) {
+            Ok(Some(len)) => len,
+            Ok(None) => break,
+            Err(addr) => return Formed::FetchFault { addr },
         };
         builder.end_insn();
         if builder.wants_slot() {
@@ -162,6 +144,46 @@ pub(crate) fn form(
     let mut unit = builder.finish(pc);
     unit.guest_len = (furthest.wrapping_sub(key.pc) as u32).max(u32::from(insns == 0));
     Formed::Unit { unit, insns }
+}
+
+/// A builder for the unit at `key`.
+fn builder(guest: &'static Guest, key: UnitKey, manner: Manner) -> Builder<'static> {
+    let mut builder = Builder::new(guest, key);
+    if manner.masks {
+        builder.mask_pointers();
+    }
+    if !manner.names {
+        builder.leave_out_names();
+    }
+    if let Some(table) = manner.notices {
+        builder.notice_stores(table);
+    }
+    builder.convert_short_branches();
+    builder
+}
+
+/// Translates the instruction at `pc`, the `first` of its unit or a later one: its length, nothing if it cannot be part of the unit,
+/// or the address that cannot be fetched.
+fn translate(
+    guest: &'static Guest,
+    builder: &mut Builder<'_>,
+    pc: u64,
+    code: &[u8],
+    first: bool,
+) -> Result<Option<u32>, u64> {
+    match (guest.translate)(builder, pc, code) {
+        Step::Done { len, flow } => {
+            debug_assert_eq!(flow == Flow::End, builder.ended());
+            Ok(Some(len))
+        }
+        Step::Unallocated { len } if first => {
+            builder.trap(Trap::Undefined);
+            Ok(Some(len.max(guest.insn_align)))
+        }
+        Step::Truncated if first => Err(pc.wrapping_add(code.len() as u64)),
+        // Nothing was emitted for it.
+        Step::Unallocated { .. } | Step::Truncated => Ok(None),
+    }
 }
 
 /// Translates the instruction in a delay slot at `pc`; its length, or the address that cannot be fetched.
