@@ -1,5 +1,6 @@
 //! The translator of a guest process.
 
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, MutexGuard};
 
 use ir::Guest;
@@ -27,6 +28,8 @@ pub struct Jit {
     /// See [`JitOptions::check`].
     pub(crate) lock_step: check::LockStep,
     pub(crate) watched: Watched,
+    /// Threads that there have been.
+    pub(crate) threads: AtomicUsize,
     /// Present with [`Engine::T1`].
     pub(crate) t1: Option<t1::Runtime>,
 }
@@ -50,6 +53,7 @@ impl Jit {
             profile: Profile::default(),
             lock_step: check::LockStep::default(),
             watched: Watched::default(),
+            threads: AtomicUsize::new(0),
             t1,
         })
     }
@@ -88,7 +92,9 @@ impl Jit {
     /// the guest by others than its own code ([`Jit::stored_at`], [`Jit::stored`]). Once this is so it stays so.
     #[must_use]
     pub fn notices_stores(&self) -> bool {
-        self.t1.as_ref().is_none_or(t1::Runtime::notices_stores)
+        // What a single thread stores does not end its own reservations, whatever executes it.
+        let threads = || self.threads.load(Ordering::Acquire) > 1;
+        self.t1.as_ref().map_or_else(threads, t1::Runtime::notices_stores)
     }
 
     /// From now on every system call is an event: none is made by generated code. Not to be called by a thread that executes it.

@@ -61,6 +61,7 @@ impl Thread {
         });
         thread.block.owner = (&raw mut *thread).cast();
         thread.block.native_counts = thread.counters.cast();
+        jit.threads.fetch_add(1, Ordering::AcqRel);
         thread.t1 = jit.t1.as_ref().map(|runtime| t1::Engine::new(&jit, runtime, &mut thread.block));
         thread
     }
@@ -140,8 +141,12 @@ impl Thread {
                     None
                 }
                 Code::Unit(unit) => {
-                    let mut memory = NoticedMemory::new(&jit.watched, true);
-                    let next = interp::execute_in(jit.guest, unit, &mut self.block.guest, &mut memory);
+                    let state = &mut self.block.guest;
+                    let next = if jit.notices_stores() {
+                        interp::execute_in(jit.guest, unit, state, &mut NoticedMemory::new(&jit.watched, true))
+                    } else {
+                        interp::execute(jit.guest, unit, state)
+                    };
                     self.follow(next)
                 }
             };

@@ -133,6 +133,20 @@ fn what_is_beside_the_word_does_not_matter() {
 }
 
 #[test]
+fn a_single_thread_stores_what_was_there_for_nothing() {
+    let _turn = catch_faults(None);
+    /// `str x0, [x2]`
+    const SAME: u32 = 0xf900_0040;
+    for engine in ENGINES {
+        let jit = process(engine, &[LOAD, SAME, STORE, CALL]);
+        let mut only = thread(&jit, 0);
+        set_word(VALUE);
+        run(&mut only);
+        assert_eq!(register(aarch64(), &mut only, "gpr[4]"), 0, "{engine:?}");
+    }
+}
+
+#[test]
 fn what_the_embedder_stores_counts() {
     let _turn = catch_faults(None);
     for engine in ENGINES {
