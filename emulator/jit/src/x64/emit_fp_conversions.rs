@@ -4,13 +4,11 @@ use ir::inst::{Inst, Op, Round};
 
 use super::asm::{Alu, cc};
 use super::emit_fp_lanes::Check;
+use super::emit_lanes::{PBLENDW, RIGHT};
 use super::emit_vector::{PAND, PCMPEQD, PXOR, every};
 use super::float_checks::Target;
 use super::generator::{Gen, SCRATCH_XMM};
 use super::{Gpr, Xmm};
-
-const PSRLD: u32 = 0x0f72;
-const PSRLQ: u32 = 0x0f73;
 
 impl Gen<'_> {
     /// Emits a conversion; false if it is left to its definition. `in_mode`: it rounds as the host does.
@@ -44,7 +42,7 @@ impl Gen<'_> {
         let x = self.lane_operands(1);
         let (high, low) = (self.temp_xmm(), self.temp_xmm());
         self.asm.mov_xx(high, x[0]);
-        self.sse_shift(PSRLD, 2, high, 16);
+        self.shift_lanes(32, RIGHT, high, 16);
         self.vex(0, 0x5b, high, 0, high); // vcvtdq2ps
         self.asm.const_xmm(SCRATCH_XMM, every(32, 65_536f32.to_bits().into()));
         self.vex(0, 0x59, high, high, SCRATCH_XMM); // vmulps
@@ -64,10 +62,10 @@ impl Gen<'_> {
         let x = self.operands_in_xmm(1);
         let (high, low) = (self.temp_xmm(), self.temp_xmm());
         self.asm.mov_xx(high, x[0]);
-        self.sse_shift(PSRLQ, 2, high, 32);
+        self.shift_lanes(64, RIGHT, high, 32);
         self.sse_const(PXOR, high, every(64, TWO_84 | bias));
         self.asm.mov_xx(low, x[0]);
-        self.asm.op_pool(0x0f_3a0e, low, every(64, TWO_52), &[0b1100_1100]); // pblendw
+        self.asm.op_pool(PBLENDW, low, every(64, TWO_52), &[0b1100_1100]);
         self.asm.const_xmm(SCRATCH_XMM, every(64, TWO_84 | 1 << 20 | bias));
         self.vex(1, 0x5c, high, high, SCRATCH_XMM); // vsubpd
         let d = self.def_xmm(0);

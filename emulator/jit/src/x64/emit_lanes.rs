@@ -17,7 +17,7 @@ const PCMPEQB: u32 = 0x0f74;
 const PCMPGTQ: u32 = 0x0f_3837;
 const PMULLW: u32 = 0x0fd5;
 const PMULUDQ: u32 = 0x0ff4;
-const PSHUFD: u32 = 0x0f70;
+pub(super) const PSHUFD: u32 = 0x0f70;
 pub(super) const PBLENDW: u32 = 0x0f_3a0e;
 
 /// Digits of shifts by an immediate.
@@ -100,10 +100,14 @@ impl Gen<'_> {
     }
 
     // ------------------------------------------------------------------ products
-    /// Products of words: of the even bytes, and of the odd ones where they are.
     fn multiply_bytes(&mut self) -> Xmm {
         let (even, odd) = (self.copy_xmm(self.arg(0)), self.copy_xmm(self.arg(0)));
         let (b, odd_b) = (self.use_xmm(self.arg(1)), self.copy_xmm(self.arg(1)));
+        self.products_of_bytes([even, odd], b, odd_b)
+    }
+
+    /// Products of words: of the even bytes, and of the odd ones where they are. `a` are two copies, `odd_b` is a copy of `b`.
+    fn products_of_bytes(&mut self, [even, odd]: [Xmm; 2], b: Xmm, odd_b: Xmm) -> Xmm {
         self.sse(PMULLW, even, b);
         self.sse_const(PAND, even, every(16, 0x00ff));
         self.shift_lanes(16, RIGHT, odd, 8);
@@ -230,13 +234,19 @@ impl Gen<'_> {
     }
 
     // ------------------------------------------------------------------ counts
-    /// Of bytes by a table of half bytes; of wider lanes, that of the upper half and, if it is all zero, of the lower.
-    fn leading_zeros(&mut self, lane: u32) -> Xmm {
-        const OF_HALF_BYTE: u128 = 0x0101_0101_0202_0304;
+    /// The lower and the upper half of each byte of the operand.
+    fn half_bytes(&mut self) -> (Xmm, Xmm) {
         let (low, high) = (self.copy_xmm(self.arg(0)), self.copy_xmm(self.arg(0)));
         self.shift_lanes(16, RIGHT, high, 4);
         self.sse_const(PAND, low, every(8, 0x0f));
         self.sse_const(PAND, high, every(8, 0x0f));
+        (low, high)
+    }
+
+    /// Of bytes by a table of half bytes; of wider lanes, that of the upper half and, if it is all zero, of the lower.
+    fn leading_zeros(&mut self, lane: u32) -> Xmm {
+        const OF_HALF_BYTE: u128 = 0x0101_0101_0202_0304;
+        let (low, high) = self.half_bytes();
         let (none, count) = (self.temp_xmm(), self.temp_xmm());
         self.asm.const_xmm(none, 0);
         self.sse(PCMPEQB, none, high);
@@ -263,11 +273,8 @@ impl Gen<'_> {
 
     /// Ones of bytes by a table of half bytes, added up.
     fn count_ones(&mut self, lane: u32) -> Xmm {
-        let (low, high) = (self.copy_xmm(self.arg(0)), self.copy_xmm(self.arg(0)));
+        let (low, high) = self.half_bytes();
         let (table, count) = (self.temp_xmm(), self.temp_xmm());
-        self.sse_const(PAND, low, every(8, 0x0f));
-        self.shift_lanes(16, RIGHT, high, 4);
-        self.sse_const(PAND, high, every(8, 0x0f));
         self.asm.const_xmm(table, 0x0403_0302_0302_0201_0302_0201_0201_0100);
         self.asm.mov_xx(count, table);
         self.sse(PSHUFB, count, low);
@@ -333,13 +340,7 @@ impl Gen<'_> {
         self.sse(PSHUFB, power, amount);
         self.asm.mov_xx(odd_power, power);
         if op == Op::Vshl {
-            self.sse(PMULLW, even, power);
-            self.sse_const(PAND, even, every(16, 0x00ff));
-            self.shift_lanes(16, RIGHT, odd, 8);
-            self.sse_const(PAND, odd_power, every(16, 0xff00));
-            self.sse(PMULLW, odd, odd_power);
-            self.sse(POR, even, odd);
-            return even;
+            return self.products_of_bytes([even, odd], power, odd_power);
         }
         // Twice the byte times 2^(7 - n).
         let digit = if op == Op::Vsar { RIGHT_SIGNED } else { RIGHT };

@@ -4,12 +4,11 @@ use ir::Ty;
 use ir::inst::Inst;
 
 use super::Xmm;
-use super::emit_lanes::{LEFT, PBLENDW, RIGHT};
+use super::emit_lanes::{LEFT, PBLENDW, PSHUFD, RIGHT};
 use super::emit_vector::{PAND, POR, PSHUFB, PUNPCKLQDQ, every};
 use super::generator::Gen;
 
 const PALIGNR: u32 = 0x0f_3a0f;
-const PSHUFD: u32 = 0x0f70;
 const SHUFPS: u32 = 0x0fc6;
 const PACKUSWB: u32 = 0x0f67;
 const PACKUSDW: u32 = 0x0f_382b;
