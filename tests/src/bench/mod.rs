@@ -81,6 +81,7 @@ const SHORT_REPEATS: usize = 5;
 /// If a program cannot be run or its output differs between runners.
 pub fn measure(guest: &str, only: &str, rounds: usize) -> Result<Vec<Row>> {
     let chosen = WORKLOADS.iter().filter(|w| w.name.contains(only) || w.class.name().contains(only));
+    workloads::make_inputs();
     let mut rows = Vec::new();
     for workload in chosen {
         let Some(runners) = runners(guest, workload) else { continue };
