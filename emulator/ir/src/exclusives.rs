@@ -8,63 +8,48 @@
 use crate::inst::Op;
 use crate::unit::Unit;
 
-/// Address of the first instruction whose exclusive access has no partner in the unit, or one with other accesses to memory between
-/// them. A `load` without a partner counts, or only a `store`, which may refer to a load of another unit.
-fn first(unit: &Unit, counts_loads: bool) -> Option<u64> {
-    /// What is known of the monitor.
-    enum Monitor {
-        Unknown,
-        Clear,
-        /// Set at this position; whether memory was accessed since.
-        Held(usize, bool),
-    }
-    if !unit.exclusive {
-        return None;
-    }
+/// What is known of the monitor.
+#[derive(Clone, Copy)]
+enum Monitor {
+    Unknown,
+    Clear,
+    /// Set at this position; whether memory was accessed since.
+    Held(usize, bool),
+}
+
+/// Position of the first exclusive access without a partner in the unit, or of the first pair with other accesses to memory between
+/// its two: of its load if `counts_loads`, else of its store. A load alone counts only then; a store may always refer to a load of another unit.
+fn position(unit: &Unit, counts_loads: bool) -> Option<usize> {
+    let alone = |monitor: Monitor| match monitor {
+        Monitor::Held(from, _) if counts_loads => Some(from),
+        _ => None,
+    };
     let mut monitor = Monitor::Unknown;
-    let mut found = None;
-    let mut note = |pos: usize| found = Some(found.map_or(pos, |f: usize| f.min(pos)));
     for (pos, inst) in unit.insts.iter().enumerate() {
-        match inst.op {
-            Op::Ll => {
-                if let Monitor::Held(from, _) = monitor
-                    && counts_loads
-                {
-                    note(from);
-                }
-                monitor = Monitor::Held(pos, false);
+        let (found, next) = match (inst.op, monitor) {
+            (Op::Ll, _) => (alone(monitor), Monitor::Held(pos, false)),
+            (Op::Clrex, _) => (alone(monitor), Monitor::Clear),
+            (Op::Sc, Monitor::Held(from, true)) => (Some(if counts_loads { from } else { pos }), Monitor::Clear),
+            (Op::Sc, Monitor::Unknown) => (Some(pos), Monitor::Clear),
+            (Op::Sc, _) => (None, Monitor::Clear),
+            (Op::Load, _) if inst.attr.is_own() => continue,
+            (Op::Load | Op::Store | Op::Rmw | Op::Cas | Op::Helper, Monitor::Held(from, _)) => {
+                (None, Monitor::Held(from, true))
             }
-            Op::Sc => {
-                match monitor {
-                    Monitor::Held(_, false) | Monitor::Clear => {}
-                    Monitor::Held(from, true) => note(if counts_loads { from } else { pos }),
-                    Monitor::Unknown => note(pos),
-                }
-                monitor = Monitor::Clear;
-            }
-            Op::Clrex => {
-                if let Monitor::Held(from, _) = monitor
-                    && counts_loads
-                {
-                    note(from);
-                }
-                monitor = Monitor::Clear;
-            }
-            Op::Load if inst.attr.is_own() => {}
-            Op::Load | Op::Store | Op::Rmw | Op::Cas | Op::Helper => {
-                if let Monitor::Held(_, accessed) = &mut monitor {
-                    *accessed = true;
-                }
-            }
-            _ => {}
+            _ => continue,
+        };
+        // What is found later lies behind: a pair begins behind the end of the one before.
+        if found.is_some() {
+            return found;
         }
+        monitor = next;
     }
-    if let Monitor::Held(from, _) = monitor
-        && counts_loads
-    {
-        note(from);
-    }
-    let pos = found? as u32;
+    alone(monitor)
+}
+
+/// Address of the instruction at that position.
+fn first(unit: &Unit, counts_loads: bool) -> Option<u64> {
+    let pos = unit.exclusive.then(|| position(unit, counts_loads))?? as u32;
     let after = unit.bounds.partition_point(|b| b.pos <= pos);
     Some(after.checked_sub(1).map_or(unit.key.pc, |i| unit.bounds[i].pc))
 }
