@@ -6,7 +6,7 @@ use ir::inst::Val;
 use super::analysis::{Mode, NO, NO_HINT};
 use super::asm::Mem;
 use super::claims::{Cell, Claim};
-use super::generator::{EXIT_COPIES, GPR_ORDER, Gen, NONE, NOWHERE, Operand};
+use super::generator::{EXIT_COPIES, GPR_ORDER, Gen, NONE, NOWHERE, Operand, Place};
 use super::{CALLER_SAVED, CompileError, Gpr};
 use crate::thread_state::SPILLS;
 
@@ -245,26 +245,34 @@ impl Gen<'_> {
     }
 
     fn evict_gpr(&mut self) -> Gpr {
-        let (mut best, mut best_score) = (NONE, 0);
-        for r in GPR_ORDER {
-            if self.locked_gpr & 1 << r != 0 {
-                continue;
-            }
-            let v = self.gpr[r as usize];
-            let next = self.an.next_use(v, self.pos.wrapping_sub(1).min(self.pos));
-            let p = self.place[v as usize];
-            // A value that is elsewhere too goes for free.
-            let score = u64::from(next) * 2 + u64::from(p.xmm != NONE || p.in_memory()) * 8 + 1;
-            if score > best_score {
-                (best, best_score) = (r, score);
-            }
-        }
-        assert!(best != NONE, "an instruction locks every register");
+        let (locked, values) = (self.locked_gpr, self.gpr);
+        let free = GPR_ORDER.into_iter().filter(|r| locked & 1 << r == 0);
+        let best = self.victim(free.map(|r| (r, values[r as usize])), |p| p.xmm != NONE);
         let v = self.gpr[best as usize];
         let p = self.place[v as usize];
         if p.xmm == NONE && !p.in_memory() && self.an.values[v as usize].mode == Mode::Emit {
             self.save(best, v);
         }
+        best
+    }
+
+    /// Which of some registers, with their values, to empty: that of the value used last. A value that is in memory, or in a register
+    /// `elsewhere`, goes for free.
+    pub(super) fn victim(
+        &mut self,
+        registers: impl Iterator<Item = (u8, u32)>,
+        elsewhere: impl Fn(Place) -> bool,
+    ) -> u8 {
+        let (mut best, mut best_score) = (NONE, 0);
+        for (r, v) in registers {
+            let next = self.an.next_use(v, self.pos.wrapping_sub(1).min(self.pos));
+            let p = self.place[v as usize];
+            let score = u64::from(next) * 2 + u64::from(elsewhere(p) || p.in_memory()) * 8 + 1;
+            if score > best_score {
+                (best, best_score) = (r, score);
+            }
+        }
+        assert!(best != NONE, "an instruction locks every register");
         best
     }
 

@@ -153,20 +153,9 @@ impl Gen<'_> {
     }
 
     fn evict_xmm(&mut self) -> Xmm {
-        let (mut best, mut best_score) = (NONE, 0);
-        for x in 0..SCRATCH_XMM {
-            if self.locked_xmm & 1 << x != 0 {
-                continue;
-            }
-            let v = self.xmm[x as usize];
-            let next = self.an.next_use(v, self.pos.wrapping_sub(1).min(self.pos));
-            let p = self.place[v as usize];
-            let score = u64::from(next) * 2 + u64::from(p.gpr != NONE || p.in_memory()) * 8 + 1;
-            if score > best_score {
-                (best, best_score) = (x, score);
-            }
-        }
-        assert!(best != NONE, "an instruction locks every vector register");
+        let (locked, values) = (self.locked_xmm, self.xmm);
+        let free = (0..SCRATCH_XMM).filter(|x| locked & 1 << x == 0);
+        let best = self.victim(free.map(|x| (x, values[x as usize])), |p| p.gpr != NONE);
         self.save_xmm(best);
         best
     }
