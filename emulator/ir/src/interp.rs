@@ -86,8 +86,16 @@ pub enum Outcome<F> {
 /// If the unit does not verify.
 pub fn run<E: Env>(guest: &Guest, unit: &Unit, state: &mut GuestState, env: &mut E) -> Outcome<E::Fault> {
     state.mode = unit.key.mode;
-    let mut machine =
-        Machine { guest, unit, state, env, values: Vec::with_capacity(unit.insts.len()), puts_done: 0, fp: None };
+    let mut machine = Machine {
+        guest,
+        unit,
+        state,
+        env,
+        values: Vec::with_capacity(unit.insts.len()),
+        puts_done: 0,
+        fp: None,
+        kept: None,
+    };
     let outcome = machine.run();
     if let Some(fp) = machine.fp {
         machine.state.fflags = fp.flags;
@@ -106,6 +114,8 @@ struct Machine<'a, E> {
     puts_done: usize,
     /// Floating-point environment, once needed.
     fp: Option<FpEnv>,
+    /// Flags of `keepfflags`.
+    kept: Option<u32>,
 }
 
 /// What follows an instruction.
@@ -123,6 +133,9 @@ impl<E: Env> Machine<'_, E> {
                 Ok(Next::Exit(operand)) => return self.leave(inst, operand),
                 Err(fault) => {
                     (self.state.pc, self.state.mode) = self.place_of(pos as u32);
+                    if let Some(flags) = self.kept {
+                        self.fp().flags = flags;
+                    }
                     return Outcome::Fault(fault);
                 }
             }
@@ -245,6 +258,10 @@ impl<E: Env> Machine<'_, E> {
                 0
             }
             Op::Helper => self.helper(inst),
+            Op::Keepfflags => {
+                self.kept = Some(self.fp().flags);
+                0
+            }
             Op::Fflags => self.fp().flags.into(),
             Op::Setfflags => {
                 self.fp().flags = self.operand(inst, 0) as u32;

@@ -22,6 +22,7 @@ pub mod softfloat;
 pub mod state;
 pub mod ty;
 pub mod unit;
+pub mod vectorise;
 pub mod verify;
 
 pub use builder::Builder;
@@ -31,6 +32,7 @@ pub use inst::{Attr, Inst, MemAttr, Order, Val};
 pub use state::GuestState;
 pub use ty::Ty;
 pub use unit::{Exit, ExitKind, Unit};
+pub use vectorise::vectorise;
 
 #[cfg(test)]
 mod tests;

@@ -229,6 +229,7 @@ impl Parser<'_> {
             "flush" => ExitKind::Flush { len: words.small()? },
             "redispatch" => ExitKind::Redispatch,
             "step" => ExitKind::Step,
+            "retreat" => ExitKind::Retreat,
             other => return Err(format!("no exit `{other}`")),
         };
         if !matches!(exit.kind, ExitKind::Indirect | ExitKind::IndirectCall | ExitKind::Return) {

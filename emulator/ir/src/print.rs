@@ -175,6 +175,7 @@ fn exit(exit: &Exit) -> String {
         ExitKind::Flush { len } => format!("flush {len} {target:#x}"),
         ExitKind::Redispatch => format!("redispatch {target:#x}"),
         ExitKind::Step => format!("step {target:#x}"),
+        ExitKind::Retreat => format!("retreat {target:#x}"),
     };
     if exit.mode_in_state { format!("{what} mode state") } else { format!("{what} mode {mode:#x}") }
 }

@@ -71,6 +71,8 @@ pub enum ExitKind {
     /// The instruction at `target` is to be interpreted: others must not see their memory change behind its back
     /// ([`crate::Builder::notice_stores`]).
     Step,
+    /// To the unit's own start, in a translation that assumes less ([`mod@crate::vectorise`]).
+    Retreat,
 }
 
 /// Guest traps, mapped to signals by the Linux runtime.

@@ -1,5 +1,6 @@
 //! Formation of units: which guest instructions are translated together.
 
+use ir::builder::Conversion;
 use ir::guest::{Flow, Step};
 use ir::unit::{Trap, Unit, UnitKey};
 use ir::{Builder, Guest};
@@ -37,8 +38,12 @@ pub(crate) enum Formed {
 
 /// Most guest instructions of a loop that is unrolled, most of its turns in a unit, and most instructions of these.
 pub(crate) const LOOP_INSNS: u32 = 24;
-const TURNS: u32 = 4;
+pub(crate) const TURNS: u32 = 4;
 const UNROLLED_INSNS: u32 = 64;
+
+/// Turns of a loop from which vectors are made, most first, and most instructions of these.
+pub(crate) const VECTOR_TURNS: [u32; 3] = [8, 4, 2];
+pub(crate) const VECTOR_INSNS: u32 = 192;
 
 /// How to form a unit.
 #[derive(Clone, Copy)]
@@ -47,9 +52,9 @@ pub(crate) struct Manner {
     pub(crate) limit: u32,
     /// Accesses of guests that ignore the top byte of pointers leave it out themselves ([`Builder::mask_pointers`]).
     pub(crate) masks: bool,
-    /// A short loop that is the start of the unit has several turns in it, so that what is between one turn and the next, polls
+    /// A short loop that is the start of the unit has this many turns in it, so that what is between one turn and the next, polls
     /// among it, is done once for them.
-    pub(crate) unrolls: bool,
+    pub(crate) turns: u32,
     /// Values have the names that the specification gives them, for printing.
     pub(crate) names: bool,
     /// Stores are noticed ([`Builder::notice_stores`]), with the table at this address.
@@ -61,7 +66,7 @@ pub(crate) struct Manner {
 impl Manner {
     /// The plain manner, with at most `limit` instructions.
     pub(crate) fn of(limit: u32) -> Manner {
-        Manner { limit, masks: false, unrolls: false, names: false, notices: None, step_at: None }
+        Manner { limit, masks: false, turns: 1, names: false, notices: None, step_at: None }
     }
 }
 
@@ -85,6 +90,8 @@ pub(crate) fn form(
     let mut pc = key.pc;
     let mut insns = 0;
     let (mut turns, mut turned_at, mut furthest) = (1, 0, pc);
+    let (most_insns, enough_insns) =
+        if manner.limit > MAX_INSNS { (VECTOR_INSNS, VECTOR_INSNS) } else { (UNROLLED_INSNS, ENOUGH_INSNS) };
     loop {
         let exits = builder.exits();
         let code = window.at(pc);
@@ -100,8 +107,8 @@ pub(crate) fn form(
             break;
         }
         let turn = insns + 1 - turned_at;
-        let short = turn <= LOOP_INSNS && insns + 1 + turn <= UNROLLED_INSNS;
-        builder.allow_turn(manner.unrolls && short && turns < TURNS && !guest.delay_slots);
+        let short = turn <= LOOP_INSNS && insns + 1 + turn <= most_insns;
+        builder.allow_turn(short && turns < manner.turns && !guest.delay_slots);
         builder.begin_insn(pc);
         if manner.step_at == Some(pc) {
             builder.step();
@@ -134,7 +141,7 @@ pub(crate) fn form(
         if manner.limit == MAX_INSNS && builder.holds_reservation() {
             continue;
         }
-        let enough = insns >= ENOUGH_INSNS && builder.exits() > exits;
+        let enough = insns >= enough_insns && builder.exits() > exits;
         let elsewhere = len as usize >= in_page || pc / PAGE != key.pc / PAGE;
         let full = enough || insns >= manner.limit || builder.len() >= MAX_IR || elsewhere;
         if full || !again && is_entry(UnitKey { pc, mode: builder.mode() }) {
@@ -158,7 +165,7 @@ fn builder(guest: &'static Guest, key: UnitKey, manner: Manner) -> Builder<'stat
     if let Some(table) = manner.notices {
         builder.notice_stores(table);
     }
-    builder.convert_short_branches();
+    builder.convert_short_branches(if manner.limit > MAX_INSNS { Conversion::LONG } else { Conversion::SHORT });
     builder
 }
 

@@ -181,6 +181,10 @@ pub struct ThreadState {
     pub scratch: [u128; SCRATCH],
     /// Spilled values of the running unit.
     pub spill: [u128; SPILLS],
+    /// MXCSR and the state's flags at the last `keepfflags`.
+    pub mxcsr_kept: u32,
+    /// See `mxcsr_kept`.
+    pub fflags_kept: u32,
 }
 
 impl ThreadState {
@@ -205,6 +209,8 @@ impl ThreadState {
             jit_sp: 0,
             mxcsr_guest: 0x1f80,
             mxcsr_host: 0x1f80,
+            mxcsr_kept: 0,
+            fflags_kept: 0,
             mxcsr_temp: 0,
             deferred: Deferred::default(),
             native_under_way: 0,

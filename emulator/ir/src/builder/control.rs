@@ -68,6 +68,7 @@ impl Builder<'_> {
             Some(0) => {}
             Some(_) => self.jump(target),
             None if self.ended.is_some() || self.skips() => {}
+            None if self.is_under_short_branch(cond, self.exit_to(ExitKind::Jump, target, 0)) => {}
             None => {
                 self.commit();
                 self.flush();
@@ -189,6 +190,18 @@ impl Builder<'_> {
     /// Leaves if `cond`, with the state before the instruction, which is to be interpreted.
     pub(super) fn step_if(&mut self, cond: Val) {
         self.exit(Op::ExitIf, cond, self.step_exit());
+    }
+
+    /// Leaves if `cond`, for a translation of the same unit that assumes less. Nothing has been done yet.
+    pub(crate) fn retreat_if(&mut self, cond: Val) {
+        if self.as_const(cond) != Some(0) {
+            let key = self.unit.key;
+            self.exit(
+                Op::ExitIf,
+                cond,
+                Exit { kind: ExitKind::Retreat, target: key.pc, mode: key.mode, ..self.step_exit() },
+            );
+        }
     }
 
     /// Ends the unit with the undefined-instruction trap.

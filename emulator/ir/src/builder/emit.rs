@@ -110,7 +110,7 @@ impl Builder<'_> {
 
     /// Type of a value.
     #[inline]
-    pub(super) fn ty(&self, v: Val) -> Ty {
+    pub(crate) fn ty(&self, v: Val) -> Ty {
         self.tables.facts[v.index()].ty
     }
 
@@ -136,7 +136,7 @@ impl Builder<'_> {
     }
 
     /// Appends an operation with an effect.
-    pub(super) fn effect(&mut self, op: Op, ty: Ty, attr: Attr, args: [Val; 3]) -> Val {
+    pub(crate) fn effect(&mut self, op: Op, ty: Ty, attr: Attr, args: [Val; 3]) -> Val {
         debug_assert_ne!(op.desc().effect, Effect::Pure);
         if self.skips() {
             let result = Inst { op, ty, attr, args }.result_ty();
@@ -147,7 +147,7 @@ impl Builder<'_> {
     }
 
     /// A pure operation: a constant if its operands are, an earlier value if it was computed before.
-    pub(super) fn pure(&mut self, op: Op, ty: Ty, attr: Attr, args: [Val; 3]) -> Val {
+    pub(crate) fn pure(&mut self, op: Op, ty: Ty, attr: Attr, args: [Val; 3]) -> Val {
         let desc = op.desc();
         debug_assert_eq!(desc.effect, Effect::Pure);
         let mut inst = Inst { op, ty, attr, args };
@@ -201,7 +201,7 @@ impl Builder<'_> {
     }
 
     /// The constant `value` (within the type).
-    pub(super) fn k(&mut self, ty: Ty, value: u128) -> Val {
+    pub(crate) fn k(&mut self, ty: Ty, value: u128) -> Val {
         debug_assert_eq!(value & !ty.mask(), 0);
         if value != 0 {
             return self.k_shared(ty, value);

@@ -39,6 +39,7 @@ use delay::Transfer;
 use emit::ValueTable;
 use facts::Fact;
 pub use memory::{GRANULE, MARKS};
+pub use predicate::Conversion;
 use predicate::Predicate;
 use std::cell::Cell;
 
@@ -112,7 +113,7 @@ pub struct Builder<'g> {
     /// Whether to simplify.
     folds: bool,
     /// See [`Builder::convert_short_branches`].
-    converts: bool,
+    converts: Option<Conversion>,
     /// See [`Builder::may_turn`], and what the branch was: its place, condition and exit.
     may_turn: bool,
     turn: Option<(usize, Val, Exit)>,
@@ -162,7 +163,7 @@ impl<'g> Builder<'g> {
             ended: None,
             pending: 0,
             folds: true,
-            converts: false,
+            converts: None,
             may_turn: false,
             turn: None,
             earlier_turns: 0,

@@ -41,24 +41,47 @@ impl Predicate {
     }
 }
 
-/// Bytes of code that a short branch passes over, at most: two instructions of four bytes.
-const SHORT: u64 = 8;
+/// Which branches become choices.
+#[derive(Clone, Copy)]
+pub struct Conversion {
+    /// Bytes of code that they pass over, at most.
+    pub bytes: u64,
+    /// Slots that each instruction under them may write: a choice for each costs as much as an exit soon.
+    pub slots: usize,
+}
 
-/// Slots that instructions under a short branch may write, each: a choice for each costs as much as an exit soon.
-const FEW: usize = 2;
+impl Conversion {
+    /// Two instructions of four bytes.
+    pub const SHORT: Conversion = Conversion { bytes: 8, slots: 2 };
+    /// What vectors are made of cannot have exits.
+    pub const LONG: Conversion = Conversion { bytes: 24, slots: 3 };
+}
 
 impl Builder<'_> {
     /// From here on, what a conditional branch passes over becomes choices if it is little.
-    pub fn convert_short_branches(&mut self) {
-        self.converts = self.folds && !self.guest.delay_slots;
+    pub fn convert_short_branches(&mut self, conversion: Conversion) {
+        self.converts = Some(conversion).filter(|_| self.folds && !self.guest.delay_slots);
+    }
+
+    /// A branch under a short one, to where that leads, too: whether what they pass over happens if both are not taken.
+    pub(super) fn is_under_short_branch(&mut self, cond: Val, exit: Exit) -> bool {
+        let (Some(pending), Some(outer)) = (self.predicates.pending, self.predicates.branch) else { return false };
+        let same = (outer.target, outer.mode) == (exit.target, exit.mode) && !exit.mode_in_state;
+        if !same || exit.target == self.next || self.unit.puts.len() > self.pending {
+            return false;
+        }
+        let not = self.not_t(Ty::I1, cond);
+        self.predicates.pending = Some(self.and_t(Ty::I1, pending, not));
+        true
     }
 
     /// A conditional branch, with the instruction's writes in the log: whether it is a short one, now under way.
     pub(super) fn is_short_branch(&mut self, cond: Val, exit: Exit) -> bool {
         let over = exit.target.wrapping_sub(self.next);
-        let short = (1..=SHORT).contains(&over) && !exit.mode_in_state && exit.kind == ExitKind::Jump;
+        let Some(conversion) = self.converts else { return false };
+        let short = (1..=conversion.bytes).contains(&over) && !exit.mode_in_state && exit.kind == ExitKind::Jump;
         let known = self.predicates.known.iter().any(|(v, _)| *v == cond);
-        if !self.converts || !short || known {
+        if !short || known {
             return false;
         }
         self.predicates.pending = Some(self.not_t(Ty::I1, cond));
@@ -71,8 +94,12 @@ impl Builder<'_> {
     fn can_be_chosen(&self, branch: &Exit) -> bool {
         let general =
             |slot: &Slot| self.guest.slots[slot.0 as usize].ty.bits() <= 64 && !self.guest.vector_pins.contains(slot);
-        let within = branch.target.wrapping_sub(self.next) <= SHORT && !self.mode_in_state && self.mode == branch.mode;
-        within && self.predicates.before.len() <= FEW && self.predicates.before.iter().all(|(slot, _)| general(slot))
+        let Some(conversion) = self.converts else { return false };
+        let near = branch.target.wrapping_sub(self.next) <= conversion.bytes;
+        let within = near && !self.mode_in_state && self.mode == branch.mode;
+        within
+            && self.predicates.before.len() <= conversion.slots
+            && self.predicates.before.iter().all(|(slot, _)| general(slot))
     }
 
     /// What follows in the body happens only if `cond` (1 bit) holds.

@@ -13,3 +13,4 @@ mod short_branches;
 mod support;
 mod text;
 mod turns;
+mod vectorise;

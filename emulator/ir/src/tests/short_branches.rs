@@ -1,6 +1,7 @@
 //! Short branches forward: each way through them ends in the state that the branch as an exit would give.
 
 use super::support::{GUEST, Memory, builder, slot};
+use crate::builder::Conversion;
 use crate::inst::{MemAttr, Op, Val};
 use crate::interp::{self, Outcome};
 use crate::unit::Unit;
@@ -47,7 +48,7 @@ fn predicated(b: &mut Builder<'static>) {
 fn unit(converts: bool, target: u64, steps: &[Step]) -> Unit {
     let mut b = builder();
     if converts {
-        b.convert_short_branches();
+        b.convert_short_branches(Conversion::SHORT);
     }
     let z: Val = b.get(slot("Z"));
     b.branch(z, target);

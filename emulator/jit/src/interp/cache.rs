@@ -93,6 +93,9 @@ impl ThreadCache {
 /// Bit of [`UnitKey::mode`] in cache keys: never a host function.
 pub(crate) const PLAIN: u32 = 1 << 31;
 
+/// Mode bit of a key: a translation without vectors, where there may be one with ([`ir::vectorise`]).
+pub(crate) const SCALAR: u32 = 1 << 30;
+
 impl Cache {
     fn lookup(&self, jit: &Jit, key: UnitKey) -> Lookup {
         if let Some(code) = read(&self.units).by_key.get(&key) {

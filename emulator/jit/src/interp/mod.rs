@@ -8,7 +8,7 @@ mod memory;
 
 pub(crate) use memory::{NoticedMemory, combine, swap};
 
-pub(crate) use cache::{Cache, Code, Frozen, Lookup, PLAIN, ThreadCache};
+pub(crate) use cache::{Cache, Code, Frozen, Lookup, PLAIN, SCALAR, ThreadCache};
 
 use ir::interp::Env;
 use ir::unit::{ExitKind, Unit};
@@ -56,7 +56,8 @@ pub(crate) fn execute_in<E: Env<Fault = MemFault>>(
         | ExitKind::Indirect
         | ExitKind::IndirectCall
         | ExitKind::Return
-        | ExitKind::Redispatch => Next::Continue,
+        | ExitKind::Redispatch
+        | ExitKind::Retreat => Next::Continue,
         ExitKind::Syscall => Next::Event(Event::Syscall),
         ExitKind::Trap(trap) => Next::Event(Event::Trap(trap)),
         ExitKind::NativeCall => Next::Event(Event::NativeCall { name: operand }),

@@ -6,6 +6,7 @@ use std::sync::atomic::Ordering;
 use ir::unit::UnitKey;
 
 use super::{Body, Runtime, Translation, float};
+use crate::interp::SCALAR;
 use crate::jit::Jit;
 use crate::thread::Thread;
 use crate::thread_state::{Entries, ThreadState};
@@ -20,10 +21,13 @@ unsafe extern "sysv64" fn link(state: *mut ThreadState, site: u64) -> u64 {
     let (thread, runtime) = unsafe { owner(state) };
     let Some((from, link)) = runtime.link_at(site) else { return 0 };
     thread.block.guest.pc = link.target.pc;
-    let mode = thread.block.guest.mode;
-    let Some(target) = continue_at(thread, runtime, link.target.pc) else { return 0 };
+    let (mode, scalar) = (thread.block.guest.mode, link.target.mode & SCALAR);
+    let Some(target) = continue_at(thread, runtime, link.target.pc, scalar) else {
+        thread.scalar_at = (scalar != 0).then_some(link.target.pc);
+        return 0;
+    };
     // A link is followed without a look at the mode: it must be the same for everyone.
-    if mode == link.target.mode {
+    if mode | scalar == link.target.mode {
         runtime.link(from, link, target);
     }
     target.host
@@ -34,7 +38,7 @@ unsafe extern "sysv64" fn lookup(state: *mut ThreadState) -> u64 {
     // SAFETY: as above.
     let (thread, runtime) = unsafe { owner(state) };
     let pc = thread.block.guest.pc;
-    let Some(target) = continue_at(thread, runtime, pc) else { return 0 };
+    let Some(target) = continue_at(thread, runtime, pc, 0) else { return 0 };
     let Some(t1) = &thread.t1 else { return 0 };
     t1.shared.jump().insert(pc, target.key.mode, target.host, &mut thread.block);
     // An invalidation either sees the entry or is seen here.
@@ -51,13 +55,13 @@ unsafe extern "sysv64" fn settle(state: *mut ThreadState) {
     deferred::settle(&runtime.conv, &mut thread.block);
 }
 
-/// The host code for `pc` in the state's mode, if generated code may go on there directly.
-fn continue_at(thread: &mut Thread, runtime: &Runtime, pc: u64) -> Option<&'static Translation> {
+/// The host code for `pc` in the state's mode, [`SCALAR`] or not, if generated code may go on there directly.
+fn continue_at(thread: &mut Thread, runtime: &Runtime, pc: u64, scalar: u32) -> Option<&'static Translation> {
     let mode = thread.block.guest.mode;
     if thread.block.poll.load(Ordering::Relaxed) != 0 || !float::matches(thread.guest(), &thread.block, mode) {
         return None;
     }
-    let found = thread.obtain(runtime, UnitKey { pc, mode }).ok()?;
+    let found = thread.obtain(runtime, UnitKey { pc, mode: mode | scalar }).ok()?;
     matches!(found.body, Body::Host { .. }).then_some(found)
 }
 

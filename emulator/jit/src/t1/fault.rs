@@ -1,7 +1,7 @@
 //! Faults of generated code. Everything here runs in a signal handler: no locks, no allocation.
 
 use super::dispatch::Fault;
-use super::{Body, Runtime};
+use super::{Body, Retreats, Runtime, float};
 use crate::event::MemFault;
 use crate::fault::SI_KERNEL;
 use crate::thread::Thread;
@@ -60,6 +60,14 @@ pub(crate) fn handle(
     if faults.restore(thread.jit.guest, &runtime.conv, offset, &regs, &mut thread.block).is_none() {
         return false;
     }
+    if unit.retreats != Retreats::Never {
+        if unit.retreats == Retreats::KeepingFlags {
+            keep_flags(&mut thread.block, context);
+        }
+        thread.scalar_at = Some(thread.block.guest.pc);
+        leave(&mut thread.block, runtime, context);
+        return true;
+    }
     let Some(t1) = &mut thread.t1 else { return false };
     t1.fault = Some(if info.si_code == SI_KERNEL {
         Fault::Unknown(unit.key)
@@ -69,6 +77,15 @@ pub(crate) fn handle(
     });
     leave(&mut thread.block, runtime, context);
     true
+}
+
+/// What has raised flags since the last `keepfflags` is done again.
+fn keep_flags(block: &mut ThreadState, context: &mut libc::ucontext_t) {
+    block.guest.fflags = block.fflags_kept;
+    // SAFETY: the kernel's signal frame has the legacy floating-point area.
+    if let Some(fp) = unsafe { context.uc_mcontext.fpregs.as_mut() } {
+        fp.mxcsr = fp.mxcsr & !float::FLAGS | block.mxcsr_kept & float::FLAGS;
+    }
 }
 
 /// If a signal interrupted a direct system call that has not happened, makes it leave as interrupted.

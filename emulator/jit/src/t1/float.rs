@@ -9,7 +9,7 @@ use crate::thread_state::ThreadState;
 /// All exceptions masked, round to nearest.
 const DEFAULT: u32 = 0x1f80;
 /// Sticky flags, in the order of the `fflags` operation.
-const FLAGS: u32 = 0x3f;
+pub(super) const FLAGS: u32 = 0x3f;
 /// The host's denormal-operand flag: it is set without flushing too, when guests' is not.
 const DENORMAL: u32 = 1 << 1;
 const DENORMALS_ARE_ZERO: u32 = 1 << 6;

@@ -35,7 +35,7 @@ use smallvec::SmallVec;
 
 use crate::direct_calls::{self, DirectCall};
 use crate::form::{self, Formed, Manner};
-use crate::interp::PLAIN;
+use crate::interp::{PLAIN, SCALAR};
 use crate::jit::Jit;
 use crate::native::NativeFn;
 use crate::options::{JitOptions, Stats};
@@ -63,6 +63,8 @@ pub(crate) struct Translation {
     pub(crate) key: UnitKey,
     /// Entry, 0 if there is no host code.
     pub(crate) host: u64,
+    /// Whether its faults are the guest's.
+    pub(crate) retreats: Retreats,
     /// Bytes of host code.
     pub(crate) host_len: u32,
     /// Guest bytes it was made from.
@@ -71,6 +73,18 @@ pub(crate) struct Translation {
     pub(crate) body: Body,
     /// Not invalidated.
     valid: AtomicBool,
+}
+
+/// What a fault means.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
+pub(crate) enum Retreats {
+    /// It is the guest's.
+    #[default]
+    Never,
+    /// What the guest does is found out by a translation without vectors.
+    Always,
+    /// The same, with the floating-point flags of the last `keepfflags`.
+    KeepingFlags,
 }
 
 /// What a translation consists of.
@@ -280,7 +294,7 @@ impl Runtime {
         watch: &mut Stopwatch<'_>,
     ) -> Result<Source<'c>, Miss> {
         let notices = self.notices_stores().then(|| jit.watched.table());
-        if key.mode & PLAIN == 0
+        if key.mode & (PLAIN | SCALAR) == 0
             && notices.is_none()
             && let Some(function) = jit.hooks.intercept(key.pc)
             && let Some(ready) = jit.natives.ready(jit.guest, &function)
@@ -290,7 +304,7 @@ impl Runtime {
             }
             return Ok(Source::Native(function));
         }
-        let plain = UnitKey { mode: key.mode & !PLAIN, ..key };
+        let plain = UnitKey { mode: key.mode & !(PLAIN | SCALAR), ..key };
         // A function that is intercepted would be again, if it were left at its entry.
         let (careful, hot) = self.learned(plain);
         compiler.careful = key.mode & PLAIN != 0 || careful;
@@ -304,7 +318,12 @@ impl Runtime {
         }
         let masks = self.masks.load(Ordering::Acquire) && self.lock().masked.contains(&key);
         let names = jit.options.trace.ir || jit.options.check;
-        let mut manner = Manner { masks, unrolls, names, notices, ..Manner::of(form::MAX_INSNS) };
+        let may = unrolls && key == plain && !masks && notices.is_none() && self.features.avx2;
+        if may && let Some((guest_len, retreats, checked)) = self.make_vectors(jit, compiler, key, watch) {
+            return Ok(Source::host(compiler.output(), guest_len, checked, None).retreating(retreats));
+        }
+        let turns = if unrolls { form::TURNS } else { 1 };
+        let mut manner = Manner { masks, turns, names, notices, ..Manner::of(form::MAX_INSNS) };
         loop {
             let known = |next| self.by_key.find(next).is_some();
             let (unit, insns) = match form::form(jit.guest, &*jit.hooks, plain, manner, known) {
@@ -334,7 +353,11 @@ impl Runtime {
                     jit.count_unit(&unit, insns);
                     jit.options.trace.unit(jit.guest, &*jit.hooks, &unit, Some(compiler.output()));
                     let guest_len = unit.guest_len;
-                    let special = masks || compiler.careful || notices.is_some() || exclusives::is_sensitive(&unit);
+                    let special = masks
+                        || compiler.careful
+                        || key != plain
+                        || notices.is_some()
+                        || exclusives::is_sensitive(&unit);
                     let origin = if special { None } else { self.origin(jit, key, guest_len, compiler) };
                     let checked = Runtime::keep(jit, unit);
                     return Ok(Source::host(compiler.output(), guest_len, checked, origin));
@@ -347,6 +370,41 @@ impl Runtime {
                 }
             }
         }
+    }
+
+    /// Makes vectors of the turns of a loop, if there are any to be made.
+    fn make_vectors(
+        &self,
+        jit: &Jit,
+        compiler: &mut Compiler,
+        key: UnitKey,
+        watch: &mut Stopwatch<'_>,
+    ) -> Option<(u32, Retreats, Option<Box<Unit>>)> {
+        let (mut unit, insns) = form::VECTOR_TURNS.into_iter().find_map(|turns| {
+            let manner = Manner { turns, ..Manner::of(form::VECTOR_INSNS) };
+            let Formed::Unit { unit, insns } = form::form(jit.guest, &*jit.hooks, key, manner, |_| false) else {
+                return None;
+            };
+            let vectors = ir::vectorise(jit.guest, &unit);
+            unit.recycle();
+            Some((vectors?, insns))
+        })?;
+        watch.lap(Phase::Form);
+        unit.guest_len = unit.guest_len.max(1);
+        compiler.exact_underflow = self.exact_underflow.load(Ordering::Acquire);
+        compiler.counter = jit.options.profile.then(Profile::counter);
+        compiler.compile(&unit).ok()?;
+        watch.lap_at(Phase::Analyse, compiler.analysed);
+        watch.lap(Phase::Emit);
+        if let Some(entered) = compiler.counter {
+            jit.profile.add(key, insns, compiler.output().code.len() as u32, entered);
+        }
+        jit.count_unit(&unit, insns);
+        jit.options.trace.unit(jit.guest, &*jit.hooks, &unit, Some(compiler.output()));
+        let guest_len = unit.guest_len;
+        let keeps = unit.insts.iter().any(|inst| inst.op == Op::Keepfflags);
+        let retreats = if keeps { Retreats::KeepingFlags } else { Retreats::Always };
+        Some((guest_len, retreats, Runtime::keep(jit, unit)))
     }
 
     /// What of a compiled unit is still needed; the rest is used again.
@@ -389,8 +447,10 @@ impl Runtime {
         if set(&mut writer).insert(key) {
             self.learned.store(true, Ordering::Release);
             self.generation.fetch_add(1, Ordering::AcqRel);
-            let stale = self.by_key.find(key).filter(|t| t.valid.swap(false, Ordering::SeqCst));
-            self.forget(jit, &mut writer, &stale.map(Ref).into_iter().collect::<Vec<_>>());
+            let keys = [key, UnitKey { mode: key.mode | SCALAR, ..key }];
+            let found = keys.into_iter().filter_map(|key| self.by_key.find(key));
+            let stale: Vec<_> = found.filter(|t| t.valid.swap(false, Ordering::SeqCst)).map(Ref).collect();
+            self.forget(jit, &mut writer, &stale);
         }
     }
 
@@ -419,8 +479,9 @@ impl Runtime {
         key: UnitKey,
         source: Source<'_>,
     ) -> Result<&'static Translation, Full> {
+        let retreats = if let Source::Host { retreats, .. } = &source { *retreats } else { Retreats::Never };
         let (host, host_len, guest_len, body) = match source {
-            Source::Host { code, relocs, links, checks, faults, guest_len, checked, origin } => {
+            Source::Host { code, relocs, links, checks, faults, guest_len, checked, origin, .. } => {
                 let host = writer.memory.publish(&code, |copy, base| relocate(&relocs, copy, base, &self.stubs))?;
                 (host, code.len() as u32, guest_len, Body::Host { links, checks, faults, checked, origin })
             }
@@ -428,7 +489,7 @@ impl Runtime {
             Source::Native(function) => (0, 0, NATIVE_LEN, Body::Native(function)),
         };
         Stats::add(&jit.stats.table_bytes, body.table_bytes());
-        let translation = Translation { key, host, host_len, guest_len, body, valid: AtomicBool::new(true) };
+        let translation = Translation { key, host, retreats, host_len, guest_len, body, valid: AtomicBool::new(true) };
         let translation: &'static Translation = Box::leak(Box::new(translation));
         writer.all.push(Ref(translation));
         if host != 0 && !self.by_address.push(translation) {
@@ -552,6 +613,7 @@ enum Source<'c> {
         guest_len: u32,
         checked: Option<Box<Unit>>,
         origin: Option<Box<Origin>>,
+        retreats: Retreats,
     },
     Interp(Unit),
     Native(NativeFn),
@@ -573,6 +635,15 @@ impl<'c> Source<'c> {
             guest_len,
             checked,
             origin,
+            retreats: Retreats::Never,
         }
+    }
+
+    /// The same for code whose faults are not the guest's.
+    fn retreating(mut self, how: Retreats) -> Source<'c> {
+        if let Source::Host { retreats, .. } = &mut self {
+            *retreats = how;
+        }
+        self
     }
 }

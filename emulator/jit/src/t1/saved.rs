@@ -220,6 +220,7 @@ impl Runtime {
             guest_len: entry.guest_len,
             checked: None,
             origin: None,
+            retreats: super::Retreats::Never,
         })
     }
 

@@ -273,7 +273,15 @@ mod tests {
     fn translation(pc: u64, host: u64) -> &'static Translation {
         let body = Body::Interp(Box::default());
         let valid = AtomicBool::new(true);
-        Box::leak(Box::new(Translation { key: key(pc), host, host_len: 16, guest_len: 4, body, valid }))
+        Box::leak(Box::new(Translation {
+            key: key(pc),
+            host,
+            host_len: 16,
+            guest_len: 4,
+            retreats: crate::t1::Retreats::Never,
+            body,
+            valid,
+        }))
     }
 
     fn key(pc: u64) -> UnitKey {

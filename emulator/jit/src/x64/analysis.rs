@@ -275,6 +275,7 @@ impl Analysis {
             self.values[v].total += 1;
             if conv.vector(p.slot.0).is_some() {
                 self.values[v].uses |= READ;
+                self.values[v].vector |= unit.insts.get(v).is_some_and(|inst| inst.op == Op::Vget);
             }
         }
         for (i, inst) in unit.insts.iter().enumerate() {

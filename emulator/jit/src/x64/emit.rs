@@ -135,6 +135,10 @@ impl Gen<'_> {
                 self.emit_write_flags();
                 true
             }
+            Op::Keepfflags => {
+                self.emit_keep_flags();
+                true
+            }
             Op::Helper => {
                 self.emit_helper(inst);
                 true
@@ -309,6 +313,15 @@ impl Gen<'_> {
         self.asm.load(4, d, temp);
         self.asm.alu_ri(Alu::And, 4, d, 0x3d);
         self.asm.alu_rm(Alu::Or, 4, d, soft);
+    }
+
+    /// Copies the sticky flags to where the fault handler finds them.
+    fn emit_keep_flags(&mut self) {
+        let soft = Self::field(offset_of!(ThreadState, guest) + offset_of!(GuestState, fflags));
+        let r = self.temp_gpr();
+        self.asm.op_rm(4, 0x0fae, 3, Self::field(offset_of!(ThreadState, mxcsr_kept))); // stmxcsr
+        self.asm.load(4, r, soft);
+        self.asm.store(4, Self::field(offset_of!(ThreadState, fflags_kept)), r);
     }
 
     /// Those of the host stay if the new flags have them all: `ldmxcsr` costs more than everything else here, and as a rule the

@@ -12,6 +12,7 @@ use super::claims::Claim;
 use super::generator::{Gen, NONE};
 use super::snapshot::Loc;
 use super::{Gpr, Link, Mark, StubId};
+use crate::interp::SCALAR;
 use crate::thread_state::{Deferred, JumpEntry, Leave, ThreadState, jump_tag};
 
 /// Why code outside the main line was branched to.
@@ -236,6 +237,7 @@ impl Gen<'_> {
             }
             ExitKind::Redispatch => self.leave_to_rust(Leave::Redispatch, exit.target),
             ExitKind::Step => self.leave_to_rust(Leave::Step, exit.target),
+            ExitKind::Retreat => self.link(0xe9, UnitKey { pc: exit.target, mode: exit.mode | SCALAR }),
         }
     }
 
