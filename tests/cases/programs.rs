@@ -54,7 +54,7 @@ macro_rules! guest_programs {
     )*};
 }
 
-guest_programs!(hello, lifetimes, memory, process, segv, signals, strings, syscalls, threads, timer, users);
+guest_programs!(hello, lifetimes, memory, process, segv, signals, strings, syscalls, threads, timer, turns, users);
 
 #[test]
 fn arguments_environment_and_status_pass_through() {

@@ -13,6 +13,7 @@ use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use ir::guest::Slot;
 use ir::inst::Op;
+use ir::softfloat::flag;
 use ir::unit::Unit;
 use ir::{Guest, GuestState};
 
@@ -102,7 +103,9 @@ impl Rehearsal<'_> {
         let (before, after) = (&self.before, &self.after);
         differ("pc", before.pc.into(), after.pc.into(), state.pc.into());
         differ("mode", before.mode.into(), after.mode.into(), state.mode.into());
-        differ("floating-point flags", before.fflags.into(), after.fflags.into(), state.fflags.into());
+        // The host's flag of denormal operands means something else than the interpreter's, which no guest reads.
+        let flags = |state: &GuestState| u128::from(state.fflags & !flag::DENORMAL);
+        differ("floating-point flags", flags(before), flags(after), flags(state));
         for (i, desc) in guest.slots.iter().enumerate() {
             let of = |state: &GuestState| state.get(guest, Slot(i as u16));
             differ(desc.name, of(before), of(after), of(state));
