@@ -103,14 +103,10 @@ impl Gen<'_> {
             Op::Fcmp if format(lane) => self.emit_compare_floats(inst),
             Op::Fround if scalar && format(lane) => self.emit_round(inst),
             Op::Fcvt if in_mode => self.emit_convert(inst),
-            Op::Stof | Op::Utof if scalar && format(lane) && in_mode => self.emit_from_integer(inst),
-            Op::Ftos | Op::Ftou
-                if format(lane)
-                    && self.arg_ty(0).bits() == lane
-                    && inst.ty.bits() >= 32
-                    && (round == Round::Zero || in_mode) =>
-            {
-                self.emit_to_integer(inst, round)
+            Op::Stof | Op::Utof if scalar && format(lane) => self.emit_from_integer(inst, in_mode),
+            Op::Ftos | Op::Ftou if format(lane) && self.arg_ty(0).bits() == lane && inst.ty.bits() >= 32 => {
+                self.emit_to_integer(inst, in_mode);
+                true
             }
             _ => {
                 let done = self.emit_float_lanes(inst, in_mode);
@@ -126,7 +122,7 @@ impl Gen<'_> {
     }
 
     /// Prefix of a scalar operation: F3 single, F2 double.
-    fn scalar_prefix(bits: u32) -> u8 {
+    pub(super) fn scalar_prefix(bits: u32) -> u8 {
         if bits == 32 { 2 } else { 3 }
     }
 
@@ -304,13 +300,13 @@ impl Gen<'_> {
     }
 
     /// Whether the number of `bits` has not above it what the current result is to have.
-    fn is_dirty(&self, v: u32, bits: u32) -> bool {
+    pub(super) fn is_dirty(&self, v: u32, bits: u32) -> bool {
         let result = &self.an.values[self.pos as usize];
         result.widened && !self.is_clean(v, bits) || result.boxed && !self.is_boxed(v)
     }
 
     /// A register that has above its number what the current result is to have.
-    fn clean_register(&mut self, x: Xmm) {
+    pub(super) fn clean_register(&mut self, x: Xmm) {
         let above = if self.is_boxed(self.pos) { u128::MAX } else { 0 };
         self.asm.const_xmm(x, above);
     }
@@ -324,7 +320,7 @@ impl Gen<'_> {
     }
 
     /// Whether there are zeros above the number of `bits` in its vector register.
-    fn is_clean(&self, v: u32, bits: u32) -> bool {
+    pub(super) fn is_clean(&self, v: u32, bits: u32) -> bool {
         let value = &self.an.values[v as usize];
         self.unit.insts.get(v as usize).is_some_and(|def| {
             // It may be the low part of something wider.
@@ -403,23 +399,6 @@ impl Gen<'_> {
     }
 
     // ------------------------------------------------------------------ conversions
-    fn emit_round(&mut self, inst: &Inst) -> bool {
-        let bits = inst.attr.lane();
-        let Some(rounding) = host_round(inst.attr.round()) else { return false };
-        let exact = if inst.attr.imm() == 0 { 8 } else { 0 };
-        let x = self.operands_in_xmm(1);
-        let d = self.def_apart(&x);
-        let mut first = x[0];
-        if self.is_dirty(self.arg(0), bits) {
-            self.clean_register(SCRATCH_XMM);
-            first = SCRATCH_XMM;
-        }
-        self.asm.vex_rr(3, 1, 4, if bits == 32 { 0x0a } else { 0x0b }, d, first, x[0]); // vroundss, vroundsd
-        self.asm.byte(rounding | exact);
-        self.check_scalar(inst, bits, &x, d);
-        true
-    }
-
     fn emit_convert(&mut self, inst: &Inst) -> bool {
         let (from, to) = (self.arg_ty(0), result_ty(inst));
         let pp = match (from, to) {
@@ -432,74 +411,6 @@ impl Gen<'_> {
         self.vex(pp, 0x5a, d, x[0], x[0]);
         self.check_scalar(inst, to.bits(), &x, d);
         self.box_result();
-        true
-    }
-
-    fn emit_from_integer(&mut self, inst: &Inst) -> bool {
-        let bits = inst.attr.lane();
-        let from = self.arg_ty(0);
-        let pp = Self::scalar_prefix(bits);
-        let v = self.arg(0);
-        let signed = inst.op == Op::Stof;
-        if from.bits() < 32 || from == Ty::I128 {
-            return false;
-        }
-        let r = self.use_gpr(v);
-        let d = self.def_xmm(0);
-        let source = if !signed && from == Ty::I32 {
-            let t = self.temp_gpr();
-            self.asm.zext_rr(4, t, r);
-            t
-        } else {
-            r
-        };
-        let wide = from == Ty::I64 || !signed;
-        // The host keeps the upper part of the destination: break the dependency.
-        self.clean_register(d);
-        if !signed && from == Ty::I64 {
-            let step = Step { first_general: true, ..self.step(inst, &[r], Target::Xmm(d)) };
-            let (label, back) = self.redo(step);
-            self.asm.test_rr(8, r, r);
-            self.asm.jcc(cc::S, label);
-            self.asm.vex_rr(1, pp, 8, 0x2a, d, d, source);
-            self.asm.bind(back);
-        } else {
-            self.asm.vex_rr(1, pp, if wide { 8 } else { 4 }, 0x2a, d, d, source); // vcvtsi2s
-        }
-        true
-    }
-
-    /// In range, the host converts as everybody; it marks what is out of range with the top bit alone.
-    fn emit_to_integer(&mut self, inst: &Inst, round: Round) -> bool {
-        let bits = inst.attr.lane();
-        let pp = Self::scalar_prefix(bits);
-        let opcode = if round == Round::Zero { 0x2c } else { 0x2d };
-        let x = self.use_xmm(self.arg(0));
-        let d = self.def_gpr_early();
-        let (label, back) = self.redo(self.step(inst, &[x], Target::Gpr(d)));
-        if inst.op == Op::Ftos {
-            let size = inst.ty.bytes();
-            self.asm.vex_rr(1, pp, size, opcode, d, 0, x);
-            // `cmp d, 1` overflows for the smallest integer only.
-            self.asm.alu_ri(Alu::Cmp, size, d, 1);
-            self.asm.jcc(cc::O, label);
-        } else {
-            // Non-negative and below the limit as a 64-bit signed conversion.
-            let limit = match (bits, inst.ty) {
-                (32, Ty::I32) => u128::from(4_294_967_040f32.to_bits()),
-                (32, _) => u128::from(9_223_371_487_098_961_920f32.to_bits()),
-                (_, Ty::I32) => u128::from(4_294_967_294f64.to_bits()),
-                _ => u128::from(9_223_372_036_854_774_784f64.to_bits()),
-            };
-            self.asm.const_xmm(SCRATCH_XMM, 0);
-            self.unordered_compare(bits, false, x, SCRATCH_XMM);
-            self.asm.jcc(cc::B, label); // less, or unordered
-            self.asm.const_xmm(SCRATCH_XMM, limit);
-            self.unordered_compare(bits, false, x, SCRATCH_XMM);
-            self.asm.jcc(cc::A, label);
-            self.asm.vex_rr(1, pp, 8, opcode, d, 0, x);
-        }
-        self.asm.bind(back);
         true
     }
 }

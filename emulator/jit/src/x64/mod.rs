@@ -38,6 +38,7 @@ mod emit_bits;
 mod emit_carry;
 mod emit_fp;
 mod emit_fp_conversions;
+mod emit_fp_integers;
 mod emit_fp_lanes;
 mod emit_int;
 mod emit_lanes;
