@@ -117,6 +117,8 @@ pub(super) struct Value {
     pub(super) widened: bool,
     /// In vector registers: a number of 32 bits in its box ([`super::boxes`]).
     pub(super) boxed: bool,
+    /// Bits of numbers, put together in a vector register ([`super::signs`]).
+    pub(super) signs: bool,
     /// Of a 128-bit value: bytes of the widest truncation.
     truncated: u8,
     /// Of a slot's entry value of which only a low part is wanted: its bytes; else 0.
@@ -141,6 +143,7 @@ impl Value {
         vector_clean: 128,
         widened: false,
         boxed: false,
+        signs: false,
         truncated: 0,
         narrow: 0,
         uses: 0,
@@ -411,7 +414,9 @@ impl Analysis {
                 if let Some(cond) = self.find_cond(unit, inst).or_else(|| self.shown_extension(unit, i, inst)) {
                     self.set_cond(i, cond);
                 }
-                self.values[i].clean = self.known_clean(unit, inst);
+                self.values[i].signs = self.is_of_signs(unit, conv, inst);
+                let clean = !self.values[i].signs || self.masks_signs(unit, inst);
+                self.values[i].clean = if clean { self.known_clean(unit, inst) } else { 64 };
                 self.values[i].vector_clean = self.known_vector_clean(unit, inst);
                 self.values[i].boxed = self.boxes(unit, inst);
                 self.has_boxes |= self.values[i].boxed;
@@ -442,16 +447,18 @@ impl Analysis {
     fn made_in_xmm(&self, unit: &Unit, v: u32) -> bool {
         unit.insts.get(v as usize).is_some_and(|def| match def.op {
             Op::Load => !def.attr.as_mem().big_endian,
-            op => is_float(op) && def.ty.bits() == def.attr.lane(),
+            op => is_float(op) && def.ty.bits() == def.attr.lane() || self.values[v as usize].signs,
         })
     }
 
-    /// Whether a value is scalar arithmetic of `bits`, which makes zeros above its result in a vector register if they are wanted.
+    /// Whether a value is scalar arithmetic of `bits`, or bits of such numbers: their definitions make zeros above their results in
+    /// vector registers if they are wanted.
     fn clears_above(&self, unit: &Unit, v: u32, bits: u8) -> bool {
         unit.insts.get(v as usize).is_some_and(|def| {
             let arithmetic =
                 matches!(def.op, Op::Fadd | Op::Fsub | Op::Fmul | Op::Fdiv | Op::Fsqrt | Op::Fround | Op::Fma);
-            arithmetic && def.ty.bits() == def.attr.lane() && def.ty.bits() == bits.into()
+            def.ty.bits() == bits.into()
+                && (arithmetic && def.ty.bits() == def.attr.lane() || self.values[v as usize].signs)
         })
     }
 
@@ -461,8 +468,9 @@ impl Analysis {
         match inst.op {
             Op::Stof | Op::Utof if inst.ty.bits() == inst.attr.lane() => bits,
             Op::Xor | Op::And | Op::Or if bits <= 64 => {
-                let above = self.values[self.arg(inst, 0) as usize].vector_clean;
-                if above <= bits && self.operand_ty(unit, inst, 0) == result_ty(inst) { bits } else { 128 }
+                let above = |k: usize| self.values[self.arg(inst, k) as usize].vector_clean;
+                let same = self.operand_ty(unit, inst, 0) == result_ty(inst);
+                if same && above(0) <= bits && above(1) <= bits { bits } else { 128 }
             }
             _ => 128,
         }

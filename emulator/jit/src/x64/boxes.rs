@@ -54,7 +54,7 @@ impl Analysis {
         let def = unit.insts.get(v as usize)?;
         let makes = match def.op {
             Op::Load => !def.attr.as_mem().big_endian,
-            op => is_float(op) && (op == Op::Fcvt || def.attr.lane() == 32),
+            op => is_float(op) && (op == Op::Fcvt || def.attr.lane() == 32) || value.signs,
         };
         let mut between = v as usize + 1..i;
         let alone =

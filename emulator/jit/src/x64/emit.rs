@@ -266,6 +266,9 @@ impl Gen<'_> {
     }
 
     fn emit_select(&mut self, inst: &Inst) {
+        if self.emit_select_in_xmm(inst) {
+            return;
+        }
         let (c, a, b) = (self.arg(0), self.arg(1), self.arg(2));
         let size = if inst.ty == Ty::I64 { 8 } else { 4 };
         // 0 and 1: the condition itself.

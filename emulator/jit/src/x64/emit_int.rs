@@ -6,8 +6,7 @@ use ir::inst::{Inst, Op};
 use super::Gpr;
 use super::analysis::{CondKind, result_ty};
 use super::asm::{Alu, Mem, RAX, RDX, cc};
-use super::boxes::ABOVE;
-use super::generator::{Gen, Operand, SCRATCH_XMM};
+use super::generator::{Gen, Operand};
 
 impl Gen<'_> {
     /// Emits an integer operation; false if it has no host code here.
@@ -190,32 +189,6 @@ impl Gen<'_> {
             }
             _ => self.emit_commutative(Alu::And, inst),
         }
-    }
-
-    /// Logic with a constant on a value that is in a vector register and is wanted in one: signs of floating-point numbers.
-    fn emit_logic_in_xmm(&mut self, inst: &Inst) -> bool {
-        let opcode = match inst.op {
-            Op::And => 0x54, // vandps
-            Op::Or => 0x56,
-            Op::Xor => 0x57,
-            _ => return false,
-        };
-        let a = self.arg(0);
-        let Some(mut k) = self.constant(self.arg(1)) else { return false };
-        // Made in a general register, the result would be zero above its type: it must be here, too.
-        let boxed = inst.op == Op::Xor && inst.ty == Ty::I32 && self.is_boxed(a);
-        if boxed {
-            k |= ABOVE;
-        }
-        let clean = boxed || inst.ty == Ty::I64 || inst.op == Op::And || self.an.values[a as usize].vector_clean <= 32;
-        if !self.features.avx || !clean || !self.wants_xmm() || !self.in_xmm(a) || self.in_gpr(a) {
-            return false;
-        }
-        let s = self.use_xmm(a);
-        let d = self.def_xmm(0);
-        self.asm.const_xmm(SCRATCH_XMM, k);
-        self.asm.vex_rr(1, 0, 4, opcode, d, s, SCRATCH_XMM);
-        true
     }
 
     fn emit_commutative(&mut self, op: Alu, inst: &Inst) {

@@ -58,6 +58,22 @@ fn outcomes(code: u8) -> u8 {
     OUTCOMES.iter().find(|o| o.0 == code).map_or(0, |o| o.1)
 }
 
+/// The quiet predicate of `vcmpsd` that holds when a code does after `ucomis`.
+pub(super) fn predicate(code: u8) -> u8 {
+    match code {
+        cc::A => 0x1e,
+        cc::AE => 0x1d,
+        cc::B => 0x19,
+        cc::BE => 0x1a,
+        cc::E => 0x08,
+        cc::NE => 0x0c,
+        cc::P => 0x03,
+        cc::NP => 0x07,
+        EQUAL_CODE => 0x00,
+        _ => 0x04,
+    }
+}
+
 /// The outcomes of the comparison with the operands exchanged.
 fn exchanged(set: u8) -> u8 {
     set & (EQUAL | UNORDERED) | (set & LESS) << 2 | (set & GREATER) >> 2

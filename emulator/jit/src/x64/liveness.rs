@@ -106,10 +106,11 @@ impl Analysis {
         {
             value.hint = r;
         }
-        if let Some(x) = conv.vector(slot)
-            && value.vector_hint == NO_HINT
-        {
-            value.vector_hint = x;
+        if let Some(x) = conv.vector(slot) {
+            value.vector |= value.head == NO;
+            if value.vector_hint == NO_HINT {
+                value.vector_hint = x;
+            }
         }
         if let Some(extension) = self.extension(v) {
             self.prefer_pin(extension.a, slot, conv);
@@ -161,7 +162,7 @@ impl Analysis {
     }
 
     fn use_operands(&mut self, unit: &Unit, i: u32, inst: &Inst) {
-        let vector = wants_vector(inst) || self.boxes(unit, inst);
+        let vector = wants_vector(inst) || self.boxes(unit, inst) || self.puts_signs_together(i);
         if let Some((base, index, _)) = self.scaled_sum(unit, inst) {
             self.add_use(base, i);
             self.add_use(index, i);

@@ -60,6 +60,7 @@ mod proof;
 mod rebase;
 mod restored_flags;
 mod shuffle;
+mod signs;
 mod slots;
 mod snapshot;
 pub mod stubs;
