@@ -46,6 +46,9 @@ pub struct JitOptions {
     /// Raise underflow as the guest defines it from the start, not only from the guest's first look at its floating-point
     /// flags: for comparing states.
     pub exact_underflow: bool,
+    /// Let so many invalid floating-point operations trap on the host before results are checked for them, with guests where only these
+    /// have results of their own. Unless it is 0, the process passes SIGFPE and SIGTRAP to [`crate::on_host_fault`].
+    pub trap_invalid: u32,
     /// Measure some native calls, as host code and translated.
     pub measure_natives: bool,
     /// Extensions of the host processor that generated code uses; all it has if not given.

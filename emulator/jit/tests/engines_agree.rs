@@ -25,11 +25,22 @@ const SEQUENCES: u64 = 500;
 /// Instructions of each guest, unless the environment tells.
 const INSTRUCTIONS: u64 = 250_000;
 
-/// The translator with all features of this processor, and with those of each level that it has.
+/// The translator with all features of this processor, and with those of each level that it has. All invalid floating-point
+/// operations trap, or some, or none.
 fn levels(prove: bool) -> Vec<(&'static str, JitOptions)> {
     let levels = [("native", Features::host())].into_iter().chain(Features::LEVELS);
-    let options = |features| JitOptions { features: Some(features), prove, ..options(Engine::T1) };
-    levels.filter(|(_, f)| f.missing().is_empty()).map(|(level, features)| (level, options(features))).collect()
+    let traps = |level| match level {
+        "native" => u32::MAX,
+        "x86-64-v3" => 0,
+        _ => 3,
+    };
+    let options = |level, features| JitOptions {
+        features: Some(features),
+        prove,
+        trap_invalid: traps(level),
+        ..options(Engine::T1)
+    };
+    levels.filter(|(_, f)| f.missing().is_empty()).map(|(level, features)| (level, options(level, features))).collect()
 }
 
 /// The engines and what they have come to.

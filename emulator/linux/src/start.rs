@@ -146,6 +146,9 @@ impl jit::Hooks for Hooks {
     }
 }
 
+/// Invalid floating-point operations that may trap: together less time than translating a program once more takes.
+const INVALID_TRAPS: u32 = 100;
+
 fn attach_translator(process: &'static Process, program: &Program) -> Result<(), LoadError> {
     let engine = if process.options.interp { jit::Engine::Interp } else { jit::Engine::T1 };
     let measure_natives = process.options.native_report.is_some();
@@ -165,6 +168,7 @@ fn attach_translator(process: &'static Process, program: &Program) -> Result<(),
         profile,
         saved,
         times: process.options.stats,
+        trap_invalid: INVALID_TRAPS,
         ..Default::default()
     };
     let jit = jit::Jit::new(process.guest, Box::new(Hooks { process }), options);

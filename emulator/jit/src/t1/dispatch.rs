@@ -25,6 +25,8 @@ pub(crate) struct Engine {
     pub(super) returns: ReturnStack,
     /// Set by the fault handler when it makes generated code leave.
     pub(super) fault: Option<Fault>,
+    /// An instruction is executed alone, with invalid operations masked.
+    pub(super) stepping: bool,
     /// An exclusive access waits for the granule of this address to be watched.
     wanted: Option<u64>,
 }
@@ -50,7 +52,7 @@ impl Engine {
         (block.direct_calls, block.direct_len) = (runtime.direct_calls.as_ptr(), runtime.direct_calls.len() as u64);
         block.inside = shared.inside();
         runtime.thread_added(jit);
-        Engine { compiler: runtime.compiler(jit.guest), shared, returns, fault: None, wanted: None }
+        Engine { compiler: runtime.compiler(jit.guest), shared, returns, fault: None, stepping: false, wanted: None }
     }
 
     /// Unregisters.
@@ -105,6 +107,11 @@ impl Thread {
 
     /// Executes from `state.pc` until generated code leaves.
     pub(super) fn dispatch(&mut self, runtime: &Runtime) -> Option<Event> {
+        if runtime.is_to_stop_trapping() {
+            self.step_out(runtime);
+            runtime.stop_trapping(&self.jit);
+            self.step_in(runtime);
+        }
         if let Some(event) = self.interrupted() {
             return Some(event);
         }
@@ -185,7 +192,7 @@ impl Thread {
         if t1.shared.stale.load(Ordering::Relaxed) && t1.shared.stale.swap(false, Ordering::Acquire) {
             self.block.jit_sp = t1.returns.clear();
         }
-        float::prepare(self.jit.guest, &mut self.block);
+        float::prepare(self.jit.guest, &mut self.block, runtime.traps_invalid());
         let state = &raw mut self.block;
         // SAFETY: the stub has this type; the state belongs to this thread and describes a boundary; the code was published
         // and is kept while the thread is inside.

@@ -58,7 +58,9 @@ unsafe extern "sysv64" fn settle(state: *mut ThreadState) {
 /// The host code for `pc` in the state's mode, [`SCALAR`] or not, if generated code may go on there directly.
 fn continue_at(thread: &mut Thread, runtime: &Runtime, pc: u64, scalar: u32) -> Option<&'static Translation> {
     let mode = thread.block.guest.mode;
-    if thread.block.poll.load(Ordering::Relaxed) != 0 || !float::matches(thread.guest(), &thread.block, mode) {
+    if thread.block.poll.load(Ordering::Relaxed) != 0
+        || !float::matches(thread.guest(), &thread.block, mode, runtime.traps_invalid())
+    {
         return None;
     }
     let found = thread.obtain(runtime, UnitKey { pc, mode: mode | scalar }).ok()?;

@@ -1,7 +1,7 @@
 //! Faults of generated code. Everything here runs in a signal handler: no locks, no allocation.
 
 use super::dispatch::Fault;
-use super::{Body, Retreats, Runtime, float};
+use super::{Body, Retreats, Runtime, float, invalid};
 use crate::event::MemFault;
 use crate::fault::SI_KERNEL;
 use crate::thread::Thread;
@@ -40,6 +40,9 @@ pub(crate) fn handle(
     let pc = context.uc_mcontext.gregs[libc::REG_RIP as usize] as u64;
     if !runtime.code.contains(&pc) {
         return false;
+    }
+    if invalid::handle(thread, runtime, signal, info, context) {
+        return true;
     }
     let Some(t1) = &mut thread.t1 else { return false };
     // SAFETY: a fault signal carries an address.
@@ -118,14 +121,20 @@ pub(crate) fn leave_native(block: &mut ThreadState, runtime: &Runtime, context: 
 /// Register values at the fault.
 fn registers(context: &libc::ucontext_t) -> HostRegs {
     let gpr = ORDER.map(|name| context.uc_mcontext.gregs[name as usize] as u64);
-    let mut xmm = [0u128; 16];
     // SAFETY: the kernel's signal frame has the legacy floating-point area.
-    if let Some(fp) = unsafe { context.uc_mcontext.fpregs.as_ref() } {
-        for (value, register) in xmm.iter_mut().zip(&fp._xmm) {
-            for (i, word) in register.element.iter().enumerate() {
-                *value |= u128::from(*word) << (32 * i);
-            }
-        }
-    }
+    let xmm = unsafe { context.uc_mcontext.fpregs.as_ref() }.map_or([0; 16], vector_registers);
     HostRegs { gpr, xmm }
+}
+
+/// Vector registers of a signal frame.
+pub(super) fn vector_registers(fp: &libc::_libc_fpstate) -> [u128; 16] {
+    let whole = |words: [u32; 4]| words.iter().rev().fold(0, |all, word| all << 32 | u128::from(*word));
+    std::array::from_fn(|x| whole(fp._xmm[x].element))
+}
+
+/// Changes them.
+pub(super) fn set_vector_registers(fp: &mut libc::_libc_fpstate, xmm: &[u128; 16]) {
+    for (register, value) in fp._xmm.iter_mut().zip(xmm) {
+        register.element = std::array::from_fn(|i| (value >> (32 * i)) as u32);
+    }
 }

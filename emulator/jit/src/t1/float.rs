@@ -5,9 +5,12 @@ use ir::guest::FpMode;
 use ir::inst::Round;
 
 use crate::thread_state::ThreadState;
+use crate::x64::invalid;
 
 /// All exceptions masked, round to nearest.
 const DEFAULT: u32 = 0x1f80;
+/// Invalid operations raise no exception.
+pub(super) const INVALID_MASKED: u32 = 1 << 7;
 /// Sticky flags, in the order of the `fflags` operation.
 pub(super) const FLAGS: u32 = 0x3f;
 /// The host's denormal-operand flag: it is set without flushing too, when guests' is not.
@@ -16,8 +19,8 @@ const DENORMALS_ARE_ZERO: u32 = 1 << 6;
 const FLUSH_TO_ZERO: u32 = 1 << 15;
 
 /// Control bits for a guest's floating-point mode. Rounding to nearest, ties away, is not the host's: generated code does
-/// it operation by operation.
-fn control(mode: FpMode) -> u32 {
+/// it operation by operation. `trap`: invalid operations are to trap.
+fn control(mode: FpMode, trap: bool) -> u32 {
     let round = match mode.round {
         Round::Mode | Round::Even | Round::Away => 0,
         Round::Down => 1,
@@ -26,17 +29,24 @@ fn control(mode: FpMode) -> u32 {
     };
     let inputs = if mode.flush_inputs { DENORMALS_ARE_ZERO } else { 0 };
     let results = if mode.flush_results { FLUSH_TO_ZERO } else { 0 };
-    DEFAULT | round << 13 | inputs | results
+    let masks = if trap { DEFAULT & !INVALID_MASKED } else { DEFAULT };
+    masks | round << 13 | inputs | results
+}
+
+/// Bits for generated code of `mode`; `traps`: invalid operations trap where that is of use.
+fn control_of(guest: &Guest, mode: u32, traps: bool) -> u32 {
+    let mode = (guest.fp_mode)(mode);
+    control(mode, traps && invalid::worth_trapping(guest, mode))
 }
 
 /// Whether generated code of `mode` may run with the control register that `state` has.
-pub(super) fn matches(guest: &Guest, state: &ThreadState, mode: u32) -> bool {
-    state.mxcsr_guest & !FLAGS == control((guest.fp_mode)(mode))
+pub(super) fn matches(guest: &Guest, state: &ThreadState, mode: u32, traps: bool) -> bool {
+    state.mxcsr_guest & !FLAGS == control_of(guest, mode, traps)
 }
 
 /// Sets the control register for the state's mode.
-pub(super) fn prepare(guest: &Guest, state: &mut ThreadState) {
-    state.mxcsr_guest = control((guest.fp_mode)(state.guest.mode)) | state.mxcsr_guest & FLAGS;
+pub(super) fn prepare(guest: &Guest, state: &mut ThreadState, traps: bool) {
+    state.mxcsr_guest = control_of(guest, state.guest.mode, traps) | state.mxcsr_guest & FLAGS;
 }
 
 /// Moves the sticky flags of host operations to the guest state.
@@ -52,8 +62,12 @@ mod tests {
     #[test]
     fn control_bits_follow_the_mode() {
         let mode = FpMode { round: Round::Even, flush_inputs: false, flush_results: false, default_nan: false };
-        assert_eq!(control(mode), 0x1f80);
-        assert_eq!(control(FpMode { round: Round::Zero, ..mode }), 0x7f80);
-        assert_eq!(control(FpMode { round: Round::Up, flush_inputs: true, flush_results: true, ..mode }), 0xdfc0);
+        assert_eq!(control(mode, false), 0x1f80);
+        assert_eq!(control(mode, true), 0x1f00);
+        assert_eq!(control(FpMode { round: Round::Zero, ..mode }, false), 0x7f80);
+        assert_eq!(
+            control(FpMode { round: Round::Up, flush_inputs: true, flush_results: true, ..mode }, false),
+            0xdfc0
+        );
     }
 }

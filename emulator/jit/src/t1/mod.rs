@@ -13,6 +13,7 @@ mod dispatch;
 mod entries;
 mod fault;
 mod float;
+mod invalid;
 mod jump_cache;
 mod noticing;
 mod return_stack;
@@ -125,6 +126,8 @@ pub(crate) struct Origin {
     guest_hash: u128,
     /// Made with [`JitOptions::exact_underflow`].
     exact: bool,
+    /// Made with [`JitOptions::trap_invalid`].
+    traps: bool,
     relocs: Box<[Reloc]>,
 }
 
@@ -158,6 +161,7 @@ pub(crate) struct Runtime {
     world: World,
     /// See [`Runtime::must_become_exact`].
     exact_underflow: AtomicBool,
+    trapping: invalid::Trapping,
     /// See [`Runtime::must_notice_stores`].
     noticing: noticing::Noticing,
     /// Whether [`Writer::masked`] has any.
@@ -241,6 +245,7 @@ impl Runtime {
             writer: Mutex::new(writer),
             world: World::default(),
             exact_underflow: AtomicBool::new(options.exact_underflow || options.check),
+            trapping: invalid::Trapping::new(options.trap_invalid),
             noticing: noticing::Noticing::default(),
             masks: AtomicBool::new(false),
             learned: AtomicBool::new(false),
@@ -341,6 +346,7 @@ impl Runtime {
             }
             watch.lap(Phase::Form);
             compiler.exact_underflow = self.exact_underflow.load(Ordering::Acquire);
+            compiler.traps_invalid = self.traps_invalid();
             compiler.counter = jit.options.profile.then(Profile::counter);
             let compiled = compiler.compile(&unit).map(|_| ());
             watch.lap_at(Phase::Analyse, compiler.analysed);
@@ -392,6 +398,7 @@ impl Runtime {
         watch.lap(Phase::Form);
         unit.guest_len = unit.guest_len.max(1);
         compiler.exact_underflow = self.exact_underflow.load(Ordering::Acquire);
+        compiler.traps_invalid = self.traps_invalid();
         compiler.counter = jit.options.profile.then(Profile::counter);
         compiler.compile(&unit).ok()?;
         watch.lap_at(Phase::Analyse, compiler.analysed);
@@ -420,6 +427,7 @@ impl Runtime {
     pub(crate) fn compile_again(&self, jit: &Jit, unit: &Unit) -> Option<Compiled> {
         let mut compiler = self.compiler(jit.guest);
         compiler.exact_underflow = self.exact_underflow.load(Ordering::Acquire);
+        compiler.traps_invalid = self.traps_invalid();
         compiler.compile(unit).ok().cloned()
     }
 
@@ -559,7 +567,13 @@ impl Runtime {
 
     /// Drops everything and reuses the memory. The caller is not in generated code and holds no translation.
     pub(crate) fn flush(&self, jit: &Jit) {
+        self.flush_and(jit, || {});
+    }
+
+    /// The same; does `change` while no thread is inside.
+    fn flush_and(&self, jit: &Jit, change: impl FnOnce()) {
         let stopped = self.world.stop();
+        change();
         let mut writer = self.lock();
         self.generation.fetch_add(1, Ordering::AcqRel);
         self.by_key.clear();

@@ -55,6 +55,8 @@ pub(super) struct Entry<'a> {
     pub(super) guest_hash: u128,
     /// Made with [`crate::JitOptions::exact_underflow`].
     pub(super) exact: bool,
+    /// Invalid operations are to trap.
+    pub(super) traps: bool,
     /// Host code, unlinked.
     #[serde(borrow, with = "serde_bytes")]
     pub(super) code: Cow<'a, [u8]>,
@@ -204,7 +206,8 @@ impl Runtime {
         let image = self.image.as_ref().filter(|_| !self.notices_stores())?;
         let entry = image.find(key)?;
         let masked = || self.masks.load(Ordering::Acquire) && self.lock().masked.contains(&key);
-        if entry.exact != self.exact_underflow.load(Ordering::Acquire) || masked() {
+        let exact = self.exact_underflow.load(Ordering::Acquire);
+        if entry.exact != exact || entry.traps != self.traps_invalid() || masked() {
             return None;
         }
         if guest_hash(jit, key.pc, entry.guest_len)? != entry.guest_hash {
@@ -232,7 +235,8 @@ impl Runtime {
         }
         let guest_hash = guest_hash(jit, key.pc, guest_len)?;
         let relocs = compiler.output().relocs.as_slice().into();
-        Some(Box::new(Origin { guest_hash, exact: compiler.exact_underflow, relocs }))
+        let (exact, traps) = (compiler.exact_underflow, compiler.traps_invalid);
+        Some(Box::new(Origin { guest_hash, exact, traps, relocs }))
     }
 
     /// An image for later processes, of what this one's image had and what has been translated.
@@ -263,6 +267,7 @@ impl Writer {
             guest_len: translation.guest_len,
             guest_hash: origin.guest_hash,
             exact: origin.exact,
+            traps: origin.traps,
             code: code.into(),
             relocs: origin.relocs.to_vec(),
             links: links.to_vec(),
@@ -292,6 +297,7 @@ mod tests {
             guest_len: 4,
             guest_hash: hash(&pc.to_le_bytes()),
             exact: false,
+            traps: false,
             code: code.into(),
             relocs: vec![Reloc { at: 3, stub: StubId::Leave }],
             links: vec![Link { at: 8, stub: 20, target: UnitKey { pc: pc + 4, mode: 1 }, boxes: 7 }],

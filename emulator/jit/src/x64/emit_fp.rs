@@ -1,14 +1,14 @@
 //! Floating point on the host's unit.
 //!
 //! Finite results and infinities are the same everywhere. What is not goes to cold code, which evaluates the operation by
-//! its definition: a NaN result (which NaN is the guest's policy), conversions out of range, minima of unordered operands.
-//! Cold code needs the operands intact, so results never share a register with them. The host raises the same sticky flags
-//! in MXCSR that the definition would, so doing an operation twice raises nothing new. One exception: the host detects
-//! underflow after rounding. Where the guest does it before, cold code raises the flag for results that were rounded up to the
-//! smallest normal number, once the guest looks at its flags ([`super::Compiler`]).
+//! its definition: a NaN result (which NaN is the guest's policy) unless it must be right ([`super::invalid`]), conversions out of
+//! range, minima of unordered operands. Cold code needs the operands intact, so results never share a register with them. The
+//! host raises the same sticky flags in MXCSR that the definition would, so doing an operation twice raises nothing new. One
+//! exception: the host detects underflow after rounding. Where the guest does it before, cold code raises the flag for results
+//! that were rounded up to the smallest normal number, once the guest looks at its flags ([`super::Compiler`]).
 //!
 //! Rounding: `mxcsr_guest` has the mode of the unit; an operation that names another is left to the interpreter's
-//! definition, as is everything while subnormals are flushed.
+//! definition ([`super::emit_fp_integers`] says which are not), as is everything while subnormals are flushed.
 
 use ir::guest::{FpMode, Guest};
 use ir::inst::{FCmp, Inst, MinMax, Op, Round};
@@ -205,10 +205,10 @@ impl Gen<'_> {
             let step = Step { values, negated, ..self.step(inst, &x, Target::Xmm(d)) };
             return self.check(inst, step, d);
         }
-        let nan = self.only_nan(inst);
-        let d = if nan.is_some() { self.def_xmm(0) } else { self.def_apart(&x) };
+        let (nan, right) = (self.only_nan(inst), self.needs_no_check(inst));
+        let d = if right || nan.is_some() { self.def_xmm(0) } else { self.def_apart(&x) };
         if scalar {
-            self.scalar_operation(inst, &x, values, negated, d);
+            self.scalar_operation(inst, &x, (values, negated, right), d);
         } else {
             let pp = u8::from(bits == 64);
             match n {
@@ -219,6 +219,9 @@ impl Gen<'_> {
                     self.fused(FUSED_ADD, false, bits, negated, d, x[0], x[1]);
                 }
             }
+        }
+        if right {
+            return;
         }
         let operands = if nan.is_some() { &[][..] } else { &x };
         let step = Step { values, negated, nan, ..self.step(inst, operands, Target::Xmm(d)) };
@@ -267,8 +270,9 @@ impl Gen<'_> {
     }
 
     /// One number. The host copies what is above it from the first source (the addend, of a fused operation): there are to be
-    /// zeros if the result is used as what it is zero-extended to, and ones if it is to be in its box.
-    fn scalar_operation(&mut self, inst: &Inst, x: &[Xmm], values: [u32; 3], negated: u8, d: Xmm) {
+    /// zeros if the result is used as what it is zero-extended to, and ones if it is to be in its box. `ordered`: nobody will look
+    /// which operand was the first NaN.
+    fn scalar_operation(&mut self, inst: &Inst, x: &[Xmm], (values, negated, ordered): ([u32; 3], u8, bool), d: Xmm) {
         let bits = inst.attr.lane();
         let pp = Self::scalar_prefix(bits);
         let (opcode, n) = Self::opcode_of(inst.op);
@@ -280,7 +284,7 @@ impl Gen<'_> {
             }
             1 => self.vex(pp, opcode, d, x[0], x[0]),
             // Which NaN is the first does not matter: if there is any, the operation is done again.
-            2 if dirty(self, 0) && !dirty(self, 1) && matches!(inst.op, Op::Fadd | Op::Fmul) => {
+            2 if dirty(self, 0) && !dirty(self, 1) && !ordered && matches!(inst.op, Op::Fadd | Op::Fmul) => {
                 self.vex(pp, opcode, d, x[1], x[0]);
             }
             2 if dirty(self, 0) => {

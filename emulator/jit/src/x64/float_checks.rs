@@ -64,6 +64,13 @@ pub(super) struct Unchecked {
     lane: u32,
 }
 
+impl Unchecked {
+    /// Whether it makes the value.
+    pub(super) fn makes(&self, v: u32) -> bool {
+        self.step.value == v
+    }
+}
+
 /// Most operations that are checked together.
 const MOST_UNCHECKED: usize = 4;
 
@@ -182,6 +189,9 @@ impl Gen<'_> {
     /// general registers that has nothing to do with them.
     pub(super) fn may_wait(&self, inst: &Inst) -> bool {
         let [first, ..] = self.unchecked[..] else { return true };
+        if self.needs_no_check(inst) {
+            return true;
+        }
         let apart = |k: usize| {
             let known = self.has_arg(k).then(|| self.arg(k));
             known.is_none_or(|v| !self.in_xmm(v) && self.an.cond(v).is_none())

@@ -108,6 +108,8 @@ pub(super) struct Gen<'a> {
     pub(super) features: Features,
     /// See [`super::Compiler`].
     pub(super) exact_underflow: bool,
+    /// See [`super::Compiler`].
+    pub(super) traps_invalid: bool,
     pub(super) an: Analysis,
     pub(super) asm: Asm,
     /// Index of the instruction being emitted.
@@ -205,6 +207,7 @@ impl<'a> Gen<'a> {
             conv,
             features,
             exact_underflow: false,
+            traps_invalid: false,
             an: b.analysis,
             asm: b.asm,
             pos: 0,

@@ -54,6 +54,7 @@ mod general_registers;
 mod generator;
 pub mod generic;
 mod instructions;
+pub(crate) mod invalid;
 mod liveness;
 mod patterns;
 mod proof;
@@ -319,6 +320,8 @@ pub struct Compiler {
     features: Features,
     /// Raise underflow by the guest's rule where it is not the host's.
     pub(crate) exact_underflow: bool,
+    /// Invalid operations trap: what differs from the host's results for these alone needs no check.
+    pub(crate) traps_invalid: bool,
     /// Assume nothing about the state at the entry.
     pub(crate) careful: bool,
     /// Count the turns of short loops, to find hot ones.
@@ -343,6 +346,7 @@ impl Compiler {
             conv,
             features,
             exact_underflow: false,
+            traps_invalid: false,
             careful: false,
             count_turns: false,
             counter: None,
@@ -372,6 +376,7 @@ impl Compiler {
         let mut g = generator::Gen::new(unit, self.guest, &self.conv, self.features, self.careful, buffers);
         self.analysed = self.times.then(Instant::now);
         g.exact_underflow = self.exact_underflow;
+        g.traps_invalid = self.traps_invalid;
         g.counter = self.counter;
         g.count_turns = self.count_turns;
         g.claims = self.prove.then(claims::Claims::default);

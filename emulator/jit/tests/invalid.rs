@@ -1,0 +1,107 @@
+//! Invalid floating-point operations that trap on the host: results and flags are those of the definition, and after some of them
+//! they do not trap any more.
+
+mod support;
+
+use ir::Guest;
+use jit::{Engine, Event, Jit, JitOptions, Thread};
+use support::engines::*;
+use support::process::catch_faults;
+use support::{Code, Placed};
+
+/// Numbers, quiet NaNs with payloads of both signs, and signalling ones.
+const NUMBERS: [u64; 9] = [
+    0x3ff0_0000_0000_0000,
+    0xfff0_0000_0000_0000,
+    0x7ff0_0000_0000_0000,
+    0,
+    0xbff8_0000_0000_0000,
+    0x7ff8_0000_0000_1234,
+    0xfff8_0000_0000_5678,
+    0x7ff0_0000_0000_0001,
+    0xfff4_0000_0000_0002,
+];
+
+/// Without exact underflow, which has most operations checked.
+fn thread(guest: &'static Guest, placed: &Placed, engine: Engine, trap_invalid: u32) -> Box<Thread> {
+    let options = JitOptions { exact_underflow: false, trap_invalid, ..options(engine) };
+    Thread::new(Jit::new(guest, Code::new(placed), options))
+}
+
+/// Runs arithmetic of two numbers, twice so many, on all engines.
+fn compare(guest: &'static Guest, words: &[u32], slots: [&str; 2], values: &[[u128; 2]]) {
+    let placed = placed(words.iter().flat_map(|w| w.to_le_bytes()).collect());
+    let mut interp = thread(guest, &placed, Engine::Interp, 0);
+    for most in [0, 1, 5, u32::MAX] {
+        let mut translated = thread(guest, &placed, Engine::T1, most);
+        for [a, b] in values {
+            let slots = slots_of(guest, &[(slots[0], *a), (slots[1], *b)]);
+            let state = state_of(guest, guest.reset_mode(), &slots);
+            let [expected, found] =
+                [&mut interp, &mut translated].map(|thread| run_from(thread, guest, &state, &[0; DATA_LEN]));
+            assert_eq!(found.event, Event::Syscall);
+            let differ = differences(guest, &expected, &found);
+            assert!(differ.is_empty(), "{most} traps, {a:x} {b:x}: {}", differ.join("\n"));
+        }
+    }
+}
+
+#[test]
+fn invalid_operations_give_what_the_definition_gives() {
+    let _turn = catch_faults(None);
+    let guest = guests::ALL.by_name("aarch64").unwrap();
+    let svc = 0xd400_0001;
+    let pairs = NUMBERS.iter().flat_map(|a| NUMBERS.map(|b| [*a, b]));
+    let doubles: Vec<[u128; 2]> = pairs.clone().map(|pair| pair.map(u128::from)).collect();
+    let both = |n: u64| u128::from(n) << 64 | 0x4000_0000_0000_0000;
+    let vectors: Vec<[u128; 2]> = pairs.map(|pair| pair.map(both)).collect();
+    // fadd, fsub, fmul, fdiv d2, d0, d1; fsqrt d3, d0; fmadd d4, d2, d0, d1; fcmpe d0, d1; fcvtzs x1, d0; frintx d5, d1; fmax d6, d0, d1;
+    // fadd d2, d2, d1
+    let scalar = [
+        0x1e61_2802,
+        0x1e61_3802,
+        0x1e61_0802,
+        0x1e61_1802,
+        0x1e61_c003,
+        0x1f40_0444,
+        0x1e61_2010,
+        0x9e78_0001,
+        0x1e67_4025,
+        0x1e61_4806,
+        0x1e61_2842,
+    ];
+    for insn in scalar {
+        compare(guest, &[insn, svc], ["vreg[0]", "vreg[1]"], &doubles);
+    }
+    compare(guest, &[&scalar[..], &[svc]].concat(), ["vreg[0]", "vreg[1]"], &doubles);
+    // fadd, fmul, fdiv v2.2d, v0.2d, v1.2d; fsqrt v3.2d; fmla v2.2d; fcmgt v4.2d; fmax v5.2d; fcvtzs v6.2d; fadd v2.4s
+    let vector = [
+        0x4e61_d402,
+        0x6e61_dc02,
+        0x6e61_fc02,
+        0x6ee1_f803,
+        0x4e61_cc02,
+        0x6ee1_e404,
+        0x4e61_f405,
+        0x4ee1_b806,
+        0x4e21_d402,
+    ];
+    for insn in vector {
+        compare(guest, &[insn, svc], ["vreg[0]", "vreg[1]"], &vectors);
+    }
+    compare(guest, &[&vector[..], &[svc]].concat(), ["vreg[0]", "vreg[1]"], &vectors);
+}
+
+#[test]
+fn a_loop_of_invalid_operations_does_not_trap_for_ever() {
+    let _turn = catch_faults(None);
+    let guest = guests::ALL.by_name("aarch64").unwrap();
+    // fdiv d0, d1, d1; subs x0, x0, #1; b.ne back; svc
+    let code = [0x1e61_1820u32, 0xf100_0400, 0x54ff_ffc1, 0xd400_0001];
+    let placed = placed(code.iter().flat_map(|w| w.to_le_bytes()).collect());
+    let mut translated = thread(guest, &placed, Engine::T1, 4);
+    let slots = slots_of(guest, &[("gpr[0]", 100_000)]);
+    let run = run_from(&mut translated, guest, &state_of(guest, guest.reset_mode(), &slots), &[0; DATA_LEN]);
+    assert_eq!(run.event, Event::Syscall);
+    assert_eq!(translated.jit().stats().flushes, 1, "translated once more, with checks");
+}
