@@ -91,7 +91,7 @@ impl Gen<'_> {
         operation.1
     }
 
-    /// `a + b + c` or `a - b - c`.
+    /// `a + b + c` or `a - b - c`. A narrow one is done on 32 bits, whose flags are not its.
     pub(super) fn emit_sum(&mut self, inst: &Inst) {
         let size = Self::size(inst.ty);
         let a = self.use_gpr(self.arg(0));
@@ -102,7 +102,7 @@ impl Gen<'_> {
             self.asm.mov_rr(size, d, a);
         }
         self.alu(op, size, d, b);
-        self.summed = Some(self.pos);
+        self.summed = (inst.ty.bits() >= 32).then_some(self.pos);
     }
 
     /// What is carried out of a sum, or whether it overflows.
