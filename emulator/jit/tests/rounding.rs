@@ -46,7 +46,7 @@ fn conversions_of_arm_round_as_they_are_told() {
     let _turn = catch_faults(None);
     let guest = guests::ALL.by_name("aarch64").unwrap();
     let end = [0xd53b_442d, 0xd400_0001]; // mrs x13, fpsr; svc
-    // fcvtas, fcvtau, fcvtms, fcvtpu x0 and w0, fcvtns w0; frinta, frintm d1, of d0
+    // fcvtas, fcvtau, fcvtzu, fcvtms, fcvtpu x0 and w0, fcvtns w0; frinta, frintm d1, of d0
     let of_double = [
         0x9e64_0000,
         0x1e64_0000,
@@ -60,8 +60,8 @@ fn conversions_of_arm_round_as_they_are_told() {
         0x1e66_4001,
         0x1e65_4001,
     ];
-    // fcvtas x0, w0; fcvtmu w0; fcvtps x0; frinta s1, of s0
-    let of_single = [0x9e24_0000, 0x1e24_0000, 0x1e31_0000, 0x9e28_0000, 0x1e26_4001];
+    // fcvtzu x0; fcvtas x0, w0; fcvtmu w0; fcvtps x0; frinta s1, of s0
+    let of_single = [0x9e39_0000, 0x9e24_0000, 0x1e24_0000, 0x1e31_0000, 0x9e28_0000, 0x1e26_4001];
     // ucvtf d4, s5; scvtf s6, of x20
     let of_integer = [0x9e63_0284, 0x9e23_0285, 0x9e22_0286];
     // ldr d0, [x1]: a number alone in its register
@@ -84,8 +84,8 @@ fn conversions_of_risc_v_round_as_they_are_told() {
     let _turn = catch_faults(None);
     let guest = guests::ALL.by_name("riscv64").unwrap();
     let end = [0x0010_22f3, 0x0000_0073]; // frflags t0; ecall
-    // fcvt.l, w, lu.d rmm; fcvt.wu.d rdn; fcvt.l.d rup; fcvt.w.d rdn, of fa0
-    let of_double = [0xc225_4553, 0xc205_45d3, 0xc235_4653, 0xc215_26d3, 0xc225_3753, 0xc205_27d3];
+    // fcvt.lu.d rtz; fcvt.l, w, lu.d rmm; fcvt.wu.d rdn; fcvt.l.d rup; fcvt.w.d rdn, of fa0
+    let of_double = [0xc235_1653, 0xc225_4553, 0xc205_45d3, 0xc235_4653, 0xc215_26d3, 0xc225_3753, 0xc205_27d3];
     // fcvt.w.s rup; fcvt.l.s rmm, of fa1
     let of_single = [0xc005_b853, 0xc025_c8d3];
     // fcvt.d.l rdn; s.l rup; s.w rdn; d.lu rmm; s.lu rdn; s.wu rup; d.lu, of s2

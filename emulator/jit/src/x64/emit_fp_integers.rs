@@ -160,9 +160,18 @@ impl Gen<'_> {
         let x = self.use_xmm(self.arg(0));
         let d = self.def_gpr_early();
         let rounded = (!truncates && !in_mode).then(|| (self.temp_xmm(), self.rounding_registers()));
+        let top = (inst.op == Op::Ftou && inst.ty == Ty::I64).then(|| self.temp_gpr());
         let (label, back) = self.redo(self.step(inst, &[x], Target::Gpr(d)));
         if inst.op == Op::Ftou {
-            self.branch_unless_unsigned(inst, x, label);
+            self.asm.const_xmm(SCRATCH_XMM, 0);
+            self.unordered_compare(bits, false, x, SCRATCH_XMM);
+            self.asm.jcc(cc::B, label); // less, or unordered
+            self.compare_with_limit(inst, x);
+        }
+        match top {
+            Some(top) => self.convert_large(bits, (x, d, top), (label, back)),
+            None if inst.op == Op::Ftou => self.asm.jcc(cc::A, label),
+            None => {}
         }
         // A number out of range may have a fraction that is not to raise inexact.
         let late = inst.op == Op::Ftos && bits == 64 && inst.ty == Ty::I32;
@@ -185,8 +194,27 @@ impl Gen<'_> {
         self.asm.bind(back);
     }
 
-    /// Branches unless the number is not negative and below the limit as a 64-bit signed conversion.
-    fn branch_unless_unsigned(&mut self, inst: &Inst, x: Xmm, label: Label) {
+    /// If the comparison was "above the limit", makes the integer of the number, which has no fraction, and branches to the end. Less
+    /// 2^63, which is exact, it is one for the host, unless it is too large.
+    fn convert_large(&mut self, bits: u32, (x, d, top): (Xmm, Gpr, Gpr), (wrong, end): (Label, Label)) {
+        let power =
+            |n: i32| u128::from(if bits == 32 { 2f32.powi(n).to_bits().into() } else { 2f64.powi(n).to_bits() });
+        let small = self.asm.jcc_short(cc::BE);
+        self.asm.const_xmm(SCRATCH_XMM, power(64));
+        self.unordered_compare(bits, false, x, SCRATCH_XMM);
+        self.asm.jcc(cc::AE, wrong);
+        self.asm.const_xmm(SCRATCH_XMM, power(63));
+        let pp = Self::scalar_prefix(bits);
+        self.vex(pp, 0x5c, SCRATCH_XMM, x, SCRATCH_XMM);
+        self.asm.vex_rr(1, pp, 8, 0x2c, d, 0, SCRATCH_XMM);
+        self.asm.mov_ri(top, 1 << 63);
+        self.asm.alu_rr(Alu::Xor, 8, d, top);
+        self.asm.jmp(end);
+        self.asm.land(small);
+    }
+
+    /// Compares with the largest number that converts as a signed 64-bit one.
+    fn compare_with_limit(&mut self, inst: &Inst, x: Xmm) {
         let bits = inst.attr.lane();
         let limit = match (bits, inst.ty) {
             (32, Ty::I32) => u128::from(4_294_967_040f32.to_bits()),
@@ -194,11 +222,7 @@ impl Gen<'_> {
             (_, Ty::I32) => u128::from(4_294_967_294f64.to_bits()),
             _ => u128::from(9_223_372_036_854_774_784f64.to_bits()),
         };
-        self.asm.const_xmm(SCRATCH_XMM, 0);
-        self.unordered_compare(bits, false, x, SCRATCH_XMM);
-        self.asm.jcc(cc::B, label); // less, or unordered
         self.asm.const_xmm(SCRATCH_XMM, limit);
         self.unordered_compare(bits, false, x, SCRATCH_XMM);
-        self.asm.jcc(cc::A, label);
     }
 }
