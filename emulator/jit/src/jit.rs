@@ -104,6 +104,14 @@ impl Jit {
         }
     }
 
+    /// From now on the guest's memory may be accessed by others than its one thread while that is running: by other processes. That
+    /// of other threads ([`crate::Thread::new`]) is known. Not to be called by a thread that executes generated code.
+    pub fn share_memory(&self) {
+        if let Some(t1) = &self.t1 {
+            t1.share_memory();
+        }
+    }
+
     /// The `len` bytes of guest memory at `addr` may have been stored to.
     pub fn stored_at(&self, addr: u64, len: u64) {
         if self.notices_stores() {

@@ -47,9 +47,23 @@ pub(crate) fn current() -> *mut Thread {
 }
 
 impl Thread {
-    /// A thread with fresh state.
+    /// A thread with fresh state, which may run while others do.
     #[must_use]
     pub fn new(jit: Arc<Jit>) -> Box<Thread> {
+        if jit.threads.fetch_add(1, Ordering::AcqRel) > 0 {
+            jit.share_memory();
+        }
+        Thread::executing(jit)
+    }
+
+    /// A thread with fresh state, which runs only while all others of its translator wait.
+    #[must_use]
+    pub fn in_turn(jit: Arc<Jit>) -> Box<Thread> {
+        jit.threads.fetch_add(1, Ordering::AcqRel);
+        Thread::executing(jit)
+    }
+
+    fn executing(jit: Arc<Jit>) -> Box<Thread> {
         let mut thread = Box::new(Thread {
             block: ThreadState::new(jit.guest, t1::ENTRIES),
             jit: jit.clone(),
@@ -64,7 +78,6 @@ impl Thread {
         });
         thread.block.owner = (&raw mut *thread).cast();
         thread.block.native_counts = thread.counters.cast();
-        jit.threads.fetch_add(1, Ordering::AcqRel);
         thread.t1 = jit.t1.as_ref().map(|runtime| t1::Engine::new(&jit, runtime, &mut thread.block));
         thread
     }

@@ -177,6 +177,8 @@ fn attach_translator(process: &'static Process, program: &Program) -> Result<(),
         return Err(LoadError::Map { path: program.path.clone(), what });
     }
     let stale = jit.clone();
+    let sharing = jit.clone();
+    process.space.on_share(Box::new(move || sharing.share_memory()));
     process.space.on_invalidate(Box::new(move |range| stale.invalidate(range.start, range.end - range.start)));
     process.set_jit(jit);
     Ok(())

@@ -45,7 +45,15 @@ pub(crate) fn current_queue() -> *const Queue {
 impl ThreadCtx {
     /// A thread of `process` with fresh state.
     pub fn new(process: &'static Process, actions: Arc<Actions>) -> ThreadCtx {
-        let jit = jit::Thread::new(process.jit().clone());
+        ThreadCtx::executing(process, actions, jit::Thread::new(process.jit().clone()))
+    }
+
+    /// The same, which runs only while all others of the process wait.
+    pub fn in_turn(process: &'static Process, actions: Arc<Actions>) -> ThreadCtx {
+        ThreadCtx::executing(process, actions, jit::Thread::in_turn(process.jit().clone()))
+    }
+
+    fn executing(process: &'static Process, actions: Arc<Actions>, jit: Box<jit::Thread>) -> ThreadCtx {
         let queue = Box::new(Queue::new(jit.poll_flag()));
         let signals = ThreadSignals::default();
         ThreadCtx {

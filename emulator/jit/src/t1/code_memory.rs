@@ -68,6 +68,13 @@ impl CodeMemory {
         unsafe { std::slice::from_raw_parts(address as *const u8, len as usize) }
     }
 
+    /// Changes bits of the byte at `address`. No thread may be executing there.
+    pub(crate) fn flip(&mut self, address: u64, bits: u8) {
+        debug_assert!(address >= self.base && address < self.base + self.used as u64);
+        // SAFETY: published code, which nobody executes.
+        unsafe { *(address as *mut u8) ^= bits };
+    }
+
     /// Bytes in use.
     pub(crate) fn used(&self) -> usize {
         self.used

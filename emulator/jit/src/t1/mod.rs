@@ -19,6 +19,7 @@ mod noticing;
 mod return_stack;
 mod sample;
 mod saved;
+mod sharing;
 mod table;
 mod world;
 
@@ -45,7 +46,7 @@ use crate::phases::{Phase, Stopwatch};
 use crate::profile::Profile;
 use crate::x64::stubs::{self, Stubs};
 use crate::x64::{
-    CompileError, Compiled, Compiler, Convention, EntryChecks, FaultTable, Features, Link, Reloc, relocate,
+    CompileError, Compiled, Compiler, Convention, EntryChecks, FaultTable, Features, Interlock, Link, Reloc, relocate,
 };
 
 use code_memory::{CodeMemory, Full};
@@ -129,6 +130,7 @@ pub(crate) struct Origin {
     /// Made with [`JitOptions::trap_invalid`].
     traps: bool,
     relocs: Box<[Reloc]>,
+    interlocks: Box<[Interlock]>,
 }
 
 /// Why there is no translation.
@@ -190,6 +192,8 @@ struct Writer {
     careful: FxHashSet<UnitKey>,
     /// Loops that are hot.
     hot: FxHashSet<UnitKey>,
+    /// What to change once memory is shared, by addresses; `None` when it is.
+    alone: Option<Vec<(Place, u8)>>,
 }
 
 /// A translation, compared by identity.
@@ -230,6 +234,7 @@ impl Runtime {
             masked: FxHashSet::default(),
             careful: FxHashSet::default(),
             hot: FxHashSet::default(),
+            alone: Some(Vec::new()),
         };
         Some(Runtime {
             conv,
@@ -489,8 +494,9 @@ impl Runtime {
     ) -> Result<&'static Translation, Full> {
         let retreats = if let Source::Host { retreats, .. } = &source { *retreats } else { Retreats::Never };
         let (host, host_len, guest_len, body) = match source {
-            Source::Host { code, relocs, links, checks, faults, guest_len, checked, origin, .. } => {
+            Source::Host { code, relocs, interlocks, links, checks, faults, guest_len, checked, origin, .. } => {
                 let host = writer.memory.publish(&code, |copy, base| relocate(&relocs, copy, base, &self.stubs))?;
+                writer.interlock(host, &interlocks);
                 (host, code.len() as u32, guest_len, Body::Host { links, checks, faults, checked, origin })
             }
             Source::Interp(unit) => (0, 0, unit.guest_len, Body::Interp(Box::new(unit))),
@@ -580,6 +586,7 @@ impl Runtime {
         self.by_address.clear();
         writer.pages.clear();
         writer.incoming.clear();
+        writer.alone.iter_mut().for_each(Vec::clear);
         for Ref(translation) in std::mem::take(&mut writer.all) {
             // SAFETY: leaked by `publish`; no table refers to it any more and no thread is where it could hold one.
             drop(unsafe { Box::from_raw(std::ptr::from_ref(translation).cast_mut()) });
@@ -621,6 +628,7 @@ enum Source<'c> {
     Host {
         code: Cow<'c, [u8]>,
         relocs: Cow<'c, [Reloc]>,
+        interlocks: Cow<'c, [Interlock]>,
         links: Box<[Link]>,
         checks: EntryChecks,
         faults: FaultTable,
@@ -643,6 +651,7 @@ impl<'c> Source<'c> {
         Source::Host {
             code: compiled.code.as_slice().into(),
             relocs: compiled.relocs.as_slice().into(),
+            interlocks: compiled.interlocks.as_slice().into(),
             links: compiled.links.as_slice().into(),
             checks: compiled.checks,
             faults: compiled.faults.clone(),

@@ -20,7 +20,7 @@ use super::{Body, Origin, Ref, Runtime, Source, Translation, Writer};
 use crate::interp::PLAIN;
 use crate::jit::Jit;
 use crate::options::Stats;
-use crate::x64::{Compiler, EntryChecks, FaultTable, Link, Reloc};
+use crate::x64::{Compiler, EntryChecks, FaultTable, Interlock, Link, Reloc, interlocks};
 
 /// What the embedder has of an earlier process.
 #[derive(Clone, Copy, Debug)]
@@ -33,7 +33,7 @@ pub struct Saved {
 }
 
 /// First bytes of an image; the last is the version of the format.
-const MAGIC: [u8; 8] = *b"isamorp\x01";
+const MAGIC: [u8; 8] = *b"isamorp\x02";
 const HEADER: usize = 32;
 const RECORD: usize = 32;
 
@@ -61,6 +61,7 @@ pub(super) struct Entry<'a> {
     #[serde(borrow, with = "serde_bytes")]
     pub(super) code: Cow<'a, [u8]>,
     pub(super) relocs: Vec<Reloc>,
+    pub(super) interlocks: Vec<Interlock>,
     pub(super) links: Vec<Link>,
     pub(super) checks: EntryChecks,
     pub(super) faults: FaultTable,
@@ -217,6 +218,7 @@ impl Runtime {
         Some(Source::Host {
             code: entry.code,
             relocs: entry.relocs.into(),
+            interlocks: entry.interlocks.into(),
             links: entry.links.into(),
             checks: entry.checks,
             faults: entry.faults,
@@ -234,9 +236,10 @@ impl Runtime {
             return None;
         }
         let guest_hash = guest_hash(jit, key.pc, guest_len)?;
-        let relocs = compiler.output().relocs.as_slice().into();
+        let output = compiler.output();
+        let (relocs, interlocks) = (output.relocs.as_slice().into(), output.interlocks.as_slice().into());
         let (exact, traps) = (compiler.exact_underflow, compiler.traps_invalid);
-        Some(Box::new(Origin { guest_hash, exact, traps, relocs }))
+        Some(Box::new(Origin { guest_hash, exact, traps, relocs, interlocks }))
     }
 
     /// An image for later processes, of what this one's image had and what has been translated.
@@ -261,6 +264,9 @@ impl Writer {
         };
         links.iter().for_each(|link| fill(link.at, link.stub.wrapping_sub(link.at + 4)));
         origin.relocs.iter().for_each(|reloc| fill(reloc.at, 0));
+        if self.alone.is_none() {
+            interlocks::flip(&mut code, &origin.interlocks);
+        }
         Some(Entry {
             pc: translation.key.pc,
             mode: translation.key.mode,
@@ -270,6 +276,7 @@ impl Writer {
             traps: origin.traps,
             code: code.into(),
             relocs: origin.relocs.to_vec(),
+            interlocks: origin.interlocks.to_vec(),
             links: links.to_vec(),
             checks: *checks,
             faults: faults.clone(),
@@ -300,6 +307,7 @@ mod tests {
             traps: false,
             code: code.into(),
             relocs: vec![Reloc { at: 3, stub: StubId::Leave }],
+            interlocks: vec![Interlock { at: 1, flip: 9 }],
             links: vec![Link { at: 8, stub: 20, target: UnitKey { pc: pc + 4, mode: 1 }, boxes: 7 }],
             checks: EntryChecks { boxes: 1 << 60, behind: 9 },
             faults: FaultTable::default(),

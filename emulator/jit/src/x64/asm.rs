@@ -278,12 +278,29 @@ impl Asm {
         }
     }
 
-    fn nop(&mut self, n: u32) {
-        match n {
-            1 => self.byte(0x90),
-            2 => self.bytes(&[0x66, 0x90]),
-            _ => self.bytes(&[0x0f, 0x1f, 0x00]),
+    /// `n` bytes that do nothing.
+    pub(super) fn nops(&mut self, mut n: u32) {
+        const LONGEST: u32 = 8;
+        while n > LONGEST {
+            self.nop(LONGEST);
+            n -= LONGEST;
         }
+        self.nop(n);
+    }
+
+    /// One instruction, of at most eight bytes, that does nothing.
+    fn nop(&mut self, n: u32) {
+        self.bytes(match n {
+            0 => &[],
+            1 => &[0x90],
+            2 => &[0x66, 0x90],
+            3 => &[0x0f, 0x1f, 0x00],
+            4 => &[0x0f, 0x1f, 0x40, 0],
+            5 => &[0x0f, 0x1f, 0x44, 0, 0],
+            6 => &[0x66, 0x0f, 0x1f, 0x44, 0, 0],
+            7 => &[0x0f, 0x1f, 0x80, 0, 0, 0, 0],
+            _ => &[0x0f, 0x1f, 0x84, 0, 0, 0, 0, 0],
+        });
     }
 
     /// `jmp`/`call` (opcode `e9`/`e8`) to a label whose field may be patched while running; returns the field's offset.

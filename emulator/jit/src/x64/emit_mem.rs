@@ -132,7 +132,7 @@ impl Gen<'_> {
             }
             self.may_fault();
             if ordered {
-                self.asm.op_rm(size, if size == 1 { 0x86 } else { 0x87 }, t, m); // xchg
+                self.store_in_order(size, m, t);
             } else {
                 self.asm.store(size, m, t);
             }
@@ -170,13 +170,6 @@ impl Gen<'_> {
         self.asm.mov_xr(8, x, high);
         self.asm.mov_xr(8, super::generator::SCRATCH_XMM, low);
         self.asm.op_prefixed_rr(0x66, 4, 0x0f6c, x, super::generator::SCRATCH_XMM); // punpcklqdq
-    }
-
-    /// Everything before is seen before everything after: a locked no-op on our own memory.
-    fn full_fence(&mut self) {
-        self.flags = None;
-        self.asm.byte(0xf0);
-        self.asm.alu_mi(Alu::Or, 4, Self::field(offset_of!(ThreadState, fence_pad)), 0);
     }
 
     // ------------------------------------------------------------------ atomics
@@ -276,19 +269,19 @@ impl Gen<'_> {
             self.reverse_gpr(size, v);
         }
         self.may_fault();
-        self.lock_cmpxchg(size, Mem::base(a, 0), v);
+        self.replace_equal(size, Mem::base(a, 0), v);
         self.asm.setcc(cc::NE, d);
         self.asm.bind(fail);
         self.asm.store_imm(8, monitor!(excl_addr), -1);
     }
 
     fn lock_cmpxchg(&mut self, size: u32, m: Mem, v: Gpr) {
-        self.lock_op(size, if size == 1 { 0x0fb0 } else { 0x0fb1 }, v, m);
+        self.lock_op(size, super::interlocks::cmpxchg(size), v, m);
     }
 
     /// `lock` before any other prefix.
     fn lock_op(&mut self, size: u32, opcode: u32, reg: Gpr, m: Mem) {
-        self.asm.byte(0xf0);
+        self.lock_next();
         self.asm.op_rm(size, opcode, reg, m);
     }
 
@@ -364,8 +357,9 @@ impl Gen<'_> {
     fn emit_rmw(&mut self, inst: &Inst) {
         let size = inst.ty.bytes();
         match inst.attr.kind() {
-            k if k == AtomicOp::Add as u8 => self.emit_exchange(inst, 0x0fc0, true),
-            k if k == AtomicOp::Swap as u8 => self.emit_exchange(inst, 0x86, false),
+            k if k == AtomicOp::Add as u8 && !self.wanted() => self.emit_locked(inst, Alu::Add, false),
+            k if k == AtomicOp::Add as u8 => self.emit_exchange_add(inst),
+            k if k == AtomicOp::Swap as u8 => self.emit_swap(inst),
             k if k == AtomicOp::Or as u8 && !self.wanted() => self.emit_locked(inst, Alu::Or, false),
             k if k == AtomicOp::Xor as u8 && !self.wanted() => self.emit_locked(inst, Alu::Xor, false),
             k if k == AtomicOp::And as u8 && !self.wanted() => self.emit_locked(inst, Alu::And, false),
@@ -374,19 +368,31 @@ impl Gen<'_> {
         }
     }
 
-    /// `xadd` (locked) and `xchg` (locked by itself).
-    fn emit_exchange(&mut self, inst: &Inst, opcode: u32, lock: bool) {
+    /// `xadd`
+    fn emit_exchange_add(&mut self, inst: &Inst) {
         let size = inst.ty.bytes();
         let m = self.address(inst);
         let m = self.check_alignment(m, inst.attr.as_mem());
         let t = self.copy_gpr(self.arg(1));
         self.may_fault();
-        if lock {
-            self.asm.byte(0xf0);
-        }
-        self.asm.op_rm(size, opcode | u32::from(size != 1), t, m);
+        self.lock_op(size, if size == 1 { 0x0fc0 } else { 0x0fc1 }, t, m);
         self.extend_narrow(size, t);
         self.result_gpr(t);
+    }
+
+    fn emit_swap(&mut self, inst: &Inst) {
+        let size = inst.ty.bytes();
+        let m = self.address(inst);
+        let m = self.check_alignment(m, inst.attr.as_mem());
+        let t = self.copy_gpr(self.arg(1));
+        if !self.wanted() {
+            self.may_fault();
+            return self.store_in_order(size, m, t);
+        }
+        let d = self.temp_gpr();
+        self.may_fault();
+        self.swap(size, d, t, m);
+        self.result_gpr(d);
     }
 
     fn emit_locked(&mut self, inst: &Inst, op: Alu, complement: bool) {
@@ -401,7 +407,7 @@ impl Gen<'_> {
             self.use_gpr(self.arg(1))
         };
         self.may_fault();
-        self.asm.byte(0xf0);
+        self.lock_next();
         self.asm.alu_mr(op, size, m, t);
     }
 
@@ -430,8 +436,7 @@ impl Gen<'_> {
         let again = self.asm.at();
         self.combine_atomic(kind, size, t, v, signed);
         self.may_fault();
-        self.lock_cmpxchg(size, m, t);
-        self.asm.jcc_back(cc::NE, again);
+        self.store_or_repeat(size, m, t, again);
         self.extend_narrow(size, RAX);
         self.result_gpr(RAX);
     }

@@ -30,6 +30,7 @@ use super::claims::{Claim, Claims};
 use super::exit::Side;
 use super::extensions::LOADED_SIGNED;
 use super::float_checks::{Redo, Unchecked};
+use super::interlocks::Interlock;
 use super::rebase::Rebased;
 use super::restored_flags::Rewrite;
 use super::snapshot::{Loc, Recorder};
@@ -94,6 +95,7 @@ pub(super) struct Buffers {
     pub(super) sides: Vec<Side>,
     pub(super) moves: Vec<(u16, Loc)>,
     pub(super) links: Vec<Link>,
+    pub(super) interlocks: Vec<Interlock>,
     pub(super) link_stubs: Vec<Label>,
     pub(super) polls: Vec<(Label, u64)>,
     pub(super) recorder: Recorder,
@@ -150,6 +152,7 @@ pub(super) struct Gen<'a> {
     pub(super) turns: Vec<Turn>,
     pub(super) moves: Vec<(u16, Loc)>,
     pub(super) links: Vec<Link>,
+    pub(super) interlocks: Vec<Interlock>,
     pub(super) link_stubs: Vec<Label>,
     /// Cold poll exits: label and guest address to continue at.
     pub(super) polls: Vec<(Label, u64)>,
@@ -233,6 +236,7 @@ impl<'a> Gen<'a> {
             turns: Vec::new(),
             moves: b.moves,
             links: b.links,
+            interlocks: b.interlocks,
             link_stubs: b.link_stubs,
             polls: b.polls,
             settle: None,
@@ -278,6 +282,7 @@ impl<'a> Gen<'a> {
             sides: self.sides,
             moves: self.moves,
             links: self.links,
+            interlocks: self.interlocks,
             link_stubs: self.link_stubs,
             polls: self.polls,
             recorder: self.recorder,
@@ -303,6 +308,7 @@ impl<'a> Gen<'a> {
         self.sides.clear();
         self.moves.clear();
         self.links.clear();
+        self.interlocks.clear();
         self.link_stubs.clear();
         self.polls.clear();
         self.marks.clear();

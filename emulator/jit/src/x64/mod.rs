@@ -54,6 +54,7 @@ mod general_registers;
 mod generator;
 pub mod generic;
 mod instructions;
+pub(crate) mod interlocks;
 pub(crate) mod invalid;
 mod liveness;
 mod patterns;
@@ -81,6 +82,7 @@ use ir::unit::{Unit, UnitKey};
 use serde::{Deserialize, Serialize};
 
 pub use features::Features;
+pub use interlocks::Interlock;
 pub use snapshot::{FaultTable, HostRegs};
 
 /// A general register of the host, by its encoding: 0 `rax`, 1 `rcx`, 2 `rdx`, 3 `rbx`, 4 `rsp` … 15 `r15`.
@@ -273,6 +275,8 @@ pub struct Compiled {
     pub relocs: Vec<Reloc>,
     /// Patchable transfers.
     pub links: Vec<Link>,
+    /// What to change where memory is shared.
+    pub interlocks: Vec<Interlock>,
     /// What is checked at the entry.
     pub checks: EntryChecks,
     /// How to rebuild guest state at host instructions that can fault.
@@ -393,6 +397,7 @@ impl Compiler {
         std::mem::swap(&mut self.out.code, &mut b.asm.code);
         std::mem::swap(&mut self.out.relocs, &mut b.asm.relocs);
         std::mem::swap(&mut self.out.links, &mut b.links);
+        std::mem::swap(&mut self.out.interlocks, &mut b.interlocks);
         std::mem::swap(&mut self.out.faults, &mut b.recorder.table);
         std::mem::swap(&mut self.out.marks, &mut b.marks);
         self.buffers = b;

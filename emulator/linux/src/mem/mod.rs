@@ -23,6 +23,9 @@ use place::Placer;
 /// Told of ranges whose translations are stale.
 pub type Invalidate = Box<dyn Fn(Range<u64>) + Send + Sync>;
 
+/// Told when memory can be stored to that other processes may have, too.
+pub type Share = Box<dyn Fn() + Send + Sync>;
+
 /// Guest mappings. `changes` is held across each changing host call, so that the map changes in the kernel's order; `map`
 /// is held for look-ups and updates only, so that instruction fetch waits for neither invalidation nor host calls, but for those that
 /// replace code.
@@ -31,6 +34,7 @@ pub struct AddressSpace {
     changes: Mutex<Changes>,
     map: RwLock<VmaMap>,
     invalidate: OnceLock<Invalidate>,
+    share: OnceLock<Share>,
     watch: watch::Watch,
 }
 
@@ -102,6 +106,7 @@ impl AddressSpace {
             changes,
             map: RwLock::default(),
             invalidate: OnceLock::new(),
+            share: OnceLock::new(),
             watch: watch::Watch::default(),
         }
     }
@@ -120,6 +125,11 @@ impl AddressSpace {
     /// Who is told of stale code; set once.
     pub fn on_invalidate(&self, f: Invalidate) {
         let _ = self.invalidate.set(f);
+    }
+
+    /// Who is told of shared memory; set once.
+    pub fn on_share(&self, f: Share) {
+        let _ = self.share.set(f);
     }
 
     fn lock(&self) -> MutexGuard<'_, Changes> {

@@ -146,12 +146,16 @@ impl AddressSpace {
 
     /// A mapping appeared, or has another protection; with the descriptor it was made from, if there is one.
     pub(super) fn appeared(&self, vma: &Vma, fd: Option<i32>) {
+        let others_store = vma.shared && vma.prot & libc::PROT_WRITE != 0;
+        if others_store && let Some(share) = self.share.get() {
+            share();
+        }
         let Some(backing) = vma.backing else { return };
         let by_descriptor = fd.map_or(vma.shared, may_write) && backing.device < NO_DEVICE - 1;
         if vma.executable() && by_descriptor {
             self.watch.remember(File { device: backing.device, inode: backing.inode, is_memory: false });
         }
-        if vma.shared && vma.prot & libc::PROT_WRITE != 0 {
+        if others_store {
             self.watch.shared_writable.store(true, Ordering::SeqCst);
             self.drop_code_of(|other| other.is_of(&backing));
         }

@@ -96,7 +96,8 @@ fn start(ctx: &mut ThreadCtx, request: &Request) -> SysResult {
 
 /// The child's context: a copy of the processor state that returns 0 from the call.
 fn child_of(ctx: &mut ThreadCtx, request: &Request, actions: Arc<crate::signal::Actions>) -> ThreadCtx {
-    let mut child = ThreadCtx::new(ctx.process, actions);
+    let new = if request.has(libc::CLONE_THREAD) { ThreadCtx::new } else { ThreadCtx::in_turn };
+    let mut child = new(ctx.process, actions);
     copy_state(ctx.jit.state(), child.jit.state());
     child.signals.mask = ctx.signals.mask;
     child.adopt(request);

@@ -11,7 +11,7 @@ use ir::{GuestState, Ty};
 
 use crate::thread_state::{Entries, JumpEntry, ThreadState};
 use crate::x64::stubs::{self, Stubs};
-use crate::x64::{Compiled, Compiler, Convention, Features, HostRegs, deferred, relocate};
+use crate::x64::{Compiled, Compiler, Convention, Features, HostRegs, deferred, interlocks, relocate};
 
 /// 14 words (7 pinned, the last to a vector register), 4 flags, 2 half words (1 pinned), 2 vectors (1 pinned), 2 bytes.
 pub(super) const WORDS: u16 = 14;
@@ -175,6 +175,8 @@ pub(super) struct Machine {
     pub(super) compiler: Compiler,
     jump_cache: Box<[JumpEntry]>,
     return_stack: Vec<u64>,
+    /// The unit executed last was for shared memory.
+    shared: bool,
 }
 
 const CODE_BYTES: usize = 1 << 20;
@@ -305,7 +307,7 @@ impl Machine {
         let mut compiler = Compiler::new(&GUEST, conv, features);
         compiler.prove = true;
         let first = bytes.len().next_multiple_of(64);
-        Machine { code, memory, stubs, first, thread, compiler, jump_cache, return_stack }
+        Machine { code, memory, stubs, first, thread, compiler, jump_cache, return_stack, shared: false }
     }
 
     pub(super) fn compile(&mut self, unit: &Unit) -> Compiled {
@@ -318,6 +320,11 @@ impl Machine {
         let base = self.code as u64 + self.first as u64;
         let mut copy = compiled.code.clone();
         relocate(&compiled.relocs, &mut copy, base, &self.stubs);
+        // Nothing may depend on whether memory is shared.
+        self.shared = !self.shared;
+        if self.shared {
+            interlocks::flip(&mut copy, &compiled.interlocks);
+        }
         self.thread.jit_sp = self.return_stack.as_mut_ptr() as u64 + 512 * 8;
         let running =
             Running { compiled, base, stubs: self.stubs, thread: &raw mut *self.thread, conv: Convention::new(&GUEST) };

@@ -1,13 +1,14 @@
 //! Small units with known results.
 
+use iced_x86::{Decoder, DecoderOptions, Instruction, Mnemonic, OpKind};
 use ir::guest::Slot;
-use ir::inst::{Attr, MemAttr, Op, Order};
+use ir::inst::{AtomicOp, Attr, MemAttr, Op, Order};
 use ir::unit::{ExitKind, Trap, Unit};
 use ir::{Ty, Val};
 
 use super::harness::{FLAGS, GUEST, Machine, PC, Writer};
 use crate::thread_state::{Leave, SPILLS};
-use crate::x64::{CompileError, Compiler, Convention, Features};
+use crate::x64::{CompileError, Compiler, Convention, Features, interlocks};
 
 fn run(m: &mut Machine, unit: &Unit) {
     let compiled = m.compile(unit);
@@ -70,6 +71,47 @@ fn misaligned_access_leaves_with_registers_as_before_it() {
     m.thread.guest.set(&GUEST, Slot(11), u128::from(memory) + 7);
     run(&mut m, &unit);
     assert_eq!((m.thread.exit_kind, m.thread.guest.pc), (Leave::Dispatcher as u32, PC + 8));
+}
+
+#[test]
+fn accesses_are_locked_only_where_memory_is_shared() {
+    let ordered = Attr::mem(MemAttr::ordered(Order::SeqCst));
+    let rmw = |op: AtomicOp| (Op::Rmw, ordered.with_kind(op as u8), 2);
+    let accesses = [
+        rmw(AtomicOp::Add),
+        rmw(AtomicOp::Swap),
+        rmw(AtomicOp::Or),
+        rmw(AtomicOp::Smax),
+        (Op::Cas, ordered, 3),
+        (Op::Sc, ordered, 2),
+        (Op::Store, ordered, 2),
+        (Op::Fence, Attr::imms(0b1111, 0), 0),
+    ];
+    for (op, attr, operands) in accesses {
+        for ty in [Ty::I8, Ty::I16, Ty::I32, Ty::I64] {
+            let mut m = Machine::new(Features::host());
+            let mut w = Writer::new();
+            let (at, x) = (w.get(11), w.get(0));
+            let x = if ty == Ty::I64 { x } else { w.op(Op::Trunc, ty, Attr(0), &[x]) };
+            let result = w.op(op, if op == Op::Fence { Ty::I1 } else { ty }, attr, &[at, x, x][..operands]);
+            if matches!(op, Op::Rmw | Op::Cas) {
+                let wide = if ty == Ty::I64 { result } else { w.op(Op::Zext, Ty::I64, Attr(0), &[result]) };
+                w.put(1, wide);
+            }
+            let compiled = m.compile(&w.end(PC + 4));
+            let mut shared = compiled.code.clone();
+            interlocks::flip(&mut shared, &compiled.interlocks);
+            let locked = |code: &[u8]| {
+                let exchanges =
+                    |insn: &Instruction| insn.mnemonic() == Mnemonic::Xchg && insn.op0_kind() == OpKind::Memory;
+                Decoder::new(64, code, DecoderOptions::NONE)
+                    .iter()
+                    .filter(|i| i.has_lock_prefix() || exchanges(i))
+                    .count()
+            };
+            assert_eq!((locked(&compiled.code), locked(&shared)), (0, 1), "{op:?} {ty:?}");
+        }
+    }
 }
 
 #[test]
