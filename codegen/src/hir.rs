@@ -459,8 +459,9 @@ pub enum Op {
     PlaceValue,
     /// Reads a place.
     PlaceGet,
-    /// Operands: place, expected, new. Atomic compare and swap of a place in memory; the old value.
-    PlaceCas,
+    /// Operands: place, the value read from it, the new value. Atomic update of a place in memory; the old value. If the value is
+    /// another one meanwhile, the instruction is executed again.
+    PlaceUpdate,
     Abs,
     AvgU,
     SatAddS,

@@ -36,7 +36,7 @@ impl Body<'_> {
             | Op::Atomic
             | Op::AtomicCas
             | Op::Fence => self.memory(op, args, e),
-            Op::PlaceMemory | Op::PlaceValue | Op::PlaceGet | Op::PlaceCas => self.place_operation(op, args, e),
+            Op::PlaceMemory | Op::PlaceValue | Op::PlaceGet | Op::PlaceUpdate => self.place_operation(op, args, e),
             Op::Jump
             | Op::Branch
             | Op::JumpIndirect

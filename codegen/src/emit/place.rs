@@ -41,7 +41,7 @@ impl Body<'_> {
             _ => {
                 let width = e.ty.width().cloned().map_or_else(|| "1".into(), |w| self.stat_u32(&w));
                 let args = self.arguments(args);
-                format!("rt::place_cas(ir, {}, {width}, {}, {})", args[0], args[1], args[2])
+                format!("rt::place_update(ir, at, {}, {width}, {}, {})", args[0], args[1], args[2])
             }
         };
         self.temp(&text)

@@ -306,7 +306,7 @@ impl Op {
             O::Load
                 | O::Store
                 | O::PlaceGet
-                | O::PlaceCas
+                | O::PlaceUpdate
                 | O::LoadExclusive
                 | O::StoreExclusive
                 | O::ClearExclusive

@@ -179,13 +179,14 @@ pub enum Place {
     Nowhere,
 }
 
-/// Atomic compare and swap of a place, which must be in memory; the old value.
-pub fn place_cas(b: &mut Builder<'_>, place: Place, width: u32, expected: Val, new: Val) -> Val {
+/// Atomic update of a place, which must be in memory, from the value `old` just read to `new`; what is there before. If that is
+/// another one, the instruction is executed again.
+pub fn place_update(b: &mut Builder<'_>, at: &At<'_>, place: Place, width: u32, old: Val, new: Val) -> Val {
     match place {
-        Place::Memory { addr, .. } => b.atomic_cas(width, addr, expected, new, Order::SeqCst),
+        Place::Memory { addr, .. } => b.atomic_update(width, addr, old, new, at.pc),
         _ => {
             b.undefined();
-            expected
+            old
         }
     }
 }

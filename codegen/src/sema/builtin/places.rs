@@ -4,7 +4,6 @@ use super::Args;
 use crate::hir::{Block, Domain, Expr, ExprKind, Op, Stmt, StmtKind, Ty};
 use crate::sema::items::ident;
 use crate::sema::lower::Lower;
-use crate::sema::ty;
 use crate::syntax::ast::Span;
 use std::rc::Rc;
 
@@ -37,13 +36,8 @@ impl Lower<'_, '_> {
         let old = self.keep(&name.name, read, &mut block, span);
         let new = self.expr(body, Some(&bits));
         let new = self.keep("new", new, &mut block, span);
-        let swap = self.op(Op::PlaceCas, bits.clone(), vec![place, old.clone(), new], span);
-        let seen = self.keep("seen", swap, &mut block, span);
-        let changed = self.op(Op::Ne, ty::bits(1, span), vec![seen, old.clone()], span);
-        let again = Expr { kind: ExprKind::Pc, ty: Ty::Int, span };
-        let retry = self.op(Op::Branch, Ty::Unit, vec![changed, again], span);
-        block.stmts.push(Stmt { kind: StmtKind::Expr(retry), span });
-        block.tail = Some(Box::new(old));
+        let update = self.op(Op::PlaceUpdate, bits.clone(), vec![place, old, new], span);
+        block.tail = Some(Box::new(update));
         self.scope.truncate(depth);
         Some(Expr { kind: ExprKind::Block(block), ty: bits, span })
     }

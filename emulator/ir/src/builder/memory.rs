@@ -2,7 +2,7 @@
 
 use super::Builder;
 use super::emit::{NO_ARGS, one, two};
-use crate::inst::{AtomicOp, Attr, MemAttr, Op, Order, Val};
+use crate::inst::{AtomicOp, Attr, Effect, Inst, MemAttr, Op, Order, Val};
 use crate::ty::Ty;
 use crate::unit::Trap;
 
@@ -12,6 +12,13 @@ pub const GRANULE: u64 = 16;
 /// Bytes of the table for [`Builder::notice_stores`]. The one of an address is that with the number of its granule, modulo the size;
 /// it is not 0 if that granule or the next one is to be noticed, because an access may reach into it.
 pub const MARKS: usize = 1 << 16;
+
+/// An update that is one operation.
+enum Update {
+    Rmw(AtomicOp, Val),
+    /// If the first value is there, the second is stored.
+    Cas(Val, Val),
+}
 
 impl Builder<'_> {
     /// Load of `w` bits (8 to 128). Addresses are 64 bits; those of a narrower guest are zero-extended here.
@@ -96,6 +103,63 @@ impl Builder<'_> {
         let addr = self.address(addr);
         self.notice(addr);
         self.effect(Op::Cas, Ty::holding(w), self.special(order), [addr, expected, new])
+    }
+
+    /// Atomic update: `old` was loaded from `addr`, and `new`, computed from it, is stored; nothing else may be made of `old`. What is
+    /// there before. If that is not `old`, nothing is stored and the unit jumps to `again`; where there is an operation for the
+    /// update, that cannot be.
+    pub fn atomic_update(&mut self, w: u32, addr: Val, old: Val, new: Val, again: u64) -> Val {
+        let Some(update) = self.update(w, old, new) else {
+            let seen = self.atomic_cas(w, addr, old, new, Order::SeqCst);
+            let changed = self.ne(w, seen, old);
+            self.branch(changed, again);
+            return seen;
+        };
+        // The operation loads for itself.
+        let zero = self.pool(0);
+        let load = std::mem::replace(
+            &mut self.unit.insts[old.index()],
+            Inst { op: Op::Const, ty: Ty::holding(w), attr: zero, args: NO_ARGS },
+        );
+        match update {
+            Update::Rmw(op, value) => self.atomic(op, w, load.args[0], value, Order::SeqCst),
+            Update::Cas(expected, new) => self.atomic_cas(w, load.args[0], expected, new, Order::SeqCst),
+        }
+    }
+
+    /// The operation that stores `new` for the `old` value just loaded.
+    fn update(&mut self, w: u32, old: Val, new: Val) -> Option<Update> {
+        let (load, def) = (self.def(old), self.def(new));
+        let plain =
+            load.op == Op::Load && !load.attr.as_mem().big_endian && load.ty == self.ty(new) && load.ty.bits() == w;
+        let pure = |inst: &Inst| inst.op.desc().effect == Effect::Pure;
+        if self.noticed.is_some() || !self.folds || !plain || !self.unit.insts[old.index() + 1..].iter().all(pure) {
+            return None;
+        }
+        let [a, b, _] = def.args;
+        let other = if a == old { b } else { a };
+        let commutes = (a == old || b == old) && self.is_without(other, old);
+        let rmw = |op| Some(Update::Rmw(op, other));
+        match def.op {
+            Op::Add if commutes => rmw(AtomicOp::Add),
+            Op::And if commutes => rmw(AtomicOp::And),
+            Op::Or if commutes => rmw(AtomicOp::Or),
+            Op::Xor if commutes => rmw(AtomicOp::Xor),
+            Op::Andn if a == old && self.is_without(b, old) => rmw(AtomicOp::Andn),
+            Op::Sub if a == old && self.is_without(b, old) => Some(Update::Rmw(AtomicOp::Add, self.neg_t(def.ty, b))),
+            Op::Not if a == old => Some(Update::Rmw(AtomicOp::Xor, self.k(def.ty, def.ty.mask()))),
+            Op::Select if def.args[2] == old && self.is_without(b, old) => {
+                let [x, y, _] = Some(self.def(a)).filter(|compared| compared.op == Op::Eq)?.args;
+                let expected = if x == old { y } else { x };
+                ((x == old || y == old) && self.is_without(expected, old)).then_some(Update::Cas(expected, b))
+            }
+            _ => None,
+        }
+    }
+
+    /// Whether `v` is computed without the value `old`.
+    fn is_without(&self, v: Val, old: Val) -> bool {
+        v < old || v != old && self.def(v).args.iter().all(|&arg| arg == Val::NONE || self.is_without(arg, old))
     }
 
     /// From here on, instructions that are about to access memory in a granule that is marked in the table at this host address
