@@ -190,6 +190,8 @@ pub struct Extern {
     pub reads: bool,
     /// Writes registers: takes the state to change it.
     pub writes: bool,
+    /// The operation on numbers of 80 bits that a host may have instead: a variant of the emulator's `Extended`.
+    pub extended: Option<&'static str>,
     /// Where.
     pub span: Span,
 }

@@ -10,9 +10,13 @@ pub(super) fn emit(out: &mut String, model: &Model) {
     let _ = writeln!(out, "static HELPERS: [ir::guest::HelperDesc; {}] = [", model.externs.len());
     for helper in &model.externs {
         let (name, pure, state) = (&helper.name, helper.pure, helper.reads || helper.writes);
+        let extended = match &helper.extended {
+            Some(kind) => format!("Some(ir::guest::Extended::{kind})"),
+            None => "None".into(),
+        };
         let _ = writeln!(
             out,
-            "ir::guest::HelperDesc {{ name: {name:?}, call: helper_{name}, pure: {pure}, state: {state} }},"
+            "ir::guest::HelperDesc {{ name: {name:?}, call: helper_{name}, pure: {pure}, state: {state}, extended: {extended} }},"
         );
     }
     out.push_str("];\n");

@@ -313,8 +313,9 @@ fn functions(g: &mut Global) {
         if pure && (reads || writes) {
             g.error("type", f.name.span, format!("`{}` is not pure if it reads or writes registers", f.name));
         }
+        let extended = f.attrs.iter().find(|a| &*a.name.name == "extended").and_then(extended);
         let name = f.name.to_string();
-        g.model.externs.push(Extern { name, params, ret, pure, reads, writes, span: f.name.span });
+        g.model.externs.push(Extern { name, params, ret, pure, reads, writes, extended, span: f.name.span });
         g.define(&f.name, Item::Extern(ExternId(i as u32)));
     }
 }
@@ -337,7 +338,19 @@ fn extern_type(g: &mut Global, t: &ast::Ty) -> Ty {
     Ty::Error
 }
 
-/// `pure`, `reads(register)` or `writes(register)`.
+/// What `extended(kind)` names.
+fn extended(attr: &ast::Attr) -> Option<&'static str> {
+    let ast::ExprKind::Name(kind) = &attr.arg.as_ref()?.kind else { return None };
+    match &*kind.name {
+        "operate" => Some("Operate"),
+        "load" => Some("Load"),
+        "store" => Some("Store"),
+        "store_int" => Some("StoreInt"),
+        _ => None,
+    }
+}
+
+/// `pure`, `reads(register)`, `writes(register)` or `extended(kind)`.
 fn effect(g: &mut Global, attr: &ast::Attr) {
     let arg = attr.arg.as_ref().map(|e| match &e.kind {
         ast::ExprKind::Name(n) => matches!(g.names.get(&n.name), Some(Item::Reg(_))),
@@ -346,11 +359,13 @@ fn effect(g: &mut Global, attr: &ast::Attr) {
     match (&*attr.name.name, arg) {
         ("pure", None) | ("reads" | "writes", Some(true)) => {}
         ("reads" | "writes", _) => g.error("type", attr.name.span, format!("`{}` is of a register", attr.name)),
+        ("extended", Some(_)) if extended(attr).is_some() => {}
+        ("extended", _) => g.error("type", attr.name.span, "`extended` is `operate`, `load`, `store` or `store_int`"),
         ("pure", Some(_)) => g.error("arity", attr.name.span, "`pure` has no argument"),
         _ => g.error(
             "key",
             attr.name.span,
-            "what an `extern fn` does is `pure`, `reads(register)` or `writes(register)`",
+            "what an `extern fn` does is `pure`, `reads(register)`, `writes(register)` or `extended(kind)`",
         ),
     }
 }

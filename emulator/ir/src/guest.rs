@@ -256,6 +256,22 @@ pub struct NativeCallDesc {
     pub ret: &'static [u8],
 }
 
+/// An operation on numbers of 80 bits, with a sign, an exponent of 15 bits and all 64 of the significand, that a host may have. The
+/// result has the status word in bits 80 to 95: exceptions in bits 0 to 5, which may also be those of earlier operations, condition codes
+/// in bits 8 to 10 and 14. Control words have the precision in bits 8 and 9, the rounding in bits 10 and 11.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Extended {
+    /// Arguments: the operation (0 add, 1 multiply, 2 compare, 3 compare with quiet NaNs, 4 subtract, 6 divide, 8 compare with 0, 9
+    /// examine, 0x2a square root, 0x2c round to an integer; others are the helper's own), two numbers, a control word.
+    Operate,
+    /// Arguments: what is loaded (32, 64: a number of that width, 0: an integer of 64 bits; others), and its bits.
+    Load,
+    /// Arguments: the width of the number it becomes (32, 64; others), the number, a control word.
+    Store,
+    /// Arguments: the width of the signed integer it becomes (16, 32, 64), the number, a control word.
+    StoreInt,
+}
+
 /// A function written in Rust that specs call (`extern fn`).
 #[derive(Clone, Copy)]
 pub struct HelperDesc {
@@ -267,6 +283,8 @@ pub struct HelperDesc {
     pub pure: bool,
     /// Reads or writes slots: they must be in memory for the call.
     pub state: bool,
+    /// What the host may have instead.
+    pub extended: Option<Extended>,
 }
 
 /// A guest processor.

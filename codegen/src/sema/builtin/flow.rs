@@ -106,7 +106,16 @@ impl Lower<'_, '_> {
             let name = name.to_owned();
             // What it does is nothing that a guest could see.
             let (pure, reads, writes) = (true, false, false);
-            self.g.model.externs.push(Extern { name, params: Vec::new(), ret: Ty::Unit, pure, reads, writes, span });
+            self.g.model.externs.push(Extern {
+                name,
+                params: Vec::new(),
+                ret: Ty::Unit,
+                pure,
+                reads,
+                writes,
+                extended: None,
+                span,
+            });
             self.g.model.externs.len() - 1
         });
         Some(Expr { kind: ExprKind::Extern(ExternId(number as u32), Vec::new()), ty: Ty::Unit, span })

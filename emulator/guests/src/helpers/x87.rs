@@ -138,3 +138,9 @@ pub fn x87_store_int(width: u8, value: u128, cw: u16) -> u128 {
         _ => transfer!(value, cw, "fld tbyte ptr [{value}]", "fistp qword ptr [{result}]"),
     }
 }
+
+/// Forgets the exceptions of all operations so far.
+pub fn x87_clear() {
+    // SAFETY: changes nothing but exception flags.
+    unsafe { asm!("fnclex", options(nomem, nostack, preserves_flags)) };
+}

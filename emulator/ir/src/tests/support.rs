@@ -53,8 +53,8 @@ pub(super) static GUEST: Guest = Guest {
         default_nan: false,
     },
     helpers: &[
-        HelperDesc { name: "sum", call: |_, args| args.iter().sum(), pure: true, state: false },
-        HelperDesc { name: "poke", call: poke, pure: false, state: true },
+        HelperDesc { name: "sum", call: |_, args| args.iter().sum(), pure: true, state: false, extended: None },
+        HelperDesc { name: "poke", call: poke, pure: false, state: true, extended: None },
     ],
     elf: ElfDesc { machine: 0, class: 64, big_endian: false, flags: 0 },
     process: ProcessDesc {

@@ -16,7 +16,7 @@ use crate::interp::{self, Next, NoticedMemory};
 use crate::jit::Jit;
 use crate::thread::Thread;
 use crate::thread_state::{Leave, TURNS, ThreadState};
-use crate::x64::{Compiler, deferred};
+use crate::x64::{Compiler, deferred, forget_exceptions};
 
 /// What a thread needs to run generated code.
 pub(crate) struct Engine {
@@ -96,6 +96,9 @@ impl Thread {
     fn step_in(&self, runtime: &Runtime) {
         if let Some(t1) = &self.t1 {
             runtime.world.enter(&t1.shared);
+        }
+        if runtime.extended {
+            forget_exceptions();
         }
     }
 

@@ -152,6 +152,8 @@ pub(crate) struct Runtime {
     times: bool,
     /// Entries for the stub that makes system calls.
     direct_calls: Box<[u64]>,
+    /// The guest has operations on numbers of 80 bits.
+    extended: bool,
     stubs: Stubs,
     code: std::ops::Range<u64>,
     by_key: KeyTable,
@@ -242,6 +244,7 @@ impl Runtime {
             prove: options.prove,
             times: options.times,
             direct_calls: direct_calls::table(direct),
+            extended: guest.helpers.iter().any(|helper| helper.extended.is_some()),
             stubs,
             code,
             by_key: KeyTable::default(),

@@ -415,7 +415,13 @@ impl Gen<'_> {
     fn emit_helper(&mut self, inst: &Inst) {
         let (from, count) = (inst.args[0].0 as usize, inst.args[1].0 as usize);
         let id = inst.attr.index();
-        let state = self.guest.helpers.get(id).is_some_and(|h: &HelperDesc| h.state);
+        let desc: Option<&HelperDesc> = self.guest.helpers.get(id);
+        if let Some(kind) = desc.and_then(|helper| helper.extended)
+            && self.emit_extended(kind, inst)
+        {
+            return;
+        }
+        let state = desc.is_some_and(|helper| helper.state);
         debug_assert!(count <= SCRATCH);
         for k in 0..count {
             let arg = self.unit.helper_args[from + k];

@@ -163,6 +163,7 @@ impl Features {
             F::SSE3 | F::SSSE3 => self.sse41,
             // Missing on the very first processors only; 128-bit atomic operations use it at every level.
             F::CMPXCHG16B => true,
+            F::FPU | F::FPU287 | F::FPU387 => true,
             F::INTEL8086 | F::INTEL186 | F::INTEL386 | F::INTEL486 | F::X64 | F::CMOV => true,
             F::MULTIBYTENOP | F::SSE | F::SSE2 | F::CX8 => true,
             _ => false,

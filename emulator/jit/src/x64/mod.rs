@@ -36,6 +36,7 @@ pub(crate) mod deferred;
 mod emit;
 mod emit_bits;
 mod emit_carry;
+mod emit_extended;
 mod emit_fp;
 mod emit_fp_conversions;
 mod emit_fp_integers;
@@ -81,6 +82,7 @@ use ir::inst::Op;
 use ir::unit::{Unit, UnitKey};
 use serde::{Deserialize, Serialize};
 
+pub(crate) use emit_extended::forget_exceptions;
 pub use features::Features;
 pub use interlocks::Interlock;
 pub use snapshot::{FaultTable, HostRegs};

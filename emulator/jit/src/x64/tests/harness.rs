@@ -56,8 +56,8 @@ fn sum_of_three(_: &mut GuestState, args: &[u128]) -> u128 {
 }
 
 static HELPERS: [HelperDesc; 2] = [
-    HelperDesc { name: "sum_of_three", call: sum_of_three, pure: true, state: false },
-    HelperDesc { name: "add_to_slot", call: add_to_slot, pure: false, state: true },
+    HelperDesc { name: "sum_of_three", call: sum_of_three, pure: true, state: false, extended: None },
+    HelperDesc { name: "add_to_slot", call: add_to_slot, pure: false, state: true, extended: None },
 ];
 
 pub(in crate::x64) static GUEST: Guest = Guest {

@@ -1,0 +1,249 @@
+//! Operations on numbers of 80 bits, by the host's x87 ([`Extended`]).
+//!
+//! Between them the x87 is empty and has the control word that every process starts with: all exceptions masked, 64 bits of precision,
+//! rounding to nearest. Its exception flags add up, and those that an operation reports are of all before it: the guest's flags add up,
+//! too, and where it clears them, the host's are cleared, as they are before generated code runs ([`forget_exceptions`]).
+
+use ir::Ty;
+use ir::guest::Extended;
+use ir::inst::{Inst, Val};
+use smallvec::SmallVec;
+
+use super::asm::{Alu, Mem, RAX, Shift};
+use super::generator::{Gen, NOWHERE};
+
+/// Forgets the exceptions of operations that were not the guest's, or not since it has cleared its flags. Needed where Rust code has run.
+pub(crate) fn forget_exceptions() {
+    // SAFETY: reads the status word and clears flags of it that nobody needs.
+    unsafe {
+        std::arch::asm!(
+            "fnstsw ax", "test al, 0x3f", "jz 2f", "fnclex", "2:",
+            out("ax") _, options(nomem, nostack)
+        );
+    }
+}
+
+/// What of a control word decides about results, and the control word at the start of a process.
+const PRECISION_AND_ROUNDING: u16 = 0xf00;
+const USUAL: u16 = 0x37f;
+/// Rounding towards zero.
+const TRUNCATING: u16 = 0xc00;
+/// Bytes of a number.
+const NUMBER: u32 = 10;
+
+/// Exchanges of the x87 with memory: opcode, and the field `reg` of the operand.
+const LOAD_NUMBER: (u32, u8) = (0xdb, 5);
+const STORE_NUMBER: (u32, u8) = (0xdb, 7);
+
+/// Instructions of the host for an operation.
+#[derive(Clone, Copy)]
+struct Code {
+    /// How many of the operands they take: the first in ST(0), the second in ST(1).
+    operands: usize,
+    bytes: &'static [u8],
+    /// They leave another number behind the result.
+    leaves: bool,
+    /// They do not set all condition codes.
+    keeps: bool,
+}
+
+/// The instructions for the operation with a number of [`Extended::Operate`].
+fn code(operation: u128) -> Option<Code> {
+    let code = |operands, bytes| Some(Code { operands, bytes, leaves: false, keeps: false });
+    let leaves = |operands, bytes| Some(Code { operands, bytes, leaves: true, keeps: false });
+    match operation {
+        0 => code(2, &[0xde, 0xc1]),                                                         // faddp
+        1 => code(2, &[0xde, 0xc9]),                                                         // fmulp
+        2 => leaves(2, &[0xd8, 0xd1]),                                                       // fcom
+        3 => leaves(2, &[0xdd, 0xe1]),                                                       // fucom
+        4 => code(2, &[0xde, 0xe1]),                                                         // fsubrp
+        5 => code(1, &[0xd9, 0xf4, 0xdd, 0xd8]),                                             // fxtract, fstp st(0)
+        6 => code(2, &[0xde, 0xf1]),                                                         // fdivrp
+        7 => leaves(1, &[0xd9, 0xf4]),                                                       // fxtract
+        8 => code(1, &[0xd9, 0xe4]),                                                         // ftst
+        9 => code(1, &[0xd9, 0xe5]),                                                         // fxam
+        10 => code(0, &[0xd9, 0xe9]),                                                        // fldl2t
+        11 => code(0, &[0xd9, 0xea]),                                                        // fldl2e
+        12 => code(0, &[0xd9, 0xeb]),                                                        // fldpi
+        13 => code(0, &[0xd9, 0xec]),                                                        // fldlg2
+        14 => code(0, &[0xd9, 0xed]),                                                        // fldln2
+        0x20 => code(1, &[0xd9, 0xf0]),                                                      // f2xm1
+        0x21 => code(2, &[0xd9, 0xf1]),                                                      // fyl2x
+        0x23 => code(2, &[0xd9, 0xf3]),                                                      // fpatan
+        0x25 => Some(Code { operands: 2, bytes: &[0xd9, 0xf5], leaves: true, keeps: true }), // fprem1
+        0x28 => Some(Code { operands: 2, bytes: &[0xd9, 0xf8], leaves: true, keeps: true }), // fprem
+        0x29 => code(2, &[0xd9, 0xf9]),                                                      // fyl2xp1
+        0x2a => code(1, &[0xd9, 0xfa]),                                                      // fsqrt
+        0x2c => code(1, &[0xd9, 0xfc]),                                                      // frndint
+        0x2d => leaves(2, &[0xd9, 0xfd]),                                                    // fscale
+        0x2e => Some(Code { operands: 1, bytes: &[0xd9, 0xfe], leaves: false, keeps: true }), // fsin
+        0x2f => Some(Code { operands: 1, bytes: &[0xd9, 0xff], leaves: false, keeps: true }), // fcos
+        _ => None,
+    }
+}
+
+impl Gen<'_> {
+    /// Emits a helper as host instructions; false if there are none for these arguments.
+    pub(super) fn emit_extended(&mut self, kind: Extended, inst: &Inst) -> bool {
+        let args: SmallVec<[Val; 4]> = super::analysis::operands(self.unit, inst).into();
+        let constant = |k: usize| args.get(k).and_then(|&arg| self.constant(self.an.val(arg)));
+        let control = |k: usize| constant(k).map(|word| word as u16);
+        let Some(what) = constant(0) else { return false };
+        match kind {
+            Extended::Operate => {
+                let (Some(code), Some(control)) = (code(what), control(3)) else { return false };
+                self.operate(code, [args[1], args[2]], control);
+            }
+            Extended::Load => {
+                let from = match what {
+                    32 => (0xd9, 0),
+                    64 => (0xdd, 0),
+                    0 => (0xdf, 5),
+                    _ => return false,
+                };
+                self.load_number(args[1], from);
+            }
+            Extended::Store => {
+                let (to, Some(control)) = (if what == 32 { (0xd9, 3) } else { (0xdd, 3) }, control(2)) else {
+                    return false;
+                };
+                if what != 32 && what != 64 {
+                    return false;
+                }
+                self.store_number(args[1], to, what as u32 / 8, control);
+            }
+            Extended::StoreInt => {
+                let Some(control) = control(2) else { return false };
+                // `fisttp` came with SSE3.
+                let truncates = control & TRUNCATING == TRUNCATING && self.features.sse41;
+                let to = match (what, truncates) {
+                    (16, false) => (0xdf, 3),
+                    (32, false) => (0xdb, 3),
+                    (64, false) => (0xdf, 7),
+                    (16, true) => (0xdf, 1),
+                    (32, true) => (0xdb, 1),
+                    (64, true) => (0xdd, 1),
+                    _ => return false,
+                };
+                self.store_number(args[1], to, what as u32 / 8, if truncates { USUAL } else { control });
+            }
+        }
+        true
+    }
+
+    /// From here on numbers are rounded as the guest's control word says; true if that is not as usual.
+    fn enter_control(&mut self, control: u16) -> bool {
+        let other = control & PRECISION_AND_ROUNDING != USUAL & PRECISION_AND_ROUNDING;
+        if other {
+            self.load_control(control | USUAL & !PRECISION_AND_ROUNDING);
+        }
+        other
+    }
+
+    fn load_control(&mut self, control: u16) {
+        let m = Self::scratch(2);
+        self.asm.store_imm(2, m, i32::from(control));
+        self.asm.op_rm(4, 0xd9, 5, m); // fldcw
+    }
+
+    /// Memory that has the value: its own, or scratch memory that it is stored to.
+    fn number_in_memory(&mut self, k: usize, v: Val) -> Mem {
+        let v = self.an.val(v);
+        let place = self.place[v as usize];
+        let own = match (place.spill, place.home) {
+            (NOWHERE, NOWHERE) => None,
+            (NOWHERE, home) if self.guest.slots[home as usize].ty != Ty::I128 => None,
+            (NOWHERE, home) => Some(self.home_mem(home)),
+            (spill, _) => Some(Self::spill_mem(spill)),
+        };
+        let m = own.unwrap_or_else(|| {
+            let x = self.use_xmm(v);
+            self.asm.store_xmm(16, Self::scratch(k), x);
+            Self::scratch(k)
+        });
+        self.claim_argument(v, Ty::I128, m.disp);
+        m
+    }
+
+    fn exchange_number(&mut self, (opcode, reg): (u32, u8), m: Mem) {
+        self.asm.op_rm(4, opcode, reg, m);
+    }
+
+    fn operate(&mut self, code: Code, operands: [Val; 2], control: u16) {
+        self.fix_gpr(RAX);
+        let first = (code.operands > 0).then(|| self.number_in_memory(0, operands[0]));
+        let second = (code.operands > 1).then(|| self.number_in_memory(1, operands[1]));
+        if code.keeps {
+            self.asm.bytes(&[0xd9, 0xe8, 0xd9, 0xe4, 0xdd, 0xd8]); // fld1, ftst, fstp st(0): all are 0
+        }
+        let other = self.enter_control(control);
+        for m in [second, first].into_iter().flatten() {
+            self.exchange_number(LOAD_NUMBER, m);
+        }
+        self.asm.bytes(code.bytes);
+        self.read_status();
+        self.exchange_number(STORE_NUMBER, Self::scratch(0));
+        if code.leaves {
+            self.asm.bytes(&[0xdd, 0xd8]); // fstp st(0)
+        }
+        if other {
+            self.load_control(USUAL);
+        }
+        self.take_number(NUMBER);
+    }
+
+    /// From another representation, exactly.
+    fn load_number(&mut self, v: Val, from: (u32, u8)) {
+        self.fix_gpr(RAX);
+        let m = self.number_in_memory(0, v);
+        self.exchange_number(from, m);
+        self.read_status();
+        self.exchange_number(STORE_NUMBER, Self::scratch(0));
+        self.take_number(NUMBER);
+    }
+
+    /// To another representation, of `len` bytes.
+    fn store_number(&mut self, v: Val, to: (u32, u8), len: u32, control: u16) {
+        self.fix_gpr(RAX);
+        let m = self.number_in_memory(0, v);
+        self.exchange_number(LOAD_NUMBER, m);
+        let other = self.enter_control(control);
+        self.exchange_number(to, Self::scratch(0));
+        self.read_status();
+        if other {
+            self.load_control(USUAL);
+        }
+        self.take_number(len);
+    }
+
+    /// `rax` = the status word above the sixteenth bit.
+    fn read_status(&mut self) {
+        self.asm.bytes(&[0xdf, 0xe0]); // fnstsw ax
+        self.asm.shift_ri(Shift::Shl, 4, RAX, 16);
+    }
+
+    /// The result: the `len` bytes in scratch memory, and the status word from bit 80 on. Each is read as it was stored, so that it
+    /// need not wait for the memory.
+    fn take_number(&mut self, len: u32) {
+        self.flags = None;
+        let m = Self::scratch(0);
+        let t = self.temp_gpr();
+        if len == NUMBER {
+            self.asm.load(2, t, m.offset(8));
+            self.asm.alu_rr(Alu::Or, 4, RAX, t);
+        }
+        if !self.wanted() {
+            return;
+        }
+        let d = self.def_xmm(0);
+        if len == 2 {
+            self.asm.load(2, t, m);
+            self.asm.mov_xr(4, d, t);
+        } else {
+            self.asm.load_xmm(len.min(8), d, m);
+        }
+        let s = super::generator::SCRATCH_XMM;
+        self.asm.mov_xr(8, s, RAX);
+        self.asm.op_prefixed_rr(0x66, 4, 0x0f6c, d, s); // punpcklqdq
+    }
+}
