@@ -14,6 +14,8 @@ pub(super) struct Needs {
     pub(super) code: bool,
     /// Reads a context.
     pub(super) mode: bool,
+    /// Which, by number; those from the last bit on count as one.
+    pub(super) contexts: u128,
 }
 
 impl Needs {
@@ -22,6 +24,7 @@ impl Needs {
         self.pc |= other.pc;
         self.code |= other.code;
         self.mode |= other.mode;
+        self.contexts |= other.contexts;
     }
 
     /// Both together.
@@ -139,7 +142,10 @@ impl NeedsTable {
         match &e.kind {
             ExprKind::Undef => n.builder = true,
             ExprKind::Pc | ExprKind::PcNext => n.pc = true,
-            ExprKind::Context(_) => n.mode = true,
+            ExprKind::Context(id) => {
+                n.mode = true;
+                n.contexts |= 1 << id.0.min(u128::BITS - 1);
+            }
             ExprKind::Op(op, args) => {
                 n.builder = true;
                 n.pc |= *op == Op::PlaceGet;

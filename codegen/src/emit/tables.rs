@@ -1,5 +1,6 @@
 //! The descriptor of a guest: `pub static GUEST: ir::Guest` and what it points to.
 
+use super::needs::NeedsTable;
 use crate::model::{Model, NativeCall, Test};
 use std::fmt::Write as _;
 
@@ -30,7 +31,7 @@ pub(super) fn emit(model: &Model) -> String {
         "address_bits: {bits}, big_endian: {big}, big_endian_code: {big_code}, delay_slots: {slots}, icache: ir::guest::Icache::{icache}, insn_align: {align},"
     );
     let _ = writeln!(out, "total_store_order: {}, ignore_top_byte: {},", s.total_store_order, s.ignore_top_byte);
-    out.push_str("translate, disassemble, identify, fp_mode,\n");
+    let _ = writeln!(out, "translate, disassemble, identify, fp_mode, fp_mode_bits: {:#x},", fp_mode_bits(model));
     fp(&mut out, model);
     out.push_str("helpers: &HELPERS,\n");
     let (machine, class, big) = (s.elf_machine, s.elf_class, s.elf_big);
@@ -195,4 +196,14 @@ fn test(out: &mut String, insn: &str, t: &Test) {
         values(&t.after),
         t.runs
     );
+}
+
+/// Bits of the mode word that the floating-point environment depends on.
+fn fp_mode_bits(model: &Model) -> u64 {
+    let (table, fp) = (NeedsTable::new(model), &model.sections.fp);
+    let parts = [&fp.round, &fp.flush_inputs, &fp.flush_results, &fp.default_nan];
+    let read = parts.into_iter().flatten().fold(0, |read, e| read | table.expr(e).contexts);
+    let kept = model.contexts.iter().enumerate().filter(|(_, context)| !context.decoded);
+    let those = kept.filter(|(i, _)| read >> (*i).min(127) & 1 != 0);
+    those.fold(0, |mask, (_, context)| mask | ((1_u64 << context.width) - 1) << context.lo)
 }

@@ -336,6 +336,8 @@ pub struct Guest {
     pub fp: FpPolicy,
     /// Floating-point environment of a mode word.
     pub fp_mode: fn(mode: u32) -> FpMode,
+    /// The bits of the mode word that it depends on.
+    pub fp_mode_bits: u32,
     /// Environments of operations that have one of their own: `fp name { … }`.
     pub fp_named: &'static [fn(mode: u32) -> FpMode],
     /// `extern fn`s by helper number.

@@ -120,6 +120,7 @@ pub(crate) static TOY: Guest = Guest {
     },
     fp_named: &[],
     fp_mode: |_| FpMode { round: Round::Even, flush_inputs: false, flush_results: false, default_nan: false },
+    fp_mode_bits: u32::MAX,
     helpers: &[HelperDesc { name: "moody", call: |_, _| count(), pure: true, state: false, extended: None }],
     elf: ElfDesc { machine: 0, class: 64, big_endian: false, flags: 0 },
     process: ProcessDesc {

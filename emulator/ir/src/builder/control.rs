@@ -56,6 +56,9 @@ impl Builder<'_> {
         if self.misplaced() || self.jump_on_predicate(self.exit_to(ExitKind::Jump, target, 0)) {
             return;
         }
+        if self.mode_in_state && !self.fp_in_state {
+            return self.find_in_state_mode(target);
+        }
         self.leave(ExitKind::Jump, target, 0);
     }
 
@@ -233,6 +236,12 @@ impl Builder<'_> {
             return;
         }
         self.redispatch(self.next);
+    }
+
+    /// Ends the unit; generated code looks for what is at `target` in the mode in the state.
+    pub(super) fn find_in_state_mode(&mut self, target: u64) {
+        let target = self.k(Ty::I64, self.guest.code_address(target).into());
+        self.leave_with(target, ExitKind::Indirect, 0, 0);
     }
 
     /// Ends the unit; what is at `target` is looked up under the mode in the state.

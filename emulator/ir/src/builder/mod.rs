@@ -232,7 +232,8 @@ impl<'g> Builder<'g> {
         }
         if self.mode_in_state {
             self.commit();
-            self.redispatch(self.next);
+            let find = if self.fp_in_state { Self::redispatch } else { Self::find_in_state_mode };
+            find(self, self.next);
         } else if self.last || self.other_environment(self.mode) {
             self.commit();
             self.jump(self.next);
@@ -370,9 +371,13 @@ impl<'g> Builder<'g> {
         self.setmode(lo, width, value);
     }
 
-    /// Whether the floating-point environment may depend on a context. Wide ones are not tried out.
+    /// Whether the floating-point environment may depend on a context. Wide ones that it reads are not tried out.
     fn decides_environment(&self, lo: u32, width: u32) -> bool {
-        let others = self.mode & !((Ty::I32.mask() as u32 >> (32 - width)) << lo);
+        let field = (Ty::I32.mask() as u32 >> (32 - width)) << lo;
+        let others = self.mode & !field;
+        if self.guest.fp_mode_bits & field == 0 {
+            return false;
+        }
         width > 4 || (0..1 << width).any(|value| self.other_environment(others | value << lo))
     }
 

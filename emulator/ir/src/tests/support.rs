@@ -52,6 +52,7 @@ pub(super) static GUEST: Guest = Guest {
         flush_results: false,
         default_nan: false,
     },
+    fp_mode_bits: u32::MAX,
     helpers: &[
         HelperDesc { name: "sum", call: |_, args| args.iter().sum(), pure: true, state: false, extended: None },
         HelperDesc { name: "poke", call: poke, pure: false, state: true, extended: None },

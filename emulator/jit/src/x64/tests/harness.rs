@@ -90,6 +90,7 @@ pub(in crate::x64) static GUEST: Guest = Guest {
     },
     fp_named: &[],
     fp_mode: |_| FpMode { round: Round::Even, flush_inputs: false, flush_results: false, default_nan: true },
+    fp_mode_bits: u32::MAX,
     helpers: &HELPERS,
     elf: ElfDesc { machine: 0, class: 64, big_endian: false, flags: 0 },
     process: ProcessDesc {
