@@ -22,25 +22,43 @@ pub(super) fn two(a: Val, b: Val) -> [Val; 3] {
 
 /// Open-addressing hash table of instruction indices.
 pub(super) struct ValueTable {
-    /// Index plus one; 0 is free. The length is a power of two.
-    entries: Vec<u32>,
+    /// Free if they are of another unit. The length is a power of two.
+    entries: Vec<Entry>,
     used: usize,
+    unit: u32,
+}
+
+/// An instruction, and the unit it is of.
+#[derive(Clone, Copy)]
+struct Entry {
+    unit: u32,
+    index: u32,
+}
+
+impl Entry {
+    /// Of no unit.
+    const FREE: Entry = Entry { unit: 0, index: 0 };
 }
 
 impl Default for ValueTable {
     fn default() -> ValueTable {
-        ValueTable { entries: vec![0; ValueTable::USUAL], used: 0 }
+        ValueTable { entries: vec![Entry::FREE; ValueTable::USUAL], used: 0, unit: 1 }
     }
 }
 
 impl ValueTable {
-    /// Entries that few units outgrow; clearing them costs less than one instruction's translation.
+    /// Entries that few units outgrow.
     const USUAL: usize = 1024;
 
+    /// Begins another unit.
     pub(super) fn clear(&mut self) {
         self.entries.truncate(ValueTable::USUAL);
-        self.entries.fill(0);
         self.used = 0;
+        self.unit = self.unit.wrapping_add(1);
+        if self.unit == 0 {
+            self.entries.fill(Entry::FREE);
+            self.unit = 1;
+        }
     }
 
     /// The entry with this hash that `is` accepts, or else enters `index`.
@@ -50,12 +68,12 @@ impl ValueTable {
         let mut at = hash as usize & mask;
         loop {
             match self.entries[at] {
-                0 => break,
-                found if is(found - 1) => return Some(found - 1),
+                found if found.unit != self.unit => break,
+                found if is(found.index) => return Some(found.index),
                 _ => at = (at + 1) & mask,
             }
         }
-        self.entries[at] = index + 1;
+        self.entries[at] = Entry { unit: self.unit, index };
         self.used += 1;
         None
     }
@@ -67,11 +85,11 @@ impl ValueTable {
     /// Enters everything again in a larger table.
     fn grow(&mut self, hash: impl Fn(u32) -> u64) {
         let old = std::mem::take(&mut self.entries);
-        self.entries = vec![0; old.len() * 4];
+        self.entries = vec![Entry::FREE; old.len() * 4];
         let mask = self.entries.len() - 1;
-        for entry in old.into_iter().filter(|e| *e != 0) {
-            let mut at = hash(entry - 1) as usize & mask;
-            while self.entries[at] != 0 {
+        for entry in old.into_iter().filter(|entry| entry.unit == self.unit) {
+            let mut at = hash(entry.index) as usize & mask;
+            while self.entries[at].unit == self.unit {
                 at = (at + 1) & mask;
             }
             self.entries[at] = entry;
