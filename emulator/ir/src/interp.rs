@@ -1,5 +1,7 @@
 //! The interpreter: executes units one operation at a time. It is what the IR means; the translator is judged by it.
 
+use std::cell::Cell;
+
 use crate::eval;
 use crate::guest::Guest;
 use crate::inst::{AtomicOp, Effect, Inst, MemAttr, Op, TypeRule, Val};
@@ -80,23 +82,23 @@ pub enum Outcome<F> {
     Fault(F),
 }
 
+thread_local! {
+    /// Memory for values, from one unit to the next.
+    static VALUES: Cell<Vec<u128>> = const { Cell::new(Vec::new()) };
+}
+
 /// Executes a unit from its start.
 ///
 /// # Panics
 /// If the unit does not verify.
 pub fn run<E: Env>(guest: &Guest, unit: &Unit, state: &mut GuestState, env: &mut E) -> Outcome<E::Fault> {
     state.mode = unit.key.mode;
-    let mut machine = Machine {
-        guest,
-        unit,
-        state,
-        env,
-        values: Vec::with_capacity(unit.insts.len()),
-        puts_done: 0,
-        fp: None,
-        kept: None,
-    };
+    let mut values = VALUES.take();
+    values.clear();
+    values.reserve(unit.insts.len());
+    let mut machine = Machine { guest, unit, state, env, values, puts_done: 0, fp: None, kept: None };
     let outcome = machine.run();
+    VALUES.set(machine.values);
     if let Some(fp) = machine.fp {
         machine.state.fflags = fp.flags;
     }
@@ -177,17 +179,18 @@ impl<E: Env> Machine<'_, E> {
     }
 
     fn step(&mut self, inst: &Inst) -> Result<Next, E::Fault> {
-        let value = match inst.op.desc().effect {
-            Effect::Pure => match inst.op {
-                Op::Const => self.unit.consts[inst.attr.index()],
-                Op::Get => self.state.get(self.guest, crate::guest::Slot(inst.attr.0 as u16)),
-                op => eval::pure(op, inst.ty, self.from(inst), inst.attr, self.operands(inst)),
+        let value = match inst.op {
+            // Half of all instructions.
+            Op::Const => self.unit.consts[inst.attr.index()],
+            Op::Get => self.state.get(self.guest, crate::guest::Slot(inst.attr.0 as u16)),
+            op => match op.desc().effect {
+                Effect::Pure => eval::pure(op, inst.ty, self.from(inst), inst.attr, self.operands(inst)),
+                Effect::Exit if op == Op::ExitIf && self.operand(inst, 0) == 0 => 0,
+                Effect::Exit if op == Op::ExitInd => return Ok(Next::Exit(self.operand(inst, 0) as u64)),
+                Effect::Exit => return Ok(Next::Exit(0)),
+                Effect::Fault => self.access(inst)?,
+                Effect::Effect => self.effect(inst),
             },
-            Effect::Exit if inst.op == Op::ExitIf && self.operand(inst, 0) == 0 => 0,
-            Effect::Exit if inst.op == Op::ExitInd => return Ok(Next::Exit(self.operand(inst, 0) as u64)),
-            Effect::Exit => return Ok(Next::Exit(0)),
-            Effect::Fault => self.access(inst)?,
-            Effect::Effect => self.effect(inst),
         };
         Ok(Next::Value(value))
     }
@@ -202,7 +205,7 @@ impl<E: Env> Machine<'_, E> {
 
     /// Type of the operand that has its own.
     fn from(&self, inst: &Inst) -> Ty {
-        let from = inst.op.desc().operands.iter().position(|rule| *rule == TypeRule::From);
+        let from = inst.op.desc().operands.iter().position(|rule| matches!(rule, TypeRule::From));
         from.and_then(|k| self.unit.insts[inst.args[k].index()].result_ty()).unwrap_or(inst.ty)
     }
 

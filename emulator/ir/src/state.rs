@@ -57,11 +57,15 @@ impl GuestState {
     #[inline]
     pub fn get(&self, guest: &Guest, slot: Slot) -> u128 {
         let desc = &guest.slots[slot.0 as usize];
-        let at = desc.offset as usize;
-        let mut bytes = [0; 16];
-        let n = desc.ty.bytes() as usize;
-        bytes[..n].copy_from_slice(&self.slots[at..at + n]);
-        u128::from_le_bytes(bytes) & desc.ty.mask()
+        let bytes = &self.slots[desc.offset as usize..];
+        match desc.ty {
+            Ty::I1 => (bytes[0] & 1).into(),
+            Ty::I8 => bytes[0].into(),
+            Ty::I16 => u16::from_le_bytes(first(bytes)).into(),
+            Ty::I32 => u32::from_le_bytes(first(bytes)).into(),
+            Ty::I64 => u64::from_le_bytes(first(bytes)).into(),
+            Ty::I128 => u128::from_le_bytes(first(bytes)),
+        }
     }
 
     /// The low 64 bits of a slot's value, zero-extended.
@@ -79,9 +83,20 @@ impl GuestState {
     #[inline]
     pub fn set(&mut self, guest: &Guest, slot: Slot, value: u128) {
         let desc = &guest.slots[slot.0 as usize];
-        let at = desc.offset as usize;
-        let n = desc.ty.bytes() as usize;
-        let value = if desc.ty == Ty::I1 { value & 1 } else { value };
-        self.slots[at..at + n].copy_from_slice(&value.to_le_bytes()[..n]);
+        let bytes = &mut self.slots[desc.offset as usize..];
+        match desc.ty {
+            Ty::I1 => bytes[0] = value as u8 & 1,
+            Ty::I8 => bytes[0] = value as u8,
+            Ty::I16 => bytes[..2].copy_from_slice(&(value as u16).to_le_bytes()),
+            Ty::I32 => bytes[..4].copy_from_slice(&(value as u32).to_le_bytes()),
+            Ty::I64 => bytes[..8].copy_from_slice(&(value as u64).to_le_bytes()),
+            Ty::I128 => bytes[..16].copy_from_slice(&value.to_le_bytes()),
+        }
     }
+}
+
+/// The first bytes of a slot.
+#[inline]
+fn first<const N: usize>(bytes: &[u8]) -> [u8; N] {
+    *bytes.first_chunk().expect("slots are inside of the state")
 }

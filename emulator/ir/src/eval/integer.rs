@@ -6,7 +6,7 @@ use crate::ty::Ty;
 
 pub(super) fn eval(op: Op, ty: Ty, from: Ty, attr: Attr, [a, b, c]: [u128; 3]) -> u128 {
     let bits = ty.bits();
-    let (sa, sb) = (signed(a, bits), signed(b, bits));
+    let (sa, sb) = (|| signed(a, bits), || signed(b, bits));
     let result = match op {
         Op::Add => a.wrapping_add(b),
         Op::Sub => a.wrapping_sub(b),
@@ -15,10 +15,10 @@ pub(super) fn eval(op: Op, ty: Ty, from: Ty, attr: Attr, [a, b, c]: [u128; 3]) -
         Op::Mulhs => high_signed(a, b, bits),
         Op::Divu => a.checked_div(b).unwrap_or(0),
         Op::Divs if b == 0 => 0,
-        Op::Divs => sa.wrapping_div(sb) as u128,
+        Op::Divs => sa().wrapping_div(sb()) as u128,
         Op::Remu => a.checked_rem(b).unwrap_or(a),
         Op::Rems if b == 0 => a,
-        Op::Rems => sa.wrapping_rem(sb) as u128,
+        Op::Rems => sa().wrapping_rem(sb()) as u128,
         Op::And => a & b,
         Op::Or => a | b,
         Op::Xor => a ^ b,
@@ -29,7 +29,7 @@ pub(super) fn eval(op: Op, ty: Ty, from: Ty, attr: Attr, [a, b, c]: [u128; 3]) -
         Op::Shl => a << b,
         Op::Shr if b >= bits.into() => 0,
         Op::Shr => a >> b,
-        Op::Sar => (sa >> b.min(127)) as u128,
+        Op::Sar => (sa() >> b.min(127)) as u128,
         Op::Rotr => rotate_right(a, (b % u128::from(bits)) as u32, bits),
         Op::Clz => u128::from(a.leading_zeros() - (128 - bits)),
         Op::Ctz => u128::from(a.trailing_zeros().min(bits)),
@@ -58,8 +58,8 @@ pub(super) fn eval(op: Op, ty: Ty, from: Ty, attr: Attr, [a, b, c]: [u128; 3]) -
         Op::Ne => (a != b).into(),
         Op::Ltu => (a < b).into(),
         Op::Leu => (a <= b).into(),
-        Op::Lts => (sa < sb).into(),
-        Op::Les => (sa <= sb).into(),
+        Op::Lts => (sa() < sb()).into(),
+        Op::Les => (sa() <= sb()).into(),
         Op::Carry => carry(a, b, c, bits).into(),
         Op::Borrow => (a < b || a == b && c == 1).into(),
         Op::Ovadd => {
