@@ -157,6 +157,19 @@ impl Unit {
         unit
     }
 
+    /// Becomes a copy of `other`, in the memory it has.
+    pub fn copy(&mut self, other: &Unit) {
+        let Unit { key, insts, consts, helper_args, puts, bounds, exits, exclusive, guest_len, names } = other;
+        (self.key, self.exclusive, self.guest_len) = (*key, *exclusive, *guest_len);
+        self.insts.clone_from(insts);
+        self.consts.clone_from(consts);
+        self.helper_args.clone_from(helper_args);
+        self.puts.clone_from(puts);
+        self.bounds.clone_from(bounds);
+        self.exits.clone_from(exits);
+        self.names.clone_from(names);
+    }
+
     /// Keeps the memory of a unit that is no longer needed for the next one built on this thread.
     pub fn recycle(self) {
         SPARE.set(Some(self));

@@ -39,22 +39,70 @@ fn set(thread: &mut Thread, register: u8, value: u64) {
     thread.state().set(&TOY, Slot(register.into()), value.into());
 }
 
-/// Runs `code` from the start on both engines with the registers given; the event and the registers must agree.
+/// Runs `code` from the start on both engines, and on both together, with the registers given; the event and the registers must agree.
 fn run(code: &[[u8; 4]], registers: &[(u8, u64)]) -> (Event, [u64; 8], u64) {
-    let results = ENGINES.map(|engine| {
-        let code = Code::new(code);
-        let mut thread = start(&jit(engine, code));
-        registers.iter().for_each(|&(r, value)| set(&mut thread, r, value));
-        let event = thread.run();
-        let pc = thread.state().pc;
-        assert_eq!(
-            thread.jit().stats().code_bytes > 0,
-            engine == Engine::T1 && event != Event::FetchFault { addr: BASE }
-        );
-        (event, std::array::from_fn(|r| get(&mut thread, r as u8)), pc)
-    });
+    let results =
+        [(Engine::Interp, false), (Engine::T1, false), (Engine::T1, true)].map(|(engine, interpret_first)| {
+            let options = JitOptions { engine, interpret_first, ..JitOptions::default() };
+            let mut thread = start(&Jit::new(&TOY, Box::new(Code::new(code)), options));
+            registers.iter().for_each(|&(r, value)| set(&mut thread, r, value));
+            let event = thread.run();
+            let pc = thread.state().pc;
+            assert!(
+                interpret_first
+                    || (thread.jit().stats().code_bytes > 0)
+                        == (engine == Engine::T1 && event != Event::FetchFault { addr: BASE })
+            );
+            (event, std::array::from_fn(|r| get(&mut thread, r as u8)), pc)
+        });
     assert_eq!(results[0], results[1], "interpreter and translator differ");
+    assert_eq!(results[0], results[2], "the interpreter and both together differ");
     results[0]
+}
+
+/// Runs `code` with `r0` given, what is executed first being interpreted.
+fn run_interpreting_first(code: &[[u8; 4]], r0: u64, saved: Option<crate::Saved>) -> (Event, Box<Thread>) {
+    let options = JitOptions { interpret_first: true, saved, ..JitOptions::default() };
+    let mut thread = start(&Jit::new(&TOY, Box::new(Code::new(code)), options));
+    set(&mut thread, 0, r0);
+    (thread.run(), thread)
+}
+
+#[test]
+fn what_is_executed_a_few_times_is_interpreted_and_the_rest_translated() {
+    const TIMES: u64 = 8;
+    let code = [addi(1, 1, 3), addi(0, 0, -1), bne(0, 2, -2), addi(3, 3, 1), jump(1), SYSCALL];
+    let (event, mut thread) = run_interpreting_first(&code, 1, None);
+    assert_eq!((event, get(&mut thread, 1), get(&mut thread, 3)), (Event::Syscall, 3, 1));
+    let once = thread.jit().stats();
+    assert_eq!((once.units, once.interpreted, once.code_bytes), (0, 3, 0));
+    // The loop is translated, with what is behind it up to the jump. The system call is not.
+    let (event, mut thread) = run_interpreting_first(&code, 1000, None);
+    assert_eq!((event, get(&mut thread, 1), get(&mut thread, 3)), (Event::Syscall, 3000, 1));
+    let often = thread.jit().stats();
+    assert_eq!((often.units, often.interpreted), (1, TIMES + 1));
+    for _ in 0..TIMES {
+        thread.state().pc = BASE;
+        set(&mut thread, 0, 1);
+        assert_eq!(thread.run(), Event::Syscall);
+    }
+    let all = thread.jit().stats();
+    assert_eq!((all.units, all.interpreted), (2, 2 * TIMES));
+}
+
+#[test]
+fn code_that_changes_while_it_is_interpreted_is_interpreted_as_it_is_then() {
+    let code = Code::new(&[addi(1, 1, 3), SYSCALL]);
+    let options = JitOptions { interpret_first: true, ..JitOptions::default() };
+    let jit = Jit::new(&TOY, Box::new(code), options);
+    let mut thread = start(&jit);
+    for (step, sum) in [(3, 3), (5, 8), (5, 13), (7, 20)] {
+        code.set(0, addi(1, 1, step));
+        jit.invalidate(BASE, 4);
+        thread.state().pc = BASE;
+        assert_eq!((thread.run(), get(&mut thread, 1)), (Event::Syscall, sum));
+    }
+    assert_eq!((jit.stats().units, jit.stats().interpreted), (0, 4));
 }
 
 /// Runs `code` with `r0` given, each unit compared with the interpreter.
@@ -475,6 +523,22 @@ fn run_saved(code: &[[u8; 4]], image: Vec<u8>, exact: bool) -> (u64, crate::Stat
     let _ = [(0, 1000), (1, 0), (2, 0)].map(|(r, value)| set(&mut thread, r, value));
     assert_eq!(run_on(&mut thread), Event::Syscall);
     (get(&mut thread, 1), jit.stats(), jit.image())
+}
+
+#[test]
+fn what_an_earlier_run_translated_is_not_interpreted_first() {
+    // Eight loops, each of which is translated.
+    let each = [addi(0, 0, 100), addi(1, 1, 1), addi(0, 0, -1), bne(0, 2, -2), jump(1)];
+    let code: Vec<_> = [each; 8].concat().into_iter().chain([SYSCALL]).collect();
+    let saved = |image: Vec<u8>| Some(crate::Saved { image: image.leak(), identity: 1 });
+    let (_, mut thread) = run_interpreting_first(&code, 0, saved(Vec::new()));
+    assert_eq!(get(&mut thread, 1), 800);
+    let first = thread.jit().stats();
+    assert!(first.interpreted > 0 && first.units > 0, "{first:?}");
+    let (_, mut thread) = run_interpreting_first(&code, 0, saved(thread.jit().image().unwrap()));
+    assert_eq!(get(&mut thread, 1), 800);
+    let second = thread.jit().stats();
+    assert_eq!((second.interpreted, second.saved), (0, first.units));
 }
 
 #[test]

@@ -61,12 +61,14 @@ pub(crate) struct Manner {
     pub(crate) notices: Option<u64>,
     /// The instruction at this address is to be interpreted.
     pub(crate) step_at: Option<u64>,
+    /// The unit ends at its first exit: it is executed once, and what is behind the exit perhaps not at all.
+    pub(crate) brief: bool,
 }
 
 impl Manner {
     /// The plain manner, with at most `limit` instructions.
     pub(crate) fn of(limit: u32) -> Manner {
-        Manner { limit, masks: false, turns: 1, names: false, notices: None, step_at: None }
+        Manner { limit, masks: false, turns: 1, names: false, notices: None, step_at: None, brief: false }
     }
 }
 
@@ -141,7 +143,7 @@ pub(crate) fn form(
         if manner.limit == MAX_INSNS && builder.holds_reservation() {
             continue;
         }
-        let enough = insns >= enough_insns && builder.exits() > exits;
+        let enough = (insns >= enough_insns || manner.brief) && builder.exits() > exits;
         let elsewhere = len as usize >= in_page || pc / PAGE != key.pc / PAGE;
         let full = enough || insns >= manner.limit || builder.len() >= MAX_IR || elsewhere;
         if full || !again && is_entry(UnitKey { pc, mode: builder.mode() }) {

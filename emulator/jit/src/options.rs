@@ -59,6 +59,9 @@ pub struct JitOptions {
     pub profile: bool,
     /// Measure the phases of translation.
     pub times: bool,
+    /// Interpret code a few times, and translate it when it is executed again: most code of a short program is executed once. Not if there
+    /// are `saved` translations: this is not the first time then. Not together with `trace`, `profile` and `check`.
+    pub interpret_first: bool,
     /// Prove of each unit that its values are where its code looks for them. Debug builds always do.
     pub prove: bool,
     /// Use translations of an earlier process, and keep what [`crate::Jit::image`] needs. Not together with what wants to see
@@ -73,6 +76,7 @@ pub struct JitOptions {
 pub(crate) struct Stats {
     pub(crate) units: AtomicU64,
     pub(crate) saved: AtomicU64,
+    pub(crate) interpreted: AtomicU64,
     pub(crate) guest_insns: AtomicU64,
     pub(crate) guest_bytes: AtomicU64,
     pub(crate) code_bytes: AtomicU64,
@@ -89,6 +93,8 @@ pub struct StatsReport {
     pub units: u64,
     /// Units that an earlier process had translated.
     pub saved: u64,
+    /// Times that code was interpreted because it had not been executed often ([`JitOptions::interpret_first`]).
+    pub interpreted: u64,
     /// Guest instructions in them.
     pub guest_insns: u64,
     /// Guest bytes in them.
@@ -115,6 +121,7 @@ impl Stats {
         StatsReport {
             units: read(&self.units),
             saved: read(&self.saved),
+            interpreted: read(&self.interpreted),
             guest_insns: read(&self.guest_insns),
             guest_bytes: read(&self.guest_bytes),
             code_bytes: read(&self.code_bytes),

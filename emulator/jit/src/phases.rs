@@ -11,6 +11,8 @@ pub enum Phase {
     Load,
     /// From guest code to simplified intermediate code.
     Form,
+    /// Interpreting what has not been executed often, decoding included.
+    Interpret,
     /// Finding out what is needed, where, and until when.
     Analyse,
     /// Generating host code, with allocation of registers.
@@ -21,7 +23,8 @@ pub enum Phase {
 
 impl Phase {
     /// All, in their order.
-    pub const ALL: [Phase; 5] = [Phase::Load, Phase::Form, Phase::Analyse, Phase::Emit, Phase::Publish];
+    pub const ALL: [Phase; 6] =
+        [Phase::Load, Phase::Form, Phase::Interpret, Phase::Analyse, Phase::Emit, Phase::Publish];
 
     /// What is being done.
     #[must_use]
@@ -29,6 +32,7 @@ impl Phase {
         match self {
             Phase::Load => "loading",
             Phase::Form => "forming",
+            Phase::Interpret => "interpreting",
             Phase::Analyse => "analysing",
             Phase::Emit => "emitting",
             Phase::Publish => "publishing",

@@ -29,6 +29,8 @@ pub struct Options {
     pub strace_resumed: Option<i32>,
     /// Run the interpreter instead of the translator (`--interp`).
     pub interp: bool,
+    /// Translate what is executed only a few times, too (`--eager`).
+    pub eager: bool,
     /// Known library functions to replace (`--native-bypass`).
     pub native_bypass: Option<Choice>,
     /// Guest library of native calls to preload (`--native-bypass libnative.so`), by its absolute path.
@@ -112,6 +114,7 @@ impl Options {
         }
         let switches = [
             (self.interp, "--interp"),
+            (self.eager, "--eager"),
             (self.check, "--check"),
             (self.stats, "--stats"),
             (self.profile, "--profile"),

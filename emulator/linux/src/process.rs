@@ -155,10 +155,11 @@ pub(crate) fn at_end() {
     if process.options.stats {
         let stats = process.jit().stats();
         eprintln!(
-            "isamorph: {} units and {} from the cache, {} guest instructions in {} bytes, {} bytes of host code and {} of tables, {} invalidated, \
+            "isamorph: {} units and {} from the cache, {} times code interpreted, {} guest instructions in {} bytes, {} bytes of host code and {} of tables, {} invalidated, \
              {} flushes",
             stats.units,
             stats.saved,
+            stats.interpreted,
             stats.guest_insns,
             stats.guest_bytes,
             stats.code_bytes,

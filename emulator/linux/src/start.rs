@@ -167,6 +167,7 @@ fn attach_translator(process: &'static Process, program: &Program) -> Result<(),
         features,
         profile,
         saved,
+        interpret_first: !(process.options.eager || profile || check || trace != jit::Trace::default()),
         times: process.options.stats,
         trap_invalid: INVALID_TRAPS,
         ..Default::default()

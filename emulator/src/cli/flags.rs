@@ -140,6 +140,19 @@ pub(crate) const FLAGS: &[Flag] = &[
     },
     Flag {
         short: None,
+        long: "eager",
+        aliases: &[],
+        value: Value::None,
+        env: &["ISAMORPH_EAGER"],
+        group: Group::Engine,
+        help: "translate all that is executed, not only what is executed often",
+        apply: Some(|options, _| {
+            options.eager = true;
+            Ok(())
+        }),
+    },
+    Flag {
+        short: None,
         long: "check",
         aliases: &[],
         value: Value::None,

@@ -8,7 +8,7 @@ use ir::unit::{Trap, Unit, UnitKey};
 use super::jump_cache::JumpCache;
 use super::return_stack::ReturnStack;
 use super::world::Shared;
-use super::{Body, Miss, Runtime, Translation, entries, float};
+use super::{Body, Miss, Runtime, Translation, entries, first, float};
 use crate::check;
 use crate::event::{Event, MemFault};
 use crate::form::{self, Formed, Manner};
@@ -27,6 +27,8 @@ pub(crate) struct Engine {
     pub(super) fault: Option<Fault>,
     /// An instruction is executed alone, with invalid operations masked.
     pub(super) stepping: bool,
+    /// Code that is interpreted.
+    pub(super) pieces: first::Pieces,
     /// An exclusive access waits for the granule of this address to be watched.
     wanted: Option<u64>,
 }
@@ -52,7 +54,8 @@ impl Engine {
         (block.direct_calls, block.direct_len) = (runtime.direct_calls.as_ptr(), runtime.direct_calls.len() as u64);
         block.inside = shared.inside();
         runtime.thread_added(jit);
-        Engine { compiler: runtime.compiler(jit.guest), shared, returns, fault: None, stepping: false, wanted: None }
+        let (compiler, pieces) = (runtime.compiler(jit.guest), first::Pieces::default());
+        Engine { compiler, shared, returns, fault: None, stepping: false, pieces, wanted: None }
     }
 
     /// Unregisters.
@@ -122,6 +125,11 @@ impl Thread {
             self.before_noticed(runtime);
         }
         let key = self.take_key();
+        if self.interprets(runtime, key)
+            && let Some(next) = self.interpret_first(runtime, key)
+        {
+            return self.follow(next);
+        }
         let translation = match self.obtain(runtime, key) {
             Ok(translation) => translation,
             Err(Miss::FetchFault(addr)) => return self.fetch_fault(addr),

@@ -63,7 +63,11 @@ fn continue_at(thread: &mut Thread, runtime: &Runtime, pc: u64, scalar: u32) -> 
     {
         return None;
     }
-    let found = thread.obtain(runtime, UnitKey { pc, mode: mode | scalar }).ok()?;
+    let key = UnitKey { pc, mode: mode | scalar };
+    if thread.interprets(runtime, key) {
+        return None;
+    }
+    let found = thread.obtain(runtime, key).ok()?;
     matches!(found.body, Body::Host { .. }).then_some(found)
 }
 

@@ -12,6 +12,7 @@ mod code_memory;
 mod dispatch;
 mod entries;
 mod fault;
+mod first;
 mod float;
 mod invalid;
 mod jump_cache;
@@ -172,6 +173,8 @@ pub(crate) struct Runtime {
     masks: AtomicBool,
     /// Whether [`Writer::careful`] or [`Writer::hot`] has any.
     learned: AtomicBool,
+    /// What has been executed, if the interpreter comes first.
+    seen: Option<first::Seen>,
     /// Translations of an earlier process.
     image: Option<Image>,
     /// Keep of translations what is needed to save them, in an image of this identity.
@@ -238,6 +241,7 @@ impl Runtime {
             hot: FxHashSet::default(),
             alone: Some(Vec::new()),
         };
+        let image = options.saved.and_then(|saved| Image::open(&saved));
         Some(Runtime {
             conv,
             features: options.features.unwrap_or_else(Features::host),
@@ -257,7 +261,8 @@ impl Runtime {
             noticing: noticing::Noticing::default(),
             masks: AtomicBool::new(false),
             learned: AtomicBool::new(false),
-            image: options.saved.and_then(|saved| Image::open(&saved)),
+            seen: (options.interpret_first && image.is_none()).then(|| first::Seen::new(guest.insn_align)),
+            image,
             saves_as: options.saved.map(|saved| saved.identity),
         })
     }
@@ -484,7 +489,7 @@ impl Runtime {
     /// the smallest normal number. From now on they are made exactly.
     fn must_become_exact(&self, guest: &Guest, unit: &Unit) -> bool {
         guest.fp.tininess == Tininess::Before
-            && unit.insts.iter().any(|inst| matches!(inst.op, Op::Fflags | Op::Setfflags))
+            && looks_at_float_flags(unit)
             && !self.exact_underflow.swap(true, Ordering::AcqRel)
     }
 
@@ -621,6 +626,10 @@ impl Frozen<'_> {
     pub(crate) fn in_child(&mut self) {
         self.registry.keep_caller();
     }
+}
+
+fn looks_at_float_flags(unit: &Unit) -> bool {
+    unit.insts.iter().any(|inst| matches!(inst.op, Op::Fflags | Op::Setfflags))
 }
 
 /// Guest bytes whose change ends the replacement of a function: those of any first instruction.

@@ -1,0 +1,158 @@
+//! First executions ([`crate::JitOptions::interpret_first`]).
+//!
+//! Each piece of code is interpreted up to [`TIMES`] times. The thread that came to it first keeps it for that, in intermediate form. Where
+//! another thread comes to it, or it has made room for others, it is translated: nothing is interpreted for long.
+
+use std::sync::atomic::{AtomicU64, Ordering};
+
+use ir::GuestState;
+use ir::unit::{Unit, UnitKey};
+
+use super::{Runtime, looks_at_float_flags};
+use crate::form::{self, Formed, Manner};
+use crate::interp::{self, Next, PLAIN, SCALAR};
+use crate::jit::Jit;
+use crate::options::Stats;
+use crate::phases::{Phase, Stopwatch};
+use crate::thread::Thread;
+
+/// Executions of a piece before it is translated. To translate a short piece costs as much as to interpret it twenty times; of the
+/// code of short programs two thirds are executed once, and a tenth more than eight times.
+const TIMES: u8 = 8;
+
+/// Where code has been executed. Addresses share bits: what seems to have been executed is translated at once.
+pub(super) struct Seen {
+    words: Box<[AtomicU64]>,
+    /// `log2` of the bytes that share a bit.
+    grain: u32,
+}
+
+/// Enough for a million instructions side by side.
+const WORDS: usize = 1 << 14;
+
+impl Seen {
+    pub(super) fn new(insn_align: u32) -> Seen {
+        // Zeros as the kernel gives them: what is not used is not touched.
+        let words = Box::into_raw(vec![0u64; WORDS].into_boxed_slice());
+        // SAFETY: the atomic has the size and, where addresses have 64 bits, the alignment of its integer.
+        let words = unsafe { Box::from_raw(words as *mut [AtomicU64]) };
+        Seen { words, grain: insn_align.max(2).ilog2() }
+    }
+
+    /// The word and the bit of an address.
+    fn place(&self, pc: u64) -> (&AtomicU64, u64) {
+        let bit = pc >> self.grain;
+        (&self.words[(bit / 64) as usize % WORDS], 1 << (bit % 64))
+    }
+
+    fn contains(&self, pc: u64) -> bool {
+        let (word, bit) = self.place(pc);
+        word.load(Ordering::Relaxed) & bit != 0
+    }
+
+    fn insert(&self, pc: u64) {
+        let (word, bit) = self.place(pc);
+        word.fetch_or(bit, Ordering::Relaxed);
+    }
+}
+
+/// Pieces that a thread keeps.
+#[derive(Default)]
+pub(super) struct Pieces(Vec<Option<Box<Piece>>>);
+
+/// As many, with so many operations at most: about a kilobyte each.
+const PIECES: usize = 256;
+const LONGEST: usize = 64;
+
+#[derive(Default)]
+struct Piece {
+    unit: Unit,
+    /// See [`Runtime::generation`].
+    generation: u64,
+    /// Executions.
+    times: u8,
+}
+
+impl Pieces {
+    fn place(pc: u64) -> usize {
+        (pc.wrapping_mul(0x9e37_79b9_7f4a_7c15) >> 32) as usize % PIECES
+    }
+
+    fn contains(&self, key: UnitKey) -> bool {
+        let kept = self.0.get(Pieces::place(key.pc)).and_then(Option::as_ref);
+        kept.is_some_and(|piece| piece.unit.key == key && piece.times < TIMES)
+    }
+
+    fn entry(&mut self, pc: u64) -> &mut Option<Box<Piece>> {
+        if self.0.is_empty() {
+            self.0.resize_with(PIECES, || None);
+        }
+        &mut self.0[Pieces::place(pc)]
+    }
+}
+
+impl Piece {
+    /// Makes it `unit`, which has been executed: once, or once more if it was that before.
+    fn keep(&mut self, unit: &Unit, generation: u64) {
+        let before = if self.unit.key == unit.key { self.times } else { 0 };
+        (self.times, self.generation) = (before + 1, generation);
+        self.unit.copy(unit);
+    }
+}
+
+impl Thread {
+    /// Whether what is at `key` is for the interpreter.
+    pub(super) fn interprets(&self, runtime: &Runtime, key: UnitKey) -> bool {
+        let (Some(seen), Some(t1)) = (&runtime.seen, &self.t1) else { return false };
+        (!seen.contains(key.pc) || t1.pieces.contains(key))
+            && key.mode & (PLAIN | SCALAR) == 0
+            && !runtime.notices_stores()
+            && runtime.by_key.find(key).is_none()
+    }
+
+    /// Interprets what is at `key`, which is where the thread is, up to the first exit. Nothing if it is to be translated: instead of it a
+    /// host function is called, it cannot be fetched, or all translations depend on what it does.
+    pub(super) fn interpret_first(&mut self, runtime: &Runtime, key: UnitKey) -> Option<Next> {
+        let jit = &*self.jit;
+        let watch = jit.stopwatch();
+        let entry = self.t1.as_mut()?.pieces.entry(key.pc);
+        let generation = runtime.generation.load(Ordering::Acquire);
+        if let Some(piece) = entry
+            && piece.unit.key == key
+            && piece.generation == generation
+        {
+            piece.times += 1;
+            return Some(interpret(jit, &piece.unit, &mut self.block.guest, watch));
+        }
+        runtime.seen.as_ref()?.insert(key.pc);
+        let unit = piece_at(jit, runtime, key)?;
+        let next = interpret(jit, &unit, &mut self.block.guest, watch);
+        if unit.insts.len() <= LONGEST {
+            entry.get_or_insert_default().keep(&unit, generation);
+        }
+        unit.recycle();
+        Some(next)
+    }
+}
+
+fn interpret(jit: &Jit, unit: &Unit, state: &mut GuestState, mut watch: Stopwatch<'_>) -> Next {
+    Stats::add(&jit.stats.interpreted, 1);
+    let next = interp::execute(jit.guest, unit, state);
+    watch.lap(Phase::Interpret);
+    next
+}
+
+/// The code at `key` up to the first exit, unless it is to be translated.
+fn piece_at(jit: &Jit, runtime: &Runtime, key: UnitKey) -> Option<Unit> {
+    if jit.hooks.intercept(key.pc).is_some() {
+        return None;
+    }
+    let manner = Manner { brief: true, ..Manner::of(form::MAX_INSNS) };
+    let known = |next| runtime.by_key.find(next).is_some();
+    let Formed::Unit { unit, .. } = form::form(jit.guest, &*jit.hooks, key, manner, known) else { return None };
+    if unit.exclusive || looks_at_float_flags(&unit) {
+        unit.recycle();
+        return None;
+    }
+    Some(unit)
+}
