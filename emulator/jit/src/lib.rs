@@ -15,6 +15,7 @@ mod jit;
 mod marshal;
 mod native;
 mod native_counters;
+mod numbers;
 mod options;
 mod page_map;
 mod phases;

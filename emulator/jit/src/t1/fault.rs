@@ -60,7 +60,7 @@ pub(crate) fn handle(
     let Body::Host { faults, .. } = &unit.body else { return false };
     let regs = registers(context);
     let offset = (pc - unit.host) as u32;
-    if faults.restore(thread.jit.guest, &runtime.conv, offset, &regs, &mut thread.block).is_none() {
+    if faults.points().restore(thread.jit.guest, &runtime.conv, offset, &regs, &mut thread.block).is_none() {
         return false;
     }
     if unit.retreats != Retreats::Never {

@@ -115,7 +115,7 @@ impl Body {
     /// Bytes of a translation and of its entries in the tables, where links lead to it left out.
     fn table_bytes(&self) -> u64 {
         let parts = match self {
-            Body::Host { links, faults, .. } => size_of_val::<[Link]>(links) + faults.bytes(),
+            Body::Host { links, faults, .. } => size_of_val::<[Link]>(links) + faults.bytes().len(),
             Body::Interp(_) | Body::Native(_) => 0,
         };
         (size_of::<Translation>() + table::ENTRIES_BYTES + size_of::<Ref>() + parts) as u64

@@ -68,7 +68,7 @@ impl Gen<'_> {
             self.mark(Mark::Request);
             self.emit_cold();
             self.asm.finish();
-            self.recorder.finish(self.unit);
+            self.recorder.finish();
         }
     }
 

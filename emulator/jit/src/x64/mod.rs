@@ -25,7 +25,7 @@
 //!
 //! # Faults
 //!
-//! [`FaultTable::restore`] rebuilds the guest state at a faulting host instruction.
+//! [`FaultPoints::restore`] rebuilds the guest state at a faulting host instruction.
 
 mod analysis;
 mod asm;
@@ -48,6 +48,7 @@ mod emit_shuffle;
 mod emit_vector;
 mod exit;
 mod extensions;
+mod fault_table;
 mod features;
 mod float_checks;
 mod float_conditions;
@@ -83,9 +84,9 @@ use ir::unit::{Unit, UnitKey};
 use serde::{Deserialize, Serialize};
 
 pub(crate) use emit_extended::forget_exceptions;
+pub use fault_table::{FaultPoints, FaultTable, HostRegs};
 pub use features::Features;
 pub use interlocks::Interlock;
-pub use snapshot::{FaultTable, HostRegs};
 
 /// A general register of the host, by its encoding: 0 `rax`, 1 `rcx`, 2 `rdx`, 3 `rbx`, 4 `rsp` … 15 `r15`.
 pub type Gpr = u8;

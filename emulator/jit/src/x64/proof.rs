@@ -154,7 +154,7 @@ impl Proof<'_, '_> {
                 }
                 Claim::Forgets => self.forgets.push(pos),
                 Claim::Shows { point, pos } => {
-                    let (offset, locs) = self.g.recorder.shown(self.g.conv, point);
+                    let (offset, locs) = self.g.recorder.shown(self.g.unit, self.g.guest, self.g.conv, point);
                     self.shows.entry(offset).or_default().push((pos, locs.into_iter().collect()));
                 }
                 Claim::Starts(_) | Claim::Unlocks => {

@@ -109,7 +109,7 @@ impl Gen<'_> {
         let moves = v != NO && self.an.values[v as usize].mode == Mode::Cond;
         self.seen[slot as usize] = (if moves { NEVER } else { v }, place);
         let loc = self.slot_loc(slot);
-        self.recorder.slot(slot, loc);
+        self.recorder.slot(self.unit, slot, loc);
     }
 
     /// The host instruction about to be emitted is the one of [`Gen::before_fault`].

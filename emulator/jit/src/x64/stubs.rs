@@ -40,7 +40,7 @@ pub struct Stubs {
     /// state complete in memory it points the interrupted context at [`Stubs::leave_memory`] instead.
     pub leave: u64,
     /// Leave without storing pinned registers: the state is already complete in memory and `exit_kind` set. Needs only
-    /// `rbp`; the fault handler makes the interrupted context continue here after `FaultTable::restore`.
+    /// `rbp`; the fault handler makes the interrupted context continue here after `FaultPoints::restore`.
     pub leave_memory: u64,
     /// `rax` = host address to go on at, `state.pc` = the next guest instruction: performs a system call directly, or leaves with
     /// [`Leave::Syscall`]. Only with [`Convention::direct_calls`].

@@ -253,7 +253,7 @@ extern "C" fn on_fault(_: i32, _: *mut libc::siginfo_t, ctx: *mut libc::c_void) 
         // SAFETY: generated code is interrupted; nobody else uses the block.
         let (table, thread) = unsafe { (&(*r.compiled).faults, &mut *r.thread) };
         thread.exit_kind = u32::MAX;
-        table.restore(&GUEST, &r.conv, offset, &HostRegs { gpr, xmm }, thread)
+        table.points().restore(&GUEST, &r.conv, offset, &HostRegs { gpr, xmm }, thread)
     });
     match (r, restored) {
         (Some(r), Some(_)) => gregs[libc::REG_RIP as usize] = r.stubs.leave_memory as i64,
