@@ -94,7 +94,8 @@ pub enum Leave {
 #[repr(C)]
 #[derive(Clone, Copy, Debug)]
 pub struct Entries {
-    /// A link slot was taken for the first time: `site` is the host address of its stub ([`crate::x64::Link::stub`]).
+    /// A link was taken for the first time: `site` is the host address behind it ([`crate::x64::Link`]), which is on top of
+    /// the return stack, to be popped if the link is no call.
     /// The guest pc and mode are those of the link's target (the mode is in the state, the pc is *not*). Returns the host
     /// address to continue at, or 0 to leave.
     pub link: unsafe extern "sysv64" fn(*mut ThreadState, site: u64) -> u64,

@@ -3,7 +3,9 @@
 //! One private anonymous mapping, writable and executable: private, so that after `fork` parent and child patch their own
 //! copies; one, so that every jump is a `rel32`. Everything that writes code is in this file.
 
-use std::sync::atomic::{AtomicI32, Ordering};
+use std::sync::atomic::{AtomicU64, Ordering};
+
+use crate::x64::TRANSFER_LEN;
 
 /// Bytes reserved: as many as the host's limits allow. Pages are committed as they are written.
 const MOST: usize = 128 << 20;
@@ -85,20 +87,19 @@ impl CodeMemory {
         self.used = used;
     }
 
-    /// Makes the `rel32` field at `field` lead to `target`. Other threads may be executing the instruction: they see the
-    /// old or the new target, because the field does not cross an 8-byte boundary.
-    pub(crate) fn patch(&mut self, field: u64, target: u64) {
-        debug_assert!(self.range().contains(&field) && field % 8 <= 4, "a patch field crosses an 8-byte boundary");
-        let distance = target.wrapping_sub(field + 4) as i32;
-        // SAFETY: inside the reservation; the field need not be aligned to 4, but lies within an aligned 8-byte word, which
-        // x86-64 stores to in one access.
-        unsafe {
-            if field.is_multiple_of(4) {
-                AtomicI32::from_ptr(field as *mut i32).store(distance, Ordering::Release);
-            } else {
-                std::ptr::write_volatile(field as *mut UnalignedField, UnalignedField(distance));
-            }
-        }
+    /// Replaces a transfer by the one with this `opcode` to `target`; the last 4 bytes of both are at `field`. Other threads may
+    /// be executing the instruction: they see the old or the new one, because it does not cross an 8-byte boundary.
+    pub(crate) fn patch(&mut self, field: u64, opcode: u8, target: u64) {
+        let (at, len) = (field - 1, u64::from(TRANSFER_LEN));
+        debug_assert!(self.range().contains(&at) && at % 8 + len <= 8, "a transfer crosses an 8-byte boundary");
+        let mut new = [0; 8];
+        new[0] = opcode;
+        new[1..5].copy_from_slice(&(target.wrapping_sub(field + 4) as u32).to_le_bytes());
+        let shift = 8 * (at % 8);
+        let (new, mask) = (u64::from_le_bytes(new) << shift, ((1 << (8 * len)) - 1) << shift);
+        // SAFETY: an aligned word inside the reservation, which only this function writes to.
+        let word = unsafe { AtomicU64::from_ptr((at & !7) as *mut u64) };
+        word.store(word.load(Ordering::Relaxed) & !mask | new, Ordering::Release);
     }
 }
 
@@ -123,25 +124,21 @@ fn reserve(size: usize) -> Option<u64> {
     }
 }
 
-/// A field that is not 4-byte aligned.
-#[repr(C, packed)]
-struct UnalignedField(#[allow(dead_code)] i32); // read by the processor only
-
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::x64::{CALL, JUMP};
 
     #[test]
     fn code_is_published_aligned_and_patched_in_place() {
         let mut memory = CodeMemory::new(0).unwrap();
         let first = memory.publish(&[0xc3; 5], |_, _| {}).unwrap();
-        // jmp rel32 to itself, patched to the first.
-        let second = memory.publish(&[0x90, 0x90, 0x90, 0xe9, 0, 0, 0, 0], |copy, at| copy[0] = at as u8).unwrap();
+        let second = memory.publish(&[0x90, 0x90, 0x90, CALL, 0, 0, 0, 0], |copy, at| copy[0] = at as u8).unwrap();
         assert_eq!((first, second), (memory.base(), memory.base() + 16));
-        memory.patch(second + 4, first);
+        memory.patch(second + 4, JUMP, first);
         // SAFETY: published above.
         let code = unsafe { std::slice::from_raw_parts(second as *const u8, 8) };
-        assert_eq!(code[0], second as u8);
+        assert_eq!(code[..4], [second as u8, 0x90, 0x90, JUMP]);
         assert_eq!(i32::from_le_bytes(code[4..].try_into().unwrap()), -24);
         assert_eq!(memory.publish(&vec![0; MOST], |_, _| {}), Err(Full));
     }

@@ -20,6 +20,9 @@ unsafe extern "sysv64" fn link(state: *mut ThreadState, site: u64) -> u64 {
     // SAFETY: called from generated code of the thread that owns the state, inside `Thread::run`.
     let (thread, runtime) = unsafe { owner(state) };
     let Some((from, link)) = runtime.link_at(site) else { return 0 };
+    if !link.call {
+        thread.block.jit_sp += size_of::<u64>() as u64;
+    }
     thread.block.guest.pc = link.target.pc;
     let (mode, scalar) = (thread.block.guest.mode, link.target.mode & SCALAR);
     let Some(target) = continue_at(thread, runtime, link.target.pc, scalar) else {

@@ -47,7 +47,8 @@ use crate::phases::{Phase, Stopwatch};
 use crate::profile::Profile;
 use crate::x64::stubs::{self, Stubs};
 use crate::x64::{
-    CompileError, Compiled, Compiler, Convention, EntryChecks, FaultTable, Features, Interlock, Link, Reloc, relocate,
+    CALL, CompileError, Compiled, Compiler, Convention, EntryChecks, FaultTable, Features, Interlock, JUMP, Link, Reloc,
+    relocate,
 };
 
 use code_memory::{CodeMemory, Full};
@@ -187,8 +188,8 @@ struct Writer {
     /// Bytes of code memory that the stubs take.
     stubs_len: usize,
     pages: PageMap<Ref>,
-    /// Links that lead to a translation, by its entry.
-    incoming: FxHashMap<Place, SmallVec<[Incoming; 2]>>,
+    /// The fields of links that lead to a translation, by its entry.
+    incoming: FxHashMap<Place, SmallVec<[Place; 4]>>,
     /// Everything published since the last flush.
     all: Vec<Ref>,
     /// Units that have met pointers with a top byte to be ignored, and leave it out from then on.
@@ -209,13 +210,6 @@ impl PartialEq for Ref {
     fn eq(&self, other: &Ref) -> bool {
         std::ptr::eq(self.0, other.0)
     }
-}
-
-/// A patched link: where, and where it led before.
-#[derive(Clone, Copy)]
-struct Incoming {
-    field: Place,
-    unlinked: Place,
 }
 
 /// An address in code memory, relative to its start: there are many of them.
@@ -503,7 +497,8 @@ impl Runtime {
         let retreats = if let Source::Host { retreats, .. } = &source { *retreats } else { Retreats::Never };
         let (host, host_len, guest_len, body) = match source {
             Source::Host { code, relocs, interlocks, links, checks, faults, guest_len, checked, origin, .. } => {
-                let host = writer.memory.publish(&code, |copy, base| relocate(&relocs, copy, base, &self.stubs))?;
+                let host =
+                    writer.memory.publish(&code, |copy, base| relocate(&relocs, &links, copy, base, &self.stubs))?;
                 writer.interlock(host, &interlocks);
                 (host, code.len() as u32, guest_len, Body::Host { links, checks, faults, checked, origin })
             }
@@ -523,11 +518,11 @@ impl Runtime {
         Ok(translation)
     }
 
-    /// The link whose unlinked code is at `site`, with the translation it is in.
+    /// The link that ends at `site`, with the translation it is in.
     fn link_at(&self, site: u64) -> Option<(&'static Translation, &'static Link)> {
-        let from = self.by_address.find(site)?;
+        let from = self.by_address.find(site - 1)?;
         let Body::Host { links, .. } = &from.body else { return None };
-        let link = links.iter().find(|link| from.host + u64::from(link.stub) == site)?;
+        let link = links.iter().find(|link| from.host + u64::from(link.at) + 4 == site)?;
         Some((from, link))
     }
 
@@ -537,10 +532,10 @@ impl Runtime {
         let mut writer = self.lock();
         if target.valid.load(Ordering::Relaxed) && target.host != 0 {
             let entry = target.host + u64::from(checks.enter(link.boxes));
-            writer.memory.patch(from.host + u64::from(link.at), entry);
-            let start = self.place(from.host);
-            let incoming = Incoming { field: start + link.at, unlinked: start + link.stub };
-            writer.incoming.entry(self.place(target.host)).or_default().push(incoming);
+            let field = from.host + u64::from(link.at);
+            writer.memory.patch(field, if link.call { CALL } else { JUMP }, entry);
+            let field = self.place(field);
+            writer.incoming.entry(self.place(target.host)).or_default().push(field);
         }
     }
 
@@ -568,9 +563,8 @@ impl Runtime {
             if translation.host == 0 {
                 continue;
             }
-            for incoming in writer.incoming.remove(&self.place(translation.host)).unwrap_or_default() {
-                let address = |place: Place| self.code.start + u64::from(place);
-                writer.memory.patch(address(incoming.field), address(incoming.unlinked));
+            for field in writer.incoming.remove(&self.place(translation.host)).unwrap_or_default() {
+                writer.memory.patch(self.code.start + u64::from(field), CALL, self.stubs.link);
             }
         }
         if !gone.is_empty() {

@@ -20,7 +20,7 @@ use super::{Body, Origin, Ref, Runtime, Source, Translation, Writer};
 use crate::interp::PLAIN;
 use crate::jit::Jit;
 use crate::options::Stats;
-use crate::x64::{Compiler, EntryChecks, FaultTable, Interlock, Link, Reloc, interlocks};
+use crate::x64::{CALL, Compiler, EntryChecks, FaultTable, Interlock, Link, Reloc, interlocks};
 
 /// What the embedder has of an earlier process.
 #[derive(Clone, Copy, Debug)]
@@ -259,11 +259,9 @@ impl Writer {
             return None;
         }
         let mut code = self.memory.code(translation.host, translation.host_len).to_vec();
-        let mut fill = |at: u32, distance: u32| {
-            code[at as usize..at as usize + 4].copy_from_slice(&distance.to_le_bytes());
-        };
-        links.iter().for_each(|link| fill(link.at, link.stub.wrapping_sub(link.at + 4)));
-        origin.relocs.iter().for_each(|reloc| fill(reloc.at, 0));
+        let fields = links.iter().map(|link| link.at).chain(origin.relocs.iter().map(|reloc| reloc.at));
+        fields.for_each(|at| code[at as usize..at as usize + 4].fill(0));
+        links.iter().for_each(|link| code[link.at as usize - 1] = CALL);
         if self.alone.is_none() {
             interlocks::flip(&mut code, &origin.interlocks);
         }
@@ -308,7 +306,7 @@ mod tests {
             code: code.into(),
             relocs: vec![Reloc { at: 3, stub: StubId::Leave }],
             interlocks: vec![Interlock { at: 1, flip: 9 }],
-            links: vec![Link { at: 8, stub: 20, target: UnitKey { pc: pc + 4, mode: 1 }, boxes: 7 }],
+            links: vec![Link { at: 8, call: true, target: UnitKey { pc: pc + 4, mode: 1 }, boxes: 7 }],
             checks: EntryChecks { boxes: 1 << 60, behind: 9 },
             faults: FaultTable::default(),
         }

@@ -270,10 +270,10 @@ impl Asm {
         self.dword(0);
     }
 
-    /// Pads so that 4 bytes `lead` bytes from here do not cross an 8-byte boundary.
-    pub(super) fn align_field(&mut self, lead: u32) {
-        let at = (self.at() + lead) & 7;
-        if at > 4 {
+    /// Pads so that the next `len` bytes do not cross an 8-byte boundary.
+    fn keep_together(&mut self, len: u32) {
+        let at = self.at() & 7;
+        if at + len > 8 {
             self.nop(8 - at);
         }
     }
@@ -303,12 +303,12 @@ impl Asm {
         });
     }
 
-    /// `jmp`/`call` (opcode `e9`/`e8`) to a label whose field may be patched while running; returns the field's offset.
-    pub(super) fn patchable(&mut self, opcode: u8, l: Label) -> u32 {
-        self.align_field(1);
-        self.byte(opcode);
+    /// `call` without a target, which may be replaced while running; returns the offset of the field for the target.
+    pub(super) fn patchable(&mut self) -> u32 {
+        self.keep_together(super::TRANSFER_LEN);
+        self.byte(super::CALL);
         let at = self.at();
-        self.label_field(l);
+        self.dword(0);
         at
     }
 

@@ -237,7 +237,7 @@ impl Gen<'_> {
             }
             ExitKind::Redispatch => self.leave_to_rust(Leave::Redispatch, exit.target),
             ExitKind::Step => self.leave_to_rust(Leave::Step, exit.target),
-            ExitKind::Retreat => self.link(0xe9, UnitKey { pc: exit.target, mode: exit.mode | SCALAR }),
+            ExitKind::Retreat => self.link(false, UnitKey { pc: exit.target, mode: exit.mode | SCALAR }),
         }
     }
 
@@ -248,7 +248,7 @@ impl Gen<'_> {
         self.asm.dword(5);
         self.asm.jmp_stub(StubId::Syscall);
         self.boxes_left = 0;
-        self.link(0xe9, UnitKey { pc: exit.target, mode: exit.mode });
+        self.link(false, UnitKey { pc: exit.target, mode: exit.mode });
     }
 
     pub(super) fn leave_to_rust(&mut self, leave: Leave, pc: u64) {
@@ -299,15 +299,13 @@ impl Gen<'_> {
 
     fn leave_jump(&mut self, exit: &Exit) {
         self.poll_backward(exit);
-        self.link(0xe9, UnitKey { pc: exit.target, mode: exit.mode });
+        self.link(false, UnitKey { pc: exit.target, mode: exit.mode });
     }
 
     /// A patchable jump or call.
-    fn link(&mut self, opcode: u8, target: UnitKey) {
-        let stub = self.asm.label();
-        let at = self.asm.patchable(opcode, stub);
-        self.link_stubs.push(stub);
-        self.links.push(Link { at, stub: 0, target, boxes: self.boxes_left });
+    fn link(&mut self, call: bool, target: UnitKey) {
+        let at = self.asm.patchable();
+        self.links.push(Link { at, call, target, boxes: self.boxes_left });
     }
 
     /// The word pushed beside host return addresses: what [`jump_tag`] gives.
@@ -329,13 +327,13 @@ impl Gen<'_> {
         self.asm.bytes(&LANDING);
         // Nothing is known of what a function leaves.
         self.boxes_left = 0;
-        self.link(0xe9, UnitKey { pc: exit.ret, mode: exit.ret_mode });
+        self.link(false, UnitKey { pc: exit.ret, mode: exit.ret_mode });
     }
 
     fn leave_call(&mut self, exit: &Exit) {
         self.poll_backward(exit);
         self.push_return(exit);
-        self.link(0xe8, UnitKey { pc: exit.target, mode: exit.mode });
+        self.link(true, UnitKey { pc: exit.target, mode: exit.mode });
         self.landing_pad(exit);
     }
 
@@ -403,7 +401,7 @@ impl Gen<'_> {
         self.asm.byte(0xc3);
     }
 
-    /// Poll exits and link requests, after everything else.
+    /// Poll exits, after everything else.
     pub(super) fn emit_cold(&mut self) {
         if let Some((label, back)) = self.settle.take() {
             self.asm.bind(label);
@@ -415,11 +413,6 @@ impl Gen<'_> {
             self.asm.bind(label);
             self.asm.mov_ri(RAX, target);
             self.asm.jmp_stub(StubId::Poll);
-        }
-        for (i, stub) in std::mem::take(&mut self.link_stubs).into_iter().enumerate() {
-            self.asm.bind(stub);
-            self.links[i].stub = self.asm.at();
-            self.asm.call_stub(StubId::Link);
         }
     }
 }

@@ -97,7 +97,6 @@ pub(super) struct Buffers {
     pub(super) moves: Vec<(u16, Loc)>,
     pub(super) links: Vec<Link>,
     pub(super) interlocks: Vec<Interlock>,
-    pub(super) link_stubs: Vec<Label>,
     pub(super) polls: Vec<(Label, u64)>,
     pub(super) recorder: Recorder,
     pub(super) marks: Vec<(u32, Mark)>,
@@ -154,7 +153,6 @@ pub(super) struct Gen<'a> {
     pub(super) moves: Vec<(u16, Loc)>,
     pub(super) links: Vec<Link>,
     pub(super) interlocks: Vec<Interlock>,
-    pub(super) link_stubs: Vec<Label>,
     /// Cold poll exits: label and guest address to continue at.
     pub(super) polls: Vec<(Label, u64)>,
     /// Cold code that brings deferred flags home at the entry: label, and where to go on.
@@ -238,7 +236,6 @@ impl<'a> Gen<'a> {
             moves: b.moves,
             links: b.links,
             interlocks: b.interlocks,
-            link_stubs: b.link_stubs,
             polls: b.polls,
             settle: None,
             wrong: None,
@@ -284,7 +281,6 @@ impl<'a> Gen<'a> {
             moves: self.moves,
             links: self.links,
             interlocks: self.interlocks,
-            link_stubs: self.link_stubs,
             polls: self.polls,
             recorder: self.recorder,
             marks: self.marks,
@@ -310,7 +306,6 @@ impl<'a> Gen<'a> {
         self.moves.clear();
         self.links.clear();
         self.interlocks.clear();
-        self.link_stubs.clear();
         self.polls.clear();
         self.marks.clear();
         self.recorder.start(self.unit, self.guest, self.conv);

@@ -198,8 +198,6 @@ impl Convention {
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Serialize, Deserialize)]
 #[repr(u8)]
 pub enum StubId {
-    /// First use of a link.
-    Link,
     /// Jump-cache miss.
     IndirectMiss,
     /// Return-stack mismatch.
@@ -229,20 +227,27 @@ pub struct Reloc {
     pub stub: StubId,
 }
 
-/// A patchable transfer to another unit (`jmp`, or `call` with a landing pad behind it): `rel32` at `at`, never across an
-/// 8-byte boundary (given a 16-byte aligned start), initially leading to `stub`. Unlink by pointing it there again.
+/// A transfer to another unit: an instruction of [`TRANSFER_LEN`] bytes, never across an 8-byte boundary (given a 16-byte aligned
+/// start). Until it is linked it is a call of [`stubs::Stubs::link`], whose return address says which link it is.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Serialize, Deserialize)]
 pub struct Link {
-    /// Offset of the 4-byte field.
+    /// Offset of the last 4 bytes, the distance.
     pub at: u32,
-    /// Offset of the code that asks to be linked: a call of [`StubId::Link`], whose return address says which link it is.
-    pub stub: u32,
+    /// When linked it is [`CALL`], with a landing pad behind it, not [`JUMP`].
+    pub call: bool,
     /// Where it leads.
     #[serde(with = "Key")]
     pub target: UnitKey,
     /// Slots that are known to have boxes then, as a mask: see [`boxes`].
     pub boxes: u64,
 }
+
+/// Bytes of `jmp` and `call` with a distance of 32 bits behind them.
+pub const TRANSFER_LEN: u32 = 5;
+/// Opcode of such a `call`.
+pub const CALL: u8 = 0xe8;
+/// Opcode of such a `jmp`.
+pub const JUMP: u8 = 0xe9;
 
 /// What the code of a unit checks of the state at its entry.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Default, Serialize, Deserialize)]
@@ -301,14 +306,15 @@ pub enum Mark {
     Request,
 }
 
-/// Writes the distances to `stubs` into a copy of a unit's code, `copy`, that will run at host address `base`.
-pub fn relocate(relocs: &[Reloc], copy: &mut [u8], base: u64, stubs: &stubs::Stubs) {
-    for r in relocs {
-        let at = r.at as usize;
-        let end = base + u64::from(r.at) + 4;
-        let distance = stubs.address(r.stub).wrapping_sub(end) as u32;
-        copy[at..at + 4].copy_from_slice(&distance.to_le_bytes());
-    }
+/// Writes the distances to `stubs` into a copy of a unit's code, `copy`, that will run at host address `base`: of `relocs`, and of
+/// `links`, none of which is made.
+pub fn relocate(relocs: &[Reloc], links: &[Link], copy: &mut [u8], base: u64, stubs: &stubs::Stubs) {
+    let mut fill = |at: u32, stub: u64| {
+        let end = base + u64::from(at) + 4;
+        copy[at as usize..at as usize + 4].copy_from_slice(&(stub.wrapping_sub(end) as u32).to_le_bytes());
+    };
+    relocs.iter().for_each(|reloc| fill(reloc.at, stubs.address(reloc.stub)));
+    links.iter().for_each(|link| fill(link.at, stubs.link));
 }
 
 /// Why a unit was not compiled.

@@ -28,7 +28,8 @@ pub struct Stubs {
     /// (`host_sp`), loads the boundary from memory (`rsp` from `jit_sp`), and jumps to `code`. Returns when generated code
     /// leaves: then the guest state is complete in memory, `pc` included, and `exit_kind` says why.
     pub enter: u64,
-    /// Called by the link's stub, and does not return there. Calls `entries.link` with the stub's address, continues at the result or leaves ([`super::super::thread_state::Leave::Dispatcher`]).
+    /// Called by a link that is not made, whose address is pushed. Calls `entries.link` with the address behind the link, which
+    /// pops that if it is no call; continues at the result or leaves ([`super::super::thread_state::Leave::Dispatcher`]).
     pub link: u64,
     /// `rax` = guest address. Sets `state.pc`, calls `entries.lookup`, continues at the result or leaves.
     pub indirect_miss: u64,
@@ -64,7 +65,6 @@ impl Stubs {
     #[must_use]
     pub fn address(&self, id: StubId) -> u64 {
         match id {
-            StubId::Link => self.link,
             StubId::IndirectMiss => self.indirect_miss,
             StubId::ReturnMiss => self.return_miss,
             StubId::Poll => self.poll,
@@ -117,9 +117,6 @@ pub fn emit(guest: &Guest, conv: &Convention, base: u64) -> (Vec<u8>, Stubs) {
 
 const PC: i32 = field!(guest) + offset_of!(GuestState, pc) as i32;
 const MODE: i32 = field!(guest) + offset_of!(GuestState, mode) as i32;
-
-/// Bytes of the call of [`Stubs::link`].
-const LINK_CALL: i32 = 5;
 
 /// `rsi` and `rdx`: what callers of stubs pass.
 const PASSED: [Gpr; 2] = [6, 2];
@@ -296,7 +293,7 @@ impl Emitter<'_> {
 
     fn link(&mut self, dispatcher: u64) -> u64 {
         let at = self.start();
-        dynasm!(self.asm ; .arch x64 ; pop rax ; sub rax, LINK_CALL);
+        dynasm!(self.asm ; .arch x64 ; mov rax, [rsp]);
         self.call_and_continue(field!(entries.link), dispatcher);
         at
     }

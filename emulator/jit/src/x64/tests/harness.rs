@@ -208,7 +208,8 @@ unsafe extern "sysv64" fn link(thread: *mut ThreadState, site: u64) -> u64 {
     let (r, thread) = unsafe { (&*r, &mut *thread) };
     // SAFETY: as above.
     let links = unsafe { &(*r.compiled).links };
-    let link = links.iter().find(|l| r.base + u64::from(l.stub) == site).expect("a link of this unit");
+    let link = links.iter().find(|l| r.base + u64::from(l.at) + 4 == site).expect("a link of this unit");
+    thread.jit_sp += if link.call { 0 } else { 8 };
     thread.guest.pc = link.target.pc;
     0
 }
@@ -320,7 +321,7 @@ impl Machine {
         assert!(compiled.code.len() + self.first < CODE_BYTES && self.jump_cache.len() == 16);
         let base = self.code as u64 + self.first as u64;
         let mut copy = compiled.code.clone();
-        relocate(&compiled.relocs, &mut copy, base, &self.stubs);
+        relocate(&compiled.relocs, &compiled.links, &mut copy, base, &self.stubs);
         // Nothing may depend on whether memory is shared.
         self.shared = !self.shared;
         if self.shared {
