@@ -100,9 +100,6 @@ impl Thread {
         if let Some(t1) = &self.t1 {
             runtime.world.enter(&t1.shared);
         }
-        if runtime.extended {
-            forget_exceptions();
-        }
     }
 
     fn step_out(&self, runtime: &Runtime) {
@@ -204,6 +201,9 @@ impl Thread {
             self.block.jit_sp = t1.returns.clear();
         }
         float::prepare(self.jit.guest, &mut self.block, runtime.traps_invalid());
+        if runtime.extended {
+            forget_exceptions();
+        }
         let state = &raw mut self.block;
         // SAFETY: the stub has this type; the state belongs to this thread and describes a boundary; the code was published
         // and is kept while the thread is inside.
