@@ -136,6 +136,10 @@ impl Builder<'_> {
         if self.noticed.is_some() || !self.folds || !plain || !self.unit.insts[old.index() + 1..].iter().all(pure) {
             return None;
         }
+        if new == old {
+            // It is stored all the same, as by a fence that changes nothing.
+            return Some(Update::Rmw(AtomicOp::Add, self.k(load.ty, 0)));
+        }
         let [a, b, _] = def.args;
         let other = if a == old { b } else { a };
         let commutes = (a == old || b == old) && self.is_without(other, old);
@@ -157,9 +161,9 @@ impl Builder<'_> {
         }
     }
 
-    /// Whether `v` is computed without the value `old`.
+    /// Whether `v`, an operand if there is one, is computed without the value `old`.
     fn is_without(&self, v: Val, old: Val) -> bool {
-        v < old || v != old && self.def(v).args.iter().all(|&arg| arg == Val::NONE || self.is_without(arg, old))
+        v < old || v == Val::NONE || v != old && self.def(v).args.iter().all(|&arg| self.is_without(arg, old))
     }
 
     /// From here on, instructions that are about to access memory in a granule that is marked in the table at this host address

@@ -13,4 +13,5 @@ mod short_branches;
 mod support;
 mod text;
 mod turns;
+mod updates;
 mod vectorise;

@@ -47,8 +47,8 @@ use crate::phases::{Phase, Stopwatch};
 use crate::profile::Profile;
 use crate::x64::stubs::{self, Stubs};
 use crate::x64::{
-    CALL, CompileError, Compiled, Compiler, Convention, EntryChecks, FaultTable, Features, Interlock, JUMP, Link, Reloc,
-    relocate,
+    CALL, CompileError, Compiled, Compiler, Convention, EntryChecks, FaultTable, Features, Interlock, JUMP, Link,
+    Reloc, relocate,
 };
 
 use code_memory::{CodeMemory, Full};
