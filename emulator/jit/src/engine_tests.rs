@@ -91,6 +91,20 @@ fn what_is_executed_a_few_times_is_interpreted_and_the_rest_translated() {
 }
 
 #[test]
+fn where_most_code_is_executed_often_the_rest_is_translated_at_once() {
+    // Loops, each of which is translated.
+    let each = [addi(0, 0, 10), addi(1, 1, 1), addi(0, 0, -1), bne(0, 2, -2), jump(1)];
+    let count = |loops: usize| {
+        let code: Vec<_> = std::iter::repeat_n(each, loops).flatten().chain([SYSCALL]).collect();
+        let (event, mut thread) = run_interpreting_first(&code, 0, None);
+        assert_eq!((event, get(&mut thread, 1)), (Event::Syscall, 10 * loops as u64));
+        thread.jit().stats().interpreted
+    };
+    let (few, many) = (count(100), count(4000));
+    assert!(few > 100 * 8 && many > few && many < 2000 * 8, "{few} {many}");
+}
+
+#[test]
 fn code_that_changes_while_it_is_interpreted_is_interpreted_as_it_is_then() {
     let code = Code::new(&[addi(1, 1, 3), SYSCALL]);
     let options = JitOptions { interpret_first: true, ..JitOptions::default() };

@@ -1,9 +1,10 @@
 //! First executions ([`crate::JitOptions::interpret_first`]).
 //!
 //! Each piece of code is interpreted up to [`TIMES`] times. The thread that came to it first keeps it for that, in intermediate form. Where
-//! another thread comes to it, or it has made room for others, it is translated: nothing is interpreted for long.
+//! another thread comes to it, or it has made room for others, it is translated: nothing is interpreted for long. And where much of what
+//! is interpreted has to be translated all the same, what comes is translated at once.
 
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU32, AtomicU64, Ordering};
 
 use ir::GuestState;
 use ir::unit::{Unit, UnitKey};
@@ -25,7 +26,17 @@ pub(super) struct Seen {
     words: Box<[AtomicU64]>,
     /// `log2` of the bytes that share a bit.
     grain: u32,
+    /// Pieces so far, and units that were translated since their number was a multiple of [`MANY`].
+    pieces: AtomicU32,
+    units: AtomicU32,
+    /// What has not been executed yet is translated, too.
+    over: AtomicBool,
 }
+
+/// When so many more pieces have been interpreted, it is looked how many units were translated meanwhile. At two fifths as many it
+/// takes as long as to translate all.
+const MANY: u32 = 1024;
+const TOO_OFTEN: u32 = MANY * 2 / 5;
 
 /// Enough for a million instructions side by side.
 const WORDS: usize = 1 << 14;
@@ -36,7 +47,8 @@ impl Seen {
         let words = Box::into_raw(vec![0u64; WORDS].into_boxed_slice());
         // SAFETY: the atomic has the size and, where addresses have 64 bits, the alignment of its integer.
         let words = unsafe { Box::from_raw(words as *mut [AtomicU64]) };
-        Seen { words, grain: insn_align.max(2).ilog2() }
+        let (pieces, units) = (AtomicU32::new(0), AtomicU32::new(0));
+        Seen { words, grain: insn_align.max(2).ilog2(), pieces, units, over: AtomicBool::new(false) }
     }
 
     /// The word and the bit of an address.
@@ -53,6 +65,15 @@ impl Seen {
     fn insert(&self, pc: u64) {
         let (word, bit) = self.place(pc);
         word.fetch_or(bit, Ordering::Relaxed);
+        let pieces = self.pieces.fetch_add(1, Ordering::Relaxed) + 1;
+        if pieces % MANY == 0 && self.units.swap(0, Ordering::Relaxed) > TOO_OFTEN {
+            self.over.store(true, Ordering::Relaxed);
+        }
+    }
+
+    /// A unit was translated.
+    pub(super) fn translated(&self) {
+        self.units.fetch_add(1, Ordering::Relaxed);
     }
 }
 
@@ -104,7 +125,8 @@ impl Thread {
     /// Whether what is at `key` is for the interpreter.
     pub(super) fn interprets(&self, runtime: &Runtime, key: UnitKey) -> bool {
         let (Some(seen), Some(t1)) = (&runtime.seen, &self.t1) else { return false };
-        (!seen.contains(key.pc) || t1.pieces.contains(key))
+        !seen.over.load(Ordering::Relaxed)
+            && (!seen.contains(key.pc) || t1.pieces.contains(key))
             && key.mode & (PLAIN | SCALAR) == 0
             && !runtime.notices_stores()
             && runtime.by_key.find(key).is_none()

@@ -282,6 +282,9 @@ impl Runtime {
             let generation = self.generation.load(Ordering::Acquire);
             let mut watch = jit.stopwatch();
             let source = self.make(jit, compiler, key, &mut watch)?;
+            if let Some(seen) = &self.seen {
+                seen.translated();
+            }
             let mut writer = self.lock();
             // Guest code that changed while it was read must not be kept.
             if self.generation.load(Ordering::Acquire) != generation {
