@@ -59,8 +59,8 @@ pub struct JitOptions {
     pub profile: bool,
     /// Measure the phases of translation.
     pub times: bool,
-    /// Interpret code a few times, and translate it when it is executed again: most code of a short program is executed once. Not if there
-    /// are `saved` translations: this is not the first time then. Not together with `trace`, `profile` and `check`.
+    /// Interpret code a few times, and translate it when it is executed again: most code of a short program is executed once. If there are
+    /// `saved` translations, some of what they lack is translated at once. Not together with `trace`, `profile` and `check`.
     pub interpret_first: bool,
     /// Prove of each unit that its values are where its code looks for them. Debug builds always do.
     pub prove: bool,

@@ -3,6 +3,9 @@
 //! Each piece of code is interpreted up to [`TIMES`] times. The thread that came to it first keeps it for that, in intermediate form. Where
 //! another thread comes to it, or it has made room for others, it is translated: nothing is interpreted for long. And where much of what
 //! is interpreted has to be translated all the same, what comes is translated at once.
+//!
+//! A later run of the program has its translations, and translates at once some of what was interpreted before: none takes long for it,
+//! and after a few there is nothing left to interpret.
 
 use std::sync::atomic::{AtomicBool, AtomicU32, AtomicU64, Ordering};
 
@@ -31,7 +34,12 @@ pub(super) struct Seen {
     units: AtomicU32,
     /// What has not been executed yet is translated, too.
     over: AtomicBool,
+    /// The same of so many units more.
+    at_once: AtomicU32,
 }
+
+/// In a later run.
+pub(super) const AT_ONCE: u32 = 256;
 
 /// When so many more pieces have been interpreted, it is looked how many units were translated meanwhile. At two fifths as many it
 /// takes as long as to translate all.
@@ -42,13 +50,15 @@ const TOO_OFTEN: u32 = MANY * 2 / 5;
 const WORDS: usize = 1 << 14;
 
 impl Seen {
-    pub(super) fn new(insn_align: u32) -> Seen {
+    /// The first `at_once` units are to be translated.
+    pub(super) fn new(insn_align: u32, at_once: u32) -> Seen {
         // Zeros as the kernel gives them: what is not used is not touched.
         let words = Box::into_raw(vec![0u64; WORDS].into_boxed_slice());
         // SAFETY: the atomic has the size and, where addresses have 64 bits, the alignment of its integer.
         let words = unsafe { Box::from_raw(words as *mut [AtomicU64]) };
         let (pieces, units) = (AtomicU32::new(0), AtomicU32::new(0));
-        Seen { words, grain: insn_align.max(2).ilog2(), pieces, units, over: AtomicBool::new(false) }
+        let (over, at_once) = (AtomicBool::new(false), AtomicU32::new(at_once));
+        Seen { words, grain: insn_align.max(2).ilog2(), pieces, units, over, at_once }
     }
 
     /// The word and the bit of an address.
@@ -73,7 +83,10 @@ impl Seen {
 
     /// A unit was translated.
     pub(super) fn translated(&self) {
-        self.units.fetch_add(1, Ordering::Relaxed);
+        let fewer = |n: u32| n.checked_sub(1);
+        if self.at_once.fetch_update(Ordering::Relaxed, Ordering::Relaxed, fewer).is_err() {
+            self.units.fetch_add(1, Ordering::Relaxed);
+        }
     }
 }
 
@@ -126,6 +139,7 @@ impl Thread {
     pub(super) fn interprets(&self, runtime: &Runtime, key: UnitKey) -> bool {
         let (Some(seen), Some(t1)) = (&runtime.seen, &self.t1) else { return false };
         !seen.over.load(Ordering::Relaxed)
+            && seen.at_once.load(Ordering::Relaxed) == 0
             && (!seen.contains(key.pc) || t1.pieces.contains(key))
             && key.mode & (PLAIN | SCALAR) == 0
             && !runtime.notices_stores()

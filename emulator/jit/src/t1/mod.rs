@@ -236,6 +236,7 @@ impl Runtime {
             alone: Some(Vec::new()),
         };
         let image = options.saved.and_then(|saved| Image::open(&saved));
+        let at_once = if image.is_some() { first::AT_ONCE } else { 0 };
         Some(Runtime {
             conv,
             features: options.features.unwrap_or_else(Features::host),
@@ -255,7 +256,7 @@ impl Runtime {
             noticing: noticing::Noticing::default(),
             masks: AtomicBool::new(false),
             learned: AtomicBool::new(false),
-            seen: (options.interpret_first && image.is_none()).then(|| first::Seen::new(guest.insn_align)),
+            seen: options.interpret_first.then(|| first::Seen::new(guest.insn_align, at_once)),
             image,
             saves_as: options.saved.map(|saved| saved.identity),
         })
@@ -282,9 +283,6 @@ impl Runtime {
             let generation = self.generation.load(Ordering::Acquire);
             let mut watch = jit.stopwatch();
             let source = self.make(jit, compiler, key, &mut watch)?;
-            if let Some(seen) = &self.seen {
-                seen.translated();
-            }
             let mut writer = self.lock();
             // Guest code that changed while it was read must not be kept.
             if self.generation.load(Ordering::Acquire) != generation {
@@ -367,6 +365,9 @@ impl Runtime {
                         jit.profile.add(key, insns, compiler.output().code.len() as u32, entered);
                     }
                     jit.count_unit(&unit, insns);
+                    if let Some(seen) = &self.seen {
+                        seen.translated();
+                    }
                     jit.options.trace.unit(jit.guest, &*jit.hooks, &unit, Some(compiler.output()));
                     let guest_len = unit.guest_len;
                     let special = masks
