@@ -151,11 +151,12 @@ impl Plan {
     pub(super) fn pays(&self, region: &Region<'_>, guards: usize) -> bool {
         let lanes = self.lanes.len() as u32;
         let stores: u32 = self.stores.iter().map(|run| run.stores.len() as u32).sum();
-        let looping = (region.starts.len() * 2) as u32;
+        // Pointers that move on, and the branch.
+        let looping = (region.starts.len() * 4) as u32;
         let vectors: u32 = self.vectors.iter().map(|vector| self.cost(vector)).sum();
         let reduced = self.reductions.len() as u32 * 6;
         let cost = vectors + self.stored_parts() + reduced + 3 * guards as u32 + 4;
-        cost + cost / 4 <= lanes + stores + looping
+        cost + cost / 8 <= lanes + stores + looping
     }
 
     /// About how many host instructions a vector takes.
