@@ -129,7 +129,9 @@ impl Jit {
     /// Counters.
     #[must_use]
     pub fn stats(&self) -> StatsReport {
-        self.stats.report()
+        let mut report = self.stats.report();
+        report.table_bytes += self.t1.as_ref().map_or(0, |t1| t1.kept_bytes());
+        report
     }
 
     /// An image of translations for later processes ([`JitOptions::saved`]), if it would have enough that this one's did not.

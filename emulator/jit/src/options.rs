@@ -80,6 +80,7 @@ pub(crate) struct Stats {
     pub(crate) guest_insns: AtomicU64,
     pub(crate) guest_bytes: AtomicU64,
     pub(crate) code_bytes: AtomicU64,
+    /// Those of dropped translations.
     pub(crate) table_bytes: AtomicU64,
     pub(crate) phases: [AtomicU64; Phase::ALL.len()],
     pub(crate) invalidated: AtomicU64,
@@ -101,7 +102,7 @@ pub struct StatsReport {
     pub guest_bytes: u64,
     /// Bytes of host code made for them.
     pub code_bytes: u64,
-    /// Bytes of tables about them, without what the allocator adds.
+    /// Bytes of records and tables about them, room for more included.
     pub table_bytes: u64,
     /// Nanoseconds spent in each phase of translation, all threads together; with [`JitOptions::times`].
     pub phases: [u64; Phase::ALL.len()],

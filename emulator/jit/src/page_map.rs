@@ -50,11 +50,6 @@ impl<T: Copy + PartialEq> PageMap<T> {
         }
         range.filter_map(|page| self.pages.get(&page)).flat_map(|u| u.iter().copied()).collect()
     }
-
-    /// Forgets everything.
-    pub(crate) fn clear(&mut self) {
-        self.pages.clear();
-    }
 }
 
 /// Whether two ranges have a byte in common.

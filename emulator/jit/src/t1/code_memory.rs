@@ -1,14 +1,16 @@
 //! Memory for generated code.
 //!
 //! One private anonymous mapping, writable and executable: private, so that after `fork` parent and child patch their own
-//! copies; one, so that every jump is a `rel32`. Everything that writes code is in this file.
+//! copies; one, so that every jump is a `rel32`. Code grows from its lower end, what is recorded about it from its upper one.
+//! Everything that writes code is in this file.
 
+use std::ptr::NonNull;
 use std::sync::atomic::{AtomicU64, Ordering};
 
 use crate::x64::TRANSFER_LEN;
 
 /// Bytes reserved: as many as the host's limits allow. Pages are committed as they are written.
-const MOST: usize = 128 << 20;
+pub(crate) const MOST: usize = 128 << 20;
 /// What is understood by fewer than this: any unit must fit, besides the stubs.
 const LEAST: usize = 1 << 20;
 /// With fewer, code would be dropped all the time.
@@ -23,6 +25,8 @@ pub(crate) struct CodeMemory {
     /// Bytes reserved: when they are used, all code is dropped to start again.
     size: usize,
     used: usize,
+    /// Bytes of records.
+    recorded: usize,
 }
 
 /// There is no room for more code.
@@ -35,7 +39,7 @@ impl CodeMemory {
         let most = if wanted == 0 { MOST } else { wanted.clamp(LEAST, MOST) };
         let fewest = FEWEST.min(most);
         let mut sizes = std::iter::successors(Some(most), |size| Some(size / 2)).take_while(|&size| size >= fewest);
-        sizes.find_map(|size| Some(CodeMemory { base: reserve(size)?, size, used: 0 }))
+        sizes.find_map(|size| Some(CodeMemory { base: reserve(size)?, size, used: 0, recorded: 0 }))
     }
 
     /// First address.
@@ -51,7 +55,7 @@ impl CodeMemory {
     /// Copies code to a free, aligned place, after `adjust` has seen the copy and its address; returns the address.
     pub(crate) fn publish(&mut self, code: &[u8], adjust: impl FnOnce(&mut [u8], u64)) -> Result<u64, Full> {
         let at = self.used.next_multiple_of(ALIGN);
-        if at + code.len() > self.size {
+        if at + code.len() > self.size - self.recorded {
             return Err(Full);
         }
         let address = self.base + at as u64;
@@ -61,6 +65,21 @@ impl CodeMemory {
         adjust(copy, address);
         self.used = at + code.len();
         Ok(address)
+    }
+
+    /// Room for a record of `len` bytes below those there are, which is the caller's to fill.
+    pub(crate) fn record(&mut self, len: usize) -> Result<NonNull<u8>, Full> {
+        let recorded = self.recorded + len;
+        if self.used + recorded > self.size {
+            return Err(Full);
+        }
+        self.recorded = recorded;
+        NonNull::new((self.base + (self.size - recorded) as u64) as *mut u8).ok_or(Full)
+    }
+
+    /// Bytes of records.
+    pub(crate) fn recorded(&self) -> usize {
+        self.recorded
     }
 
     /// The `len` bytes published at `address`, which nobody patches meanwhile.
@@ -82,9 +101,9 @@ impl CodeMemory {
         self.used
     }
 
-    /// Forgets everything above `used`. No thread may be executing there.
+    /// Forgets everything above `used`, records too. No thread may be executing there.
     pub(crate) fn reset(&mut self, used: usize) {
-        self.used = used;
+        (self.used, self.recorded) = (used, 0);
     }
 
     /// Replaces a transfer by the one with this `opcode` to `target`; the last 4 bytes of both are at `field`. Other threads may
@@ -140,6 +159,10 @@ mod tests {
         let code = unsafe { std::slice::from_raw_parts(second as *const u8, 8) };
         assert_eq!(code[..4], [second as u8, 0x90, 0x90, JUMP]);
         assert_eq!(i32::from_le_bytes(code[4..].try_into().unwrap()), -24);
-        assert_eq!(memory.publish(&vec![0; MOST], |_, _| {}), Err(Full));
+        let end = memory.range().end;
+        let records = [8, 4].map(|len| memory.record(len).unwrap().as_ptr() as u64);
+        assert_eq!((records, memory.recorded()), ([end - 8, end - 12], 12));
+        // But for the records there would be room.
+        assert_eq!(memory.publish(&vec![0; MOST - 32 - 8], |_, _| {}), Err(Full));
     }
 }

@@ -137,10 +137,10 @@ impl Thread {
                 return None;
             }
         };
-        match &translation.body {
-            Body::Host { checked: Some(unit), .. } => self.enter_checked(runtime, translation.host, unit),
-            Body::Host { .. } => {
-                self.enter(runtime, translation.host);
+        match translation.body() {
+            Body::Checked(unit) => self.enter_checked(runtime, translation.host(), unit),
+            Body::Host => {
+                self.enter(runtime, translation.host());
                 self.left(runtime)
             }
             Body::Native(function) => {
@@ -169,7 +169,7 @@ impl Thread {
     }
 
     /// The translation of `key`.
-    pub(super) fn obtain(&mut self, runtime: &Runtime, key: UnitKey) -> Result<&'static Translation, Miss> {
+    pub(super) fn obtain(&mut self, runtime: &Runtime, key: UnitKey) -> Result<Translation, Miss> {
         match &mut self.t1 {
             Some(t1) => runtime.obtain(&self.jit, &mut t1.compiler, key),
             None => Err(Miss::Full),

@@ -31,24 +31,24 @@ unsafe extern "sysv64" fn link(state: *mut ThreadState, site: u64) -> u64 {
     };
     // A link is followed without a look at the mode: it must be the same for everyone.
     if mode | scalar == link.target.mode {
-        runtime.link(from, link, target);
+        runtime.link(from, &link, target);
     }
-    target.host
+    target.host()
 }
 
 /// See [`Entries::lookup`].
 unsafe extern "sysv64" fn lookup(state: *mut ThreadState) -> u64 {
     // SAFETY: as above.
     let (thread, runtime) = unsafe { owner(state) };
-    let pc = thread.block.guest.pc;
+    let (pc, mode) = (thread.block.guest.pc, thread.block.guest.mode);
     let Some(target) = continue_at(thread, runtime, pc, 0) else { return 0 };
     let Some(t1) = &thread.t1 else { return 0 };
-    t1.shared.jump().insert(pc, target.key.mode, target.host, &mut thread.block);
+    t1.shared.jump().insert(pc, mode, target.host(), &mut thread.block);
     // An invalidation either sees the entry or is seen here.
-    if !target.valid.load(Ordering::SeqCst) {
-        t1.shared.jump().remove(pc, target.key.mode);
+    if !target.is_valid() {
+        t1.shared.jump().remove(pc, mode);
     }
-    target.host
+    target.host()
 }
 
 /// See [`Entries::settle`].
@@ -59,7 +59,7 @@ unsafe extern "sysv64" fn settle(state: *mut ThreadState) {
 }
 
 /// The host code for `pc` in the state's mode, [`SCALAR`] or not, if generated code may go on there directly.
-fn continue_at(thread: &mut Thread, runtime: &Runtime, pc: u64, scalar: u32) -> Option<&'static Translation> {
+fn continue_at(thread: &mut Thread, runtime: &Runtime, pc: u64, scalar: u32) -> Option<Translation> {
     let mode = thread.block.guest.mode;
     if thread.block.poll.load(Ordering::Relaxed) != 0
         || !float::matches(thread.guest(), &thread.block, mode, runtime.traps_invalid())
@@ -71,7 +71,7 @@ fn continue_at(thread: &mut Thread, runtime: &Runtime, pc: u64, scalar: u32) -> 
         return None;
     }
     let found = thread.obtain(runtime, key).ok()?;
-    matches!(found.body, Body::Host { .. }).then_some(found)
+    matches!(found.body(), Body::Host | Body::Checked(_)).then_some(found)
 }
 
 /// The thread a state belongs to, and its runtime.

@@ -1,7 +1,8 @@
 //! Faults of generated code. Everything here runs in a signal handler: no locks, no allocation.
 
 use super::dispatch::Fault;
-use super::{Body, Retreats, Runtime, float, invalid};
+use super::translation::Retreats;
+use super::{Runtime, float, invalid};
 use crate::event::MemFault;
 use crate::fault::SI_KERNEL;
 use crate::thread::Thread;
@@ -57,14 +58,14 @@ pub(crate) fn handle(
         return true;
     }
     let Some(unit) = runtime.by_address.find(pc) else { return false };
-    let Body::Host { faults, .. } = &unit.body else { return false };
+    let faults = unit.details().faults();
     let regs = registers(context);
-    let offset = (pc - unit.host) as u32;
-    if faults.points().restore(thread.jit.guest, &runtime.conv, offset, &regs, &mut thread.block).is_none() {
+    let offset = (pc - unit.host()) as u32;
+    if faults.restore(thread.jit.guest, &runtime.conv, offset, &regs, &mut thread.block).is_none() {
         return false;
     }
-    if unit.retreats != Retreats::Never {
-        if unit.retreats == Retreats::KeepingFlags {
+    if unit.retreats() != Retreats::Never {
+        if unit.retreats() == Retreats::KeepingFlags {
             keep_flags(&mut thread.block, context);
         }
         thread.scalar_at = Some(thread.block.guest.pc);
@@ -73,7 +74,7 @@ pub(crate) fn handle(
     }
     let Some(t1) = &mut thread.t1 else { return false };
     t1.fault = Some(if info.si_code == SI_KERNEL {
-        Fault::Unknown(unit.key)
+        Fault::Unknown(unit.key())
     } else {
         let write = context.uc_mcontext.gregs[libc::REG_ERR as usize] & 2 != 0;
         Fault::Known(MemFault { addr, write: Some(write), signal, code: info.si_code })

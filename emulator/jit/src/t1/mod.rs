@@ -14,14 +14,17 @@ mod entries;
 mod fault;
 mod first;
 mod float;
+mod incoming;
 mod invalid;
 mod jump_cache;
 mod noticing;
+mod pages;
 mod return_stack;
 mod sample;
 mod saved;
 mod sharing;
 mod table;
+mod translation;
 mod world;
 
 use std::borrow::Cow;
@@ -33,8 +36,7 @@ use ir::exclusives;
 use ir::guest::Tininess;
 use ir::inst::Op;
 use ir::unit::{Unit, UnitKey};
-use rustc_hash::{FxHashMap, FxHashSet};
-use smallvec::SmallVec;
+use rustc_hash::FxHashSet;
 
 use crate::direct_calls::{self, DirectCall};
 use crate::form::{self, Formed, Manner};
@@ -42,7 +44,6 @@ use crate::interp::{PLAIN, SCALAR};
 use crate::jit::Jit;
 use crate::native::NativeFn;
 use crate::options::{JitOptions, Stats};
-use crate::page_map::{PageMap, overlap};
 use crate::phases::{Phase, Stopwatch};
 use crate::profile::Profile;
 use crate::x64::stubs::{self, Stubs};
@@ -52,88 +53,17 @@ use crate::x64::{
 };
 
 use code_memory::{CodeMemory, Full};
-use saved::Image;
+use incoming::Incoming;
+use pages::Pages;
+use saved::{Image, Origin};
 use table::{AddressTable, KeyTable};
 
 pub(crate) use dispatch::Engine;
 pub(crate) use entries::ENTRIES;
 pub(crate) use fault::{handle as handle_fault, leave_native, rewind_call};
 pub use saved::Saved;
+use translation::{Body, Contents, Extra, Retreats, Translation};
 use world::World;
-
-/// A unit, ready to be executed.
-pub(crate) struct Translation {
-    /// Identity; with [`PLAIN`] in the mode if a native function is known at the address and this is the guest's own code.
-    pub(crate) key: UnitKey,
-    /// Entry, 0 if there is no host code.
-    pub(crate) host: u64,
-    /// Whether its faults are the guest's.
-    pub(crate) retreats: Retreats,
-    /// Bytes of host code.
-    pub(crate) host_len: u32,
-    /// Guest bytes it was made from.
-    pub(crate) guest_len: u32,
-    /// What to execute.
-    pub(crate) body: Body,
-    /// Not invalidated.
-    valid: AtomicBool,
-}
-
-/// What a fault means.
-#[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
-pub(crate) enum Retreats {
-    /// It is the guest's.
-    #[default]
-    Never,
-    /// What the guest does is found out by a translation without vectors.
-    Always,
-    /// The same, with the floating-point flags of the last `keepfflags`.
-    KeepingFlags,
-}
-
-/// What a translation consists of.
-pub(crate) enum Body {
-    /// Host code.
-    Host {
-        /// Its patchable jumps.
-        links: Box<[Link]>,
-        /// What it checks at its entry.
-        checks: EntryChecks,
-        /// How to rebuild guest state at its memory accesses.
-        faults: FaultTable,
-        /// To be interpreted beside it; see [`crate::check`].
-        checked: Option<Box<Unit>>,
-        /// What is needed to save it; `None` if it is not to be, or comes from an image.
-        origin: Option<Box<Origin>>,
-    },
-    /// The code generator gave the unit back: it is interpreted.
-    Interp(Box<Unit>),
-    /// A host function instead of guest code.
-    Native(NativeFn),
-}
-
-impl Body {
-    /// Bytes of a translation and of its entries in the tables, where links lead to it left out.
-    fn table_bytes(&self) -> u64 {
-        let parts = match self {
-            Body::Host { links, faults, .. } => size_of_val::<[Link]>(links) + faults.bytes().len(),
-            Body::Interp(_) | Body::Native(_) => 0,
-        };
-        (size_of::<Translation>() + table::ENTRIES_BYTES + size_of::<Ref>() + parts) as u64
-    }
-}
-
-/// What a translation was made of, and its unlinked code besides what [`Body::Host`] has.
-pub(crate) struct Origin {
-    /// [`saved::hash`] of the guest code.
-    guest_hash: u128,
-    /// Made with [`JitOptions::exact_underflow`].
-    exact: bool,
-    /// Made with [`JitOptions::trap_invalid`].
-    traps: bool,
-    relocs: Box<[Reloc]>,
-    interlocks: Box<[Interlock]>,
-}
 
 /// Why there is no translation.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -187,11 +117,11 @@ struct Writer {
     memory: CodeMemory,
     /// Bytes of code memory that the stubs take.
     stubs_len: usize,
-    pages: PageMap<Ref>,
-    /// The fields of links that lead to a translation, by its entry.
-    incoming: FxHashMap<Place, SmallVec<[Place; 4]>>,
-    /// Everything published since the last flush.
-    all: Vec<Ref>,
+    pages: Pages,
+    /// Links that lead to translations.
+    incoming: Incoming,
+    /// Where records are put together.
+    buffer: Vec<u8>,
     /// Units that have met pointers with a top byte to be ignored, and leave it out from then on.
     masked: FxHashSet<UnitKey>,
     /// Units that have assumed too much about the state at their entry, and assume nothing from then on.
@@ -200,16 +130,6 @@ struct Writer {
     hot: FxHashSet<UnitKey>,
     /// What to change once memory is shared, by addresses; `None` when it is.
     alone: Option<Vec<(Place, u8)>>,
-}
-
-/// A translation, compared by identity.
-#[derive(Clone, Copy)]
-struct Ref(&'static Translation);
-
-impl PartialEq for Ref {
-    fn eq(&self, other: &Ref) -> bool {
-        std::ptr::eq(self.0, other.0)
-    }
 }
 
 /// An address in code memory, relative to its start: there are many of them.
@@ -227,9 +147,9 @@ impl Runtime {
         let writer = Writer {
             memory,
             stubs_len,
-            pages: PageMap::default(),
-            incoming: FxHashMap::default(),
-            all: Vec::new(),
+            pages: Pages::new(code.end),
+            incoming: Incoming::default(),
+            buffer: Vec::new(),
             masked: FxHashSet::default(),
             careful: FxHashSet::default(),
             hot: FxHashSet::default(),
@@ -245,9 +165,9 @@ impl Runtime {
             direct_calls: direct_calls::table(direct),
             extended: guest.helpers.iter().any(|helper| helper.extended.is_some()),
             stubs,
+            by_key: KeyTable::new(code.end),
+            by_address: AddressTable::new(code.end),
             code,
-            by_key: KeyTable::default(),
-            by_address: AddressTable::default(),
             generation: AtomicU64::new(0),
             writer: Mutex::new(writer),
             world: World::default(),
@@ -275,7 +195,7 @@ impl Runtime {
     }
 
     /// The translation of `key`, made if there is none.
-    fn obtain(&self, jit: &Jit, compiler: &mut Compiler, key: UnitKey) -> Result<&'static Translation, Miss> {
+    fn obtain(&self, jit: &Jit, compiler: &mut Compiler, key: UnitKey) -> Result<Translation, Miss> {
         if let Some(found) = self.by_key.find(key) {
             return Ok(found);
         }
@@ -396,7 +316,7 @@ impl Runtime {
         compiler: &mut Compiler,
         key: UnitKey,
         watch: &mut Stopwatch<'_>,
-    ) -> Option<(u32, Retreats, Option<Box<Unit>>)> {
+    ) -> Option<(u32, Retreats, Option<Unit>)> {
         let (mut unit, insns) = form::VECTOR_TURNS.into_iter().find_map(|turns| {
             let manner = Manner { turns, ..Manner::of(form::VECTOR_INSNS) };
             let Formed::Unit { unit, insns } = form::form(jit.guest, &*jit.hooks, key, manner, |_| false) else {
@@ -426,9 +346,9 @@ impl Runtime {
     }
 
     /// What of a compiled unit is still needed; the rest is used again.
-    fn keep(jit: &Jit, unit: Unit) -> Option<Box<Unit>> {
+    fn keep(jit: &Jit, unit: Unit) -> Option<Unit> {
         if jit.options.check {
-            return Some(Box::new(unit));
+            return Some(unit);
         }
         unit.recycle();
         None
@@ -468,7 +388,7 @@ impl Runtime {
             self.generation.fetch_add(1, Ordering::AcqRel);
             let keys = [key, UnitKey { mode: key.mode | SCALAR, ..key }];
             let found = keys.into_iter().filter_map(|key| self.by_key.find(key));
-            let stale: Vec<_> = found.filter(|t| t.valid.swap(false, Ordering::SeqCst)).map(Ref).collect();
+            let stale: Vec<_> = found.filter(Translation::invalidate).collect();
             self.forget(jit, &mut writer, &stale);
         }
     }
@@ -491,55 +411,58 @@ impl Runtime {
             && !self.exact_underflow.swap(true, Ordering::AcqRel)
     }
 
-    fn publish(
-        &self,
-        jit: &Jit,
-        writer: &mut Writer,
-        key: UnitKey,
-        source: Source<'_>,
-    ) -> Result<&'static Translation, Full> {
-        let retreats = if let Source::Host { retreats, .. } = &source { *retreats } else { Retreats::Never };
-        let (host, host_len, guest_len, body) = match source {
-            Source::Host { code, relocs, interlocks, links, checks, faults, guest_len, checked, origin, .. } => {
-                let host =
-                    writer.memory.publish(&code, |copy, base| relocate(&relocs, &links, copy, base, &self.stubs))?;
-                writer.interlock(host, &interlocks);
-                (host, code.len() as u32, guest_len, Body::Host { links, checks, faults, checked, origin })
+    fn publish(&self, jit: &Jit, writer: &mut Writer, key: UnitKey, source: Source<'_>) -> Result<Translation, Full> {
+        let mut contents = Contents { key, ..Contents::default() };
+        match source {
+            Source::Host { code, relocs, interlocks, links, checks, faults, guest_len, checked, origin, retreats } => {
+                let adjust = |copy: &mut [u8], base| relocate(&relocs, &links, copy, base, &self.stubs);
+                (contents.host, contents.host_len) = (writer.memory.publish(&code, adjust)?, code.len() as u32);
+                writer.interlock(contents.host, &interlocks);
+                (contents.retreats, contents.interlocks) = (retreats, &interlocks);
+                (contents.links, contents.relocs, contents.faults) = (&links, &relocs, faults.bytes());
+                (contents.checks, contents.guest_len, contents.origin) = (checks, guest_len, origin);
+                contents.extra = checked.map(Extra::Checked);
+                self.record(jit, writer, contents)
             }
-            Source::Interp(unit) => (0, 0, unit.guest_len, Body::Interp(Box::new(unit))),
-            Source::Native(function) => (0, 0, NATIVE_LEN, Body::Native(function)),
-        };
-        Stats::add(&jit.stats.table_bytes, body.table_bytes());
-        let translation = Translation { key, host, retreats, host_len, guest_len, body, valid: AtomicBool::new(true) };
-        let translation: &'static Translation = Box::leak(Box::new(translation));
-        writer.all.push(Ref(translation));
-        if host != 0 && !self.by_address.push(translation) {
+            Source::Interp(unit) => {
+                (contents.guest_len, contents.extra) = (unit.guest_len, Some(Extra::Interp(unit)));
+                self.record(jit, writer, contents)
+            }
+            Source::Native(function) => {
+                (contents.guest_len, contents.extra) = (NATIVE_LEN, Some(Extra::Native(function)));
+                self.record(jit, writer, contents)
+            }
+        }
+    }
+
+    /// Enters a translation, whose code is in its place, into the tables.
+    fn record(&self, jit: &Jit, writer: &mut Writer, contents: Contents<'_>) -> Result<Translation, Full> {
+        let (host_len, guest_len) = (contents.host_len, contents.guest_len);
+        let translation = contents.record(&mut writer.memory, &mut writer.buffer)?;
+        if !self.by_address.push(translation) {
             return Err(Full);
         }
-        writer.pages.insert(key.pc, guest_len, Ref(translation));
-        self.by_key.insert(translation);
+        writer.pages.insert(translation, guest_len);
+        self.by_key.insert(translation, || self.world.count() <= 1);
         Stats::add(&jit.stats.code_bytes, host_len.into());
         Ok(translation)
     }
 
     /// The link that ends at `site`, with the translation it is in.
-    fn link_at(&self, site: u64) -> Option<(&'static Translation, &'static Link)> {
+    fn link_at(&self, site: u64) -> Option<(Translation, Link)> {
         let from = self.by_address.find(site - 1)?;
-        let Body::Host { links, .. } = &from.body else { return None };
-        let link = links.iter().find(|link| from.host + u64::from(link.at) + 4 == site)?;
+        let link = from.details().links().find(|link| from.host() + u64::from(link.at) + 4 == site)?;
         Some((from, link))
     }
 
     /// Makes the link `link` of `from` lead to `target`, unless `target` has become stale.
-    fn link(&self, from: &Translation, link: &Link, target: &Translation) {
-        let Body::Host { checks, .. } = &target.body else { return };
+    fn link(&self, from: Translation, link: &Link, target: Translation) {
         let mut writer = self.lock();
-        if target.valid.load(Ordering::Relaxed) && target.host != 0 {
-            let entry = target.host + u64::from(checks.enter(link.boxes));
-            let field = from.host + u64::from(link.at);
+        if target.is_valid() && target.host() != 0 {
+            let entry = target.host() + u64::from(target.details().checks.enter(link.boxes));
+            let field = from.host() + u64::from(link.at);
             writer.memory.patch(field, if link.call { CALL } else { JUMP }, entry);
-            let field = self.place(field);
-            writer.incoming.entry(self.place(target.host)).or_default().push(field);
+            writer.incoming.add(target, self.place(field));
         }
     }
 
@@ -552,29 +475,40 @@ impl Runtime {
     pub(crate) fn invalidate(&self, jit: &Jit, start: u64, len: u64) {
         let mut writer = self.lock();
         self.generation.fetch_add(1, Ordering::AcqRel);
-        let mut gone = writer.pages.on_pages_of(start, len);
-        gone.retain(|Ref(t)| {
-            overlap(t.key.pc, t.guest_len.into(), start, len) && t.valid.swap(false, Ordering::SeqCst)
-        });
+        let mut gone = writer.pages.in_range(start, len);
+        gone.retain(Translation::invalidate);
         self.forget(jit, &mut writer, &gone);
     }
 
     /// Takes translations that are no longer valid out of the tables and unlinks them.
-    fn forget(&self, jit: &Jit, writer: &mut Writer, gone: &[Ref]) {
-        for Ref(translation) in gone {
+    fn forget(&self, jit: &Jit, writer: &mut Writer, gone: &[Translation]) {
+        for &translation in gone {
             self.by_key.remove(translation);
-            writer.pages.remove(translation.key.pc, translation.guest_len, Ref(translation));
-            if translation.host == 0 {
-                continue;
-            }
-            for field in writer.incoming.remove(&self.place(translation.host)).unwrap_or_default() {
-                writer.memory.patch(self.code.start + u64::from(field), CALL, self.stubs.link);
-            }
+            writer.pages.remove(translation);
+            let Writer { memory, incoming, .. } = &mut *writer;
+            incoming.take(translation, |field| memory.patch(self.code.start + u64::from(field), CALL, self.stubs.link));
         }
         if !gone.is_empty() {
-            self.world.forget(&gone.iter().map(|Ref(t)| t.key).collect::<Vec<_>>());
+            self.world.forget(&gone.iter().map(Translation::key).collect::<Vec<_>>());
             Stats::add(&jit.stats.invalidated, gone.len() as u64);
         }
+    }
+
+    /// All translations that have been made since everything was last dropped, the latest first.
+    fn all(&self, _: &Writer) -> impl Iterator<Item = Translation> + use<> {
+        let end = self.code.end;
+        std::iter::successors(self.by_address.latest(), move |translation| translation.before(end))
+    }
+
+    /// Bytes of everything about translations but their code.
+    fn table_bytes(&self, writer: &Writer) -> u64 {
+        let tables = self.by_key.bytes() + self.by_address.bytes();
+        (writer.memory.recorded() + writer.pages.bytes() + writer.incoming.bytes() + tables) as u64
+    }
+
+    /// The same, for those that are kept now.
+    pub(crate) fn kept_bytes(&self) -> u64 {
+        self.table_bytes(&self.lock())
     }
 
     /// Drops everything and reuses the memory. The caller is not in generated code and holds no translation.
@@ -588,15 +522,16 @@ impl Runtime {
         change();
         let mut writer = self.lock();
         self.generation.fetch_add(1, Ordering::AcqRel);
+        Stats::add(&jit.stats.table_bytes, self.table_bytes(&writer));
+        for translation in self.all(&writer) {
+            // SAFETY: no table refers to it from here on, and no thread is where it could hold one.
+            unsafe { translation.free() };
+        }
         self.by_key.clear();
         self.by_address.clear();
         writer.pages.clear();
         writer.incoming.clear();
         writer.alone.iter_mut().for_each(Vec::clear);
-        for Ref(translation) in std::mem::take(&mut writer.all) {
-            // SAFETY: leaked by `publish`; no table refers to it any more and no thread is where it could hold one.
-            drop(unsafe { Box::from_raw(std::ptr::from_ref(translation).cast_mut()) });
-        }
         let stubs_len = writer.stubs_len;
         writer.memory.reset(stubs_len);
         Stats::add(&jit.stats.flushes, 1);
@@ -639,12 +574,12 @@ enum Source<'c> {
         code: Cow<'c, [u8]>,
         relocs: Cow<'c, [Reloc]>,
         interlocks: Cow<'c, [Interlock]>,
-        links: Box<[Link]>,
+        links: Cow<'c, [Link]>,
         checks: EntryChecks,
-        faults: FaultTable,
+        faults: Cow<'c, FaultTable>,
         guest_len: u32,
-        checked: Option<Box<Unit>>,
-        origin: Option<Box<Origin>>,
+        checked: Option<Unit>,
+        origin: Option<Origin>,
         retreats: Retreats,
     },
     Interp(Unit),
@@ -652,19 +587,14 @@ enum Source<'c> {
 }
 
 impl<'c> Source<'c> {
-    fn host(
-        compiled: &'c Compiled,
-        guest_len: u32,
-        checked: Option<Box<Unit>>,
-        origin: Option<Box<Origin>>,
-    ) -> Source<'c> {
+    fn host(compiled: &'c Compiled, guest_len: u32, checked: Option<Unit>, origin: Option<Origin>) -> Source<'c> {
         Source::Host {
             code: compiled.code.as_slice().into(),
             relocs: compiled.relocs.as_slice().into(),
             interlocks: compiled.interlocks.as_slice().into(),
             links: compiled.links.as_slice().into(),
             checks: compiled.checks,
-            faults: compiled.faults.clone(),
+            faults: Cow::Borrowed(&compiled.faults),
             guest_len,
             checked,
             origin,

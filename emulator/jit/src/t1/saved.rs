@@ -16,11 +16,12 @@ use serde::{Deserialize, Serialize};
 use smallvec::{SmallVec, smallvec};
 use xxhash_rust::xxh3::{xxh3_64, xxh3_128};
 
-use super::{Body, Origin, Ref, Runtime, Source, Translation, Writer};
+use super::translation::{Retreats, Translation};
+use super::{Runtime, Source, Writer};
 use crate::interp::PLAIN;
 use crate::jit::Jit;
 use crate::options::Stats;
-use crate::x64::{CALL, Compiler, EntryChecks, FaultTable, Interlock, Link, Reloc, interlocks};
+use crate::x64::{CALL, Compiler, EntryChecks, FaultTable, Interlock, Link, Reloc, interlocks::flip};
 
 /// What the embedder has of an earlier process.
 #[derive(Clone, Copy, Debug)]
@@ -65,6 +66,16 @@ pub(super) struct Entry<'a> {
     pub(super) links: Vec<Link>,
     pub(super) checks: EntryChecks,
     pub(super) faults: FaultTable,
+}
+
+/// What a translation was made of, besides what is needed of it anyway: kept if it is to be saved.
+pub(super) struct Origin {
+    /// [`hash`] of the guest code.
+    pub(super) guest_hash: u128,
+    /// Made with [`crate::JitOptions::exact_underflow`].
+    pub(super) exact: bool,
+    /// Made with [`crate::JitOptions::trap_invalid`].
+    pub(super) traps: bool,
 }
 
 /// Of guest code.
@@ -221,63 +232,61 @@ impl Runtime {
             interlocks: entry.interlocks.into(),
             links: entry.links.into(),
             checks: entry.checks,
-            faults: entry.faults,
+            faults: Cow::Owned(entry.faults),
             guest_len: entry.guest_len,
             checked: None,
             origin: None,
-            retreats: super::Retreats::Never,
+            retreats: Retreats::Never,
         })
     }
 
     /// What is needed to save the translation that `compiler` has just made.
-    pub(super) fn origin(&self, jit: &Jit, key: UnitKey, guest_len: u32, compiler: &Compiler) -> Option<Box<Origin>> {
+    pub(super) fn origin(&self, jit: &Jit, key: UnitKey, guest_len: u32, compiler: &Compiler) -> Option<Origin> {
         self.saves_as?;
         if key.mode & PLAIN != 0 || !jit.hooks.is_constant(key.pc, guest_len.into()) {
             return None;
         }
         let guest_hash = guest_hash(jit, key.pc, guest_len)?;
-        let output = compiler.output();
-        let (relocs, interlocks) = (output.relocs.as_slice().into(), output.interlocks.as_slice().into());
         let (exact, traps) = (compiler.exact_underflow, compiler.traps_invalid);
-        Some(Box::new(Origin { guest_hash, exact, traps, relocs, interlocks }))
+        Some(Origin { guest_hash, exact, traps })
     }
 
     /// An image for later processes, of what this one's image had and what has been translated.
     pub(crate) fn image(&self) -> Option<Vec<u8>> {
         let identity = self.saves_as?;
         let writer = self.lock();
-        let new: Vec<Entry<'_>> = writer.all.iter().filter_map(|Ref(translation)| writer.entry(translation)).collect();
+        let new: Vec<Entry<'_>> = self.all(&writer).filter_map(|translation| writer.entry(translation)).collect();
         image(identity, self.image, &new, |key| self.by_key.find(key).is_some())
     }
 }
 
 impl Writer {
     /// A translation as it is saved, if it is to be.
-    fn entry(&self, translation: &Translation) -> Option<Entry<'static>> {
-        let Body::Host { links, checks, faults, origin: Some(origin), .. } = &translation.body else { return None };
-        if !translation.valid.load(Ordering::Relaxed) {
-            return None;
-        }
-        let mut code = self.memory.code(translation.host, translation.host_len).to_vec();
-        let fields = links.iter().map(|link| link.at).chain(origin.relocs.iter().map(|reloc| reloc.at));
+    fn entry(&self, translation: Translation) -> Option<Entry<'static>> {
+        let details = translation.details();
+        let (origin, relocs, interlocks) = details.origin().filter(|_| translation.is_valid())?;
+        let links: Vec<Link> = details.links().collect();
+        let mut code = self.memory.code(translation.host(), details.host_len).to_vec();
+        let fields = links.iter().map(|link| link.at).chain(relocs.iter().map(|reloc| reloc.at));
         fields.for_each(|at| code[at as usize..at as usize + 4].fill(0));
         links.iter().for_each(|link| code[link.at as usize - 1] = CALL);
         if self.alone.is_none() {
-            interlocks::flip(&mut code, &origin.interlocks);
+            flip(&mut code, &interlocks);
         }
+        let key = translation.key();
         Some(Entry {
-            pc: translation.key.pc,
-            mode: translation.key.mode,
-            guest_len: translation.guest_len,
+            pc: key.pc,
+            mode: key.mode,
+            guest_len: details.guest_len,
             guest_hash: origin.guest_hash,
             exact: origin.exact,
             traps: origin.traps,
             code: code.into(),
-            relocs: origin.relocs.to_vec(),
-            interlocks: origin.interlocks.to_vec(),
-            links: links.to_vec(),
-            checks: *checks,
-            faults: faults.clone(),
+            relocs,
+            interlocks,
+            links,
+            checks: details.checks,
+            faults: details.fault_table(),
         })
     }
 }

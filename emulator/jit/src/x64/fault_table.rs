@@ -80,6 +80,11 @@ pub struct FaultTable {
 }
 
 impl FaultTable {
+    /// The table of a unit at the guest address `start` that [`FaultTable::bytes`] has given.
+    pub(crate) fn new(start: u64, bytes: Vec<u8>) -> FaultTable {
+        FaultTable { start, bytes }
+    }
+
     /// Everything but the unit's address.
     pub(crate) fn bytes(&self) -> &[u8] {
         &self.bytes

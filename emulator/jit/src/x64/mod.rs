@@ -218,6 +218,19 @@ pub enum StubId {
     Settle,
 }
 
+impl StubId {
+    /// Bits of their numbers.
+    pub(crate) const BITS: u32 = 4;
+
+    /// The stub whose number is in the lowest bits.
+    pub(crate) fn of(number: u64) -> Option<StubId> {
+        use StubId::*;
+        const ALL: [StubId; 9] =
+            [IndirectMiss, ReturnMiss, Poll, Syscall, Leave, Generic, GenericSaving, Helper, Settle];
+        ALL.into_iter().find(|stub| *stub as u64 == number & ((1 << StubId::BITS) - 1))
+    }
+}
+
 /// A 4-byte field at `at` that is to hold the distance from its end to the stub.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Serialize, Deserialize)]
 pub struct Reloc {
