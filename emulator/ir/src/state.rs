@@ -6,8 +6,8 @@ use crate::ty::Ty;
 /// Bytes for slots. The largest guest today (x86 with 16 × 256-bit vectors) uses under 1 KiB.
 pub const SLOT_BYTES: usize = 2048;
 
-/// Registers and the little else that instructions can observe. Generated code addresses it relative to its start, so
-/// it comes first in the translator's per-thread block and its layout is fixed.
+/// Registers and the little else that instructions can observe. Generated code addresses it relative to its start:
+/// its layout is fixed.
 #[repr(C, align(64))]
 #[derive(Clone)]
 pub struct GuestState {

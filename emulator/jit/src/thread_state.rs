@@ -1,7 +1,7 @@
-//! The per-thread block that generated code addresses: guest registers first, then what the translator needs at hand.
+//! The per-thread block that generated code addresses: guest registers and what the translator needs at hand.
 //!
-//! `rbp` holds [`ThreadState::anchor`], the address of the block plus [`ANCHOR`], so that the first 256 bytes of guest
-//! registers are reachable with an 8-bit displacement. Fields are `pub` because the dispatcher, the fault handler and the
+//! `rbp` holds [`ThreadState::anchor`], the address of the block plus [`ANCHOR`], so that what exits write and read, and the first
+//! guest registers behind it, are reachable with an 8-bit displacement: 256 bytes. Fields are `pub` because the dispatcher, the fault handler and the
 //! code generator all work on them; offsets are taken with `offset_of!`, never written down.
 
 use std::mem::offset_of;
@@ -10,7 +10,7 @@ use std::sync::atomic::{AtomicBool, AtomicU32};
 use ir::{Guest, GuestState};
 
 /// Distance from the start of [`ThreadState`] to the address in `rbp`.
-pub const ANCHOR: usize = 128;
+pub const ANCHOR: usize = offset_of!(ThreadState, deferred) + 128;
 
 /// 16-byte spill slots of a unit.
 pub const SPILLS: usize = 256;
@@ -126,20 +126,6 @@ pub struct Deferred {
 /// Everything generated code reads and writes besides guest memory.
 #[repr(C, align(64))]
 pub struct ThreadState {
-    /// Guest registers.
-    pub guest: GuestState,
-    /// Non-zero asks generated code to leave at the next poll. Set by signal handlers and other threads.
-    pub poll: AtomicU32,
-    /// Turns of short loops until one of them is called hot.
-    pub turns: i32,
-    /// [`Leave`] as a number.
-    pub exit_kind: u32,
-    /// Depends on `exit_kind`.
-    pub exit_operand: u64,
-    /// Bytes of a flush.
-    pub exit_len: u32,
-    /// Written by full fences (`lock or`), never read.
-    pub fence_pad: u32,
     /// First entry of the jump cache.
     pub jump_base: *mut JumpEntry,
     /// Bytes of the jump cache minus 16: selects an entry.
@@ -148,6 +134,22 @@ pub struct ThreadState {
     pub direct_calls: *const u64,
     /// How many there are.
     pub direct_len: u64,
+    /// Condition flags left as a comparison. In force only while generated code runs.
+    pub deferred: Deferred,
+    /// Non-zero asks generated code to leave at the next poll. Set by signal handlers and other threads.
+    pub poll: AtomicU32,
+    /// Turns of short loops until one of them is called hot.
+    pub turns: i32,
+    /// Guest registers.
+    pub guest: GuestState,
+    /// [`Leave`] as a number.
+    pub exit_kind: u32,
+    /// Depends on `exit_kind`.
+    pub exit_operand: u64,
+    /// Bytes of a flush.
+    pub exit_len: u32,
+    /// Written by full fences (`lock or`), never read.
+    pub fence_pad: u32,
     /// A byte: whether the thread may hold translations.
     pub inside: *const AtomicBool,
     /// Where to go on after a direct system call.
@@ -162,8 +164,6 @@ pub struct ThreadState {
     pub mxcsr_host: u32,
     /// Scratch word for `stmxcsr`.
     pub mxcsr_temp: u32,
-    /// Condition flags left as a comparison. In force only while generated code runs.
-    pub deferred: Deferred,
     /// Native function that a thunk is calling: its number plus 1, or 0. The guest state is complete in memory then.
     pub native_under_way: u32,
     /// Native function at `pc` whose call is to be measured: its number plus 1, or 0.

@@ -10,7 +10,7 @@ use crate::interp::SCALAR;
 use crate::jit::Jit;
 use crate::thread::Thread;
 use crate::thread_state::{Entries, ThreadState};
-use crate::x64::{deferred, generic};
+use crate::x64::{LinkKind, deferred, generic};
 
 pub(crate) const ENTRIES: Entries =
     Entries { link, lookup, generic: generic::evaluate, helper: generic::call_helper, settle };
@@ -20,7 +20,7 @@ unsafe extern "sysv64" fn link(state: *mut ThreadState, site: u64) -> u64 {
     // SAFETY: called from generated code of the thread that owns the state, inside `Thread::run`.
     let (thread, runtime) = unsafe { owner(state) };
     let Some((from, link)) = runtime.link_at(site) else { return 0 };
-    if !link.call {
+    if link.kind != LinkKind::Call {
         thread.block.jit_sp += size_of::<u64>() as u64;
     }
     thread.block.guest.pc = link.target.pc;
@@ -30,7 +30,7 @@ unsafe extern "sysv64" fn link(state: *mut ThreadState, site: u64) -> u64 {
         return 0;
     };
     // A link is followed without a look at the mode: it must be the same for everyone.
-    if mode | scalar == link.target.mode {
+    if mode | scalar == link.target.mode && link.kind != LinkKind::Poll {
         runtime.link(from, &link, target);
     }
     target.host()

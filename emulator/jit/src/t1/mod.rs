@@ -49,7 +49,7 @@ use crate::profile::Profile;
 use crate::x64::stubs::{self, Stubs};
 use crate::x64::{
     CALL, CompileError, Compiled, Compiler, Convention, EntryChecks, FaultTable, Features, Interlock, JUMP, Link,
-    Reloc, relocate,
+    LinkKind, Reloc, relocate,
 };
 
 use code_memory::{CodeMemory, Full};
@@ -461,7 +461,7 @@ impl Runtime {
         if target.is_valid() && target.host() != 0 {
             let entry = target.host() + u64::from(target.details().checks.enter(link.boxes));
             let field = from.host() + u64::from(link.at);
-            writer.memory.patch(field, if link.call { CALL } else { JUMP }, entry);
+            writer.memory.patch(field, if link.kind == LinkKind::Call { CALL } else { JUMP }, entry);
             writer.incoming.add(target, self.place(field));
         }
     }

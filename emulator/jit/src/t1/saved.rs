@@ -300,7 +300,7 @@ fn guest_hash(jit: &Jit, pc: u64, len: u32) -> Option<u128> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::x64::StubId;
+    use crate::x64::{LinkKind, StubId};
 
     const IDENTITY: u128 = 0x1234_5678_9abc_def0_0fed_cba9_8765_4321;
 
@@ -315,7 +315,7 @@ mod tests {
             code: code.into(),
             relocs: vec![Reloc { at: 3, stub: StubId::Leave }],
             interlocks: vec![Interlock { at: 1, flip: 9 }],
-            links: vec![Link { at: 8, call: true, target: UnitKey { pc: pc + 4, mode: 1 }, boxes: 7 }],
+            links: vec![Link { at: 8, kind: LinkKind::Call, target: UnitKey { pc: pc + 4, mode: 1 }, boxes: 7 }],
             checks: EntryChecks { boxes: 1 << 60, behind: 9 },
             faults: FaultTable::default(),
         }

@@ -13,7 +13,7 @@ use super::code_memory::{CodeMemory, Full};
 use super::saved::Origin;
 use crate::native::NativeFn;
 use crate::numbers::{fold, read_number, unfold, write_number};
-use crate::x64::{EntryChecks, FaultPoints, FaultTable, Interlock, Link, Reloc, StubId};
+use crate::x64::{EntryChecks, FaultPoints, FaultTable, Interlock, Link, LinkKind, Reloc, StubId};
 
 /// A translation, by the distance of its record from the end of code memory, in [`WORD`]s; 0 is none.
 pub(crate) type Id = u32;
@@ -165,7 +165,7 @@ impl Contents<'_> {
     /// The field relative to the one of the link before, with what kind of link it is; the rest of its target relative to the unit.
     fn write_link(&self, out: &mut Vec<u8>, link: &Link, before: u32) {
         let special = link.boxes != 0 || link.target.mode != self.key.mode;
-        write_number(out, u64::from(link.at - before) << 2 | u64::from(special) << 1 | u64::from(link.call));
+        write_number(out, u64::from(link.at - before) << 3 | u64::from(special) << 2 | link.kind as u64);
         write_number(out, fold(link.target.pc.wrapping_sub(self.key.pc)));
         if special {
             write_number(out, link.boxes);
@@ -404,13 +404,13 @@ impl<'a> Details<'a> {
 /// Takes a link, as [`Contents::write_link`] writes it, from the stream; `at` is the field of the one before, and then its own.
 fn read_link(stream: &mut &[u8], unit: UnitKey, at: &mut u32) -> Link {
     let first = read_number(stream);
-    *at += (first >> 2) as u32;
+    *at += (first >> 3) as u32;
     let pc = unit.pc.wrapping_add(unfold(read_number(stream)));
     let (mut boxes, mut mode) = (0, unit.mode);
-    if first & 2 != 0 {
+    if first & 4 != 0 {
         (boxes, mode) = (read_number(stream), read_number(stream) as u32);
     }
-    Link { at: *at, call: first & 1 != 0, target: UnitKey { pc, mode }, boxes }
+    Link { at: *at, kind: LinkKind::of(first & 3), target: UnitKey { pc, mode }, boxes }
 }
 
 #[cfg(test)]
@@ -419,8 +419,8 @@ mod tests {
 
     const KEY: UnitKey = UnitKey { pc: 0xffff_8000_1234_5678, mode: 0x8000_0003 };
 
-    fn link(at: u32, call: bool, pc: u64, mode: u32, boxes: u64) -> Link {
-        Link { at, call, target: UnitKey { pc, mode }, boxes }
+    fn link(at: u32, kind: LinkKind, pc: u64, mode: u32, boxes: u64) -> Link {
+        Link { at, kind, target: UnitKey { pc, mode }, boxes }
     }
 
     #[test]
@@ -428,10 +428,10 @@ mod tests {
         let mut memory = CodeMemory::new(0).unwrap();
         let (base, end) = (memory.base(), memory.range().end);
         let links = [
-            link(7, false, KEY.pc + 400, KEY.mode, 0),
-            link(1000, true, 0x10, KEY.mode, 0),
-            link(1015, false, KEY.pc - 4, 1, 0),
-            link(70_000, false, u64::MAX, KEY.mode, 1 << 63),
+            link(7, LinkKind::Jump, KEY.pc + 400, KEY.mode, 0),
+            link(1000, LinkKind::Call, 0x10, KEY.mode, 0),
+            link(1015, LinkKind::Poll, KEY.pc - 4, 1, 0),
+            link(70_000, LinkKind::Jump, u64::MAX, KEY.mode, 1 << 63),
         ];
         let relocs = [StubId::IndirectMiss, StubId::Settle].map(|stub| Reloc { at: 300 * (1 + stub as u32), stub });
         let checks = EntryChecks { boxes: 1 << 40, behind: 300 };

@@ -306,6 +306,11 @@ impl Asm {
     /// `call` without a target, which may be replaced while running; returns the offset of the field for the target.
     pub(super) fn patchable(&mut self) -> u32 {
         self.keep_together(super::TRANSFER_LEN);
+        self.call()
+    }
+
+    /// `call` without a target; returns the offset of the field for it.
+    pub(super) fn call(&mut self) -> u32 {
         self.byte(super::CALL);
         let at = self.at();
         self.dword(0);

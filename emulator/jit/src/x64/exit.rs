@@ -11,7 +11,7 @@ use super::asm::{Alu, Label, Mem, RAX, RCX, RDX, RSP, cc};
 use super::claims::Claim;
 use super::generator::{Gen, NONE};
 use super::snapshot::Loc;
-use super::{Gpr, Link, Mark, StubId};
+use super::{Gpr, Link, LinkKind, Mark, StubId};
 use crate::interp::SCALAR;
 use crate::thread_state::{Deferred, JumpEntry, Leave, ThreadState, jump_tag};
 
@@ -237,7 +237,7 @@ impl Gen<'_> {
             }
             ExitKind::Redispatch => self.leave_to_rust(Leave::Redispatch, exit.target),
             ExitKind::Step => self.leave_to_rust(Leave::Step, exit.target),
-            ExitKind::Retreat => self.link(false, UnitKey { pc: exit.target, mode: exit.mode | SCALAR }),
+            ExitKind::Retreat => self.link(LinkKind::Jump, UnitKey { pc: exit.target, mode: exit.mode | SCALAR }),
         }
     }
 
@@ -248,7 +248,7 @@ impl Gen<'_> {
         self.asm.dword(5);
         self.asm.jmp_stub(StubId::Syscall);
         self.boxes_left = 0;
-        self.link(false, UnitKey { pc: exit.target, mode: exit.mode });
+        self.link(LinkKind::Jump, UnitKey { pc: exit.target, mode: exit.mode });
     }
 
     pub(super) fn leave_to_rust(&mut self, leave: Leave, pc: u64) {
@@ -294,18 +294,18 @@ impl Gen<'_> {
         self.poll_compare();
         let label = self.asm.label();
         self.asm.jcc(cc::NE, label);
-        self.polls.push((label, exit.target));
+        self.polls.push((label, UnitKey { pc: exit.target, mode: exit.mode }));
     }
 
     fn leave_jump(&mut self, exit: &Exit) {
         self.poll_backward(exit);
-        self.link(false, UnitKey { pc: exit.target, mode: exit.mode });
+        self.link(LinkKind::Jump, UnitKey { pc: exit.target, mode: exit.mode });
     }
 
     /// A patchable jump or call.
-    fn link(&mut self, call: bool, target: UnitKey) {
+    fn link(&mut self, kind: LinkKind, target: UnitKey) {
         let at = self.asm.patchable();
-        self.links.push(Link { at, call, target, boxes: self.boxes_left });
+        self.links.push(Link { at, kind, target, boxes: self.boxes_left });
     }
 
     /// The word pushed beside host return addresses: what [`jump_tag`] gives.
@@ -327,13 +327,13 @@ impl Gen<'_> {
         self.asm.bytes(&LANDING);
         // Nothing is known of what a function leaves.
         self.boxes_left = 0;
-        self.link(false, UnitKey { pc: exit.ret, mode: exit.ret_mode });
+        self.link(LinkKind::Jump, UnitKey { pc: exit.ret, mode: exit.ret_mode });
     }
 
     fn leave_call(&mut self, exit: &Exit) {
         self.poll_backward(exit);
         self.push_return(exit);
-        self.link(true, UnitKey { pc: exit.target, mode: exit.mode });
+        self.link(LinkKind::Call, UnitKey { pc: exit.target, mode: exit.mode });
         self.landing_pad(exit);
     }
 
@@ -411,8 +411,8 @@ impl Gen<'_> {
         self.emit_wrong_assumption();
         for (label, target) in std::mem::take(&mut self.polls) {
             self.asm.bind(label);
-            self.asm.mov_ri(RAX, target);
-            self.asm.jmp_stub(StubId::Poll);
+            let at = self.asm.call();
+            self.links.push(Link { at, kind: LinkKind::Poll, target, boxes: 0 });
         }
     }
 }

@@ -21,7 +21,7 @@ use std::sync::atomic::AtomicU64;
 
 use ir::guest::Guest;
 use ir::inst::{Inst, Val};
-use ir::unit::Boundary;
+use ir::unit::{Boundary, UnitKey};
 use ir::{Ty, Unit};
 
 use super::analysis::{Analysis, CondKind, NO, result_ty};
@@ -97,7 +97,7 @@ pub(super) struct Buffers {
     pub(super) moves: Vec<(u16, Loc)>,
     pub(super) links: Vec<Link>,
     pub(super) interlocks: Vec<Interlock>,
-    pub(super) polls: Vec<(Label, u64)>,
+    pub(super) polls: Vec<(Label, UnitKey)>,
     pub(super) recorder: Recorder,
     pub(super) marks: Vec<(u32, Mark)>,
 }
@@ -153,8 +153,8 @@ pub(super) struct Gen<'a> {
     pub(super) moves: Vec<(u16, Loc)>,
     pub(super) links: Vec<Link>,
     pub(super) interlocks: Vec<Interlock>,
-    /// Cold poll exits: label and guest address to continue at.
-    pub(super) polls: Vec<(Label, u64)>,
+    /// Cold poll exits: label, and where to continue.
+    pub(super) polls: Vec<(Label, UnitKey)>,
     /// Cold code that brings deferred flags home at the entry: label, and where to go on.
     pub(super) settle: Option<(Label, Label)>,
     /// Cold code that leaves because an assumption about the entry is wrong.

@@ -246,13 +246,32 @@ pub struct Reloc {
 pub struct Link {
     /// Offset of the last 4 bytes, the distance.
     pub at: u32,
-    /// When linked it is [`CALL`], with a landing pad behind it, not [`JUMP`].
-    pub call: bool,
+    /// What it is when it is made.
+    pub kind: LinkKind,
     /// Where it leads.
     #[serde(with = "Key")]
     pub target: UnitKey,
     /// Slots that are known to have boxes then, as a mask: see [`boxes`].
     pub boxes: u64,
+}
+
+/// What a link is when it is made.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Serialize, Deserialize)]
+#[repr(u8)]
+pub enum LinkKind {
+    /// A jump.
+    Jump,
+    /// A call, with a landing pad behind it.
+    Call,
+    /// It is never made: the poll flag was set before another link to the same target. May cross 8-byte boundaries.
+    Poll,
+}
+
+impl LinkKind {
+    /// The kind with a number.
+    pub(crate) fn of(number: u64) -> LinkKind {
+        [LinkKind::Jump, LinkKind::Call, LinkKind::Poll][number as usize % 3]
+    }
 }
 
 /// Bytes of `jmp` and `call` with a distance of 32 bits behind them.

@@ -11,7 +11,7 @@ use ir::{GuestState, Ty};
 
 use crate::thread_state::{Entries, JumpEntry, ThreadState};
 use crate::x64::stubs::{self, Stubs};
-use crate::x64::{Compiled, Compiler, Convention, Features, HostRegs, deferred, interlocks, relocate};
+use crate::x64::{Compiled, Compiler, Convention, Features, HostRegs, LinkKind, deferred, interlocks, relocate};
 
 /// 14 words (7 pinned, the last to a vector register), 4 flags, 2 half words (1 pinned), 2 vectors (1 pinned), 2 bytes.
 pub(super) const WORDS: u16 = 14;
@@ -209,7 +209,7 @@ unsafe extern "sysv64" fn link(thread: *mut ThreadState, site: u64) -> u64 {
     // SAFETY: as above.
     let links = unsafe { &(*r.compiled).links };
     let link = links.iter().find(|l| r.base + u64::from(l.at) + 4 == site).expect("a link of this unit");
-    thread.jit_sp += if link.call { 0 } else { 8 };
+    thread.jit_sp += if link.kind == LinkKind::Call { 0 } else { 8 };
     thread.guest.pc = link.target.pc;
     0
 }
