@@ -100,7 +100,7 @@ pub struct StatsReport {
     pub guest_insns: u64,
     /// Guest bytes in them.
     pub guest_bytes: u64,
-    /// Bytes of host code made for them.
+    /// Bytes of host code made for them, and between it.
     pub code_bytes: u64,
     /// Bytes of records and tables about them, room for more included.
     pub table_bytes: u64,

@@ -16,8 +16,9 @@ const LEAST: usize = 1 << 20;
 /// With fewer, code would be dropped all the time.
 const FEWEST: usize = 4 << 20;
 
-/// Alignment of units.
-const ALIGN: usize = 16;
+/// Alignment of units, and of those that may have constants at their ends: their lengths are multiples of this, too.
+const ALIGN: usize = 8;
+const CONSTANTS_ALIGN: usize = 16;
 
 /// The mapping. Writing needs `&mut`: whoever owns it is the one writer.
 pub(crate) struct CodeMemory {
@@ -54,7 +55,8 @@ impl CodeMemory {
 
     /// Copies code to a free, aligned place, after `adjust` has seen the copy and its address; returns the address.
     pub(crate) fn publish(&mut self, code: &[u8], adjust: impl FnOnce(&mut [u8], u64)) -> Result<u64, Full> {
-        let at = self.used.next_multiple_of(ALIGN);
+        let align = if code.len().is_multiple_of(CONSTANTS_ALIGN) { CONSTANTS_ALIGN } else { ALIGN };
+        let at = self.used.next_multiple_of(align);
         if at + code.len() > self.size - self.recorded {
             return Err(Full);
         }
@@ -153,16 +155,19 @@ mod tests {
         let mut memory = CodeMemory::new(0).unwrap();
         let first = memory.publish(&[0xc3; 5], |_, _| {}).unwrap();
         let second = memory.publish(&[0x90, 0x90, 0x90, CALL, 0, 0, 0, 0], |copy, at| copy[0] = at as u8).unwrap();
-        assert_eq!((first, second), (memory.base(), memory.base() + 16));
+        assert_eq!((first, second), (memory.base(), memory.base() + 8));
         memory.patch(second + 4, JUMP, first);
         // SAFETY: published above.
         let code = unsafe { std::slice::from_raw_parts(second as *const u8, 8) };
         assert_eq!(code[..4], [second as u8, 0x90, 0x90, JUMP]);
-        assert_eq!(i32::from_le_bytes(code[4..].try_into().unwrap()), -24);
-        let end = memory.range().end;
+        assert_eq!(i32::from_le_bytes(code[4..].try_into().unwrap()), -16);
+        let (end, used) = (memory.range().end, memory.used());
+        let with_constants = memory.publish(&[0; 48], |_, _| {}).unwrap();
+        assert_eq!(with_constants, memory.base() + 16);
+        memory.reset(used);
         let records = [8, 4].map(|len| memory.record(len).unwrap().as_ptr() as u64);
         assert_eq!((records, memory.recorded()), ([end - 8, end - 12], 12));
         // But for the records there would be room.
-        assert_eq!(memory.publish(&vec![0; MOST - 32 - 8], |_, _| {}), Err(Full));
+        assert_eq!(memory.publish(&vec![0; MOST - 16 - 8], |_, _| {}), Err(Full));
     }
 }

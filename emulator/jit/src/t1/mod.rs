@@ -412,8 +412,9 @@ impl Runtime {
     }
 
     fn publish(&self, jit: &Jit, writer: &mut Writer, key: UnitKey, source: Source<'_>) -> Result<Translation, Full> {
+        let used = writer.memory.used();
         let mut contents = Contents { key, ..Contents::default() };
-        match source {
+        let published = match source {
             Source::Host { code, relocs, interlocks, links, checks, faults, guest_len, checked, origin, retreats } => {
                 let adjust = |copy: &mut [u8], base| relocate(&relocs, &links, copy, base, &self.stubs);
                 (contents.host, contents.host_len) = (writer.memory.publish(&code, adjust)?, code.len() as u32);
@@ -422,29 +423,30 @@ impl Runtime {
                 (contents.links, contents.relocs, contents.faults) = (&links, &relocs, faults.bytes());
                 (contents.checks, contents.guest_len, contents.origin) = (checks, guest_len, origin);
                 contents.extra = checked.map(Extra::Checked);
-                self.record(jit, writer, contents)
+                self.record(writer, contents)?
             }
             Source::Interp(unit) => {
                 (contents.guest_len, contents.extra) = (unit.guest_len, Some(Extra::Interp(unit)));
-                self.record(jit, writer, contents)
+                self.record(writer, contents)?
             }
             Source::Native(function) => {
                 (contents.guest_len, contents.extra) = (NATIVE_LEN, Some(Extra::Native(function)));
-                self.record(jit, writer, contents)
+                self.record(writer, contents)?
             }
-        }
+        };
+        Stats::add(&jit.stats.code_bytes, (writer.memory.used() - used) as u64);
+        Ok(published)
     }
 
     /// Enters a translation, whose code is in its place, into the tables.
-    fn record(&self, jit: &Jit, writer: &mut Writer, contents: Contents<'_>) -> Result<Translation, Full> {
-        let (host_len, guest_len) = (contents.host_len, contents.guest_len);
+    fn record(&self, writer: &mut Writer, contents: Contents<'_>) -> Result<Translation, Full> {
+        let guest_len = contents.guest_len;
         let translation = contents.record(&mut writer.memory, &mut writer.buffer)?;
         if !self.by_address.push(translation) {
             return Err(Full);
         }
         writer.pages.insert(translation, guest_len);
         self.by_key.insert(translation, || self.world.count() <= 1);
-        Stats::add(&jit.stats.code_bytes, host_len.into());
         Ok(translation)
     }
 

@@ -3,7 +3,7 @@
 //! # Division of labour
 //!
 //! This module makes *position-independent bytes plus tables* and knows nothing of code memory, unit tables or threads'
-//! lives. The caller (dispatcher) copies [`Compiled::code`] to a 16-byte aligned address, applies [`Compiled::relocs`], and
+//! lives. The caller (dispatcher) copies [`Compiled::code`] to an aligned address, applies [`Compiled::relocs`], and
 //! patches [`Compiled::links`]. All assembly is here, the dispatcher's included ([`stubs`]); all decisions are there.
 //!
 //! # The boundary
@@ -240,8 +240,7 @@ pub struct Reloc {
     pub stub: StubId,
 }
 
-/// A transfer to another unit: an instruction of [`TRANSFER_LEN`] bytes, never across an 8-byte boundary (given a 16-byte aligned
-/// start). Until it is linked it is a call of [`stubs::Stubs::link`], whose return address says which link it is.
+/// A transfer to another unit: an instruction of [`TRANSFER_LEN`] bytes, never across an 8-byte boundary (given an aligned start). Until it is linked it is a call of [`stubs::Stubs::link`], whose return address says which link it is.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Serialize, Deserialize)]
 pub struct Link {
     /// Offset of the last 4 bytes, the distance.
@@ -309,7 +308,8 @@ struct Key {
 /// Host code of a unit.
 #[derive(Clone, Debug, Default)]
 pub struct Compiled {
-    /// Bytes; the entry is at 0. The start must be 16-byte aligned.
+    /// Bytes; the entry is at 0. The start must be 8-byte aligned, and 16-byte aligned if their number is a multiple of 16:
+    /// constants are at the end.
     pub code: Vec<u8>,
     /// Fields to be filled with distances to stubs.
     pub relocs: Vec<Reloc>,
@@ -334,7 +334,7 @@ pub enum Mark {
     Exit,
     /// Beside the main line: exits on a condition, and operations done again exactly.
     Side,
-    /// Requests of the dispatcher, not of the guest: polls and links.
+    /// Requests of the dispatcher, not of the guest, at the entry.
     Request,
 }
 
