@@ -107,7 +107,7 @@ fn instruction(guest: &Guest, hooks: &dyn Hooks, pc: u64, mode: u32) -> String {
 }
 
 /// Adds the host code to `text`, each guest instruction's under its line, which `instruction` makes from its address. Its last part,
-/// what asks for the dispatcher, only if `requests`.
+/// what the entry asks the dispatcher for, only if `requests`.
 pub fn host_code(text: &mut String, compiled: &Compiled, requests: bool, instruction: impl Fn(u64) -> String) {
     let mut marks = compiled.marks.iter().peekable();
     let mut formatter = IntelFormatter::new();

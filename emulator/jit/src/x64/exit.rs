@@ -2,9 +2,9 @@
 
 use std::mem::offset_of;
 
-use ir::GuestState;
 use ir::guest::Guest;
 use ir::unit::{Exit, ExitKind, Trap, UnitKey};
+use ir::{GuestState, Ty};
 
 use super::analysis::NO;
 use super::asm::{Alu, Label, Mem, RAX, RCX, RDX, RSP, cc};
@@ -112,6 +112,7 @@ impl Gen<'_> {
 
     /// Emits the code of all sides.
     pub(super) fn emit_sides(&mut self) {
+        self.at_end = false;
         for i in 0..self.sides.len() {
             let side = self.sides[i];
             self.asm.bind(side.label);
@@ -148,6 +149,7 @@ impl Gen<'_> {
         if self.is_self(exit) {
             return self.turn();
         }
+        self.at_end = true;
         self.boxes_left = self.boxed_slots();
         let moves = self.collect_moves(false);
         self.masked_return = self.an.masked_return(self.unit, self.inst());
@@ -286,20 +288,27 @@ impl Gen<'_> {
         self.asm.jcc_stub(cc::NE, StubId::Poll);
     }
 
-    /// Leaves for Rust if asked to, before a backward transfer.
-    fn poll_backward(&mut self, exit: &Exit) {
-        if exit.target > exit.pc {
-            return;
-        }
-        self.poll_compare();
-        let label = self.asm.label();
-        self.asm.jcc(cc::NE, label);
-        self.polls.push((label, UnitKey { pc: exit.target, mode: exit.mode }));
+    /// Polls before a backward transfer: the field of the jump to what [`Gen::leave_by_poll`] emits behind the transfer.
+    fn poll_backward(&mut self, exit: &Exit) -> Option<usize> {
+        (exit.target <= exit.pc).then(|| {
+            self.poll_compare();
+            self.asm.jcc_short(cc::NE)
+        })
+    }
+
+    /// Leaves for Rust if [`Gen::poll_backward`] has seen that it is asked to.
+    fn leave_by_poll(&mut self, field: Option<usize>, exit: &Exit) {
+        let Some(field) = field else { return };
+        self.asm.land(field);
+        let at = self.asm.call();
+        let target = UnitKey { pc: exit.target, mode: exit.mode };
+        self.links.push(Link { at, kind: LinkKind::Poll, target, boxes: 0 });
     }
 
     fn leave_jump(&mut self, exit: &Exit) {
-        self.poll_backward(exit);
+        let poll = self.poll_backward(exit);
         self.link(LinkKind::Jump, UnitKey { pc: exit.target, mode: exit.mode });
+        self.leave_by_poll(poll, exit);
     }
 
     /// A patchable jump or call.
@@ -311,6 +320,9 @@ impl Gen<'_> {
     /// The word pushed beside host return addresses: what [`jump_tag`] gives.
     fn push_return(&mut self, exit: &Exit) {
         let tag = jump_tag(exit.ret, exit.ret_mode);
+        if let Some(r) = self.register_with(tag) {
+            return self.asm.push(r);
+        }
         match i32::try_from(tag as i64) {
             Ok(k) => {
                 self.asm.byte(0x68);
@@ -323,6 +335,15 @@ impl Gen<'_> {
         }
     }
 
+    /// The register of a pinned slot that is known to have this value: as a rule the guest's return address.
+    fn register_with(&self, value: u64) -> Option<Gpr> {
+        let has = |slot: u16| {
+            let v = self.cur[slot as usize];
+            v != NO && self.guest.slots[slot as usize].ty == Ty::I64 && self.constant(v) == Some(value.into())
+        };
+        self.conv.pins.iter().find(|(slot, _)| self.at_end && has(slot.0)).map(|pin| pin.1)
+    }
+
     fn landing_pad(&mut self, exit: &Exit) {
         self.asm.bytes(&LANDING);
         // Nothing is known of what a function leaves.
@@ -331,10 +352,11 @@ impl Gen<'_> {
     }
 
     fn leave_call(&mut self, exit: &Exit) {
-        self.poll_backward(exit);
+        let poll = self.poll_backward(exit);
         self.push_return(exit);
         self.link(LinkKind::Call, UnitKey { pc: exit.target, mode: exit.mode });
         self.landing_pad(exit);
+        self.leave_by_poll(poll, exit);
     }
 
     /// Compares the jump-cache entry of the address in `rax` with it: `rcx` = entry, equal if it is the one.
@@ -401,7 +423,7 @@ impl Gen<'_> {
         self.asm.byte(0xc3);
     }
 
-    /// Poll exits, after everything else.
+    /// What is seldom done at the entry, after everything else.
     pub(super) fn emit_cold(&mut self) {
         if let Some((label, back)) = self.settle.take() {
             self.asm.bind(label);
@@ -409,10 +431,5 @@ impl Gen<'_> {
             self.asm.jmp(back);
         }
         self.emit_wrong_assumption();
-        for (label, target) in std::mem::take(&mut self.polls) {
-            self.asm.bind(label);
-            let at = self.asm.call();
-            self.links.push(Link { at, kind: LinkKind::Poll, target, boxes: 0 });
-        }
     }
 }

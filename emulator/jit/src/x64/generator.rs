@@ -21,7 +21,7 @@ use std::sync::atomic::AtomicU64;
 
 use ir::guest::Guest;
 use ir::inst::{Inst, Val};
-use ir::unit::{Boundary, UnitKey};
+use ir::unit::Boundary;
 use ir::{Ty, Unit};
 
 use super::analysis::{Analysis, CondKind, NO, result_ty};
@@ -97,7 +97,6 @@ pub(super) struct Buffers {
     pub(super) moves: Vec<(u16, Loc)>,
     pub(super) links: Vec<Link>,
     pub(super) interlocks: Vec<Interlock>,
-    pub(super) polls: Vec<(Label, UnitKey)>,
     pub(super) recorder: Recorder,
     pub(super) marks: Vec<(u32, Mark)>,
 }
@@ -153,8 +152,6 @@ pub(super) struct Gen<'a> {
     pub(super) moves: Vec<(u16, Loc)>,
     pub(super) links: Vec<Link>,
     pub(super) interlocks: Vec<Interlock>,
-    /// Cold poll exits: label, and where to continue.
-    pub(super) polls: Vec<(Label, UnitKey)>,
     /// Cold code that brings deferred flags home at the entry: label, and where to go on.
     pub(super) settle: Option<(Label, Label)>,
     /// Cold code that leaves because an assumption about the entry is wrong.
@@ -179,6 +176,8 @@ pub(super) struct Gen<'a> {
     pub(super) rebased: Vec<Rebased>,
     /// The address of the return being emitted, if its lowest bit is still to be cleared.
     pub(super) masked_return: Option<u32>,
+    /// The exit being emitted is the last, where slots have their last values.
+    pub(super) at_end: bool,
     /// Registers borrowed for a move at an exit.
     pub(super) borrowed: u32,
     /// The mode word was changed by run-time values: exits leave it alone.
@@ -236,7 +235,6 @@ impl<'a> Gen<'a> {
             moves: b.moves,
             links: b.links,
             interlocks: b.interlocks,
-            polls: b.polls,
             settle: None,
             wrong: None,
             checked_start: 0,
@@ -249,6 +247,7 @@ impl<'a> Gen<'a> {
             deferred: false,
             rebased: Vec::new(),
             masked_return: None,
+            at_end: false,
             borrowed: 0,
             dynamic_mode: false,
             recorder: b.recorder,
@@ -281,7 +280,6 @@ impl<'a> Gen<'a> {
             moves: self.moves,
             links: self.links,
             interlocks: self.interlocks,
-            polls: self.polls,
             recorder: self.recorder,
             marks: self.marks,
         }
@@ -306,7 +304,6 @@ impl<'a> Gen<'a> {
         self.moves.clear();
         self.links.clear();
         self.interlocks.clear();
-        self.polls.clear();
         self.marks.clear();
         self.recorder.start(self.unit, self.guest, self.conv);
         for i in 0..self.an.gets.len() {
