@@ -17,7 +17,7 @@ fn the_intermediate_representation_of_instructions() {
     insta::assert_snapshot!(answers(&["mips", "--ir"], "1000 0 10850003\n")); // a branch with its delay slot
 }
 
-/// Without what is the dispatcher's: requests for links.
+/// Without what units ask of the dispatcher at their entries.
 #[test]
 fn the_host_code_of_instructions() {
     insta::assert_snapshot!(answers(&["riscv64", "--host"], "1000 0 93027300\n1000 0 63847300\n1000 0 67800200\n"));

@@ -162,7 +162,7 @@ impl Contents<'_> {
         }
     }
 
-    /// The field relative to the one of the link before, with what kind of link it is; the rest of its target relative to the unit.
+    /// The field relative to the one of the link before, with what kind of link it is; the target relative to the unit.
     fn write_link(&self, out: &mut Vec<u8>, link: &Link, before: u32) {
         let special = link.boxes != 0 || link.target.mode != self.key.mode;
         write_number(out, u64::from(link.at - before) << 3 | u64::from(special) << 2 | link.kind as u64);

@@ -240,7 +240,8 @@ pub struct Reloc {
     pub stub: StubId,
 }
 
-/// A transfer to another unit: an instruction of [`TRANSFER_LEN`] bytes, never across an 8-byte boundary (given an aligned start). Until it is linked it is a call of [`stubs::Stubs::link`], whose return address says which link it is.
+/// A transfer to another unit: an instruction of [`TRANSFER_LEN`] bytes, never across an 8-byte boundary (given an aligned start).
+/// Until it is made it is a call of [`stubs::Stubs::link`], whose return address says which link it is.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Serialize, Deserialize)]
 pub struct Link {
     /// Offset of the last 4 bytes, the distance.

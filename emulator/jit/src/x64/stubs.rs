@@ -28,8 +28,9 @@ pub struct Stubs {
     /// (`host_sp`), loads the boundary from memory (`rsp` from `jit_sp`), and jumps to `code`. Returns when generated code
     /// leaves: then the guest state is complete in memory, `pc` included, and `exit_kind` says why.
     pub enter: u64,
-    /// Called by a link that is not made, whose address is pushed. Calls `entries.link` with the address behind the link, which
-    /// pops that if it is no call; continues at the result or leaves ([`super::super::thread_state::Leave::Dispatcher`]).
+    /// Called by a link that is not made. Calls `entries.link` with the address behind the link, which is on top of the return
+    /// stack and is popped there if the link is no call; continues at the result or leaves
+    /// ([`super::super::thread_state::Leave::Dispatcher`]).
     pub link: u64,
     /// `rax` = guest address. Sets `state.pc`, calls `entries.lookup`, continues at the result or leaves.
     pub indirect_miss: u64,
