@@ -4,6 +4,7 @@
 //!
 //! ```text
 //! how many modes; of each the guest address, relative to the unit's, and the mode word
+//! how many points with results still to be checked; of each its offset, and how many operations, and these
 //! per point: offset relative to the point before
 //!            guest address relative to the point before, and how many slots have moved since
 //!            of each of these: its number, and where it is
@@ -18,6 +19,7 @@ use serde::{Deserialize, Serialize};
 
 use super::Convention;
 use super::analysis::CondKind;
+use super::late_checks::Repeat;
 use super::snapshot::{Kind, Loc, RecipeLoc, extended, holds};
 use crate::numbers::{fold, read_number, unfold, write_number};
 use crate::thread_state::ThreadState;
@@ -118,7 +120,10 @@ impl FaultPoints<'_> {
         let found = self.locations(guest, conv, |_, point| point.at >= offset);
         let (point, places) = found.filter(|found| found.0.at == offset)?;
         super::deferred::settle(conv, thread);
-        let source = Source { guest, consts: &places.consts, regs, thread };
+        let mut regs = *regs;
+        let unchecked = self.unchecked().0.into_iter().filter(|(at, _)| *at == offset);
+        unchecked.flat_map(|(_, all)| all).for_each(|repeat| repeat.apply(guest, &mut regs, thread));
+        let source = Source { guest, consts: &places.consts, regs: &regs, thread };
         let values: Vec<u128> = places.locs.iter().map(|&(_, loc)| source.read(loc)).collect();
         for ((slot, loc), value) in places.locs.into_iter().zip(values) {
             if loc != Loc::home(slot) {
@@ -132,13 +137,25 @@ impl FaultPoints<'_> {
         Some(thread.guest.pc)
     }
 
-    /// Mode words from a guest address on (relative to the unit's), where they differ from what is in the state; and the points.
+    /// Mode words from a guest address on (relative to the unit's), where they differ from what is in the state; and what follows.
     fn modes(&self) -> (Vec<(u64, u32)>, &[u8]) {
         let mut stream = self.bytes;
         let modes = (0..read_number(&mut stream))
             .map(|_| (read_number(&mut stream), read_number(&mut stream) as u32))
             .collect();
         (modes, stream)
+    }
+
+    /// Points, by offset, with results that were still to be checked; and what follows.
+    fn unchecked(&self) -> (Vec<(u32, Vec<Repeat>)>, &[u8]) {
+        let (_, mut stream) = self.modes();
+        let mut all = Vec::new();
+        for _ in 0..read_number(&mut stream) {
+            let at = read_number(&mut stream) as u32;
+            let repeats = (0..read_number(&mut stream)).map(|_| Repeat::read(&mut stream)).collect();
+            all.push((at, repeats));
+        }
+        (all, stream)
     }
 
     /// The first point that `wanted` accepts, given its number, and where slots are there; those that have never been elsewhere
@@ -149,7 +166,7 @@ impl FaultPoints<'_> {
         conv: &Convention,
         wanted: impl Fn(usize, Point) -> bool,
     ) -> Option<(Point, Places)> {
-        let (_, mut stream) = self.modes();
+        let (_, mut stream) = self.unchecked();
         let mut places = Places { locs: Loc::of_pins(conv).collect(), consts: Vec::new(), compared: None };
         let mut point = Point::default();
         let mut number = 0;
@@ -273,6 +290,9 @@ pub(super) struct Recorder {
     /// Addresses are multiples of this.
     align: u64,
     modes: Vec<(u64, u32)>,
+    /// Operations whose results are still to be checked at the point under construction, and at those before.
+    repeats: Vec<Repeat>,
+    unchecked: Vec<(u32, Vec<Repeat>)>,
 }
 
 impl Recorder {
@@ -283,6 +303,8 @@ impl Recorder {
         self.points.clear();
         self.changes.clear();
         self.modes.clear();
+        self.repeats.clear();
+        self.unchecked.clear();
         self.compared = None;
         self.align = guest.insn_align.into();
         self.last.clear();
@@ -316,6 +338,14 @@ impl Recorder {
             write_number(out, moved - MANY_MOVED);
         }
         out.append(&mut self.changes);
+        if !self.repeats.is_empty() {
+            self.unchecked.push((point.at, std::mem::take(&mut self.repeats)));
+        }
+    }
+
+    /// Operations whose results are still to be checked at the point.
+    pub(super) fn unchecked(&mut self, repeats: Vec<Repeat>) {
+        self.repeats = repeats;
     }
 
     /// Guest instructions from `pc` on have another mode.
@@ -397,6 +427,12 @@ impl Recorder {
         for &(pc, mode) in &self.modes {
             write_number(out, pc);
             write_number(out, mode.into());
+        }
+        write_number(out, self.unchecked.len() as u64);
+        for (at, repeats) in &self.unchecked {
+            write_number(out, (*at).into());
+            write_number(out, repeats.len() as u64);
+            repeats.iter().for_each(|repeat| repeat.write(out));
         }
         out.extend_from_slice(&self.points);
     }

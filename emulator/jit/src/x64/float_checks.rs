@@ -1,7 +1,7 @@
 //! Checks of floating-point results, and the cold code that makes operations again by their definition.
 
 use ir::Ty;
-use ir::guest::{NanRule, Tininess};
+use ir::guest::{Guest, NanRule, Tininess};
 use ir::inst::{Attr, Inst, Op};
 use smallvec::SmallVec;
 
@@ -55,6 +55,12 @@ impl Target {
     }
 }
 
+/// The guest's default NaN.
+pub(super) fn default_nan(guest: &Guest, bits: u32) -> u64 {
+    let sign = u64::from(guest.fp.default_nan_negative) << (bits - 1);
+    sign | if bits == 32 { 0x7fc0_0000 } else { 0x7ff8 << 48 }
+}
+
 /// An operation whose result has not been checked yet.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Unchecked {
@@ -65,6 +71,10 @@ pub(super) struct Unchecked {
 }
 
 impl Unchecked {
+    pub(super) fn step(&self) -> &Step {
+        &self.step
+    }
+
     /// Whether it makes the value.
     pub(super) fn makes(&self, v: u32) -> bool {
         self.step.value == v
@@ -72,7 +82,7 @@ impl Unchecked {
 }
 
 /// Most operations that are checked together.
-const MOST_UNCHECKED: usize = 4;
+const MOST_UNCHECKED: usize = 8;
 
 /// Most registers that they may keep.
 const MOST_RESERVED: u32 = 9;
@@ -181,12 +191,11 @@ impl Gen<'_> {
         if !one || inst.op == Op::Fma || inst.ty.bits() != bits || self.rounds_up_to_normal(inst) {
             return None;
         }
-        let sign = u64::from(self.guest.fp.default_nan_negative) << (bits - 1);
-        Some(sign | if bits == 32 { 0x7fc0_0000 } else { 0x7ff8 << 48 })
+        Some(default_nan(self.guest, bits))
     }
 
-    /// Whether the instruction may be emitted before pending checks are made: arithmetic that is checked with them, and work of
-    /// general registers that has nothing to do with them.
+    /// Whether the instruction may be emitted before pending checks are made: arithmetic that is checked with them, loads, which say
+    /// what is pending should they fault ([`super::late_checks`]), and work of general registers that has nothing to do with them.
     pub(super) fn may_wait(&self, inst: &Inst) -> bool {
         let [first, ..] = self.unchecked[..] else { return true };
         if self.needs_no_check(inst) {
@@ -201,6 +210,12 @@ impl Gen<'_> {
                 let like = inst.attr.lane() == first.lane && inst.ty == first.ty;
                 let room = self.unchecked.len() < MOST_UNCHECKED && self.reserved_xmm.count_ones() < MOST_RESERVED;
                 like && room && self.on_host(inst) && !self.rounds_up_to_normal(inst)
+            }
+            Op::Load => {
+                let address = self.an.addr(self.unit, inst.args[0]);
+                inst.attr.0 & !3 == 0
+                    && inst.ty != Ty::I1
+                    && [address.base, address.index].iter().all(|v| !self.unchecked.iter().any(|u| u.makes(*v)))
             }
             Op::Add | Op::Sub | Op::Zext | Op::Sext => inst.ty.bits() <= 64 && !self.wants_xmm() && (0..2).all(apart),
             _ => false,

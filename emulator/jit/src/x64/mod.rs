@@ -58,6 +58,7 @@ pub mod generic;
 mod instructions;
 pub(crate) mod interlocks;
 pub(crate) mod invalid;
+mod late_checks;
 mod liveness;
 mod patterns;
 mod proof;

@@ -76,6 +76,7 @@ impl Gen<'_> {
     /// snapshot needs, because a faulting instruction does not write its result.
     pub(super) fn before_fault(&mut self) {
         self.recorder.point(self.asm.at(), self.pc);
+        self.record_unchecked();
         if self.claims.is_some() {
             self.claim(Claim::Shows { point: self.recorder.count() - 1, pos: self.pos });
         }
