@@ -76,7 +76,7 @@ impl Seen {
         let (word, bit) = self.place(pc);
         word.fetch_or(bit, Ordering::Relaxed);
         let pieces = self.pieces.fetch_add(1, Ordering::Relaxed) + 1;
-        if pieces % MANY == 0 && self.units.swap(0, Ordering::Relaxed) > TOO_OFTEN {
+        if pieces.is_multiple_of(MANY) && self.units.swap(0, Ordering::Relaxed) > TOO_OFTEN {
             self.over.store(true, Ordering::Relaxed);
         }
     }
