@@ -9,6 +9,9 @@ impl Planner<'_> {
     pub(super) fn alike(&mut self, values: &[Val], w: u32) -> Option<Node> {
         let inst = self.region.inst(values[0]);
         let full = inst.result_ty()?.bits();
+        if let Some(node) = self.shifted_down(values, w, full) {
+            return Some(node);
+        }
         let same = |v: &Val| {
             let other = self.region.inst(*v);
             (other.op, other.ty, other.attr) == (inst.op, inst.ty, inst.attr)
@@ -121,22 +124,22 @@ impl Planner<'_> {
         }
     }
 
+    /// The low bits of the operands. All are looked at, even if one is not to be had.
+    fn operands(&mut self, values: &[Val], w: u32) -> Option<Vec<Node>> {
+        let nodes: Vec<Option<Node>> = self.columns(values).iter().map(|column| self.vector(column, w)).collect();
+        nodes.into_iter().collect()
+    }
+
     /// An operation at `w` bits whose low bits depend on no higher ones of its operands.
     fn lanes(&mut self, values: &[Val], w: u32, full: u32, op: Op) -> Option<Node> {
-        let mut args = Vec::new();
-        for column in self.columns(values) {
-            args.push(self.vector(&column, w)?);
-        }
+        let args = self.operands(values, w)?;
         let shape = Shape::Op(op, Attr(0).with_lane(w), args);
         Some(if w == full { self.add_lanes(w, values, shape) } else { self.add(w, values, shape) })
     }
 
     /// A floating-point operation.
     fn operation(&mut self, values: &[Val], w: u32, op: Op, attr: Attr) -> Option<Node> {
-        let mut args = Vec::new();
-        for column in self.columns(values) {
-            args.push(self.vector(&column, w)?);
-        }
+        let args = self.operands(values, w)?;
         Some(self.add_lanes(w, values, Shape::Op(op, attr, args)))
     }
 
@@ -196,6 +199,27 @@ impl Planner<'_> {
                 Some(self.shifted(values, (full, full), op, amount.min(full.into()) as u32, node))
             }
         }
+    }
+
+    /// Low bits of right shifts by the same constant that no sign has reached: of either kind, and in lanes no wider than it takes.
+    fn shifted_down(&mut self, values: &[Val], w: u32, full: u32) -> Option<Node> {
+        let first = self.region.inst(values[0]);
+        let right = |v: &Val| {
+            let inst = self.region.inst(*v);
+            matches!(inst.op, Op::Shr | Op::Sar) && (inst.ty, inst.args[1]) == (first.ty, first.args[1])
+        };
+        if !values.iter().all(right) {
+            return None;
+        }
+        let amount = u32::try_from(self.region.constant(first.args[1])?).ok()?;
+        let wide = amount.checked_add(w)?.next_power_of_two();
+        if wide > full || wide == full && values.iter().all(|v| self.region.inst(*v).op == first.op) {
+            return None;
+        }
+        let node = self.vector(&self.column(values, 0), wide)?;
+        let shape = Shape::Op(Op::Vshri, Attr::imms(amount, 0).with_lane(wide), vec![node]);
+        let node = self.add(wide, values, shape);
+        Some(self.narrowed_to(node, w))
     }
 
     fn shifted(&mut self, values: &[Val], (w, full): (u32, u32), op: Op, amount: u32, node: Node) -> Node {

@@ -116,8 +116,8 @@ impl Plan {
             busy: HashSet::new(),
             known: HashMap::new(),
         };
-        // The second time it is known which lanes will be there to slide.
-        planner.grow()?;
+        // The second time it is known which lanes will be there to slide, whether or not they were to be had the first time.
+        let _ = planner.grow();
         planner.forget();
         planner.grow()?;
         let mut plan = planner.plan;
