@@ -38,7 +38,7 @@ pub(super) struct Seen {
     at_once: AtomicU32,
 }
 
-/// In a later run.
+/// In a later run, or as many as there are translations.
 pub(super) const AT_ONCE: u32 = 256;
 
 /// When so many more pieces have been interpreted, it is looked how many units were translated meanwhile. At two fifths as many it
@@ -144,6 +144,7 @@ impl Thread {
             && key.mode & (PLAIN | SCALAR) == 0
             && !runtime.notices_stores()
             && runtime.by_key.find(key).is_none()
+            && !runtime.image.as_ref().is_some_and(|image| image.contains(key))
     }
 
     /// Interprets what is at `key`, which is where the thread is, up to the first exit. Nothing if it is to be translated: instead of it a

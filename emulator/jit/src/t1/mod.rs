@@ -156,7 +156,7 @@ impl Runtime {
             alone: Some(Vec::new()),
         };
         let image = options.saved.and_then(|saved| Image::open(&saved));
-        let at_once = if image.is_some() { first::AT_ONCE } else { 0 };
+        let at_once = image.as_ref().map_or(0, |image: &Image| first::AT_ONCE.max(image.len() as u32));
         Some(Runtime {
             conv,
             features: options.features.unwrap_or_else(Features::host),

@@ -143,8 +143,8 @@ impl Image {
         (xxh3_64(raw) == record.checksum).then_some(raw)
     }
 
-    /// The translation of a key.
-    pub(super) fn find(&self, key: UnitKey) -> Option<Entry<'static>> {
+    /// The index's record of a key.
+    fn record_of(&self, key: UnitKey) -> Option<Record> {
         let (mut from, mut to) = (0, self.count);
         while from < to {
             let middle = from.midpoint(to);
@@ -152,13 +152,21 @@ impl Image {
             match record.key.cmp(&key) {
                 std::cmp::Ordering::Less => from = middle + 1,
                 std::cmp::Ordering::Greater => to = middle,
-                std::cmp::Ordering::Equal => {
-                    let entry: Entry<'static> = postcard::from_bytes(self.raw(&record)?).ok()?;
-                    return ((entry.pc, entry.mode) == (key.pc, key.mode)).then_some(entry);
-                }
+                std::cmp::Ordering::Equal => return Some(record),
             }
         }
         None
+    }
+
+    /// Whether there is a translation of a key.
+    pub(super) fn contains(&self, key: UnitKey) -> bool {
+        self.record_of(key).is_some()
+    }
+
+    /// The translation of a key.
+    pub(super) fn find(&self, key: UnitKey) -> Option<Entry<'static>> {
+        let entry: Entry<'static> = postcard::from_bytes(self.raw(&self.record_of(key)?)?).ok()?;
+        ((entry.pc, entry.mode) == (key.pc, key.mode)).then_some(entry)
     }
 }
 
