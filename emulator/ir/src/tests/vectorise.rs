@@ -6,7 +6,7 @@ use crate::guest::Slot;
 use crate::inst::{FCmp, MemAttr, MinMax, Op, Round};
 use crate::interp::{self, Outcome};
 use crate::unit::{ExitKind, Unit};
-use crate::vectorise::vectorise_anyway;
+use crate::vectorise::{vectorise, vectorise_anyway};
 use crate::{Builder, GuestState, Val, print};
 
 /// A value with its width.
@@ -264,4 +264,52 @@ fn vectors_do_what_the_turns_do() {
         }
     }
     assert!(loops > 700 && done > 10_000 && retreats > 1000, "{loops} loops, {done} times, {retreats} without any");
+}
+
+/// Turns of `b[i] = a[i + from] * s`, words, both by one pointer if `from` is given.
+fn scaled(from: Option<i64>) -> Unit {
+    let mut b = builder();
+    for i in 1.. {
+        let (source, target) = (b.get(slot("a")), b.get(slot(if from.is_some() { "a" } else { "b" })));
+        let by = b.konst(64, from.unwrap_or(0).into());
+        let at = b.add(64, source, by);
+        let (value, factor) = (b.load(32, at, MemAttr::PLAIN), b.get(slot("s")));
+        let product = b.mul(32, value, factor);
+        b.store(32, target, product, MemAttr::PLAIN);
+        let four = b.konst(64, 4);
+        let next = b.add(64, source, four);
+        b.put(slot("a"), next);
+        if from.is_none() {
+            let next = b.add(64, target, four);
+            b.put(slot("b"), next);
+        }
+        let end = b.get(slot("c"));
+        let more = b.ne(64, next, end);
+        b.allow_turn(i < 8);
+        b.branch(more, 0x1000);
+        b.end_insn();
+        if !b.turns() {
+            return b.finish(0x1004);
+        }
+        b.begin_insn(0x1000);
+        b.set_len(4);
+    }
+    unreachable!("the last turn ends the unit")
+}
+
+#[test]
+fn turns_that_are_alike_pay() {
+    let vector = vectorise(&GUEST, &scaled(None)).expect("eight turns");
+    let count = |op| vector.insts.iter().filter(|inst| inst.op == op).count();
+    assert_eq!((count(Op::Vmul), count(Op::Mul), count(Op::Load), count(Op::Store)), (2, 0, 2, 2));
+    let guards = vector.exits.iter().filter(|exit| exit.kind == ExitKind::Retreat).count();
+    assert_eq!(guards, 2, "the end, and where the arrays lie");
+}
+
+#[test]
+fn turns_that_need_the_one_before_stay_turns() {
+    assert!(vectorise(&GUEST, &scaled(Some(0))).is_some(), "in place");
+    assert!(vectorise(&GUEST, &scaled(Some(4))).is_some(), "from behind");
+    assert!(vectorise(&GUEST, &scaled(Some(-4))).is_none(), "what the turn before has stored");
+    assert!(vectorise(&GUEST, &scaled(Some(-32))).is_some(), "what eight turns before have stored");
 }
