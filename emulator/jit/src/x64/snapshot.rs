@@ -117,6 +117,18 @@ impl Loc {
     }
 }
 
+/// Compares floating-point numbers by their bits: this runs while invalid operations may trap, and must raise no flags.
+fn compare_floats(ty: Ty, a: u64, b: u64) -> Option<Ordering> {
+    let (sign, infinity) = match ty {
+        Ty::I32 => (1 << 31, 0x7f80_0000),
+        _ => (1 << 63, 0x7ff0_0000_0000_0000),
+    };
+    let magnitude = |v: u64| v & (sign - 1);
+    let number = |v: u64| if v & sign == 0 { magnitude(v) as i64 } else { -(magnitude(v) as i64) };
+    let are_numbers = magnitude(a) <= infinity && magnitude(b) <= infinity;
+    are_numbers.then(|| number(a).cmp(&number(b)))
+}
+
 /// What the host's flags would be after a comparison.
 #[derive(Clone, Copy)]
 pub(super) enum Compared {
@@ -130,10 +142,7 @@ impl Compared {
     /// Compares `ty`-wide operands.
     pub(super) fn new(kind: CondKind, ty: Ty, a: u64, b: u64) -> Compared {
         if kind == CondKind::Float {
-            return Compared::Floats(match ty {
-                Ty::I32 => f32::from_bits(a as u32).partial_cmp(&f32::from_bits(b as u32)),
-                _ => f64::from_bits(a).partial_cmp(&f64::from_bits(b)),
-            });
+            return Compared::Floats(compare_floats(ty, a, b));
         }
         let bits = ty.bits().min(64);
         let mask = ty.mask() as u64;
@@ -182,4 +191,27 @@ pub(super) fn extended(ty: Ty, a: u64) -> u64 {
 /// Result of a comparison of `ty`-wide operands, as the host's flags would give it.
 pub(super) fn holds(kind: CondKind, code: u8, ty: Ty, a: u64, b: u64) -> bool {
     Compared::new(kind, ty, a, b).holds(code)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn floats_are_compared_as_the_host_does() {
+        let bits = [0, 1, 0x7f_ffff, 0x80_0000, 0x3f80_0000, 0x7f7f_ffff, 0x7f80_0000, 0x7f80_0001, 0x7fc0_0000];
+        let signed = bits.into_iter().flat_map(|v: u32| [v, v | 1 << 31]);
+        for (a, b) in signed.clone().flat_map(|a| signed.clone().map(move |b| (a, b))) {
+            let (x, y) = (f32::from_bits(a), f32::from_bits(b));
+            assert_eq!(compare_floats(Ty::I32, a.into(), b.into()), x.partial_cmp(&y), "{a:#x} {b:#x}");
+            let wide = |v: u32| u64::from(v >> 31) << 63 | u64::from(v & 0x7fff_ffff) << 29;
+            // The same numbers with an exponent of 11 bits, whatever they are.
+            let (x, y) = (wide(a) | wide(a) << 3 & 7 << 60, wide(b));
+            assert_eq!(
+                compare_floats(Ty::I64, x, y),
+                f64::from_bits(x).partial_cmp(&f64::from_bits(y)),
+                "{x:#x} {y:#x}"
+            );
+        }
+    }
 }
