@@ -4,6 +4,15 @@ use crate::ty::Ty;
 
 include!(concat!(env!("OUT_DIR"), "/ops.rs"));
 
+impl Op {
+    /// Whether it computes with floating-point numbers and accumulates flags, and does nothing else.
+    #[must_use]
+    pub const fn is_float(self) -> bool {
+        // In the order of the table.
+        Op::Fadd as u8 <= self as u8 && self as u8 <= Op::Utof as u8
+    }
+}
+
 /// Type of an operand or result of an operation.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub enum TypeRule {

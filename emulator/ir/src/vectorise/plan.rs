@@ -3,7 +3,7 @@
 
 use std::collections::{HashMap, HashSet};
 
-use super::region::{Access, Linear, Region, is_arithmetic};
+use super::region::{Access, Linear, Region};
 use crate::inst::{Attr, Op, Val};
 use crate::ty::Ty;
 
@@ -121,7 +121,7 @@ impl Plan {
         planner.forget();
         planner.grow()?;
         let mut plan = planner.plan;
-        plan.raises = (0..region.end).any(|pos| is_arithmetic(region.inst(Val(pos as u32)).op));
+        plan.raises = (0..region.end).any(|pos| region.inst(Val(pos as u32)).op.is_float());
         // Flags of turns that come after the one of a store that fails must not be raised yet.
         let widest = plan.stores.first().map_or(0, |run| plan.vectors[run.stored.0].w);
         plan.turn_by_turn &= !plan.raises || plan.vectors.iter().all(|vector| vector.w >= widest);

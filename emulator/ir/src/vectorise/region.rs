@@ -5,7 +5,7 @@ use std::collections::HashMap;
 use crate::guest::Slot;
 use crate::inst::{Effect, Inst, Op, Order, Val};
 use crate::ty::Ty;
-use crate::unit::{ExitKind, Unit};
+use crate::unit::{Exit, ExitKind, Unit};
 
 /// A sum of values with factors, modulo the width of a type: all that is not constant of one or more linear values.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug)]
@@ -150,7 +150,7 @@ impl<'u> Region<'u> {
                 let size = inst.ty.bytes().into();
                 self.accesses.push(Access { pos, at: self.linear(inst.args[0])?, size, stored });
             }
-            _ if effect == Effect::Pure || is_arithmetic(inst.op) => {}
+            _ if effect == Effect::Pure || inst.op.is_float() => {}
             _ => return None,
         }
         Some(())
@@ -253,33 +253,9 @@ impl<'u> Region<'u> {
 }
 
 fn is_branch_back(unit: &Unit, inst: &Inst) -> bool {
-    let exit = || unit.exits[inst.attr.index()];
-    inst.op == Op::ExitIf && {
-        let exit = exit();
-        let here = exit.target == unit.key.pc && exit.mode == unit.key.mode && !exit.mode_in_state;
+    let back = |exit: &Exit| {
+        let here = (exit.target, exit.mode) == (unit.key.pc, unit.key.mode) && !exit.mode_in_state;
         here && exit.kind == ExitKind::Jump
-    }
-}
-
-/// Floating-point operations that only compute and accumulate flags.
-pub(super) fn is_arithmetic(op: Op) -> bool {
-    matches!(
-        op,
-        Op::Fadd
-            | Op::Fsub
-            | Op::Fmul
-            | Op::Fdiv
-            | Op::Fsqrt
-            | Op::Fma
-            | Op::Fmin
-            | Op::Fmax
-            | Op::Fcmp
-            | Op::Vfcmp
-            | Op::Fround
-            | Op::Fcvt
-            | Op::Ftos
-            | Op::Ftou
-            | Op::Stof
-            | Op::Utof
-    )
+    };
+    inst.op == Op::ExitIf && back(&unit.exits[inst.attr.index()])
 }

@@ -4,8 +4,8 @@
 //! another thread comes to it, or it has made room for others, it is translated: nothing is interpreted for long. And where much of what
 //! is interpreted has to be translated all the same, what comes is translated at once.
 //!
-//! A later run of the program has its translations, and translates at once some of what was interpreted before: none takes long for it,
-//! and after a few there is nothing left to interpret.
+//! A later run of the program uses its translations from the start, and translates at once as much again of what was interpreted before:
+//! none takes long for it, and after a few there is nothing left to interpret.
 
 use std::sync::atomic::{AtomicBool, AtomicU32, AtomicU64, Ordering};
 

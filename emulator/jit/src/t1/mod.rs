@@ -273,8 +273,7 @@ impl Runtime {
                 }
             }
             watch.lap(Phase::Form);
-            compiler.exact_underflow = self.exact_underflow.load(Ordering::Acquire);
-            compiler.traps_invalid = self.traps_invalid();
+            self.set_policies(compiler);
             compiler.counter = jit.options.profile.then(Profile::counter);
             let compiled = compiler.compile(&unit).map(|_| ());
             watch.lap_at(Phase::Analyse, compiler.analysed);
@@ -328,8 +327,7 @@ impl Runtime {
         })?;
         watch.lap(Phase::Form);
         unit.guest_len = unit.guest_len.max(1);
-        compiler.exact_underflow = self.exact_underflow.load(Ordering::Acquire);
-        compiler.traps_invalid = self.traps_invalid();
+        self.set_policies(compiler);
         compiler.counter = jit.options.profile.then(Profile::counter);
         compiler.compile(&unit).ok()?;
         watch.lap_at(Phase::Analyse, compiler.analysed);
@@ -354,11 +352,16 @@ impl Runtime {
         None
     }
 
+    /// How floating-point operations are translated now.
+    fn set_policies(&self, compiler: &mut Compiler) {
+        compiler.exact_underflow = self.exact_underflow.load(Ordering::Acquire);
+        compiler.traps_invalid = self.traps_invalid();
+    }
+
     /// The host code of a unit once more, to be looked at.
     pub(crate) fn compile_again(&self, jit: &Jit, unit: &Unit) -> Option<Compiled> {
         let mut compiler = self.compiler(jit.guest);
-        compiler.exact_underflow = self.exact_underflow.load(Ordering::Acquire);
-        compiler.traps_invalid = self.traps_invalid();
+        self.set_policies(&mut compiler);
         compiler.compile(unit).ok().cloned()
     }
 

@@ -545,21 +545,7 @@ pub(super) fn has_effect(op: Op) -> bool {
 
 /// Floating-point arithmetic, whose results live in vector registers with undefined upper parts.
 pub(super) fn is_float(op: Op) -> bool {
-    matches!(
-        op,
-        Op::Fadd
-            | Op::Fsub
-            | Op::Fmul
-            | Op::Fdiv
-            | Op::Fsqrt
-            | Op::Fma
-            | Op::Fmin
-            | Op::Fmax
-            | Op::Fround
-            | Op::Fcvt
-            | Op::Stof
-            | Op::Utof
-    )
+    op.is_float() && !matches!(op, Op::Fcmp | Op::Vfcmp | Op::Ftos | Op::Ftou)
 }
 
 /// Lane operations, in the order of the table.
@@ -567,15 +553,10 @@ pub(super) fn is_lanes(op: Op) -> bool {
     (Op::Vadd as u8..=Op::Vmulls as u8).contains(&(op as u8))
 }
 
-/// Floating-point operations, in the order of the table.
-pub(super) fn is_float_op(op: Op) -> bool {
-    (Op::Fadd as u8..=Op::Utof as u8).contains(&(op as u8))
-}
-
 /// Whether an instruction reads its operands from vector registers.
 pub(super) fn wants_vector(inst: &Inst) -> bool {
     match inst.op {
         Op::Zext | Op::Concat | Op::Splat | Op::Vset => false,
-        op => inst.ty == Ty::I128 || is_lanes(op) || is_float_op(op) && !matches!(op, Op::Stof | Op::Utof),
+        op => inst.ty == Ty::I128 || is_lanes(op) || op.is_float() && !matches!(op, Op::Stof | Op::Utof),
     }
 }

@@ -7,7 +7,7 @@ use ir::inst::{Inst, Op};
 use ir::unit::ExitKind;
 use ir::{GuestState, Ty};
 
-use super::analysis::{Cond, CondKind, Mode, has_effect, is_float_op, is_lanes, result_ty};
+use super::analysis::{Cond, CondKind, Mode, has_effect, is_lanes, result_ty};
 use super::asm::{Alu, Mem, RAX, RDX, RSI, Shift, cc};
 use super::claims::Claim;
 use super::exit::SideKind;
@@ -144,7 +144,7 @@ impl Gen<'_> {
                 true
             }
             op if is_lanes(op) => self.emit_vector(inst),
-            op if is_float_op(op) => self.emit_float(inst),
+            op if op.is_float() => self.emit_float(inst),
             _ => self.emit_int(inst),
         };
         if !done {

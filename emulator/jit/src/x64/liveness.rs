@@ -5,7 +5,7 @@ use ir::guest::Guest;
 use ir::inst::{Inst, Op, Val};
 
 use super::Convention;
-use super::analysis::{Analysis, CondKind, Mode, NO, NO_HINT, Use, has_effect, is_float_op, operands, wants_vector};
+use super::analysis::{Analysis, CondKind, Mode, NO, NO_HINT, Use, has_effect, operands, wants_vector};
 
 impl Analysis {
     /// Records uses, last positions and register preferences.
@@ -222,7 +222,7 @@ impl Analysis {
                         self.values[v as usize].vector = vector;
                     }
                     // Results of floating-point operations are apart from their operands.
-                    if k == 0 && !is_float_op(inst.op) {
+                    if k == 0 && !inst.op.is_float() {
                         self.pass_hint(i, v);
                     }
                 }
