@@ -93,7 +93,9 @@ impl Builder<'_> {
             return Some(self.sub_t(ty, b, a));
         }
         for (sum, bit) in [(a, b), (b, a)] {
-            if let (Some((x, y)), Some(c)) = (self.operands_of(sum, Op::Add), self.extended_bit(bit)) {
+            if let (Some((x, y)), Some(c)) = (self.operands_of(sum, Op::Add), self.extended_bit(bit))
+                && !self.is_of_earlier_turn(sum)
+            {
                 return Some(self.pure(Op::Adc, ty, Attr(0), [x, y, c]));
             }
         }

@@ -67,8 +67,8 @@ impl Body<'_> {
             12 => b.sar(w, x, w, amount),
             13 => b.shl(w, x, w, y),
             14 => {
-                let c =
-                    [Builder::lt_s, Builder::lt_u, Builder::eq, Builder::le_s][self.r.below(4) as usize](b, w, x, y);
+                let compare = [Builder::lt_s, Builder::lt_u, Builder::eq, Builder::le_s, Builder::le_u];
+                let c = compare[self.r.below(5) as usize](b, w, x, y);
                 let z = self.operand(w);
                 self.b.select(w, c, x, z)
             }
@@ -221,6 +221,12 @@ fn start(r: &mut Random, shape: &Shape) -> GuestState {
     for (name, value) in [("a", a), ("b", b), ("c", a + turns * u128::from(shape.loaded))] {
         state.set(&GUEST, slot(name), value);
     }
+    if r.below(2) == 0 {
+        // What is the same for all turns may be assumed to be small.
+        for name in ["d", "s"] {
+            state.set(&GUEST, slot(name), r.below(256).into());
+        }
+    }
     state.mode = 0;
     state.pc = 0x1000;
     state.fflags = 0;
@@ -231,9 +237,9 @@ fn start(r: &mut Random, shape: &Shape) -> GuestState {
 fn vectors_do_what_the_turns_do() {
     let mut r = Random(0x1234_5678_9abc_def1);
     let (mut loops, mut done, mut retreats) = (0, 0, 0);
-    for seed in 1..2500u64 {
+    for seed in 1..3500u64 {
         let shape = Shape::new(seed.wrapping_mul(0x9e37_79b9_7f4a_7c15));
-        let turns = [2, 4, 8][r.below(3) as usize];
+        let turns = [2, 4, 8, 16][r.below(4) as usize];
         let scalar = unit(&shape, 1);
         let unrolled = unit(&shape, turns);
         let Some(vector) = vectorise_anyway(&GUEST, &unrolled) else { continue };
@@ -312,4 +318,41 @@ fn turns_that_need_the_one_before_stay_turns() {
     assert!(vectorise(&GUEST, &scaled(Some(4))).is_some(), "from behind");
     assert!(vectorise(&GUEST, &scaled(Some(-4))).is_none(), "what the turn before has stored");
     assert!(vectorise(&GUEST, &scaled(Some(-32))).is_some(), "what eight turns before have stored");
+}
+
+/// Turns of `b[i] = a[i] < d ? a[i] : 0`, bytes that are compared as numbers of 64 bits.
+fn cut_off() -> Unit {
+    let mut b = builder();
+    for i in 1.. {
+        let (source, target, limit) = (b.get(slot("a")), b.get(slot("b")), b.get(slot("d")));
+        let byte = b.load(8, source, MemAttr::PLAIN);
+        let number = b.zext(8, 64, byte);
+        let below = b.lt_u(64, number, limit);
+        let zero = b.konst(8, 0);
+        let value = b.select(8, below, byte, zero);
+        b.store(8, target, value, MemAttr::PLAIN);
+        let one = b.konst(64, 1);
+        let (next, next_target) = (b.add(64, source, one), b.add(64, target, one));
+        b.put(slot("a"), next);
+        b.put(slot("b"), next_target);
+        let end = b.get(slot("c"));
+        let more = b.ne(64, next, end);
+        b.allow_turn(i < 16);
+        b.branch(more, 0x1000);
+        b.end_insn();
+        if !b.turns() {
+            return b.finish(0x1004);
+        }
+        b.begin_insn(0x1000);
+        b.set_len(4);
+    }
+    unreachable!("the last turn ends the unit")
+}
+
+#[test]
+fn small_numbers_are_compared_in_narrow_lanes() {
+    let vector = vectorise(&GUEST, &cut_off()).expect("sixteen turns");
+    let is = |op: Op| vector.insts.iter().filter(move |inst| inst.op == op);
+    assert_eq!((is(Op::Vwidenu).count(), is(Op::Vgtu).count()), (0, 1));
+    assert!(is(Op::Vgtu).all(|inst| inst.attr.lane() == 8));
 }

@@ -1,6 +1,7 @@
 //! Values that are the same operation on values that are vectors in their turn.
 
 use super::plan::{Node, Planner, Shape};
+use super::ranges::{Range, Signed};
 use crate::inst::{Attr, Op, Val};
 use crate::ty::Ty;
 
@@ -67,6 +68,26 @@ impl Planner<'_> {
             }
             _ => None,
         }
+    }
+
+    /// Sums and the like of numbers that need no lanes of `w` bits: made in narrower ones, and extended.
+    pub(super) fn in_narrower_lanes(&mut self, values: &[Val], w: u32) -> Option<Node> {
+        let region = self.region;
+        let first = region.inst(values[0]);
+        let operands = match first.op {
+            Op::Add | Op::Sub | Op::Mul | Op::And | Op::Or | Op::Xor => 0..2,
+            Op::Neg | Op::Not => 0..1,
+            Op::Select => 1..3,
+            _ => return None,
+        };
+        if values.iter().any(|v| region.inst(*v).op != first.op) {
+            return None;
+        }
+        let result = region.range_of_all(values);
+        let all = operands.map(|k| region.range_of_all(&self.column(values, k))).fold(result, Range::union);
+        let (lane, _) = all.lane(w)?;
+        let node = self.vector(values, lane)?;
+        Some(self.widened_to(node, w, !result.fits(lane, false)))
     }
 
     /// Whether the low `w` bits of shifts and fields are those of their operands, moved up or not.
@@ -212,14 +233,40 @@ impl Planner<'_> {
             return None;
         }
         let amount = u32::try_from(self.region.constant(first.args[1])?).ok()?;
+        let shifted = self.column(values, 0);
         let wide = amount.checked_add(w)?.next_power_of_two();
+        if let Some((lane, signed)) = self.region.range_of_all(&shifted).lane(full.min(wide))
+            && let Some(node) = self.shifted_in(lane, signed, values, amount)
+        {
+            return Some(self.in_lanes(node, w, signed));
+        }
         if wide > full || wide == full && values.iter().all(|v| self.region.inst(*v).op == first.op) {
             return None;
         }
-        let node = self.vector(&self.column(values, 0), wide)?;
+        let node = self.vector(&shifted, wide)?;
         let shape = Shape::Op(Op::Vshri, Attr::imms(amount, 0).with_lane(wide), vec![node]);
         let node = self.add(wide, values, shape);
         Some(self.narrowed_to(node, w))
+    }
+
+    /// Right shifts of numbers whose low `lane` bits, extended so, are all of them.
+    fn shifted_in(&mut self, lane: u32, signed: Signed, values: &[Val], amount: u32) -> Option<Node> {
+        if signed && values.iter().any(|v| self.region.inst(*v).op != Op::Sar) {
+            return None;
+        }
+        if !signed && amount >= lane {
+            return Some(self.constants(values, lane, 0));
+        }
+        let node = self.vector(&self.column(values, 0), lane)?;
+        let op = if signed { Op::Vsari } else { Op::Vshri };
+        let attr = Attr::imms(amount.min(lane - 1), 0).with_lane(lane);
+        Some(self.add(lane, values, Shape::Op(op, attr, vec![node])))
+    }
+
+    /// The vector in lanes of `w` bits.
+    fn in_lanes(&mut self, node: Node, w: u32, signed: Signed) -> Node {
+        let node = self.widened_to(node, w, signed);
+        self.narrowed_to(node, w)
     }
 
     fn shifted(&mut self, values: &[Val], (w, full): (u32, u32), op: Op, amount: u32, node: Node) -> Node {
@@ -312,9 +359,10 @@ impl Planner<'_> {
             return None;
         }
         let columns = self.columns(values);
-        if w == 64 && columns.iter().all(|column| self.is_extended(column)) {
-            w = 32;
-            self.assume_extended(&columns);
+        let mut op = op;
+        if let Some((lane, signed)) = self.lane_of_compared(&columns, w) {
+            self.assume_narrow(&columns, lane, signed);
+            (w, op) = (lane, if signed { op } else { unsigned(op) });
         }
         let (a, b) = (self.vector(&columns[0], w)?, self.vector(&columns[1], w)?);
         let (op, args, inverse) = match op {
@@ -333,30 +381,38 @@ impl Planner<'_> {
         Some(self.add_lanes(w, values, Shape::Op(Op::Not, Attr(0), vec![node])))
     }
 
-    /// Whether values of 64 bits are their low 32, sign-extended, or may be assumed to be: their order is that of these then.
-    fn is_extended(&self, values: &[Val]) -> bool {
-        let from = |v: Val| self.region.ty(self.region.inst(v).args[0]).map_or(64, Ty::bits);
-        let extended = |v: &Val| match self.region.inst(*v).op {
-            Op::Const => self.region.constant(*v).is_some_and(|k| i64::from(k as i32) == k as i64),
-            Op::Sext => from(*v) <= 32,
-            Op::Zext => from(*v) < 32,
-            _ => self.region.is_pure(*v) && values.iter().all(|other| other == v),
-        };
-        values.iter().all(extended)
+    /// The lane, under `w` bits, in which values can be compared, and how they are extended from it: the order of all is that
+    /// of their low bits then. What is the same for all lanes is assumed not to need more than the others.
+    fn lane_of_compared(&self, columns: &[Vec<Val>], w: u32) -> Option<(u32, Signed)> {
+        let varying = columns.iter().filter(|column| !self.may_be_assumed(column));
+        varying.map(|column| self.region.range_of_all(column)).reduce(Range::union)?.lane(w)
     }
 
-    fn assume_extended(&mut self, columns: &[Vec<Val>]) {
+    /// Whether a value is the same for all lanes and can be looked at on entry.
+    fn may_be_assumed(&self, column: &[Val]) -> bool {
+        let first = column[0];
+        self.region.is_pure(first) && self.region.constant(first).is_none() && column.iter().all(|v| *v == first)
+    }
+
+    fn assume_narrow(&mut self, columns: &[Vec<Val>], w: u32, signed: Signed) {
         for column in columns {
-            let first = self.region.inst(column[0]);
-            let known = matches!(first.op, Op::Const | Op::Sext | Op::Zext) || self.plan.extended.contains(&column[0]);
-            if !known {
-                self.plan.extended.push(column[0]);
+            let assumed = (column[0], w, signed);
+            if !self.region.range_of_all(column).fits(w, signed) && !self.plan.narrow.contains(&assumed) {
+                self.plan.narrow.push(assumed);
             }
         }
     }
 
     fn resized(&mut self, mask: Node, w: u32) -> Node {
-        let mask = self.widened_to(mask, w, true);
-        self.narrowed_to(mask, w)
+        self.in_lanes(mask, w, true)
+    }
+}
+
+/// The order of numbers without a sign.
+fn unsigned(op: Op) -> Op {
+    match op {
+        Op::Lts => Op::Ltu,
+        Op::Les => Op::Leu,
+        op => op,
     }
 }

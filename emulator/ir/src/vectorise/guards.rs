@@ -2,6 +2,7 @@
 //! stores.
 
 use super::plan::Plan;
+use super::ranges::Signed;
 use super::region::{Access, Leave, Region, Root};
 use crate::inst::{Op, Val};
 use crate::ty::Ty;
@@ -16,8 +17,15 @@ pub(super) enum Guard {
         /// What it is.
         if_is: bool,
     },
-    /// The value of 64 bits is not its low 32, sign-extended.
-    NotExtended(Val),
+    /// The value is more than its low bits, extended so.
+    Exceeds {
+        /// The value.
+        value: Val,
+        /// How many.
+        bits: u32,
+        /// How.
+        signed: Signed,
+    },
     /// The difference `a - b` lies in `least..=most`, on the circle of the type's width.
     Between {
         /// Type.
@@ -65,7 +73,11 @@ pub(super) fn collect(region: &mut Region<'_>, plan: &Plan) -> Option<Vec<Guard>
     let mut spans = Spans::default();
     turns(region, &mut guards, &mut spans)?;
     overlaps(region, plan, &mut spans)?;
-    guards.extend(plan.extended.iter().map(|v| Guard::NotExtended(*v)));
+    guards.extend(plan.narrow.iter().map(|(value, bits, signed)| Guard::Exceeds {
+        value: *value,
+        bits: *bits,
+        signed: *signed,
+    }));
     let known = |root| region.is_zero(root) || region.value_with(root).is_some();
     let all = spans.0.iter().all(|((_, a, b), _)| known(*a) && known(*b));
     guards.extend(spans.guards());

@@ -7,6 +7,7 @@
 //!
 //! * `region`: the turns, under which conditions they would be left, what they access;
 //! * `plan`: which values of the turns are lanes of one vector, from the stores upwards; `alike`: by what kind of operation;
+//!   `ranges`: how wide the lanes must be;
 //! * `guards`: what must hold for the turns to be independent and none to be left;
 //! * `scalars`, `lanes`: the new unit.
 //!
@@ -22,6 +23,7 @@ mod alike;
 mod guards;
 mod lanes;
 mod plan;
+mod ranges;
 mod region;
 mod scalars;
 

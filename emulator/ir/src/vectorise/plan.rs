@@ -3,6 +3,7 @@
 
 use std::collections::{HashMap, HashSet};
 
+use super::ranges::Signed;
 use super::region::{Access, Linear, Region};
 use crate::inst::{Attr, Op, Val};
 use crate::ty::Ty;
@@ -81,8 +82,8 @@ pub(super) struct Plan {
     pub(super) turn_by_turn: bool,
     /// Something raises floating-point flags.
     pub(super) raises: bool,
-    /// Values of 64 bits, of the state at entry, of which it is assumed that they are their low 32, sign-extended.
-    pub(super) extended: Vec<Val>,
+    /// Values that the state at entry decides and of which it is assumed that so many low bits, extended so, are all.
+    pub(super) narrow: Vec<(Val, u32, Signed)>,
 }
 
 /// Bits that a vector has at most, in several registers.
@@ -153,10 +154,27 @@ impl Plan {
         let stores: u32 = self.stores.iter().map(|run| run.stores.len() as u32).sum();
         // Pointers that move on, and the branch.
         let looping = (region.starts.len() * 4) as u32;
-        let vectors: u32 = self.vectors.iter().map(|vector| self.cost(vector)).sum();
+        let vectors: u32 = self.used().iter().map(|node| self.cost(&self.vectors[node.0])).sum();
         let reduced = self.reductions.len() as u32 * 6;
         let cost = vectors + self.stored_parts() + reduced + 3 * guards as u32 + 4;
         cost + cost / 8 <= lanes + stores + looping
+    }
+
+    /// The vectors that are needed for what is stored and summed up.
+    fn used(&self) -> HashSet<Node> {
+        let mut used = HashSet::new();
+        let mut needed: Vec<Node> = self.stores.iter().map(|run| run.stored).collect();
+        needed.extend(self.reductions.values().map(|reduction| reduction.terms));
+        while let Some(node) = needed.pop() {
+            if used.insert(node) {
+                match &self.vectors[node.0].shape {
+                    Shape::Op(_, _, args) => needed.extend(args),
+                    Shape::Widen(_, from) | Shape::Narrow(from) | Shape::After(_, from) => needed.push(*from),
+                    Shape::Same(_) | Shape::Constants(_) | Shape::Line(..) | Shape::Load(_) | Shape::Gather(_) => {}
+                }
+            }
+        }
+        used
     }
 
     /// About how many host instructions a vector takes.
@@ -305,7 +323,8 @@ impl Planner<'_> {
         if let Some(step) = self.step(values) {
             return Some(self.add(w, values, Shape::Line(values[0], step)));
         }
-        self.after(values, w).or_else(|| self.alike(values, w)).or_else(|| self.gather(values, w))
+        let narrow = self.in_narrower_lanes(values, w);
+        narrow.or_else(|| self.after(values, w)).or_else(|| self.alike(values, w)).or_else(|| self.gather(values, w))
     }
 
     /// The low bits of a vector that is made whole.
@@ -334,7 +353,10 @@ impl Planner<'_> {
     pub(super) fn narrowed_to(&mut self, mut node: Node, w: u32) -> Node {
         while self.plan.vectors[node.0].w > w {
             let half = self.plan.vectors[node.0].w / 2;
-            node = self.in_width(node, half, false, Shape::Narrow(node));
+            node = match self.plan.vectors[node.0].shape {
+                Shape::Widen(_, from) => from,
+                _ => self.in_width(node, half, false, Shape::Narrow(node)),
+            };
         }
         node
     }

@@ -2,6 +2,7 @@
 
 use std::collections::HashMap;
 
+use super::ranges::Range;
 use crate::guest::Slot;
 use crate::inst::{Effect, Inst, Op, Order, Val};
 use crate::ty::Ty;
@@ -98,6 +99,8 @@ pub(super) struct Region<'u> {
     pure: Vec<bool>,
     /// By position, for values of 32 and 64 bits.
     linear: Vec<Option<Linear>>,
+    /// By position.
+    pub(super) ranges: Vec<Range>,
     roots: Roots,
 }
 
@@ -115,6 +118,7 @@ impl<'u> Region<'u> {
             accesses: Vec::new(),
             pure: Vec::new(),
             linear: Vec::new(),
+            ranges: Vec::new(),
             roots: Roots::default(),
         };
         if region.starts.len() < 2 || unit.bounds.iter().any(|b| b.mode != unit.key.mode && b.pos as usize <= end) {
@@ -139,6 +143,7 @@ impl<'u> Region<'u> {
         self.pure.push(pure);
         let linear = self.sum_of(pos, inst);
         self.linear.push(linear);
+        self.ranges.push(self.range_at(pos));
         match inst.op {
             Op::ExitIf => self.leaves.push(Leave { cond: inst.args[0], if_is: true }),
             Op::Load | Op::Store => {

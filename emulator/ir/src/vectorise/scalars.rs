@@ -47,11 +47,12 @@ impl<'r, 'g> Emitter<'r, 'g> {
                     let cond = self.scalar(cond)?;
                     if if_is { cond } else { self.b.not(1, cond) }
                 }
-                Guard::NotExtended(value) => {
+                Guard::Exceeds { value, bits, signed } => {
+                    let full = self.region.ty(value)?.bits();
                     let value = self.scalar(value)?;
-                    let low = self.b.low(64, 32, value);
-                    let extended = self.b.sext(32, 64, low);
-                    self.b.ne(64, value, extended)
+                    let low = self.b.low(full, bits, value);
+                    let extended = if signed { self.b.sext(bits, full, low) } else { self.b.zext(bits, full, low) };
+                    self.b.ne(full, value, extended)
                 }
                 Guard::Between { ty, a, b, least, most } => self.between(ty, (a, b), least, most)?,
             };
@@ -92,7 +93,7 @@ impl<'r, 'g> Emitter<'r, 'g> {
     /// and compute, and then the store.
     pub(super) fn accesses(&mut self) -> Option<()> {
         let plan = self.plan;
-        let mut done = 0;
+        let (mut done, mut turn) = (0, 0);
         if plan.raises && !plan.begins_turns() {
             self.b.effect(Op::Keepfflags, Ty::I1, Attr(0), [Val::NONE; 3]);
         }
@@ -100,11 +101,11 @@ impl<'r, 'g> Emitter<'r, 'g> {
             let vector = &plan.vectors[run.stored.0];
             let lanes = (vector.n / vector.parts()) as usize;
             for part in 0..vector.parts() {
-                let turn = lanes * (part + 1) as usize;
+                turn += lanes;
                 let until = if plan.turn_by_turn { self.start_of(turn) } else { self.region.end };
                 self.happen(done, until)?;
                 done = until;
-                let begins = plan.turn_by_turn && part + 1 < vector.parts();
+                let begins = plan.turn_by_turn && turn < self.region.starts.len();
                 let slots = if begins { self.values(until)? } else { Vec::new() };
                 self.store(run, part)?;
                 if begins {
