@@ -42,8 +42,8 @@ pub(crate) const TURNS: u32 = 4;
 const UNROLLED_INSNS: u32 = 64;
 
 /// Turns of a loop from which vectors are made, most first, and most instructions of these.
-pub(crate) const VECTOR_TURNS: [u32; 3] = [8, 4, 2];
-pub(crate) const VECTOR_INSNS: u32 = 192;
+pub(crate) const VECTOR_TURNS: [u32; 4] = [16, 8, 4, 2];
+pub(crate) const VECTOR_INSNS: u32 = 256;
 
 /// How to form a unit.
 #[derive(Clone, Copy)]

@@ -9,7 +9,7 @@ use ir::unit::UnitKey;
 use ir::{Guest, GuestState};
 
 use crate::event::Event;
-use crate::interp::{self, Code, Lookup, Next, NoticedMemory, PLAIN, SCALAR};
+use crate::interp::{self, Code, Lookup, Next, NoticedMemory, PLAIN};
 use crate::jit::Jit;
 use crate::native::{self, NativeFn};
 use crate::native_counters::Block;
@@ -26,8 +26,9 @@ pub struct Thread {
     native_frame: AtomicU64,
     /// The native function at this address faulted: the guest's own code is executed once.
     plain_at: Option<u64>,
-    /// What is at this address is to be executed without vectors, because the translation with them could not be.
-    pub(crate) scalar_at: Option<u64>,
+    /// What is at this address is to be executed with no vectors, or others, because the translation with them could not be: the
+    /// bit of its key ([`interp::RETREATED`]).
+    pub(crate) retreated: Option<(u64, u32)>,
     /// Counters of native calls, of `jit`.
     counters: *const Block,
     /// A native call is being measured.
@@ -71,7 +72,7 @@ impl Thread {
             units: interp::ThreadCache::default(),
             native_frame: AtomicU64::new(0),
             plain_at: None,
-            scalar_at: None,
+            retreated: None,
             counters: jit.natives.block(),
             measuring: false,
             difference: None,
@@ -185,9 +186,9 @@ impl Thread {
     pub(crate) fn take_key(&mut self) -> UnitKey {
         let GuestState { pc, mode, .. } = self.block.guest;
         let plain = if self.plain_at.take() == Some(pc) { PLAIN } else { 0 };
-        let scalar = if self.scalar_at.take() == Some(pc) { SCALAR } else { 0 };
+        let retreated = self.retreated.take().filter(|(at, _)| *at == pc).map_or(0, |(_, bit)| bit);
         self.jit.options.trace.enter(UnitKey { pc, mode });
-        UnitKey { pc, mode: mode | plain | scalar }
+        UnitKey { pc, mode: mode | plain | retreated }
     }
 
     /// Nothing can be executed at `addr`, unless it was a pointer with a top byte that does not count.

@@ -96,6 +96,12 @@ pub(crate) const PLAIN: u32 = 1 << 31;
 /// Mode bit of a key: a translation without vectors, where there may be one with ([`ir::vectorise`]).
 pub(crate) const SCALAR: u32 = 1 << 30;
 
+/// Mode bit of a key: a translation with vectors of fewer turns, for where those of most turns do not do.
+pub(crate) const SHORTER: u32 = 1 << 29;
+
+/// Mode bits of keys of what retreats lead to.
+pub(crate) const RETREATED: u32 = SCALAR | SHORTER;
+
 impl Cache {
     fn lookup(&self, jit: &Jit, key: UnitKey) -> Lookup {
         if let Some(code) = read(&self.units).by_key.get(&key) {

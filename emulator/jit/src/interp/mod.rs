@@ -8,7 +8,7 @@ mod memory;
 
 pub(crate) use memory::{NoticedMemory, combine, swap};
 
-pub(crate) use cache::{Cache, Code, Frozen, Lookup, PLAIN, SCALAR, ThreadCache};
+pub(crate) use cache::{Cache, Code, Frozen, Lookup, PLAIN, RETREATED, SCALAR, SHORTER, ThreadCache};
 
 use ir::interp::Env;
 use ir::unit::{ExitKind, Unit};

@@ -186,7 +186,7 @@ impl Thread {
         // An access that generated code could not make is made by the interpreter, which stops after its instruction; a unit that
         // has assumed too much has done nothing.
         let assumed = self.block.exit_kind == Leave::Assumed as u32;
-        let retried = assumed || self.scalar_at.is_some() || matches!(self.t1.as_ref()?.fault, Some(Fault::Unknown(_)));
+        let retried = assumed || self.retreated.is_some() || matches!(self.t1.as_ref()?.fault, Some(Fault::Unknown(_)));
         let left = self.block.guest.clone();
         let event = self.left(runtime);
         self.difference = rehearsal.filter(|_| !retried).and_then(|it| it.compare(&jit, &left, event));

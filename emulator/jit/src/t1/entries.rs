@@ -6,7 +6,7 @@ use std::sync::atomic::Ordering;
 use ir::unit::UnitKey;
 
 use super::{Body, Runtime, Translation, float};
-use crate::interp::SCALAR;
+use crate::interp::RETREATED;
 use crate::jit::Jit;
 use crate::thread::Thread;
 use crate::thread_state::{Entries, ThreadState};
@@ -24,13 +24,13 @@ unsafe extern "sysv64" fn link(state: *mut ThreadState, site: u64) -> u64 {
         thread.block.jit_sp += size_of::<u64>() as u64;
     }
     thread.block.guest.pc = link.target.pc;
-    let (mode, scalar) = (thread.block.guest.mode, link.target.mode & SCALAR);
-    let Some(target) = continue_at(thread, runtime, link.target.pc, scalar) else {
-        thread.scalar_at = (scalar != 0).then_some(link.target.pc);
+    let (mode, retreated) = (thread.block.guest.mode, link.target.mode & RETREATED);
+    let Some(target) = continue_at(thread, runtime, link.target.pc, retreated) else {
+        thread.retreated = (retreated != 0).then_some((link.target.pc, retreated));
         return 0;
     };
     // A link is followed without a look at the mode: it must be the same for everyone.
-    if mode | scalar == link.target.mode && link.kind != LinkKind::Poll {
+    if mode | retreated == link.target.mode && link.kind != LinkKind::Poll {
         runtime.link(from, &link, target);
     }
     target.host()
@@ -58,15 +58,15 @@ unsafe extern "sysv64" fn settle(state: *mut ThreadState) {
     deferred::settle(&runtime.conv, &mut thread.block);
 }
 
-/// The host code for `pc` in the state's mode, [`SCALAR`] or not, if generated code may go on there directly.
-fn continue_at(thread: &mut Thread, runtime: &Runtime, pc: u64, scalar: u32) -> Option<Translation> {
+/// The host code for `pc` in the state's mode, which a retreat may have led to ([`RETREATED`]), if generated code may go on there directly.
+fn continue_at(thread: &mut Thread, runtime: &Runtime, pc: u64, retreated: u32) -> Option<Translation> {
     let mode = thread.block.guest.mode;
     if thread.block.poll.load(Ordering::Relaxed) != 0
         || !float::matches(thread.guest(), &thread.block, mode, runtime.traps_invalid())
     {
         return None;
     }
-    let key = UnitKey { pc, mode: mode | scalar };
+    let key = UnitKey { pc, mode: mode | retreated };
     if thread.interprets(runtime, key) {
         return None;
     }

@@ -5,6 +5,7 @@ use super::translation::Retreats;
 use super::{Runtime, float, invalid};
 use crate::event::MemFault;
 use crate::fault::SI_KERNEL;
+use crate::interp::SCALAR;
 use crate::thread::Thread;
 use crate::thread_state::{ANCHOR, Leave, ThreadState};
 use crate::x64::HostRegs;
@@ -68,7 +69,7 @@ pub(crate) fn handle(
         if unit.retreats() == Retreats::KeepingFlags {
             keep_flags(&mut thread.block, context);
         }
-        thread.scalar_at = Some(thread.block.guest.pc);
+        thread.retreated = Some((thread.block.guest.pc, SCALAR));
         leave(&mut thread.block, runtime, context);
         return true;
     }

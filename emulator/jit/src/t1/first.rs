@@ -14,7 +14,7 @@ use ir::unit::{Unit, UnitKey};
 
 use super::{Runtime, looks_at_float_flags};
 use crate::form::{self, Formed, Manner};
-use crate::interp::{self, Next, PLAIN, SCALAR};
+use crate::interp::{self, Next, PLAIN, RETREATED};
 use crate::jit::Jit;
 use crate::options::Stats;
 use crate::phases::{Phase, Stopwatch};
@@ -141,7 +141,7 @@ impl Thread {
         !seen.over.load(Ordering::Relaxed)
             && seen.at_once.load(Ordering::Relaxed) == 0
             && (!seen.contains(key.pc) || t1.pieces.contains(key))
-            && key.mode & (PLAIN | SCALAR) == 0
+            && key.mode & (PLAIN | RETREATED) == 0
             && !runtime.notices_stores()
             && runtime.by_key.find(key).is_none()
             && !runtime.image.as_ref().is_some_and(|image| image.contains(key))

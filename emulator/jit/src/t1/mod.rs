@@ -40,7 +40,7 @@ use rustc_hash::FxHashSet;
 
 use crate::direct_calls::{self, DirectCall};
 use crate::form::{self, Formed, Manner};
-use crate::interp::{PLAIN, SCALAR};
+use crate::interp::{PLAIN, RETREATED, SCALAR, SHORTER};
 use crate::jit::Jit;
 use crate::native::NativeFn;
 use crate::options::{JitOptions, Stats};
@@ -227,7 +227,7 @@ impl Runtime {
         watch: &mut Stopwatch<'_>,
     ) -> Result<Source<'c>, Miss> {
         let notices = self.notices_stores().then(|| jit.watched.table());
-        if key.mode & (PLAIN | SCALAR) == 0
+        if key.mode & (PLAIN | RETREATED) == 0
             && notices.is_none()
             && let Some(function) = jit.hooks.intercept(key.pc)
             && let Some(ready) = jit.natives.ready(jit.guest, &function)
@@ -237,7 +237,7 @@ impl Runtime {
             }
             return Ok(Source::Native(function));
         }
-        let plain = UnitKey { mode: key.mode & !(PLAIN | SCALAR), ..key };
+        let plain = UnitKey { mode: key.mode & !(PLAIN | RETREATED), ..key };
         // A function that is intercepted would be again, if it were left at its entry.
         let (careful, hot) = self.learned(plain);
         compiler.careful = key.mode & PLAIN != 0 || careful;
@@ -251,7 +251,7 @@ impl Runtime {
         }
         let masks = self.masks.load(Ordering::Acquire) && self.lock().masked.contains(&key);
         let names = jit.options.trace.ir || jit.options.check;
-        let may = unrolls && key == plain && !masks && notices.is_none() && self.features.avx2;
+        let may = unrolls && key.mode & (PLAIN | SCALAR) == 0 && !masks && notices.is_none() && self.features.avx2;
         if may && let Some((guest_len, retreats, checked)) = self.make_vectors(jit, compiler, key, watch) {
             return Ok(Source::host(compiler.output(), guest_len, checked, None).retreating(retreats));
         }
@@ -316,13 +316,17 @@ impl Runtime {
         key: UnitKey,
         watch: &mut Stopwatch<'_>,
     ) -> Option<(u32, Retreats, Option<Unit>)> {
-        let (mut unit, insns) = form::VECTOR_TURNS.into_iter().find_map(|turns| {
+        let plain = UnitKey { mode: key.mode & !SHORTER, ..key };
+        let shorter = key != plain;
+        let choices = &form::VECTOR_TURNS[usize::from(shorter)..];
+        let (mut unit, insns) = choices.iter().find_map(|&turns| {
             let manner = Manner { turns, ..Manner::of(form::VECTOR_INSNS) };
-            let Formed::Unit { unit, insns } = form::form(jit.guest, &*jit.hooks, key, manner, |_| false) else {
+            let Formed::Unit { unit, insns } = form::form(jit.guest, &*jit.hooks, plain, manner, |_| false) else {
                 return None;
             };
             let vectors = ir::vectorise(jit.guest, &unit);
             unit.recycle();
+            compiler.retreats_to = if turns == form::VECTOR_TURNS[0] { SHORTER } else { SCALAR };
             Some((vectors?, insns))
         })?;
         watch.lap(Phase::Form);
@@ -389,7 +393,7 @@ impl Runtime {
         if set(&mut writer).insert(key) {
             self.learned.store(true, Ordering::Release);
             self.generation.fetch_add(1, Ordering::AcqRel);
-            let keys = [key, UnitKey { mode: key.mode | SCALAR, ..key }];
+            let keys = [0, SHORTER, SCALAR].map(|bit| UnitKey { mode: key.mode | bit, ..key });
             let found = keys.into_iter().filter_map(|key| self.by_key.find(key));
             let stale: Vec<_> = found.filter(Translation::invalidate).collect();
             self.forget(jit, &mut writer, &stale);

@@ -12,7 +12,6 @@ use super::claims::Claim;
 use super::generator::{Gen, NONE};
 use super::snapshot::Loc;
 use super::{Gpr, Link, LinkKind, Mark, StubId};
-use crate::interp::SCALAR;
 use crate::thread_state::{Deferred, JumpEntry, Leave, ThreadState, jump_tag};
 
 /// Why code outside the main line was branched to.
@@ -239,7 +238,9 @@ impl Gen<'_> {
             }
             ExitKind::Redispatch => self.leave_to_rust(Leave::Redispatch, exit.target),
             ExitKind::Step => self.leave_to_rust(Leave::Step, exit.target),
-            ExitKind::Retreat => self.link(LinkKind::Jump, UnitKey { pc: exit.target, mode: exit.mode | SCALAR }),
+            ExitKind::Retreat => {
+                self.link(LinkKind::Jump, UnitKey { pc: exit.target, mode: exit.mode | self.retreats_to })
+            }
         }
     }
 

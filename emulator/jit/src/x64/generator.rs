@@ -111,6 +111,8 @@ pub(super) struct Gen<'a> {
     pub(super) exact_underflow: bool,
     /// See [`super::Compiler`].
     pub(super) traps_invalid: bool,
+    /// See [`super::Compiler::retreats_to`].
+    pub(super) retreats_to: u32,
     pub(super) an: Analysis,
     pub(super) asm: Asm,
     /// Index of the instruction being emitted.
@@ -209,6 +211,7 @@ impl<'a> Gen<'a> {
             features,
             exact_underflow: false,
             traps_invalid: false,
+            retreats_to: 0,
             an: b.analysis,
             asm: b.asm,
             pos: 0,

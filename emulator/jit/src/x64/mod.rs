@@ -79,6 +79,7 @@ mod vector_registers;
 use std::sync::atomic::AtomicU64;
 use std::time::Instant;
 
+use crate::interp::SCALAR;
 use ir::guest::{Guest, Slot};
 use ir::inst::Op;
 use ir::unit::{Unit, UnitKey};
@@ -369,6 +370,8 @@ pub struct Compiler {
     pub(crate) exact_underflow: bool,
     /// Invalid operations trap: what differs from the host's results for these alone needs no check.
     pub(crate) traps_invalid: bool,
+    /// Mode bit of what retreats lead to ([`crate::interp::RETREATED`]).
+    pub(crate) retreats_to: u32,
     /// Assume nothing about the state at the entry.
     pub(crate) careful: bool,
     /// Count the turns of short loops, to find hot ones.
@@ -394,6 +397,7 @@ impl Compiler {
             features,
             exact_underflow: false,
             traps_invalid: false,
+            retreats_to: SCALAR,
             careful: false,
             count_turns: false,
             counter: None,
@@ -424,6 +428,7 @@ impl Compiler {
         self.analysed = self.times.then(Instant::now);
         g.exact_underflow = self.exact_underflow;
         g.traps_invalid = self.traps_invalid;
+        g.retreats_to = self.retreats_to;
         g.counter = self.counter;
         g.count_turns = self.count_turns;
         g.claims = self.prove.then(claims::Claims::default);
