@@ -36,6 +36,12 @@ macro_rules! guest_programs {
                 same_as_native(SOURCE, &[Link::Static, Link::StaticPie, Link::Dynamic], &[]);
             }
 
+            /// Code that is executed once is interpreted otherwise.
+            #[test]
+            fn translated_at_once() {
+                same_as_native(SOURCE, &[Link::Static, Link::Dynamic], &["--eager"]);
+            }
+
             #[test]
             fn interpreted() {
                 same_as_native(SOURCE, &[Link::Static], &["--interp"]);
