@@ -75,11 +75,32 @@ LOOP sum(void *to, const void *from, long n) {
     *o += all;
 }
 
+// Which access faults first is not for the compiler to choose in these.
+LOOP colours(void *to, const void *from, long n) {
+    volatile uint8_t *o = to;
+    const volatile uint8_t *x = from;
+    for (long i = 0; i < n; i++) {
+        uint32_t red = x[4 * i], green = x[4 * i + 1], blue = x[4 * i + 2];
+        o[i] = (uint8_t)((red * 77 + green * 150 + blue * 29) >> 8);
+    }
+}
+
+LOOP pairs(void *to, const void *from, long n) {
+    volatile int32_t *o = to;
+    const volatile int32_t *x = from;
+    for (long i = 0; i < n; i++) {
+        uint32_t a = (uint32_t)x[2 * i], b = (uint32_t)x[2 * i + 1];
+        o[2 * i] = (int32_t)(a - 3u * b);
+        o[2 * i + 1] = (int32_t)(a ^ b);
+    }
+}
+
 static const struct {
     void (*run)(void *, const void *, long);
     int to, from;
 } loops[] = {{bytes, 1, 1},   {halves, 2, 2},     {words, 4, 4},  {doubles, 8, 8},
-             {wider, 4, 1},   {neighbours, 4, 4}, {floats, 4, 4}, {sum, 4, 4}};
+             {wider, 4, 1},   {neighbours, 4, 4}, {floats, 4, 4}, {sum, 4, 4},
+             {colours, 1, 4}, {pairs, 8, 8}};
 enum { LOOPS = sizeof loops / sizeof *loops };
 
 // Floats in bytes at random may be any; small ones stay numbers.

@@ -172,7 +172,7 @@ impl Planner<'_> {
     }
 
     /// The same constant in as many lanes as there are values.
-    fn constants(&mut self, values: &[Val], w: u32, k: u128) -> Node {
+    pub(super) fn constants(&mut self, values: &[Val], w: u32, k: u128) -> Node {
         self.add(w, values, Shape::Constants(vec![k; values.len()]))
     }
 
@@ -191,7 +191,10 @@ impl Planner<'_> {
             return self.vector(&from, w);
         }
         let node = self.vector(&from, narrow)?;
-        Some(self.widened_to(node, w, signed))
+        match self.strided_loads(&from) {
+            Some(wide) if !signed => Some(self.in_lanes(wide, w, false)),
+            _ => Some(self.widened_to(node, w, signed)),
+        }
     }
 
     /// A shift: by the same constant, or by amounts of which each lane has its own.

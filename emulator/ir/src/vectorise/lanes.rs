@@ -42,13 +42,15 @@ impl Emitter<'_, '_> {
                 let way = self.constants(vector, lanes.map(|i| step.wrapping_mul(i.into()) as u128));
                 Some(self.b.pure(Op::Vadd, ty, Attr(0).with_lane(w), [first, way, Val::NONE]))
             }
-            Shape::Load(loads) => self.load(vector, loads[0], part),
+            Shape::Load(loads) => self.load(vector, loads[0], 0, part),
+            Shape::Groups(loads, before) => self.load(vector, loads[0], *before, part),
             Shape::Op(op, attr, args) => {
                 let args: Vec<Val> = args.iter().map(|arg| self.part(*arg, part)).collect::<Option<_>>()?;
                 Some(self.operate(*op, ty, *attr, args.into_iter()))
             }
             Shape::Widen(signed, from) => self.widen(*signed, *from, part),
             Shape::Narrow(from) => self.narrow(*from, part),
+            Shape::Zip(even, odd) => self.zip(vector, *even, *odd, part),
             Shape::After(values, from) => self.slide(vector, values, *from, part),
             Shape::Gather(values) => {
                 let zero = self.b.k(ty, 0);
@@ -91,11 +93,12 @@ impl Emitter<'_, '_> {
         self.b.k(ty, joined)
     }
 
-    fn load(&mut self, vector: &Vector, first: Val, part: u32) -> Option<Val> {
+    /// What is in memory from `before` bytes before the address of a load on.
+    fn load(&mut self, vector: &Vector, first: Val, before: i64, part: u32) -> Option<Val> {
         let inst = self.region.inst(first);
         let addr = self.scalar(inst.args[0])?;
         let bits = vector.w * vector.n;
-        let by = self.b.konst(64, (16 * part).into());
+        let by = self.b.konst(64, (i64::from(16 * part) - before).into());
         let addr = self.b.add(64, addr, by);
         let ty = Ty::holding(bits.min(128));
         let loaded = self.b.effect(Op::Load, ty, Attr::mem(MemAttr::PLAIN), [addr, Val::NONE, Val::NONE]);
@@ -131,6 +134,21 @@ impl Emitter<'_, '_> {
         let wide = self.part(from, 2 * part + 1)?;
         let high = self.b.narrow(Op::Vnarrow, half, wide);
         Some(self.b.concat(64, high, 64, low))
+    }
+
+    /// By turns a lane of the one and of the other.
+    fn zip(&mut self, vector: &Vector, even: Node, odd: Node, part: u32) -> Option<Val> {
+        let bits = part_ty(vector).bits();
+        let per = bits / vector.w;
+        // A part of each of the two makes two parts, if it is not half a part.
+        let halves = if vector.parts() > 1 { 2 } else { 1 };
+        let first = part % halves * per / 2;
+        let [even, odd] = [even, odd].map(|side| {
+            let value = self.part(side, part / halves)?;
+            Some(if bits == 128 && halves == 1 { self.b.zext(64, 128, value) } else { value })
+        });
+        let picks: Vec<Option<u32>> = (0..per).map(|lane| Some(lane % 2 * per + first + lane / 2)).collect();
+        Some(self.b.shuffle(vector.w, bits, even?, odd?, &picks))
     }
 
     /// `values`, and then the first lanes of another vector.

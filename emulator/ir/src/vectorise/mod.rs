@@ -7,7 +7,7 @@
 //!
 //! * `region`: the turns, under which conditions they would be left, what they access;
 //! * `plan`: which values of the turns are lanes of one vector, from the stores upwards; `alike`: by what kind of operation;
-//!   `ranges`: how wide the lanes must be;
+//!   `ranges`: how wide the lanes must be; `strided`: loads of one of every few numbers;
 //! * `guards`: what must hold for the turns to be independent and none to be left;
 //! * `scalars`, `lanes`: the new unit.
 //!
@@ -26,6 +26,7 @@ mod plan;
 mod ranges;
 mod region;
 mod scalars;
+mod strided;
 
 use crate::Builder;
 use crate::guest::Guest;

@@ -5,6 +5,7 @@ use std::collections::{HashMap, HashSet};
 
 use super::ranges::Signed;
 use super::region::{Access, Linear, Region};
+use super::strided::Strided;
 use crate::inst::{Attr, Op, Val};
 use crate::ty::Ty;
 
@@ -23,6 +24,8 @@ pub(super) enum Shape {
     Line(Val, i64),
     /// Loads from adjacent addresses.
     Load(Vec<Val>),
+    /// Of groups of numbers, in each of which a load has one, so many bytes from the group's start: see `strided`.
+    Groups(Vec<Val>, i64),
     /// An operation lane by lane.
     Op(Op, Attr, Vec<Node>),
     /// The low or, sign-extended or not, all bits of lanes half as wide.
@@ -31,6 +34,8 @@ pub(super) enum Shape {
     Narrow(Node),
     /// These values, and then the first lanes of another vector.
     After(Vec<Val>, Node),
+    /// By turns a lane of the one and of the other.
+    Zip(Node, Node),
     /// These values.
     Gather(Vec<Val>),
 }
@@ -87,7 +92,7 @@ pub(super) struct Plan {
 }
 
 /// Bits that a vector has at most, in several registers.
-const MOST_BITS: u32 = 512;
+pub(super) const MOST_BITS: u32 = 512;
 
 /// Lanes that a vector has at most.
 const MOST_LANES: usize = 16;
@@ -100,6 +105,7 @@ pub(super) struct Planner<'r> {
     /// Masks that are there, and vectors in other widths.
     pub(super) masks: HashMap<(Vec<Val>, u32), Node>,
     resized: HashMap<(Node, u32, bool), Node>,
+    pub(super) strided: Strided,
     busy: HashSet<(Vec<Val>, u32)>,
     /// Lanes that were asked for, by the first.
     known: HashMap<Val, Vec<Vec<Val>>>,
@@ -114,6 +120,7 @@ impl Plan {
             made: HashMap::new(),
             masks: HashMap::new(),
             resized: HashMap::new(),
+            strided: Strided::default(),
             busy: HashSet::new(),
             known: HashMap::new(),
         };
@@ -169,8 +176,14 @@ impl Plan {
             if used.insert(node) {
                 match &self.vectors[node.0].shape {
                     Shape::Op(_, _, args) => needed.extend(args),
+                    Shape::Zip(even, odd) => needed.extend([even, odd]),
                     Shape::Widen(_, from) | Shape::Narrow(from) | Shape::After(_, from) => needed.push(*from),
-                    Shape::Same(_) | Shape::Constants(_) | Shape::Line(..) | Shape::Load(_) | Shape::Gather(_) => {}
+                    Shape::Same(_)
+                    | Shape::Constants(_)
+                    | Shape::Line(..)
+                    | Shape::Load(_)
+                    | Shape::Groups(..)
+                    | Shape::Gather(_) => {}
                 }
             }
         }
@@ -184,9 +197,10 @@ impl Plan {
             Shape::Same(_) => 1,
             Shape::Constants(_) => 0,
             Shape::Line(..) => 1 + parts,
-            Shape::Load(_) | Shape::Op(..) => parts,
+            Shape::Load(_) | Shape::Groups(..) | Shape::Op(..) => parts,
             Shape::Widen(..) => parts * 3 / 2,
             Shape::Narrow(from) => self.vectors[from.0].parts() * 3 / 2,
+            Shape::Zip(..) => parts + parts / 2,
             Shape::After(values, _) => parts + values.len() as u32,
             Shape::Gather(values) => values.len() as u32 * 2,
         }
@@ -199,6 +213,7 @@ impl Planner<'_> {
         self.made.clear();
         self.masks.clear();
         self.resized.clear();
+        self.strided = Strided::default();
     }
 
     /// Everything, from the seeds.
@@ -320,11 +335,18 @@ impl Planner<'_> {
                 false => self.whole(values, w),
             };
         }
+        if let Some(node) = self.strided_loads(values) {
+            return Some(self.narrowed_to(node, w));
+        }
         if let Some(step) = self.step(values) {
             return Some(self.add(w, values, Shape::Line(values[0], step)));
         }
         let narrow = self.in_narrower_lanes(values, w);
-        narrow.or_else(|| self.after(values, w)).or_else(|| self.alike(values, w)).or_else(|| self.gather(values, w))
+        narrow
+            .or_else(|| self.after(values, w))
+            .or_else(|| self.alike(values, w))
+            .or_else(|| self.zip(values, w))
+            .or_else(|| self.gather(values, w))
     }
 
     /// The low bits of a vector that is made whole.
@@ -343,10 +365,15 @@ impl Planner<'_> {
     /// Adds a vector whose lanes are the values.
     pub(super) fn add_lanes(&mut self, w: u32, values: &[Val], shape: Shape) -> Node {
         let node = self.add(w, values, shape);
+        self.are_lanes(values, node);
+        node
+    }
+
+    /// The values are the lanes of a vector.
+    pub(super) fn are_lanes(&mut self, values: &[Val], node: Node) {
         for (lane, value) in values.iter().enumerate() {
             self.plan.lanes.entry(*value).or_insert((node, lane as u32));
         }
-        node
     }
 
     /// The low `w` bits of each lane.
@@ -380,14 +407,18 @@ impl Planner<'_> {
         found
     }
 
-    fn are_adjacent_loads(&self, values: &[Val]) -> bool {
+    /// The accesses that have loaded the values.
+    pub(super) fn loads(&self, values: &[Val]) -> Option<Vec<Access>> {
         let access = |v: &Val| {
             let inst = self.region.inst(*v);
             let at = (inst.op == Op::Load).then(|| self.region.linear(inst.args[0]))??;
             Some(Access { pos: v.index(), at, size: inst.ty.bytes().into(), stored: None })
         };
-        let loads: Option<Vec<Access>> = values.iter().map(access).collect();
-        loads.is_some_and(|loads| loads.windows(2).all(|pair| is_next(&pair[0], &pair[1])))
+        values.iter().map(access).collect()
+    }
+
+    fn are_adjacent_loads(&self, values: &[Val]) -> bool {
+        self.loads(values).is_some_and(|loads| loads.windows(2).all(|pair| is_next(&pair[0], &pair[1])))
     }
 
     /// By how much each value exceeds the one before, if it is by the same constant.
@@ -415,6 +446,16 @@ impl Planner<'_> {
             }
         }
         None
+    }
+
+    /// The vector as two of every second value.
+    fn zip(&mut self, values: &[Val], w: u32) -> Option<Node> {
+        if values.len() < 4 {
+            return None;
+        }
+        let [even, odd] = [0, 1].map(|first| values.iter().copied().skip(first).step_by(2).collect::<Vec<Val>>());
+        let (even, odd) = (self.vector(&even, w)?, self.vector(&odd, w)?);
+        Some(self.add(w, values, Shape::Zip(even, odd)))
     }
 
     fn gather(&mut self, values: &[Val], w: u32) -> Option<Node> {

@@ -138,7 +138,7 @@ impl<'r, 'g> Emitter<'r, 'g> {
         // A load may be a lane of several vectors.
         let plan = self.plan;
         for (i, vector) in plan.vectors.iter().enumerate() {
-            let Shape::Load(loads) = &vector.shape else { continue };
+            let (Shape::Load(loads) | Shape::Groups(loads, _)) = &vector.shape else { continue };
             for (lane, _) in loads.iter().enumerate().filter(|(_, v)| (from..until).contains(&v.index())) {
                 self.part_of(Node(i), lane as u32)?;
             }
