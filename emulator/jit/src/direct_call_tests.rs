@@ -23,17 +23,34 @@ const READ: u64 = 7;
 const WRITE: u64 = 3;
 const SEEK: u64 = 5;
 const SUM: u64 = 4;
+const TWICE: u64 = 6;
+
+/// The toy's stack pointer, which functions get.
+const STACK: u64 = 0x7000;
 
 /// And who performs them.
-const CALLS: [(u64, Performer); 4] = [
+const CALLS: [(u64, Performer); 5] = [
     (READ, Performer::Sleeping(libc::SYS_read as u16)),
     (WRITE, Performer::Sleeping(libc::SYS_write as u16)),
     (SEEK, Performer::Kernel(libc::SYS_lseek as u16)),
     (SUM, Performer::Function(sum)),
+    (TWICE, Performer::Converting(twice)),
 ];
 
-unsafe extern "sysv64" fn sum(a: u64, b: u64, c: u64, d: u64, e: u64, f: u64) -> i64 {
+#[allow(clippy::too_many_arguments)] // those of a `CallFn`
+unsafe extern "sysv64" fn sum(a: u64, b: u64, c: u64, d: u64, e: u64, f: u64, number: u64, sp: u64) -> i64 {
+    assert_eq!(sp, STACK);
+    assert_eq!(number, SUM);
     if a == u64::MAX { i64::from(-libc::EFAULT) } else { (a + 2 * b + 3 * c + 4 * d + 5 * e + 6 * f) as i64 }
+}
+
+#[allow(clippy::too_many_arguments)] // those of a `CallFn`
+unsafe extern "sysv64" fn twice(what: u64, _: u64, _: u64, _: u64, _: u64, _: u64, number: u64, _: u64) -> i64 {
+    match what {
+        0 => crate::INTERRUPTED,
+        1 => crate::DECLINED,
+        what => (what * 2 + number) as i64,
+    }
 }
 
 /// The toy's code, with direct calls.
@@ -60,6 +77,7 @@ fn start(options: JitOptions, registers: [u64; 4]) -> Box<Thread> {
     for (i, value) in registers.into_iter().enumerate() {
         thread.state().set(&TOY, Slot(i as u16), value.into());
     }
+    thread.state().set(&TOY, TOY.sp, STACK.into());
     thread
 }
 
@@ -80,7 +98,8 @@ fn the_host_answers_and_the_guest_goes_on() {
     let mut back = [0u8; 8];
     let [text, buffer] = [text.as_ptr() as u64, back.as_mut_ptr() as u64];
     let calls = [
-        ([SUM, 100, 20, 3], 100 + 40 + 9),
+        ([SUM, 100, 20, 3], 100 + 40 + 9 + 6 * STACK as i64),
+        ([TWICE, 100, 20, 3], 200 + TWICE as i64),
         ([WRITE, to, text, 3], 3),
         ([READ, from, buffer, 8], 3),
         ([SEEK, to, 0, 0], -i64::from(libc::ESPIPE)),
@@ -90,7 +109,7 @@ fn the_host_answers_and_the_guest_goes_on() {
         let mut thread = start(JitOptions::default(), given);
         thread.state().excl_addr = 0x40;
         assert_eq!(thread.run(), Event::Trap(Trap::Undefined));
-        let expected = [result as u64, given[1], given[2], given[3], 0, 0, 0, result as u64];
+        let expected = [result as u64, given[1], given[2], given[3], 0, 0, STACK, result as u64];
         assert_eq!(registers(&mut thread), expected);
         assert_eq!(thread.state().excl_addr, u64::MAX, "the kernel clears the monitor");
     }
@@ -111,11 +130,21 @@ fn other_numbers_and_lock_step_come_to_rust() {
 }
 
 #[test]
+fn what_a_function_does_not_do_comes_to_rust_with_the_call_as_it_was() {
+    for (what, event) in [(0, Event::CallInterrupted), (1, Event::Syscall)] {
+        let call = [TWICE, what, 2, 3];
+        let mut thread = start(JitOptions::default(), call);
+        assert_eq!((thread.run(), thread.state().pc), (event, BASE + 4));
+        assert_eq!(registers(&mut thread)[..4], call);
+    }
+}
+
+#[test]
 fn bad_addresses_come_to_rust_with_the_call_as_it_was() {
     let (_reader, _writer, _, to) = pipe();
     for call in [[WRITE, to, 8, 3], [SUM, u64::MAX, 2, 3]] {
         let mut thread = start(JitOptions::default(), call);
-        assert_eq!((thread.run(), thread.state().pc), (Event::CallFailed, BASE + 4));
+        assert_eq!((thread.run(), thread.state().pc), (Event::CallFailed { error: libc::EFAULT }, BASE + 4));
         assert_eq!(registers(&mut thread)[..4], call);
     }
 }

@@ -22,8 +22,12 @@ pub enum Event {
     Syscall,
     /// A signal came while a direct system call waited, or just before; it had no effect. `pc` is the instruction after it.
     CallInterrupted,
-    /// A direct system call failed because of a bad address. `pc` is the instruction after it; its result is not set.
-    CallFailed,
+    /// A direct system call failed: because of a bad address or, where the guest has a flag that says so, for any reason. `pc` is the
+    /// instruction after it; its result is not set.
+    CallFailed {
+        /// The host's error number.
+        error: i32,
+    },
     /// Trap of the instruction at `pc`.
     Trap(Trap),
     /// The reserved native-call instruction at `pc`.

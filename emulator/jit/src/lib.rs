@@ -35,7 +35,7 @@ mod engine_tests;
 #[cfg(test)]
 mod toy;
 
-pub use direct_calls::{CallFn, DirectCall, Performer};
+pub use direct_calls::{CallFn, DECLINED, DirectCall, INTERRUPTED, Performer};
 pub use event::{Event, MemFault};
 pub use fault::{on_host_fault, rewind_call};
 pub use jit::{ForkGuard, Jit, Turn};

@@ -4,11 +4,13 @@
 
 mod known;
 mod name;
+mod numbered;
 mod place;
 mod tables;
 
 pub use known::Known;
 pub use name::Name;
+pub use numbered::Numbered;
 pub use place::{Place, Span, Stored};
 pub use tables::{Tables, every, install};
 
@@ -159,20 +161,6 @@ impl Abi {
     pub fn sigset_size(&self) -> u64 {
         let field = self.known.sigaction.and_then(|s| s.field("sa_mask"));
         field.map_or(8, |field| field.size.into())
-    }
-
-    /// The call with this number.
-    #[must_use]
-    pub fn call(&self, number: u64) -> Option<&'static Call> {
-        let calls = self.calls.entries();
-        let is = |call: &Call| u64::from(call.number) == number;
-        // Ascending, and with few gaps: a call is where it would be without any, or before.
-        let most = usize::try_from(number.checked_sub(calls.first()?.number.into())?).ok()?.min(calls.len() - 1);
-        if is(&calls[most]) {
-            return Some(&calls[most]);
-        }
-        let index = calls[..most].binary_search_by_key(&number, |call| u64::from(call.number)).ok()?;
-        Some(&calls[index])
     }
 
     /// The constants called `name`.

@@ -7,7 +7,7 @@ use std::sync::{Arc, OnceLock};
 
 use ir::Guests;
 
-use crate::abi::Abi;
+use crate::abi::{Abi, Numbered};
 use crate::bypass::Bypass;
 use crate::cache::Cache;
 use crate::loader::Program;
@@ -23,6 +23,8 @@ pub struct Process {
     pub guest: &'static ir::Guest,
     /// Its Linux interface.
     pub abi: &'static Abi,
+    /// The calls of that, by number.
+    pub(crate) calls: Numbered,
     /// Its signal frames.
     pub frames: Frames,
     /// The command line.
@@ -51,6 +53,11 @@ pub struct Process {
 
 /// The process, for what runs at its end.
 static PROCESS: OnceLock<&'static Process> = OnceLock::new();
+
+/// The process, once there is one.
+pub(crate) fn current() -> Option<&'static Process> {
+    PROCESS.get().copied()
+}
 
 /// The emulator has stored to guest memory by itself: exclusive accesses may have to know.
 #[inline]
@@ -81,6 +88,7 @@ impl Process {
             guests,
             guest,
             abi,
+            calls: Numbered::of(abi),
             frames,
             options,
             bypass,

@@ -26,7 +26,7 @@ impl ThreadCtx {
         match event {
             jit::Event::Syscall => self.system_call(),
             jit::Event::CallInterrupted => self.call_interrupted(),
-            jit::Event::CallFailed => self.call_failed(),
+            jit::Event::CallFailed { error } => self.call_failed(Errno(error)),
             jit::Event::Interrupted => {}
             jit::Event::Trap(trap) => {
                 let info = self.trap_info(trap);
@@ -119,12 +119,12 @@ impl ThreadCtx {
         self.signals.interrupted_call = Some(std::mem::replace(&mut self.jit.state().pc, at));
     }
 
-    /// A call that the translator made met a bad address: it may be that of code, which the host protects.
-    fn call_failed(&mut self) {
-        if self.process.space.unwatch_all() {
+    /// A call that the translator made failed. A bad address may be that of code, which the host protects.
+    fn call_failed(&mut self, error: Errno) {
+        if error == Errno::EFAULT && self.process.space.unwatch_all() {
             self.jit.state().pc = self.call_address();
         } else {
-            self.set_result(Err(Errno::EFAULT));
+            self.set_result(Err(error));
         }
     }
 

@@ -142,7 +142,7 @@ impl jit::Hooks for Hooks {
     }
 
     fn direct_calls(&self) -> Vec<jit::DirectCall> {
-        crate::syscall::direct_calls(self.process.abi)
+        crate::syscall::direct_calls(self.process.guest, self.process.abi)
     }
 }
 

@@ -223,7 +223,7 @@ impl Thread {
         match self.block.exit_kind {
             k if k == Leave::Syscall as u32 => Some(Event::Syscall),
             k if k == Leave::CallInterrupted as u32 => Some(Event::CallInterrupted),
-            k if k == Leave::CallFailed as u32 => Some(Event::CallFailed),
+            k if k == Leave::CallFailed as u32 => Some(Event::CallFailed { error: code as i32 }),
             k if k == Leave::NativeCall as u32 => Some(Event::NativeCall { name: operand }),
             k if k == Leave::Flush as u32 => self.follow(Next::Flush { addr: operand, len: self.block.exit_len }),
             k if k == Leave::Undefined as u32 => trap(Trap::Undefined),

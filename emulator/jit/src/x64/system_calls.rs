@@ -6,10 +6,11 @@
 //!
 //! ```text
 //! asked to stop, or number not in the table? leave as for any call
-//! a function performs it? call it on the host stack; else:
+//! a function performs it? call it on the host stack, outside if it may sleep; else:
 //! pinned slots in rdi, r8 to r11 → home; outside (world.rs); arguments → rdi rsi rdx r10 r8 r9
 //! syscall; for calls that may sleep in the window, behind another look whether to stop
 //! inside again; bad address? leave; result → its register; the exclusive monitor is clear; asked to stop? leave
+//! (guests that have a flag for errors: leave for any error, else clear it)
 //! rdi, r8 to r11 ← home; go on behind the guest's instruction
 //! ```
 //!
@@ -24,7 +25,7 @@ use ir::{GuestState, Ty};
 
 use super::stubs::{Emitter, Stubs, field};
 use super::{CALLER_SAVED, Gpr};
-use crate::direct_calls::{KERNEL, SLEEPS};
+use crate::direct_calls::{DECLINED, INTERRUPTED, KERNEL, SLEEPS};
 use crate::thread_state::{Leave, slot_disp};
 
 /// Argument registers of the host's system calls.
@@ -37,16 +38,17 @@ const SLEEPS_BIT: i8 = SLEEPS.trailing_zeros() as i8;
 /// `-EFAULT`.
 const BAD_ADDRESS: i32 = -libc::EFAULT;
 
+/// Results from here on, unsigned, are errors.
+const FIRST_ERROR: i32 = -4095;
+
 /// Address that the exclusive monitor is on: kernels clear it on their way back.
 const MONITOR: i32 = field!(guest) + offset_of!(GuestState, excl_addr) as i32;
 
-/// Whether the guest's system calls can be the host's: words of 64 bits in registers, errors as negative numbers.
+/// Whether generated code can make the guest's system calls: number, arguments and result are words.
 pub(crate) fn can_be_direct(guest: &Guest) -> bool {
     let call = &guest.syscall;
-    let wide = |slot: &Slot| guest.slots[slot.0 as usize].ty == Ty::I64;
-    call.error.is_none()
-        && call.args.len() >= HOST_ARGS.len()
-        && call.args.iter().chain([&call.number, &call.ret]).all(wide)
+    let word = |slot: &Slot| matches!(guest.slots[slot.0 as usize].ty, Ty::I32 | Ty::I64);
+    call.args.iter().chain([&call.number, &call.ret]).chain(&call.error).all(word)
 }
 
 /// Addresses in the stub.
@@ -74,7 +76,7 @@ impl Emitter<'_> {
     pub(super) fn system_call(&mut self, leave: u64) -> (u64, Window) {
         let mut window = Window::default();
         let at = self.start();
-        self.number_to_rcx();
+        self.word_from(self.guest.syscall.number, |_| true, 1);
         dynasm!(self.asm
             ; .arch x64
             ; cmp DWORD [rbp + field!(poll)], 0
@@ -104,10 +106,8 @@ impl Emitter<'_> {
             ; mov edx, 1
             ; xchg [rcx], dl // before the look at the poll flag
             ; performed:
-            ; cmp rax, BAD_ADDRESS
-            ; je >failed
         );
-        self.store_result();
+        self.succeeded();
         dynasm!(self.asm ; .arch x64 ; mov QWORD [rbp + MONITOR], -1);
         dynasm!(self.asm ; .arch x64 ; cmp DWORD [rbp + field!(poll)], 0 ; jne >asked);
         self.load_lost();
@@ -124,9 +124,30 @@ impl Emitter<'_> {
         self.leave_with(Leave::Syscall, leave);
         window.interrupted = self.here();
         self.leave_with(Leave::CallInterrupted, leave);
-        dynasm!(self.asm ; .arch x64 ; function:);
+        dynasm!(self.asm ; .arch x64 ; function: ; btr rax, BYTE SLEEPS_BIT ; jc >outside);
         self.call_function();
-        dynasm!(self.asm ; .arch x64 ; jmp <performed ; failed:);
+        dynasm!(self.asm
+            ; .arch x64
+            ; jmp <performed
+            ; outside:
+            ; mov rcx, [rbp + field!(inside)]
+            ; mov BYTE [rcx], 0
+        );
+        self.call_function();
+        dynasm!(self.asm
+            ; .arch x64
+            ; mov rcx, [rbp + field!(inside)]
+            ; mov edx, 1
+            ; xchg [rcx], dl
+            ; cmp rax, INTERRUPTED as i32
+            ; je >interrupted
+            ; cmp rax, DECLINED as i32
+            ; jne <performed
+        );
+        self.leave_with(Leave::Syscall, leave);
+        dynasm!(self.asm ; .arch x64 ; interrupted:);
+        self.leave_with(Leave::CallInterrupted, leave);
+        dynasm!(self.asm ; .arch x64 ; failed: ; neg rax ; mov [rbp + field!(exit_operand)], rax);
         self.leave_with(Leave::CallFailed, leave);
         dynasm!(self.asm ; .arch x64 ; asked:);
         self.leave_with(Leave::Poll, leave);
@@ -140,6 +161,10 @@ impl Emitter<'_> {
         self.host_mxcsr();
         self.store_vector_pins();
         self.onto_host_stack_only();
+        for word in [self.guest.sp, self.guest.syscall.number] {
+            self.word_from(word, kept, 1);
+            dynasm!(self.asm ; .arch x64 ; push rcx);
+        }
         dynasm!(self.asm ; .arch x64 ; mov rcx, r10 ; call rax);
         self.onto_return_stack();
         self.load_vector_pins();
@@ -163,42 +188,73 @@ impl Emitter<'_> {
 
     fn save_lost(&mut self) {
         for (slot, r) in self.lost() {
-            let home = self.home(slot);
-            dynasm!(self.asm ; .arch x64 ; mov [rbp + home], Rq(r));
+            self.word_home(slot, r);
         }
     }
 
     fn load_lost(&mut self) {
         for (slot, r) in self.lost() {
-            let home = self.home(slot);
-            dynasm!(self.asm ; .arch x64 ; mov Rq(r), [rbp + home]);
-        }
-    }
-
-    fn number_to_rcx(&mut self) {
-        let slot = self.guest.syscall.number;
-        match self.conv.register(slot.0) {
-            Some(r) => dynasm!(self.asm ; .arch x64 ; mov rcx, Rq(r)),
-            None => dynasm!(self.asm ; .arch x64 ; mov rcx, [rbp + self.home(slot)]),
+            self.word_from(slot, |_| false, r);
         }
     }
 
     fn load_arguments(&mut self) {
         for (slot, to) in self.guest.syscall.args.iter().zip(HOST_ARGS) {
-            match self.conv.register(slot.0).filter(|r| !CALLER_SAVED.contains(r)) {
-                Some(from) => dynasm!(self.asm ; .arch x64 ; mov Rq(to), Rq(from)),
-                None => dynasm!(self.asm ; .arch x64 ; mov Rq(to), [rbp + self.home(*slot)]),
-            }
+            self.word_from(*slot, kept, to);
         }
     }
 
-    fn store_result(&mut self) {
-        let slot = self.guest.syscall.ret;
-        match self.conv.register(slot.0).filter(|r| !CALLER_SAVED.contains(r)) {
-            Some(to) => dynasm!(self.asm ; .arch x64 ; mov Rq(to), rax),
-            None => dynasm!(self.asm ; .arch x64 ; mov [rbp + self.home(slot)], rax),
+    /// The word in `slot`, zero-extended: from the register that it is pinned to if that `is_there`, else from its home.
+    fn word_from(&mut self, slot: Slot, is_there: impl Fn(Gpr) -> bool, to: Gpr) {
+        let (home, wide) = (self.home(slot), self.is_wide(slot));
+        match (self.conv.register(slot.0).filter(|&r| is_there(r)), wide) {
+            (Some(from), true) => dynasm!(self.asm ; .arch x64 ; mov Rq(to), Rq(from)),
+            (Some(from), false) => dynasm!(self.asm ; .arch x64 ; mov Rd(to), Rd(from)),
+            (None, true) => dynasm!(self.asm ; .arch x64 ; mov Rq(to), [rbp + home]),
+            (None, false) => dynasm!(self.asm ; .arch x64 ; mov Rd(to), [rbp + home]),
         }
     }
+
+    /// Sets `slot` to the low bits of a register, where registers that are lost will be loaded from.
+    fn word_to(&mut self, slot: Slot, from: Gpr) {
+        match (self.conv.register(slot.0).filter(|&r| kept(r)), self.is_wide(slot)) {
+            (Some(to), true) => dynasm!(self.asm ; .arch x64 ; mov Rq(to), Rq(from)),
+            (Some(to), false) => dynasm!(self.asm ; .arch x64 ; mov Rd(to), Rd(from)),
+            (None, _) => self.word_home(slot, from),
+        }
+    }
+
+    /// Stores the low bits of a register in the home of `slot`.
+    fn word_home(&mut self, slot: Slot, from: Gpr) {
+        let home = self.home(slot);
+        match self.is_wide(slot) {
+            true => dynasm!(self.asm ; .arch x64 ; mov [rbp + home], Rq(from)),
+            false => dynasm!(self.asm ; .arch x64 ; mov [rbp + home], Rd(from)),
+        }
+    }
+
+    fn is_wide(&self, slot: Slot) -> bool {
+        self.guest.slots[slot.0 as usize].ty == Ty::I64
+    }
+
+    /// With the result in `rax`: stores it, or goes to `failed` if Rust has to see the error.
+    fn succeeded(&mut self) {
+        let call = &self.guest.syscall;
+        match call.error {
+            None => dynasm!(self.asm ; .arch x64 ; cmp rax, BAD_ADDRESS ; je >failed),
+            Some(_) => dynasm!(self.asm ; .arch x64 ; cmp rax, FIRST_ERROR ; jae >failed),
+        }
+        self.word_to(call.ret, 0);
+        if let Some(flag) = call.error {
+            dynasm!(self.asm ; .arch x64 ; xor eax, eax);
+            self.word_to(flag, 0);
+        }
+    }
+}
+
+/// Whether a register is the same after a call.
+fn kept(r: Gpr) -> bool {
+    !CALLER_SAVED.contains(&r)
 }
 
 #[cfg(test)]

@@ -13,7 +13,8 @@ pub(crate) fn without_kernel(number: u32) -> Option<CallFn> {
     }
 }
 
-unsafe extern "sysv64" fn clock_gettime(clock: u64, to: u64, _: u64, _: u64, _: u64, _: u64) -> i64 {
+#[allow(clippy::too_many_arguments)] // those of a `CallFn`
+unsafe extern "sysv64" fn clock_gettime(clock: u64, to: u64, _: u64, _: u64, _: u64, _: u64, _: u64, _: u64) -> i64 {
     let mut now = libc::timespec { tv_sec: 0, tv_nsec: 0 };
     // SAFETY: a structure of ours.
     if unsafe { libc::clock_gettime(clock as libc::clockid_t, &raw mut now) } != 0 {
@@ -23,7 +24,8 @@ unsafe extern "sysv64" fn clock_gettime(clock: u64, to: u64, _: u64, _: u64, _: 
     store([now.tv_sec, now.tv_nsec], to)
 }
 
-unsafe extern "sysv64" fn gettimeofday(to: u64, zone: u64, _: u64, _: u64, _: u64, _: u64) -> i64 {
+#[allow(clippy::too_many_arguments)] // those of a `CallFn`
+unsafe extern "sysv64" fn gettimeofday(to: u64, zone: u64, _: u64, _: u64, _: u64, _: u64, _: u64, _: u64) -> i64 {
     let mut now = libc::timeval { tv_sec: 0, tv_usec: 0 };
     // SAFETY: a structure of ours.
     if to == 0 || zone != 0 || unsafe { libc::gettimeofday(&raw mut now, std::ptr::null_mut()) } != 0 {
@@ -60,7 +62,7 @@ mod tests {
             let results = unsafe {
                 (
                     super::super::arch::syscall(libc::SYS_clock_gettime, [id, other, 0, 0, 0, 0]),
-                    clock(id, to, 0, 0, 0, 0),
+                    clock(id, to, 0, 0, 0, 0, 0, 0),
                 )
             };
             assert_eq!(results.0, results.1);
@@ -68,10 +70,10 @@ mod tests {
         assert!(mine >= kernels && mine[0] - kernels[0] < 10, "{mine:?} {kernels:?}");
         let day = without_kernel(libc::SYS_gettimeofday as u32).expect("known");
         // SAFETY: as above.
-        let result = unsafe { day(&raw mut mine as u64, 0, 0, 0, 0, 0) };
+        let result = unsafe { day(&raw mut mine as u64, 0, 0, 0, 0, 0, 0, 0) };
         assert!(result == 0 && mine[0] > 1_600_000_000 && (0..1_000_000).contains(&mine[1]));
         // SAFETY: as above.
-        assert_eq!(unsafe { day(0, 0, 0, 0, 0, 0) }, 0);
+        assert_eq!(unsafe { day(0, 0, 0, 0, 0, 0, 0, 0) }, 0);
         assert!(without_kernel(libc::SYS_read as u32).is_none());
     }
 }

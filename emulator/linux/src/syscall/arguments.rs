@@ -4,27 +4,38 @@ use std::ops::Deref;
 
 use crate::abi::{Abi, Call, Format, Ty};
 use crate::errno::Errno;
+use crate::process::Process;
 use crate::thread::ThreadCtx;
 
-/// The arguments of `call`, zero-extended. One of two words is joined from the registers or stack places it takes.
+/// The arguments of `call`, zero-extended.
 pub(super) fn of(ctx: &mut ThreadCtx, call: &Call) -> Result<[u64; 6], Errno> {
-    let mut args = [0; 6];
     let abi = ctx.process.abi;
     if abi.word == 8 {
+        let mut args = [0; 6];
         for (arg, slot) in args.iter_mut().zip(ctx.process.guest.syscall.args) {
             *arg = ctx.slot(*slot);
         }
         return Ok(args);
     }
+    of_words(abi, call, |at| place(ctx, at))
+}
+
+/// The arguments of `call`, by the words that they are passed in. One of two words is joined from the places it takes.
+pub(super) fn of_words<E>(
+    abi: &Abi,
+    call: &Call,
+    mut word: impl FnMut(usize) -> Result<u64, E>,
+) -> Result<[u64; 6], E> {
+    let mut args = [0; 6];
     let mut at = 0;
     for i in 0..args.len() {
         let wide = call.args.get(i).is_some_and(|arg| is_wide(arg.ty.given(&args)));
         if wide {
             at += usize::from(abi.even_pairs && at % 2 == 1);
-            let [first, second] = [place(ctx, at)?, place(ctx, at + 1)?];
+            let [first, second] = [word(at)?, word(at + 1)?];
             args[i] = if abi.big_endian { first << 32 | second } else { second << 32 | first };
         } else if i < call.args.len() || call.args.is_empty() {
-            args[i] = place(ctx, at)?;
+            args[i] = word(at)?;
         }
         at += 1 + usize::from(wide);
     }
@@ -45,10 +56,14 @@ fn place(ctx: &mut ThreadCtx, at: usize) -> Result<u64, Errno> {
     if let Some(slot) = desc.args.get(at) {
         return Ok(ctx.slot(*slot));
     }
-    let Some(offset) = desc.stack_args else { return Ok(0) };
-    let words = ctx.process.abi.words();
-    let beyond = (at - desc.args.len()) as u64 * words.size;
-    words.read_word(ctx.sp().wrapping_add(u64::from(offset) + beyond))
+    on_stack(ctx.process, ctx.sp(), at - desc.args.len())
+}
+
+/// The word number `beyond` of those that are on the stack because there is no register for them.
+pub(super) fn on_stack(process: &Process, sp: u64, beyond: usize) -> Result<u64, Errno> {
+    let Some(offset) = process.guest.syscall.stack_args else { return Ok(0) };
+    let words = process.abi.words();
+    words.read_word(sp.wrapping_add(u64::from(offset) + beyond as u64 * words.size))
 }
 
 /// Types of a call's arguments, `select` decided.

@@ -1,6 +1,7 @@
 //! Calls whose arguments the host sees differently: integers, constants, structures, paths, signal masks.
 
 use std::ops::{Deref, DerefMut};
+use std::sync::atomic::AtomicU32;
 
 use smallvec::{SmallVec, smallvec};
 
@@ -10,6 +11,7 @@ use super::{convert, path, to_host};
 use crate::abi::{Abi, Bytes, Call, Dir, Format, Int, Len, Place, Set, Struct, Terminated, Ty, integer, put_integer};
 use crate::errno::{Errno, SysResult};
 use crate::guest_memory;
+use crate::process::Process;
 use crate::thread::ThreadCtx;
 
 /// Words for the host's representation of what pointers lead to, on the stack: the structures of frequent calls fit. They do not
@@ -80,25 +82,49 @@ const LIMIT: u64 = 64 << 20;
 /// Performs `call` as the host's `number`.
 pub(super) fn call(ctx: &mut ThreadCtx, call: &'static Call, number: u32, args: [u64; 6]) -> SysResult {
     let types = Types::of(call, &args);
-    let at = types.iter().zip(args).position(|(ty, arg)| arg != 0 && is_mask(ty));
-    let mask = match at {
-        Some(i) => Some((i, TemporaryMask::enter(ctx, args[i], args.get(i + 1).copied().unwrap_or(0))?)),
-        None => None,
+    let Some(i) = mask_among(&types, &args) else {
+        return without_mask(ctx.process, ctx.queue.pending(), (call, number), &types, args);
     };
+    let mask = TemporaryMask::enter(ctx, args[i], args.get(i + 1).copied().unwrap_or(0))?;
     let host = arguments::for_host(ctx.process.abi, &types, args);
-    let outcome = behind_pointers(ctx, &types, args, host, |ctx, mut converted| {
-        if let Some((i, mask)) = &mask {
-            converted[*i] = mask.address();
-            if let Some(size) = converted.get_mut(i + 1) {
-                *size = SET_BYTES;
-            }
+    let outcome = behind_pointers(ctx.process, &types, args, host, |mut converted| {
+        converted[i] = mask.address();
+        if let Some(size) = converted.get_mut(i + 1) {
+            *size = SET_BYTES;
         }
-        to_host(ctx, call, number, converted)
+        to_host(ctx.queue.pending(), call, number, converted)
     });
-    if let Some((_, mask)) = mask {
-        mask.leave(ctx, outcome);
-    }
+    mask.leave(ctx, outcome);
     result(call, &args, outcome)
+}
+
+/// The same without the thread, of which `pending` is set when a signal has come; `None` if the call needs it.
+pub(super) fn without_thread(
+    process: &Process,
+    pending: &AtomicU32,
+    call: &'static Call,
+    number: u32,
+    args: [u64; 6],
+) -> Option<SysResult> {
+    let types = Types::of(call, &args);
+    mask_among(&types, &args).is_none().then(|| without_mask(process, pending, (call, number), &types, args))
+}
+
+fn without_mask(
+    process: &Process,
+    pending: &AtomicU32,
+    (call, number): (&'static Call, u32),
+    types: &[&'static Ty],
+    args: [u64; 6],
+) -> SysResult {
+    let host = arguments::for_host(process.abi, types, args);
+    let outcome = behind_pointers(process, types, args, host, |host| to_host(pending, call, number, host));
+    result(call, &args, outcome)
+}
+
+/// Which argument is a signal mask that is to be in force while the call waits.
+fn mask_among(types: &[&Ty], args: &[u64; 6]) -> Option<usize> {
+    types.iter().zip(args).position(|(ty, &arg)| arg != 0 && is_mask(ty))
 }
 
 fn is_mask(ty: &Ty) -> bool {
@@ -113,18 +139,18 @@ pub(super) fn pointers(
 ) -> SysResult {
     let Some(call) = ctx.call else { return perform(ctx, args) };
     let types = Types::of(call, &args);
-    behind_pointers(ctx, &types, args, args, perform)
+    behind_pointers(ctx.process, &types, args, args, |host| perform(ctx, host))
 }
 
 /// Converts what pointers among `args` lead to.
 fn behind_pointers(
-    ctx: &mut ThreadCtx,
+    process: &Process,
     types: &[&'static Ty],
     args: [u64; 6],
     mut host: [u64; 6],
-    perform: impl FnOnce(&mut ThreadCtx, [u64; 6]) -> SysResult,
+    perform: impl FnOnce([u64; 6]) -> SysResult,
 ) -> SysResult {
-    let abi = ctx.process.abi;
+    let abi = process.abi;
     // What the host kernel gets the addresses of lives until the call returns.
     let mut words = [0; ROOM];
     let mut room: &mut [u64] = &mut words;
@@ -139,7 +165,7 @@ fn behind_pointers(
         if let Ty::Terminated(kind @ (Terminated::Path | Terminated::Link)) = to {
             let wanted = guest_memory::read_cstr(args[i])?;
             let follow = || *kind == Terminated::Path && !means_link(types, &args);
-            if let Some(found) = path::redirect(ctx.process, directory(types, i, &args), &wanted, follow) {
+            if let Some(found) = path::redirect(process, directory(types, i, &args), &wanted, follow) {
                 host[i] = found.as_ptr() as u64;
                 paths.push(found);
             }
@@ -153,7 +179,7 @@ fn behind_pointers(
             host[usize::from(*size)] = SET_BYTES;
         }
     }
-    let outcome = perform(ctx, host);
+    let outcome = perform(host);
     for data in &buffers {
         data.copy_back(abi, outcome)?;
     }

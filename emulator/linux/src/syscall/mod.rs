@@ -7,6 +7,7 @@
 mod arguments;
 mod convert;
 pub(crate) mod descriptors;
+mod direct;
 pub(crate) mod directories;
 mod marshal;
 mod mask;
@@ -18,35 +19,19 @@ pub(crate) mod thread_area;
 pub(crate) mod wait;
 
 use std::sync::Mutex;
+use std::sync::atomic::AtomicU32;
 
 use arguments::Types;
+pub(crate) use direct::calls as direct_calls;
 
 use crate::abi::{Abi, Arg, Call, Format, Handler, Int, OneOf, Register, Ty};
 use crate::errno::{Errno, SysResult, from_kernel};
 use crate::strace;
 use crate::thread::ThreadCtx;
 
-/// The calls that the host's kernel performs as the guest makes them, and that nobody wants to see.
-pub(crate) fn direct_calls(abi: &Abi) -> Vec<jit::DirectCall> {
-    let words_are_the_hosts = abi.word == 8 && !abi.big_endian;
-    let errors_are_the_hosts = abi.set("errno").is_none_or(|errno| errno.same);
-    if !words_are_the_hosts || !errors_are_the_hosts {
-        return Vec::new();
-    }
-    let direct = |call: &Call| match call.handler {
-        Handler::Host(host) if call.plain && !call.convert_ret && call.order.is_none() && !strace::wants(call) => {
-            let (function, number) = (crate::host::without_kernel(host), host.try_into().ok()?);
-            let kernel = if call.blocks { jit::Performer::Sleeping(number) } else { jit::Performer::Kernel(number) };
-            Some(jit::DirectCall { number: call.number, by: function.map_or(kernel, jit::Performer::Function) })
-        }
-        _ => None,
-    };
-    abi.calls.iter().filter_map(direct).collect()
-}
-
 /// Performs system call `number` of the guest's numbering.
 pub(crate) fn dispatch(ctx: &mut ThreadCtx, number: u64) -> SysResult {
-    let Some(call) = ctx.process.abi.call(number) else {
+    let Some(call) = ctx.process.calls.get(number) else {
         return unknown(ctx.process.abi, number);
     };
     let args = arguments::of(ctx, call)?;
@@ -115,7 +100,7 @@ fn descriptors_of(call: &Call, args: [u64; 6]) -> impl Iterator<Item = i32> {
 fn perform(ctx: &mut ThreadCtx, call: &'static Call, args: [u64; 6]) -> SysResult {
     match call.handler {
         Handler::Host(number) if call.plain => {
-            let result = to_host(ctx, call, number, args);
+            let result = to_host(ctx.queue.pending(), call, number, args);
             if call.convert_ret { marshal::result(call, &args, result) } else { result }
         }
         Handler::Host(number) => marshal::call(ctx, call, number, args),
@@ -148,17 +133,20 @@ fn registers(ctx: &mut ThreadCtx, rows: &[Register], args: [u64; 6]) -> SysResul
     Ok(0)
 }
 
-/// Passes arguments that mean the same on the host to the host kernel.
-fn to_host(ctx: &mut ThreadCtx, call: &Call, number: u32, args: [u64; 6]) -> SysResult {
+/// Passes arguments that mean the same on the host to the host kernel. `pending` is set when a signal has come for the thread.
+fn to_host(pending: &AtomicU32, call: &Call, number: u32, args: [u64; 6]) -> SysResult {
     let args = call.ordered(args);
     if let Some(function) = crate::host::without_kernel(number) {
         let [a, b, c, d, e, f] = args;
         // SAFETY: it takes any addresses.
-        return from_kernel(unsafe { function(a, b, c, d, e, f) });
+        return from_kernel(unsafe { function(a, b, c, d, e, f, number.into(), 0) });
     }
     // SAFETY: pointers are guest addresses, which are host addresses that the kernel checks, or buffers of the caller's.
     unsafe {
-        if call.blocks { ctx.blocking(i64::from(number), args) } else { crate::host::syscall(i64::from(number), args) }
+        match call.blocks {
+            true => crate::host::blocking_syscall(pending, number.into(), args),
+            false => crate::host::syscall(number.into(), args),
+        }
     }
 }
 
