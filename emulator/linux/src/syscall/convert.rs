@@ -116,7 +116,23 @@ fn sigset_to_guest(abi: &Abi, host: &[u8], guest: &mut [u8]) {
 
 fn copy(from: &[u8], to: &mut [u8]) {
     let n = from.len().min(to.len());
-    to[..n].copy_from_slice(&from[..n]);
+    // Fields that stand side by side on both are short: to call a function that copies any number would take longer.
+    match n {
+        4 => copy_fixed::<4>(from, to),
+        8 => copy_fixed::<8>(from, to),
+        16 => copy_fixed::<16>(from, to),
+        24 => copy_fixed::<24>(from, to),
+        32 => copy_fixed::<32>(from, to),
+        48 => copy_fixed::<48>(from, to),
+        _ => to[..n].copy_from_slice(&from[..n]),
+    }
+}
+
+#[inline]
+fn copy_fixed<const N: usize>(from: &[u8], to: &mut [u8]) {
+    if let (Some(from), Some(to)) = (from.first_chunk::<N>(), to.first_chunk_mut::<N>()) {
+        *to = *from;
+    }
 }
 
 fn extended(value: u64, size: usize, signed: bool) -> u64 {
