@@ -102,7 +102,7 @@ impl Gen<'_> {
             Op::Fmin | Op::Fmax if scalar && format(lane) => self.emit_extremum(inst),
             Op::Fcmp if format(lane) => self.emit_compare_floats(inst),
             Op::Fround if scalar && format(lane) => self.emit_round(inst),
-            Op::Fcvt if in_mode => self.emit_convert(inst),
+            Op::Fcvt => self.emit_convert(inst, in_mode),
             Op::Stof | Op::Utof if scalar && format(lane) => self.emit_from_integer(inst, in_mode),
             Op::Ftos | Op::Ftou if format(lane) && self.arg_ty(0).bits() == lane && inst.ty.bits() >= 32 => {
                 self.emit_to_integer(inst, in_mode);
@@ -399,22 +399,6 @@ impl Gen<'_> {
             }
         }
         self.asm.zext_rr(1, d, d);
-        true
-    }
-
-    // ------------------------------------------------------------------ conversions
-    fn emit_convert(&mut self, inst: &Inst) -> bool {
-        let (from, to) = (self.arg_ty(0), result_ty(inst));
-        let pp = match (from, to) {
-            (Ty::I32, Ty::I64) => 2,
-            (Ty::I64, Ty::I32) => 3,
-            _ => return false,
-        };
-        let x = self.operands_in_xmm(1);
-        let d = self.def_apart(&x);
-        self.vex(pp, 0x5a, d, x[0], x[0]);
-        self.check_scalar(inst, to.bits(), &x, d);
-        self.box_result();
         true
     }
 }

@@ -24,6 +24,8 @@ pub struct Features {
     pub movbe: bool,
     /// FMA3.
     pub fma: bool,
+    /// F16C: conversions of half-precision numbers.
+    pub f16c: bool,
     /// SSE4.1.
     pub sse41: bool,
     /// SSE4.2 (`crc32`).
@@ -35,7 +37,7 @@ pub struct Features {
 /// A feature's name, as compilers spell it, and where it is.
 type Named = (&'static str, fn(&mut Features) -> &mut bool);
 
-const NAMES: [Named; 11] = [
+const NAMES: [Named; 12] = [
     ("sse4.1", |f| &mut f.sse41),
     ("sse4.2", |f| &mut f.sse42),
     ("popcnt", |f| &mut f.popcnt),
@@ -47,6 +49,7 @@ const NAMES: [Named; 11] = [
     ("lzcnt", |f| &mut f.lzcnt),
     ("movbe", |f| &mut f.movbe),
     ("fma", |f| &mut f.fma),
+    ("f16c", |f| &mut f.f16c),
 ];
 
 impl Features {
@@ -60,6 +63,7 @@ impl Features {
         popcnt: false,
         movbe: false,
         fma: false,
+        f16c: false,
         sse41: false,
         sse42: false,
         pclmul: false,
@@ -69,8 +73,17 @@ impl Features {
     pub const V2: Features = Features { popcnt: true, sse41: true, sse42: true, ..Features::V1 };
 
     /// Of the level x86-64-v3, which does not include carry-less multiplication.
-    pub const V3: Features =
-        Features { avx: true, avx2: true, bmi1: true, bmi2: true, lzcnt: true, movbe: true, fma: true, ..Features::V2 };
+    pub const V3: Features = Features {
+        avx: true,
+        avx2: true,
+        bmi1: true,
+        bmi2: true,
+        lzcnt: true,
+        movbe: true,
+        fma: true,
+        f16c: true,
+        ..Features::V2
+    };
 
     /// Everything that generated code can make use of.
     pub const ALL: Features = Features { pclmul: true, ..Features::V3 };
@@ -101,6 +114,7 @@ impl Features {
             popcnt: bit(one.ecx, 23),
             movbe: bit(one.ecx, 22),
             fma: avx && bit(one.ecx, 12),
+            f16c: avx && bit(one.ecx, 29),
             sse41: bit(one.ecx, 19),
             sse42: bit(one.ecx, 20),
             pclmul: bit(one.ecx, 1),
@@ -160,6 +174,7 @@ impl Features {
             F::LZCNT => self.lzcnt,
             F::MOVBE => self.movbe,
             F::FMA => self.fma,
+            F::F16C => self.f16c,
             F::SSE3 | F::SSSE3 => self.sse41,
             // Missing on the very first processors only; 128-bit atomic operations use it at every level.
             F::CMPXCHG16B => true,
@@ -193,6 +208,7 @@ mod tests {
             popcnt: is_x86_feature_detected!("popcnt"),
             movbe: is_x86_feature_detected!("movbe"),
             fma: is_x86_feature_detected!("fma"),
+            f16c: is_x86_feature_detected!("f16c"),
             sse41: is_x86_feature_detected!("sse4.1"),
             sse42: is_x86_feature_detected!("sse4.2"),
             pclmul: is_x86_feature_detected!("pclmulqdq"),

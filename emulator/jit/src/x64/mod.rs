@@ -39,6 +39,7 @@ mod emit_carry;
 mod emit_extended;
 mod emit_fp;
 mod emit_fp_conversions;
+mod emit_fp_formats;
 mod emit_fp_integers;
 mod emit_fp_lanes;
 mod emit_int;
