@@ -4,7 +4,7 @@ use ir::inst::{Inst, Op, Round};
 
 use super::asm::{Alu, cc};
 use super::emit_fp_lanes::Check;
-use super::emit_lanes::{PBLENDW, RIGHT};
+use super::emit_lanes::{LEFT, PBLENDW, RIGHT};
 use super::emit_vector::{PAND, PCMPEQD, PXOR, every};
 use super::float_checks::Target;
 use super::generator::{Gen, SCRATCH_XMM};
@@ -72,8 +72,8 @@ impl Gen<'_> {
         self.vex(1, 0x58, d, high, low); // vaddpd
     }
 
-    /// The host marks what is out of a signed integer's range with the top bit alone, and raises invalid. What may be in the
-    /// range of an unsigned one but not of the other must not come that far.
+    /// The host marks what is out of a signed integer's range with the top bit alone, and raises invalid. What is in the range of an
+    /// unsigned one but not of the other comes without its top bit, which such a number has for itself.
     fn emit_lanes_to_integer(&mut self, inst: &Inst, in_mode: bool) {
         let (lane, round) = (inst.attr.lane(), inst.attr.round());
         let x = self.lane_operands(1);
@@ -92,6 +92,10 @@ impl Gen<'_> {
             // Out of range of a signed integer no number has a fraction to be inexact for.
             self.round_lanes(inst, true, integral, x[0], check);
         }
+        if inst.op == Op::Ftou {
+            self.take_top_bits(lane, (rounded, temp), integral);
+            integral = rounded;
+        }
         if lane == 64 {
             self.convert_quads(inst.op, truncates, d, integral, (check, upper));
         } else {
@@ -102,14 +106,29 @@ impl Gen<'_> {
                 self.branch_on_lanes(32, t, label);
             }
         }
+        if inst.op == Op::Ftou {
+            self.vex(1, 0xef, d, d, temp); // vpxor
+        }
         self.asm.bind(back);
     }
 
-    /// Branches if any lane is negative, not a number, or too large for a signed integer. -0 is neither.
+    /// `rest` = the numbers of `x` less their top bits as unsigned integers, and `top` = these.
+    fn take_top_bits(&mut self, lane: u32, (rest, top): (Xmm, Xmm), x: Xmm) {
+        let pp = u8::from(lane == 64);
+        let power = every(lane, if lane == 32 { 0x4f00_0000 } else { 0x43e0 << 48 });
+        self.asm.const_xmm(SCRATCH_XMM, power);
+        self.vex(pp, 0xc2, top, SCRATCH_XMM, x); // vcmpleps, quiet
+        self.asm.byte(0x12);
+        self.vex(0, 0x54, SCRATCH_XMM, SCRATCH_XMM, top); // vandps
+        self.vex(pp, 0x5c, rest, x, SCRATCH_XMM); // vsubps, exact
+        self.shift_lanes(lane, LEFT, top, lane - 1);
+    }
+
+    /// Branches if any lane is negative, not a number, or too large for an unsigned integer. -0 is neither.
     fn branch_unless_convertible(&mut self, lane: u32, x: Xmm, check: Check) {
         let pp = u8::from(lane == 64);
-        // The largest below 2^31 and 2^63.
-        let largest = if lane == 32 { 0x4eff_ffff } else { 0x43df_ffff_ffff_ffff };
+        // The largest below 2^32 and 2^64.
+        let largest = if lane == 32 { 0x4f7f_ffff } else { 0x43ef_ffff_ffff_ffff };
         let small = check.temp;
         self.asm.const_xmm(small, every(lane, largest));
         self.vex(pp, 0xc2, small, x, small); // vcmpleps, quiet
