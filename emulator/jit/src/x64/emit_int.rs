@@ -6,7 +6,9 @@ use ir::inst::{Inst, Op};
 use super::Gpr;
 use super::analysis::{CondKind, result_ty};
 use super::asm::{Alu, Mem, RAX, RDX, cc};
-use super::generator::{Gen, Operand};
+use super::emit_lanes::{LEFT, RIGHT};
+use super::emit_vector::POR;
+use super::generator::{Gen, Operand, SCRATCH_XMM};
 
 impl Gen<'_> {
     /// Emits an integer operation; false if it has no host code here.
@@ -37,10 +39,16 @@ impl Gen<'_> {
             Op::Shl | Op::Shr | Op::Sar => self.emit_shift(inst),
             Op::Rotr if exact => self.emit_rotate(inst),
             Op::Clz | Op::Ctz if exact => self.emit_count_zeros(inst),
-            Op::Popcnt if exact && self.features.popcnt => {
+            Op::Popcnt if self.features.popcnt => {
                 let a = self.use_gpr(self.arg(0));
                 let d = self.def_gpr(0);
-                self.asm.op_prefixed_rr(0xf3, inst.ty.bytes(), 0x0fb8, d, a);
+                let a = if exact {
+                    a
+                } else {
+                    self.asm.zext_rr(inst.ty.bytes(), d, a);
+                    d
+                };
+                self.asm.op_prefixed_rr(0xf3, inst.ty.bytes().max(4), 0x0fb8, d, a);
             }
             Op::Bswap if exact => {
                 let d = self.def_from(self.arg(0), 0);
@@ -435,6 +443,7 @@ impl Gen<'_> {
                 self.asm.op_prefixed_rr(0x66, 4, 0x0f6c, d, high); // punpcklqdq
                 return true;
             }
+            Op::Shl | Op::Shr => return self.emit_wide_shift(inst.op),
             Op::Not => {
                 let a = self.use_xmm(self.arg(0));
                 let ones = self.temp_xmm();
@@ -450,6 +459,30 @@ impl Gen<'_> {
         let b = self.use_xmm(second);
         let d = self.def_xmm_from(first, if first == second { 0 } else { 1 << b });
         self.asm.op_prefixed_rr(0x66, 4, 0x0f00 | opcode, d, b);
+        true
+    }
+
+    /// By a constant: whole bytes, and what then is left in each half, with what crosses between them.
+    fn emit_wide_shift(&mut self, op: Op) -> bool {
+        let Some(amount) = self.constant(self.arg(1)) else { return false };
+        let left = op == Op::Shl;
+        let (bytes, bits, across) = if left { (7, LEFT, RIGHT) } else { (3, RIGHT, LEFT) };
+        let d = self.def_xmm_from(self.arg(0), 0);
+        match u32::try_from(amount).unwrap_or(128) {
+            128.. => self.asm.const_xmm(d, 0),
+            k if k % 8 == 0 => self.sse_shift(0x0f73, bytes, d, k / 8), // pslldq, psrldq
+            k if k > 64 => {
+                self.sse_shift(0x0f73, bytes, d, 8);
+                self.shift_lanes(64, bits, d, k - 64);
+            }
+            k => {
+                self.asm.mov_xx(SCRATCH_XMM, d);
+                self.sse_shift(0x0f73, bytes, SCRATCH_XMM, 8);
+                self.shift_lanes(64, across, SCRATCH_XMM, 64 - k);
+                self.shift_lanes(64, bits, d, k);
+                self.sse(POR, d, SCRATCH_XMM);
+            }
+        }
         true
     }
 

@@ -162,3 +162,44 @@ fn shuffles_of_patterns() {
         }
     }
 }
+
+#[test]
+fn whole_vectors_shift_by_constants() {
+    let value = 0x8f0e_0d0c_0b0a_0908_8706_0504_0302_0181;
+    let levels = Features::LEVELS.into_iter().map(|(_, features)| features).filter(|f| f.missing().is_empty());
+    for features in levels {
+        let mut m = Machine::new(features);
+        for (amount, op) in (0..=129).flat_map(|k| [(k, Op::Shl), (k, Op::Shr)]) {
+            let mut w = Writer::new();
+            let (a, by) = (w.get(VECTORS), w.konst(Ty::I128, amount));
+            let result = w.op(op, Ty::I128, Attr(0), &[a, by]);
+            w.put(VECTORS, result);
+            let compiled = m.compile(&w.end(PC + 4));
+            m.thread.guest.set(&GUEST, Slot(VECTORS), value);
+            m.run(&compiled);
+            let expected = eval::pure(op, Ty::I128, Ty::I128, Attr(0), [value, amount, 0]);
+            let got = m.thread.guest.get(&GUEST, Slot(VECTORS));
+            assert_eq!(got, expected, "{op:?} by {amount}: {got:#x} is not {expected:#x}");
+        }
+    }
+}
+
+#[test]
+fn narrow_integers_count_their_ones() {
+    for features in [Features::V1, Features::host()] {
+        let mut m = Machine::new(features);
+        for (ty, value) in [Ty::I8, Ty::I16].into_iter().flat_map(|ty| [0u128, 0x80, 0x97ff, 0xff00].map(|v| (ty, v))) {
+            let mut w = Writer::new();
+            let whole = w.get(VECTORS);
+            let a = w.op(Op::Trunc, ty, Attr(0), &[whole]);
+            let ones = w.op(Op::Popcnt, ty, Attr(0), &[a]);
+            let result = w.op(Op::Zext, Ty::I128, Attr(0), &[ones]);
+            w.put(VECTORS, result);
+            let compiled = m.compile(&w.end(PC + 4));
+            m.thread.guest.set(&GUEST, Slot(VECTORS), value | 0xfff << 64);
+            m.run(&compiled);
+            let got = m.thread.guest.get(&GUEST, Slot(VECTORS));
+            assert_eq!(got, (value & ty.mask()).count_ones().into(), "{ty:?} {value:#x}");
+        }
+    }
+}
