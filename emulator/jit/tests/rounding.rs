@@ -105,3 +105,32 @@ fn conversions_of_risc_v_round_as_they_are_told() {
         of_integer.iter().for_each(|insn| run_both(guest, &[&[*insn], &end[..]].concat(), &[("gpr[18]", n.into())]));
     }
 }
+
+/// `floorf` as it is compiled: raises nothing but what it had found raised.
+#[test]
+fn flags_are_what_they_were_before_a_number_was_rounded() {
+    let _turn = catch_faults(None);
+    let guest = guests::ALL.by_name("riscv64").unwrap();
+    let code = [
+        0x0014_1073, // fsflags s0
+        0x0010_2773, // frflags a4
+        0xa0a5_27d3, // feq.s a5, fa0, fa0
+        0x0207_8063, // beqz a5, 1f
+        0x20a5_27d3, // fabs.s fa5, fa0
+        0xa0e7_97d3, // flt.s a5, fa5, fa4
+        0x0007_8a63, // beqz a5, 1f
+        0xc005_27d3, // fcvt.w.s a5, fa0, rdn
+        0xd007_a7d3, // fcvt.s.w fa5, a5, rdn
+        0x20a7_8553, // fsgnj.s fa0, fa5, fa0
+        0x0017_1073, // fsflags a4
+        0x0010_22f3, // 1: frflags t0
+        0x0000_0073, // ecall
+    ];
+    let boxed = |x: f32| u128::from(u64::from(x.to_bits()) | 0xffff_ffff << 32);
+    for x in singles() {
+        for (flags, limit) in [0, 1, 0x0c, 0x11, 0x1f].into_iter().flat_map(|f| [(f, 8_388_608.0), (f, f32::INFINITY)])
+        {
+            run_both(guest, &code, &[("fpr[10]", boxed(x)), ("fpr[14]", boxed(limit)), ("gpr[8]", flags)]);
+        }
+    }
+}

@@ -171,8 +171,11 @@ pub(super) struct Analysis {
     pub(super) fuses: bool,
     /// Floating-point environments that the host's operations have, by number.
     pub(super) environments: SmallVec<[Option<FpMode>; 4]>,
-    /// Nothing from here on can clear the sticky flags: comparisons of floats may be made again.
+    /// Nothing that evaluates the value at this position comes after the sticky flags are cleared: comparisons of floats may be made
+    /// again.
     pub(super) flags_stay: bool,
+    /// Positions of comparisons of floats that nothing evaluates once the sticky flags are cleared.
+    pub(super) evaluated_early: Vec<u32>,
     /// Writes of sticky flags that bring back what was read.
     pub(super) restored: Vec<Restored>,
     /// Assume nothing about the entry.
@@ -281,8 +284,12 @@ impl Analysis {
                 self.values[v].vector |= unit.insts.get(v).is_some_and(|inst| inst.op == Op::Vget);
             }
         }
+        self.evaluated_early.clear();
+        if last_clear.is_some() {
+            self.find_evaluated_early(unit, guest);
+        }
         for (i, inst) in unit.insts.iter().enumerate() {
-            self.flags_stay = last_clear.is_none_or(|last| i > last);
+            self.flags_stay = last_clear.is_none_or(|last| i > last) || self.evaluated_early.contains(&(i as u32));
             self.prepare_inst(unit, conv, i, inst);
         }
         self.unify_flags(unit, conv);

@@ -23,6 +23,10 @@ impl Analysis {
         {
             return Some(c);
         }
+        if inst.op == Op::Not && inst.ty == Ty::I1 && self.values[self.arg(inst, 0) as usize].mode == Mode::Emit {
+            let a = self.arg(inst, 0);
+            return Some(Cond { kind: CondKind::Test, cc: cc::E, ty: inst.ty, a, b: a });
+        }
         let (kind, code) = match inst.op {
             Op::Eq => (CondKind::Cmp, cc::E),
             Op::Ne => (CondKind::Cmp, cc::NE),

@@ -8,9 +8,10 @@
 //! guest does not clear the flags in between.
 
 use ir::Unit;
-use ir::inst::{FCmp, Inst, Op};
+use ir::guest::Guest;
+use ir::inst::{Effect, FCmp, Inst, Op};
 
-use super::analysis::{Analysis, Cond, CondKind, Mode};
+use super::analysis::{Analysis, Cond, CondKind, Mode, operands};
 use super::asm::{Alu, cc};
 use super::claims::Cell;
 use super::generator::{Gen, SCRATCH_XMM};
@@ -109,6 +110,31 @@ pub(super) fn combine(op: Op, a: &Cond, b: &Cond) -> Option<Cond> {
 }
 
 impl Analysis {
+    /// Finds the comparisons that nothing evaluates after an operation that may clear sticky flags: neither operations, at once or by
+    /// way of pure ones, nor exits and faults, by way of slots.
+    pub(super) fn find_evaluated_early(&mut self, unit: &Unit, guest: &Guest) {
+        let mut ends = vec![0; unit.insts.len()];
+        let mut next_put = vec![u32::MAX; guest.slots.len()];
+        let mut next_clear = u32::MAX;
+        let mut puts = unit.puts.iter().rev().peekable();
+        for (i, inst) in unit.insts.iter().enumerate().rev() {
+            while let Some(put) = puts.next_if(|put| put.pos > i as u32) {
+                let end = &mut ends[put.val.index()];
+                *end = next_put[put.slot.0 as usize].max(*end);
+                next_put[put.slot.0 as usize] = put.pos;
+            }
+            match inst.op {
+                Op::Fcmp if ends[i] <= next_clear => self.evaluated_early.push(i as u32),
+                Op::Setfflags | Op::Helper => next_clear = i as u32,
+                _ => {}
+            }
+            let own = if inst.op.desc().effect == Effect::Pure { ends[i] } else { 0 };
+            for v in operands(unit, inst) {
+                ends[v.index()] = ends[v.index()].max(own).max(i as u32 + 1);
+            }
+        }
+    }
+
     /// A comparison as a condition, if the host makes it.
     pub(super) fn float_condition(&self, unit: &Unit, inst: &Inst) -> Option<Cond> {
         let (a, b) = (self.arg(inst, 0), self.arg(inst, 1));
@@ -123,6 +149,8 @@ impl Analysis {
             return None;
         }
         let set = match inst.attr.kind() & 3 {
+            // That it is one, of a number.
+            k if k == FCmp::Eq as u8 && a == b => LESS | EQUAL | GREATER,
             k if k == FCmp::Eq as u8 => EQUAL,
             k if k == FCmp::Lt as u8 => LESS,
             k if k == FCmp::Le as u8 => LESS | EQUAL,

@@ -194,7 +194,8 @@ impl Analysis {
             Op::Setfflags if self.restored(i).is_some() => {
                 let Some(restored) = self.restored(i).cloned() else { return };
                 self.add_use(restored.flags, i);
-                for at in restored.compares {
+                let compares = if restored.others { &[][..] } else { &restored.compares };
+                for &at in compares {
                     for k in 0..2 {
                         self.add_use(self.arg(&unit.insts[at as usize], k), i);
                     }

@@ -1,5 +1,6 @@
-//! Sticky floating-point flags that the guest puts back as they were: it compares numbers without leaving a trace (RISC-V
-//! `frflags`, `flt`, `fsflags`). As long as the numbers are ordered, nothing has been raised and nothing is to be done.
+//! Sticky floating-point flags that the guest puts back as they were: it compares or rounds numbers without leaving a trace (RISC-V
+//! `frflags`, `flt`, `fsflags`). After comparisons alone, as long as the numbers are ordered, nothing has been raised and nothing
+//! is to be done. Else what was read is written again, not what the guest made of it.
 
 use ir::inst::{Effect, Inst, Op, TypeRule, Val};
 use ir::softfloat::flag;
@@ -7,7 +8,7 @@ use ir::{Unit, eval};
 use smallvec::SmallVec;
 
 use super::Gpr;
-use super::analysis::{Analysis, result_ty};
+use super::analysis::{Analysis, NO, result_ty};
 use super::asm::{Label, cc};
 use super::generator::Gen;
 
@@ -27,8 +28,10 @@ pub(super) struct Restored {
     at: u32,
     /// The value that was read.
     pub(super) flags: u32,
-    /// Positions of what may have raised some in between.
+    /// Positions of comparisons that may have raised some in between.
     pub(super) compares: SmallVec<[u32; MOST_COMPARES]>,
+    /// So may others.
+    pub(super) others: bool,
 }
 
 /// Cold code that does write them.
@@ -51,23 +54,25 @@ impl Analysis {
         self.restored.clear();
         for (i, inst) in unit.insts.iter().enumerate() {
             if inst.op == Op::Setfflags
-                && let Some((from, compares)) = self.raised_since(unit, i)
-                && brings_back(unit, from, i)
+                && let Some(restored) = self.raised_since(unit, i)
+                && brings_back(unit, restored.flags as usize, i)
             {
-                self.restored.push(Restored { at: i as u32, flags: from as u32, compares });
+                self.restored.push(restored);
             }
         }
     }
 
-    /// The last read of flags before `to`, and the comparisons that the host makes since then, if nothing else there raises flags.
-    fn raised_since(&self, unit: &Unit, to: usize) -> Option<(usize, SmallVec<[u32; MOST_COMPARES]>)> {
-        let mut compares = SmallVec::new();
+    /// The last read of flags before `to`, if nothing but operations on floating-point numbers raises or clears any since then.
+    fn raised_since(&self, unit: &Unit, to: usize) -> Option<Restored> {
+        let mut restored = Restored { at: to as u32, flags: NO, compares: SmallVec::new(), others: false };
         for (i, inst) in unit.insts[..to].iter().enumerate().rev() {
             match inst.op {
-                Op::Fflags => return Some((i, compares)),
-                Op::Fcmp if self.hosts_float(unit, inst) && compares.len() < MOST_COMPARES => compares.push(i as u32),
-                op if op.desc().effect == Effect::Pure => {}
-                _ => return None,
+                Op::Fflags => return Some(Restored { flags: i as u32, ..restored }),
+                Op::Setfflags | Op::Helper => return None,
+                Op::Fcmp if self.hosts_float(unit, inst) && restored.compares.len() < MOST_COMPARES => {
+                    restored.compares.push(i as u32);
+                }
+                op => restored.others |= op.desc().effect != Effect::Pure,
             }
         }
         None
@@ -122,10 +127,13 @@ fn evaluate(unit: &Unit, inst: &Inst, values: &[u128]) -> u128 {
 }
 
 impl Gen<'_> {
-    /// A write of flags that brings back what was read: there is something to do only if a comparison was of a NaN.
+    /// A write of flags that brings back what was read: after comparisons there is something to do only if one was of a NaN.
     pub(super) fn emit_restored(&mut self, restored: &Restored) {
         let flags = self.use_gpr(restored.flags);
         let temp = self.temp_gpr();
+        if restored.others {
+            return self.write_flags(flags, temp);
+        }
         let (label, back) = (self.asm.label(), self.asm.label());
         for &at in &restored.compares {
             let inst = &self.unit.insts[at as usize];
