@@ -110,3 +110,12 @@ fn the_x87_is_the_host_s() {
     let output = finish(emulate([build("guest-x86/x87.c", "x86", Link::Static)]));
     assert_eq!(String::from_utf8_lossy(&output.stdout), String::from_utf8_lossy(&native.stdout));
 }
+
+/// Conversions between the registers of MMX and SSE; of estimates, that they are close.
+#[test]
+fn conversions_are_those_of_the_host() {
+    assert_eq!(built("guest-x86/conversions.c", Link::Static), Some(0));
+    let native = finish(Command::new(build("guest-x86/conversions.c", "native", Link::Static)));
+    let output = finish(emulate([build("guest-x86/conversions.c", "x86", Link::Static)]));
+    assert_eq!(String::from_utf8_lossy(&output.stdout), String::from_utf8_lossy(&native.stdout));
+}
