@@ -186,6 +186,8 @@ pub struct ThreadState {
     pub mxcsr_kept: u32,
     /// See `mxcsr_kept`.
     pub fflags_kept: u32,
+    /// Registers that a stub saves while it brings deferred flags home.
+    pub settling: [u64; 2],
 }
 
 impl ThreadState {
@@ -223,6 +225,7 @@ impl ThreadState {
             owner: std::ptr::null_mut(),
             scratch: [0; SCRATCH],
             spill: [0; SPILLS],
+            settling: [0; 2],
         }
     }
 

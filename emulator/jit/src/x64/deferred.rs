@@ -21,13 +21,13 @@ pub(super) const MAX_FLAGS: usize = 4;
 // `Deferred::what`, from bit 0: for each flag five bits, a condition code, one of the constants, or 0 if the flag is at home; the
 // kind of the comparison (3 bits), the type of its operands (3 bits), and one more than the second operand if that is a small
 // constant (5 bits).
-const CONDITION: u32 = 1;
-const CONSTANT: u32 = CONDITION + 16;
-const FLAG_BITS: u32 = 5;
-const FLAG_MASK: u32 = (1 << FLAG_BITS) - 1;
-const KIND_AT: u32 = FLAG_BITS * MAX_FLAGS as u32;
-const TYPE_AT: u32 = KIND_AT + 3;
-const SMALL_AT: u32 = TYPE_AT + 4;
+pub(super) const CONDITION: u32 = 1;
+pub(super) const CONSTANT: u32 = CONDITION + 16;
+pub(super) const FLAG_BITS: u32 = 5;
+pub(super) const FLAG_MASK: u32 = (1 << FLAG_BITS) - 1;
+pub(super) const KIND_AT: u32 = FLAG_BITS * MAX_FLAGS as u32;
+pub(super) const TYPE_AT: u32 = KIND_AT + 3;
+pub(super) const SMALL_AT: u32 = TYPE_AT + 4;
 const LARGEST_SMALL: u128 = 30;
 
 /// Whether a constant of the type has a place in [`Deferred::what`].

@@ -65,6 +65,7 @@ mod patterns;
 mod proof;
 mod rebase;
 mod restored_flags;
+mod settle_stub;
 mod shuffle;
 mod signs;
 mod slots;

@@ -55,7 +55,7 @@ pub struct Stubs {
     pub generic_saving: u64,
     /// Calls `entries.helper(thread, rsi, rdx)`; caller-saved registers are lost.
     pub helper: u64,
-    /// Calls `entries.settle(thread)` and returns; preserves all registers but `rsi`, `rdx` and flags.
+    /// Brings deferred condition flags home and returns; preserves all registers but `rsi`, `rdx` and flags.
     pub settle: u64,
     /// End of the stubs: a host address in `enter..end` is in a stub.
     pub end: u64,
@@ -93,7 +93,8 @@ pub fn emit(guest: &Guest, conv: &Convention, base: u64) -> (Vec<u8>, Stubs) {
     let (system_call, window) = if conv.direct_calls { e.system_call(leave) } else { (leave, Window::default()) };
     let generic = e.generic();
     let generic_saving = e.call_saving(field!(entries.generic));
-    let settle = e.call_saving(field!(entries.settle));
+    let settle_any = e.call_saving(field!(entries.settle));
+    let settle = e.settle(settle_any);
     let helper = e.helper();
     let end = e.here();
     let code = e.asm.finalize().expect("all labels of the stubs are defined");

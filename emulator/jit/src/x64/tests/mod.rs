@@ -4,6 +4,7 @@ pub(super) mod harness;
 mod lanes;
 mod proof;
 mod random;
+mod settle;
 mod shapes;
 mod speed;
 mod units;
