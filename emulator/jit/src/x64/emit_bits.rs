@@ -149,14 +149,14 @@ impl Gen<'_> {
         }
     }
 
-    /// The amount is modulo the width, as the host's.
+    /// The amount is modulo the width, as the host's. Narrow values are rotated as such, and what is above them stays.
     pub(super) fn emit_rotate(&mut self, inst: &Inst) {
-        let size = Self::size(inst.ty);
+        let size = inst.ty.bytes();
         let (a, amount) = (self.arg(0), self.arg(1));
         if let Some(k) = self.constant(amount) {
             let d = self.def_from(a, 0);
             match (k % u128::from(inst.ty.bits())) as u8 {
-                0 => self.asm.mov_rr(size, d, d),
+                0 => self.asm.mov_rr(size.max(4), d, d),
                 k => self.asm.shift_ri(Shift::Ror, size, d, k),
             }
             return;

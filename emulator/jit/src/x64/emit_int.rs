@@ -5,7 +5,7 @@ use ir::inst::{Inst, Op};
 
 use super::Gpr;
 use super::analysis::{CondKind, result_ty};
-use super::asm::{Alu, Mem, RAX, RDX, cc};
+use super::asm::{Alu, Mem, RAX, RDX, Shift, cc};
 use super::emit_lanes::{LEFT, RIGHT};
 use super::emit_vector::POR;
 use super::generator::{Gen, Operand, SCRATCH_XMM};
@@ -37,18 +37,12 @@ impl Gen<'_> {
             Op::Divu | Op::Remu if exact => self.emit_div_u(inst),
             Op::Divs | Op::Rems if exact => self.emit_div_s(inst),
             Op::Shl | Op::Shr | Op::Sar => self.emit_shift(inst),
-            Op::Rotr if exact => self.emit_rotate(inst),
+            Op::Rotr if inst.ty != Ty::I1 => self.emit_rotate(inst),
             Op::Clz | Op::Ctz if exact => self.emit_count_zeros(inst),
-            Op::Popcnt if self.features.popcnt => {
-                let a = self.use_gpr(self.arg(0));
+            Op::Popcnt if inst.ty != Ty::I1 && self.features.popcnt => {
+                let a = self.shift_source(Shift::Shr, self.arg(0), inst.ty);
                 let d = self.def_gpr(0);
-                let a = if exact {
-                    a
-                } else {
-                    self.asm.zext_rr(inst.ty.bytes(), d, a);
-                    d
-                };
-                self.asm.op_prefixed_rr(0xf3, inst.ty.bytes().max(4), 0x0fb8, d, a);
+                self.asm.op_prefixed_rr(0xf3, Self::size(inst.ty), 0x0fb8, d, a);
             }
             Op::Bswap if exact => {
                 let d = self.def_from(self.arg(0), 0);
