@@ -6,7 +6,7 @@
 
 use ir::inst::{Inst, Op};
 
-use super::analysis::{Analysis, Mode};
+use super::analysis::{Analysis, Cond, CondKind, Mode};
 use super::asm::{Alu, cc};
 use super::generator::Gen;
 
@@ -84,11 +84,27 @@ impl Gen<'_> {
         }
         let carry = self.arg(2);
         let def = self.unit.insts.get(carry as usize);
-        if !def.is_some_and(|def| matches!(def.op, Op::Carry | Op::Borrow) && self.has_flags_of(def)) {
+        if !def.is_some_and(|def| matches!(def.op, Op::Carry | Op::Borrow) && self.has_flags_of(def))
+            && !self.compares_for_carry(carry)
+        {
             let r = self.use_gpr(carry);
             self.asm.bt_ri(4, r, 0);
         }
         operation.1
+    }
+
+    /// Makes the comparison that a carry is of, if that leaves it in the carry flag; says whether. Processors without flags find a
+    /// carry by comparing a sum with an operand.
+    fn compares_for_carry(&mut self, carry: u32) -> bool {
+        let in_flag = |c: &Cond| matches!(c.kind, CondKind::Cmp | CondKind::Add) && c.cc & !1 == cc::B;
+        if !self.an.cond(carry).is_some_and(|c| in_flag(&c)) {
+            return false;
+        }
+        if self.condition(carry) != cc::B {
+            self.asm.byte(0xf5); // cmc
+            self.flags = None;
+        }
+        true
     }
 
     /// `a + b + c` or `a - b - c`. A narrow one is done on 32 bits, whose flags are not its.
