@@ -78,6 +78,13 @@ impl ValueTable {
         None
     }
 
+    /// The entry with this hash that `is` accepts.
+    fn find(&self, hash: u64, is: impl Fn(u32) -> bool) -> Option<u32> {
+        let mask = self.entries.len() - 1;
+        let chain = (0..).map(|step| self.entries[(hash as usize).wrapping_add(step) & mask]);
+        chain.take_while(|found| found.unit == self.unit).map(|found| found.index).find(|index| is(*index))
+    }
+
     fn full(&self) -> bool {
         self.used * 2 >= self.entries.len()
     }
@@ -194,6 +201,12 @@ impl Builder<'_> {
                 Val(index)
             }
         }
+    }
+
+    /// The value of an operation whose operands do not commute, if it was computed before.
+    pub(super) fn find_pure(&self, op: Op, ty: Ty, args: [Val; 3]) -> Option<Val> {
+        let inst = Inst { op, ty, attr: Attr(0), args };
+        self.tables.values.find(hash_inst(&inst), |i| self.unit.insts[i as usize] == inst).map(Val)
     }
 
     /// Whether a value is a constant.

@@ -200,49 +200,6 @@ impl Builder<'_> {
         self.pure(Op::Mul, ty, Attr(0), two(a, b))
     }
 
-    /// Quotient or remainder (`divu divs remu rems`).
-    pub(super) fn divide_t(&mut self, op: Op, ty: Ty, a: Val, b: Val) -> Val {
-        if self.folds
-            && let Some(k) = self.as_const(b)
-        {
-            match op {
-                Op::Divu | Op::Divs if k == 1 => return a,
-                Op::Remu | Op::Rems if k == 0 => return a,
-                Op::Divu | Op::Divs if k == 0 => return b,
-                Op::Divu if k.is_power_of_two() => {
-                    let amount = self.k(ty, k.trailing_zeros().into());
-                    return self.shr_t(ty, a, amount);
-                }
-                Op::Remu if k.is_power_of_two() => {
-                    let mask = self.k(ty, k - 1);
-                    return self.and_t(ty, a, mask);
-                }
-                _ => {}
-            }
-        }
-        if self.folds
-            && let Some(narrow) = self.narrow_division(op, ty, a, b)
-        {
-            let (a, b) = (self.trunc_t(a, narrow), self.trunc_t(b, narrow));
-            let r = self.divide_t(op, narrow, a, b);
-            return if matches!(op, Op::Divu | Op::Remu) { self.zext_t(r, ty) } else { self.sext_t(r, ty) };
-        }
-        self.pure(op, ty, Attr(0), two(a, b))
-    }
-
-    /// A narrower type that both operands of a division fit in, and its result: processors with operands of twice the width are
-    /// seldom given more than an extended word, and dividing 128 bits takes many times as long.
-    fn narrow_division(&self, op: Op, ty: Ty, a: Val, b: Val) -> Option<Ty> {
-        let (a, b) = (self.fact(a), self.fact(b));
-        let bits = match op {
-            Op::Divu | Op::Remu => a.unsigned().max(b.unsigned()),
-            // The quotient of the least number by -1 needs one bit more.
-            Op::Divs => (a.signed() + 1).max(b.signed()),
-            _ => a.signed().max(b.signed()),
-        };
-        [Ty::I32, Ty::I64].into_iter().find(|narrow| bits <= narrow.bits() && narrow.bits() < ty.bits())
-    }
-
     pub(super) fn and_t(&mut self, ty: Ty, a: Val, b: Val) -> Val {
         if self.folds
             && let Some(v) = self.fold_and(ty, a, b)

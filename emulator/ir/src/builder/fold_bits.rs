@@ -78,9 +78,10 @@ impl Builder<'_> {
                 if let Some((x, lo, n)) = self.field_of(a, Op::Bfx) {
                     return self.bfx_t(ty, x, lo + k, n - k);
                 }
-                let def = self.def(a);
-                if def.op == Op::Concat && k >= bits / 2 {
-                    let (high, rest) = (self.zext_t(def.args[1], ty), self.amount(ty, k - bits / 2));
+                let whole = self.operand_of(a, Op::Zext).unwrap_or(a);
+                let (def, half) = (self.def(whole), self.ty(whole).bits() / 2);
+                if def.op == Op::Concat && k >= half {
+                    let (high, rest) = (self.zext_t(def.args[1], ty), self.amount(ty, k - half));
                     return self.shr_t(ty, high, rest);
                 }
             }
@@ -357,6 +358,9 @@ impl Builder<'_> {
                 let ones = self.k(ty, field);
                 return Some(self.or_t(ty, a, ones));
             }
+        }
+        if lo == 0 && self.fact(a).unsigned() <= n {
+            return Some(self.bfx_t(ty, b, 0, n));
         }
         if self.as_const(a) == Some(0) {
             let amount = self.amount(ty, lo);

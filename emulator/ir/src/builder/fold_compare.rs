@@ -5,7 +5,7 @@
 
 use super::Builder;
 use super::emit::two;
-use crate::inst::{Attr, Op, Val};
+use crate::inst::{Attr, Inst, Op, Val};
 use crate::ty::Ty;
 
 impl Builder<'_> {
@@ -44,7 +44,7 @@ impl Builder<'_> {
             return Some(if op == Op::Eq { self.not_t(ty, different) } else { different });
         }
         let Some(k) = self.as_const(b) else {
-            return self.narrowed(op, a, b);
+            return self.upper_half(op, a, b).or_else(|| self.narrowed(op, a, b));
         };
         // Which constant a simpler operand would have to equal.
         let (x, wanted) = self.solve(ty, a, k)?;
@@ -55,6 +55,25 @@ impl Builder<'_> {
         }
         let wanted = self.k(ty, wanted);
         Some(self.compare_t(op, ty, x, wanted))
+    }
+
+    /// Equality of two halves with the lower one extended: that of the upper half. So is seen whether a quotient fits.
+    fn upper_half(&mut self, op: Op, a: Val, b: Val) -> Option<Val> {
+        let (halves, extended) = if self.def(a).op == Op::Concat { (a, b) } else { (b, a) };
+        let (low, high) = self.operands_of(halves, Op::Concat)?;
+        let half = self.ty(low);
+        let expected = match self.def(extended) {
+            Inst { op: Op::Sext, args, .. } if args[0] == low => self.sign_of(half, low),
+            Inst { op: Op::Zext, args, .. } if args[0] == low => self.k(half, 0),
+            _ => return None,
+        };
+        if let Some((x, y)) = self.operands_of(high, Op::Xor)
+            && (x == expected || y == expected)
+        {
+            let zero = self.k(half, 0);
+            return Some(self.compare_t(op, half, if x == expected { y } else { x }, zero));
+        }
+        Some(self.compare_t(op, half, high, expected))
     }
 
     /// `a == k` exactly if the returned value equals the returned constant; no constant: never.

@@ -17,6 +17,7 @@
 mod compare;
 mod control;
 mod delay;
+mod divide;
 mod emit;
 mod facts;
 mod float;

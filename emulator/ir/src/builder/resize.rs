@@ -129,6 +129,9 @@ impl Builder<'_> {
             if let Some(whole) = self.halves(hw, high, lw, low) {
                 return whole;
             }
+            if hw == lw && ty.bits() == hw + lw && self.is_sign(high, low) {
+                return self.sext_t(low, ty);
+            }
         }
         if hw == lw && matches!(hw, 8 | 16 | 32 | 64) {
             return self.pure(Op::Concat, ty, Attr(0), two(low, high));
@@ -137,6 +140,12 @@ impl Builder<'_> {
         let amount = self.k(ty, lw.into());
         let high = self.shl_t(ty, high, amount);
         self.or_t(ty, high, low)
+    }
+
+    /// Whether each bit of `high` is the sign of `low`.
+    fn is_sign(&self, high: Val, low: Val) -> bool {
+        let top = u128::from(self.ty(low).bits() - 1);
+        self.with_const(high, Op::Sar) == Some((low, top))
     }
 
     /// The 128-bit value that was taken apart into these halves.

@@ -37,15 +37,38 @@ fn divisions_of_extended_words_are_of_words() {
     let (long_x, long_y) = (b.sext(64, 128, x), b.sext(64, 128, y));
     let remainder = b.rem_s(128, long_x, long_y);
     assert_eq!(b.low(128, 64, remainder), b.rem_s(64, x, y));
-    // Of two words of 64 bits, the least divided by -1 has one more; words of 32 have room.
+    // Of two words of 64 bits, the least divided by -1 has one more, which is in the upper half; words of 32 have room.
     let quotient = b.div_s(128, long_x, long_y);
-    assert_eq!(inst(&b, quotient).1, Ty::I128);
+    let low = b.low(128, 64, quotient);
+    assert_eq!(low, b.div_s(64, x, y));
+    let again = b.sext(64, 128, low);
+    let fits = b.eq(128, quotient, again);
+    let (op, ty, ..) = inst(&b, fits);
+    assert_eq!((op, ty), (Op::Ne, Ty::I64), "one comparison");
     let (short_x, short_y) = (b.low(64, 32, x), b.low(64, 32, y));
     let (long_x, long_y) = (b.sext(32, 128, short_x), b.sext(32, 128, short_y));
     let quotient = b.div_s(128, long_x, long_y);
     let narrow = b.low(128, 64, quotient);
     assert_eq!(inst(&b, narrow).1, Ty::I64);
     assert_eq!(inst(&b, narrow).0, Op::Divs);
+}
+
+#[test]
+fn a_dividend_with_its_sign_above_is_extended() {
+    // CQO and IDIV.
+    let mut b = builder();
+    let (x, y) = (b.get(slot("a")), b.get(slot("b")));
+    let top = b.konst(6, 63);
+    let sign = b.sar(64, x, 6, top);
+    let wide = b.concat(64, sign, 64, x);
+    assert_eq!(wide, b.sext(64, 128, x));
+    let long_y = b.sext(64, 128, y);
+    let quotient = b.div_s(128, wide, long_y);
+    let remainder = b.rem_s(128, wide, long_y);
+    let (quotient, remainder) = (b.low(128, 64, quotient), b.low(128, 64, remainder));
+    let unit = finish(b);
+    assert_eq!(unit.insts.iter().filter(|i| matches!(i.op, Op::Divs | Op::Rems)).count(), 1);
+    assert_eq!((unit.insts[quotient.index()].op, unit.insts[remainder.index()].op), (Op::Divs, Op::Sub));
 }
 
 #[test]
@@ -73,6 +96,20 @@ fn shift_pairs_are_fields() {
     let (l, r) = (b.shl(64, x, 6, k20), b.shr(64, x, 6, k44));
     let rotated = b.or(64, l, r);
     assert_eq!(inst(&b, rotated).0, Op::Rotr);
+}
+
+#[test]
+fn halves_that_were_put_together_are_themselves() {
+    // AH and AL after DIV of a byte, in a register that held a byte.
+    let mut b = builder();
+    let (x, y) = (b.get(slot("a")), b.get(slot("b")));
+    let (low, high) = (b.low(64, 8, x), b.low(64, 8, y));
+    let before = b.zext(8, 64, low);
+    let both = b.concat(8, high, 8, low);
+    let after = b.insert(64, before, 0, 16, both);
+    assert_eq!(after, b.zext(16, 64, both));
+    assert_eq!(b.extract(64, after, 8, 8), high);
+    assert_eq!(b.extract(64, after, 0, 8), low);
 }
 
 #[test]

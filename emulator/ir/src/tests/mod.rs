@@ -1,6 +1,7 @@
 //! Tests of the crate as a whole: builder against interpreter.
 
 mod algebra;
+mod divide;
 mod exclusives;
 mod exhaustive;
 mod flags;
