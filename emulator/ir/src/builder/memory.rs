@@ -26,7 +26,11 @@ impl Builder<'_> {
         let addr = self.widened(addr);
         let m = self.checked(addr, m);
         let addr = self.address(addr);
-        self.effect(Op::Load, Ty::holding(w), Attr::mem(m), one(addr))
+        let (ty, attr) = (Ty::holding(w), Attr::mem(m));
+        match self.load_undecided(ty, attr, addr) {
+            Some(value) => value,
+            None => self.effect(Op::Load, ty, attr, one(addr)),
+        }
     }
 
     /// Store of `w` bits.

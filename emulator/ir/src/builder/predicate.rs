@@ -5,14 +5,19 @@
 //! unit knows that the condition holds. A body that is a jump becomes the exit itself, and the rest of the unit knows that it
 //! does not hold. So neighbours under one condition, or under its opposite, are tested once.
 //!
+//! A load or two are no such effect: where the condition does not hold, they load the instruction's own code, which cannot fault, and
+//! nobody looks at it. Which way it goes, a processor need not guess then. If an effect follows in the body, the exit takes the
+//! place that was left for it before them.
+//!
 //! A short branch forward is treated alike ([`Builder::convert_short_branches`]): the instructions it may pass over happen only
 //! if it is not taken. As choices they cost less than an exit, its code, and a second translation of everything behind the
 //! branch, which is where the exit would lead.
 
 use super::Builder;
-use super::emit::one;
+use super::emit::{NO_ARGS, one};
+use super::memory::GRANULE;
 use crate::guest::Slot;
-use crate::inst::{Attr, Op, Val};
+use crate::inst::{Attr, Inst, Op, Val};
 use crate::ty::Ty;
 use crate::unit::{Exit, ExitKind};
 
@@ -29,7 +34,14 @@ pub(super) struct Predicate {
     before: Vec<(Slot, Val)>,
     /// Values that are known at this point of the unit because it was not left.
     known: Vec<(Val, bool)>,
+    /// Loads of the instruction while undecided, and the addresses that they are of if the condition holds.
+    loads: Vec<(Val, Val)>,
+    /// Where an exit before them would be, and its condition.
+    reserved: Option<(Val, Val)>,
 }
+
+/// Loads of an instruction that are executed whether its condition holds or not.
+const UNDECIDED_LOADS: usize = 2;
 
 impl Predicate {
     pub(super) fn clear(&mut self) {
@@ -38,6 +50,8 @@ impl Predicate {
         self.skip = false;
         self.before.clear();
         self.known.clear();
+        self.loads.clear();
+        self.reserved = None;
     }
 }
 
@@ -149,15 +163,50 @@ impl Builder<'_> {
             return;
         }
         let exit = branch.unwrap_or_else(|| self.exit_to(ExitKind::Jump, self.next, 0));
-        let fails = self.not_t(Ty::I1, cond);
-        self.exit_if(fails, exit);
+        match self.predicates.reserved.take() {
+            Some((at, fails)) => self.exit_before_loads(at, fails, exit),
+            None => {
+                let fails = self.not_t(Ty::I1, cond);
+                self.exit_if(fails, exit);
+            }
+        }
         self.learn(cond, true);
+    }
+
+    /// A load while undecided, if it may be executed in either case.
+    pub(super) fn load_undecided(&mut self, ty: Ty, attr: Attr, addr: Val) -> Option<Val> {
+        let few = self.predicates.loads.len() < UNDECIDED_LOADS;
+        if !self.folds || !few || self.skips() || self.ended.is_some() || self.predicates.branch.is_some() {
+            return None;
+        }
+        let cond = self.predicates.pending?;
+        if self.predicates.loads.is_empty() {
+            let fails = self.not_t(Ty::I1, cond);
+            let nothing = Inst { op: Op::Const, ty: Ty::I1, attr: self.pool(0), args: NO_ARGS };
+            self.predicates.reserved = Some((self.push(nothing), fails));
+        }
+        let own = self.k(Ty::I64, (self.pc & !(GRANULE - 1)).into());
+        let at = self.select_t(Ty::I64, cond, addr, own);
+        let value = self.push(Inst { op: Op::Load, ty, attr, args: one(at) });
+        self.predicates.loads.push((value, addr));
+        Some(value)
+    }
+
+    /// The loads so far happen only if the condition holds, after all.
+    fn exit_before_loads(&mut self, at: Val, fails: Val, exit: Exit) {
+        let attr = Attr(self.unit.exits.len() as u32);
+        self.unit.exits.push(exit);
+        self.unit.insts[at.index()] = Inst { op: Op::ExitIf, ty: Ty::I1, attr, args: one(fails) };
+        for (load, addr) in self.predicates.loads.drain(..) {
+            self.unit.insts[load.index()].args = one(addr);
+        }
     }
 
     /// A jump while undecided and with nothing done: it is the exit, and the rest of the body never happens.
     pub(super) fn jump_on_predicate(&mut self, exit: Exit) -> bool {
+        let loaded = !self.predicates.loads.is_empty();
         let behind = self.predicates.branch.is_none_or(|branch| branch.target == self.next && branch.mode == self.mode);
-        if self.unit.puts.len() > self.pending || self.mode_in_state || !behind {
+        if self.unit.puts.len() > self.pending || self.mode_in_state || !behind || loaded {
             return false;
         }
         let Some(cond) = self.predicates.pending.take() else { return false };
@@ -191,6 +240,8 @@ impl Builder<'_> {
             self.commit();
         }
         let Some(cond) = self.predicates.pending.take() else { return };
+        self.predicates.loads.clear();
+        self.predicates.reserved = None;
         let mut before = std::mem::take(&mut self.predicates.before);
         for (slot, old) in before.drain(..) {
             let Some(i) = (self.pending..self.unit.puts.len()).find(|&i| self.unit.puts[i].slot == slot) else {

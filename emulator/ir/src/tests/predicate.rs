@@ -1,6 +1,7 @@
 //! Instructions under a condition: what happens, what the state is at the exits, what the rest of the unit knows.
 
 use super::support::{GUEST, Memory, builder, finish, slot};
+use crate::builder::Hint;
 use crate::inst::{MemAttr, Op};
 use crate::interp::{self, Outcome};
 use crate::unit::{ExitKind, Unit};
@@ -58,6 +59,7 @@ fn an_effect_is_preceded_by_a_side_exit() {
     b.put(slot("d"), k);
     let value = b.load(8, a, MemAttr::PLAIN);
     let wide = b.zext(8, 64, value);
+    b.store(8, a, value, MemAttr::PLAIN);
     b.put(slot("c"), wide);
     b.end_insn();
     // The same condition again costs nothing, the opposite does not happen.
@@ -85,6 +87,45 @@ fn an_effect_is_preceded_by_a_side_exit() {
     // A fault is before the instruction: nothing written, the context not advanced.
     let (s, kind) = run(&unit, 0, 0, 1);
     assert_eq!((get(&s, "d"), s.pc, s.mode, kind), (0, 0x1000, 0, None));
+}
+
+#[test]
+fn a_load_is_of_the_code_if_it_does_not_happen() {
+    let mut b = predicated();
+    let (a, k) = (b.get(slot("a")), b.konst(64, 7));
+    b.put(slot("d"), k);
+    let value = b.load(8, a, MemAttr::PLAIN);
+    let wide = b.zext(8, 64, value);
+    b.put(slot("c"), wide);
+    let unit = finish(b);
+    assert_eq!(unit.exits.len(), 1, "no side exit");
+    let (s, kind) = run(&unit, 0x110, 0, 1);
+    assert_eq!((get(&s, "c"), get(&s, "d"), s.pc, s.mode, kind), (0x10, 7, 0x1004, 3 << 2, Some(ExitKind::Jump)));
+    // The address is none.
+    let (s, kind) = run(&unit, 0, 0, 0);
+    assert_eq!((get(&s, "c"), get(&s, "d"), s.pc, s.mode, kind), (0, 0, 0x1004, 3 << 2, Some(ExitKind::Jump)));
+    let (s, kind) = run(&unit, 0, 0, 1);
+    assert_eq!((get(&s, "d"), s.pc, s.mode, kind), (0, 0x1000, 0, None));
+}
+
+#[test]
+fn loads_before_a_jump_are_behind_its_exit() {
+    let mut b = predicated();
+    let (a, eight) = (b.get(slot("a")), b.konst(64, 8));
+    let first = b.load(8, a, MemAttr::PLAIN);
+    let next = b.add(64, a, eight);
+    let target = b.load(64, next, MemAttr::PLAIN);
+    let wide = b.zext(8, 64, first);
+    b.put(slot("c"), wide);
+    b.jump_indirect(target, Hint::Plain);
+    let unit = finish(b);
+    let exits = |op| unit.insts.iter().position(|i| i.op == op);
+    assert!(exits(Op::ExitIf) < exits(Op::Load), "nothing is loaded that is not used");
+    let (s, kind) = run(&unit, 0x110, 0, 1);
+    assert_eq!((get(&s, "c"), s.pc), (0x10, 0x1f1e_1d1c_1b1a_1918));
+    assert_eq!(kind, Some(ExitKind::Indirect));
+    let (s, kind) = run(&unit, 0, 0, 0);
+    assert_eq!((get(&s, "c"), s.pc, s.mode, kind), (0, 0x1004, 3 << 2, Some(ExitKind::Jump)));
 }
 
 #[test]

@@ -110,6 +110,9 @@ pub(super) struct Memory {
     pub(super) log: Vec<String>,
 }
 
+/// Addresses of instructions, which can be read.
+const CODE: std::ops::Range<u64> = 0x1000..0x1100;
+
 impl Memory {
     pub(super) fn new() -> Memory {
         Memory { bytes: std::array::from_fn(|i| i as u8), log: Vec::new() }
@@ -126,6 +129,9 @@ impl Env for Memory {
 
     fn load(&mut self, addr: u64, ty: Ty, mem: MemAttr) -> Result<u128, u64> {
         self.log.push(format!("load {addr:#x} {ty:?}"));
+        if CODE.contains(&addr) {
+            return Ok(0);
+        }
         let mut bytes = [0; 16];
         let found = self.at(addr, ty)?;
         bytes[..found.len()].copy_from_slice(found);
