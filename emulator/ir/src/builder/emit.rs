@@ -168,6 +168,9 @@ impl Builder<'_> {
             return self.k(result.unwrap_or(Ty::I1), 0); // never used: the body does not happen
         }
         self.commit();
+        if op.desc().effect == Effect::Fault {
+            self.decide_flags();
+        }
         self.push(Inst { op, ty, attr, args })
     }
 

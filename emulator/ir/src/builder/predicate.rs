@@ -13,6 +13,8 @@
 //! if it is not taken. As choices they cost less than an exit, its code, and a second translation of everything behind the
 //! branch, which is where the exit would lead.
 
+use smallvec::SmallVec;
+
 use super::Builder;
 use super::emit::{NO_ARGS, one};
 use super::memory::GRANULE;
@@ -38,7 +40,24 @@ pub(super) struct Predicate {
     loads: Vec<(Val, Val)>,
     /// Where an exit before them would be, and its condition.
     reserved: Option<(Val, Val)>,
+    /// The condition is one of [`Builder::skip_if`].
+    skips_rest: bool,
+    /// The last instruction that chose flags so.
+    chosen: Option<Chosen>,
 }
+
+/// Flags that an instruction writes or leaves alone.
+struct Chosen {
+    /// Where an exit would be, before they are written, and its condition.
+    at: Val,
+    fails: Val,
+    exit: Exit,
+    /// By the number of the write: the choice, and the value if the instruction writes it.
+    writes: SmallVec<[(usize, Val, Val); 6]>,
+}
+
+/// Choices between flags that cost more than an exit.
+const DEAR: usize = 3;
 
 /// Loads of an instruction that are executed whether its condition holds or not.
 const UNDECIDED_LOADS: usize = 2;
@@ -52,6 +71,8 @@ impl Predicate {
         self.known.clear();
         self.loads.clear();
         self.reserved = None;
+        self.skips_rest = false;
+        self.chosen = None;
     }
 }
 
@@ -119,6 +140,7 @@ impl Builder<'_> {
     /// What follows in the body happens only if `cond` (1 bit) holds.
     pub fn predicate(&mut self, cond: Val) {
         self.commit();
+        self.predicates.reserved = None;
         let known = self.predicates.known.iter().find(|(v, _)| *v == cond).map(|(_, holds)| *holds);
         match known.or_else(|| self.as_const(cond).map(|c| c != 0)) {
             Some(true) => {}
@@ -140,7 +162,17 @@ impl Builder<'_> {
             self.fall_mode = self.mode;
             let holds = self.not_t(Ty::I1, cond);
             self.predicate(holds);
+            if self.folds && self.predicates.pending.is_some() {
+                self.reserve_exit(cond);
+                self.predicates.skips_rest = true;
+            }
         }
+    }
+
+    /// Leaves a place for an exit.
+    fn reserve_exit(&mut self, fails: Val) {
+        let nothing = Inst { op: Op::Const, ty: Ty::I1, attr: self.pool(0), args: NO_ARGS };
+        self.predicates.reserved = Some((self.push(nothing), fails));
     }
 
     fn learn(&mut self, cond: Val, holds: bool) {
@@ -158,13 +190,19 @@ impl Builder<'_> {
     pub(super) fn commit(&mut self) {
         let Some(cond) = self.predicates.pending.take() else { return };
         let branch = self.predicates.branch.take();
+        self.predicates.skips_rest = false;
         self.predicates.before.clear();
         if self.ended.is_some() {
             return;
         }
         let exit = branch.unwrap_or_else(|| self.exit_to(ExitKind::Jump, self.next, 0));
         match self.predicates.reserved.take() {
-            Some((at, fails)) => self.exit_before_loads(at, fails, exit),
+            Some((at, fails)) => {
+                self.exit_at(at, fails, exit);
+                for (load, addr) in self.predicates.loads.drain(..) {
+                    self.unit.insts[load.index()].args = one(addr);
+                }
+            }
             None => {
                 let fails = self.not_t(Ty::I1, cond);
                 self.exit_if(fails, exit);
@@ -180,10 +218,9 @@ impl Builder<'_> {
             return None;
         }
         let cond = self.predicates.pending?;
-        if self.predicates.loads.is_empty() {
+        if self.predicates.reserved.is_none() {
             let fails = self.not_t(Ty::I1, cond);
-            let nothing = Inst { op: Op::Const, ty: Ty::I1, attr: self.pool(0), args: NO_ARGS };
-            self.predicates.reserved = Some((self.push(nothing), fails));
+            self.reserve_exit(fails);
         }
         let own = self.k(Ty::I64, (self.pc & !(GRANULE - 1)).into());
         let at = self.select_t(Ty::I64, cond, addr, own);
@@ -192,13 +229,32 @@ impl Builder<'_> {
         Some(value)
     }
 
-    /// The loads so far happen only if the condition holds, after all.
-    fn exit_before_loads(&mut self, at: Val, fails: Val, exit: Exit) {
+    /// Brings an exit to the place that was left for it.
+    fn exit_at(&mut self, at: Val, fails: Val, exit: Exit) {
         let attr = Attr(self.unit.exits.len() as u32);
         self.unit.exits.push(exit);
         self.unit.insts[at.index()] = Inst { op: Op::ExitIf, ty: Ty::I1, attr, args: one(fails) };
-        for (load, addr) in self.predicates.loads.drain(..) {
-            self.unit.insts[load.index()].args = one(addr);
+    }
+
+    /// An access that may fault is next, and would find the flags that were chosen: if there are many of them, the unit is left
+    /// where they are not written, after all, and the rest of it knows what they are.
+    pub(super) fn decide_flags(&mut self) {
+        let Some(chosen) = self.predicates.chosen.take() else { return };
+        let slot_of = |b: &Self, put: usize| b.unit.puts[put].slot;
+        let is_current = |(put, choice, _): &&(usize, Val, Val)| {
+            let slot = slot_of(self, *put);
+            self.tables.cur[slot.0 as usize] == *choice && self.guest.flags.contains(&slot)
+        };
+        if chosen.writes.iter().filter(is_current).count() < DEAR {
+            return;
+        }
+        self.exit_at(chosen.at, chosen.fails, chosen.exit);
+        for (put, choice, new) in chosen.writes {
+            let slot = slot_of(self, put);
+            self.unit.puts[put].val = new;
+            if self.tables.cur[slot.0 as usize] == choice {
+                self.tables.cur[slot.0 as usize] = new;
+            }
         }
     }
 
@@ -211,6 +267,7 @@ impl Builder<'_> {
         }
         let Some(cond) = self.predicates.pending.take() else { return false };
         self.predicates.branch = None;
+        self.predicates.skips_rest = false;
         self.exit_if(cond, exit);
         self.learn(cond, false);
         self.predicates.skip = true;
@@ -240,8 +297,10 @@ impl Builder<'_> {
             self.commit();
         }
         let Some(cond) = self.predicates.pending.take() else { return };
+        let skips_rest = std::mem::take(&mut self.predicates.skips_rest) && self.predicates.loads.is_empty();
         self.predicates.loads.clear();
-        self.predicates.reserved = None;
+        let reserved = self.predicates.reserved.take().filter(|_| skips_rest && !self.mode_in_state);
+        let mut writes = SmallVec::new();
         let mut before = std::mem::take(&mut self.predicates.before);
         for (slot, old) in before.drain(..) {
             let Some(i) = (self.pending..self.unit.puts.len()).find(|&i| self.unit.puts[i].slot == slot) else {
@@ -252,8 +311,14 @@ impl Builder<'_> {
             let value = self.select_t(ty, cond, new, old);
             self.unit.puts[i].val = value;
             self.tables.cur[slot.0 as usize] = value;
+            writes.push((i, value, new));
         }
         self.predicates.before = before;
+        self.predicates.chosen = None;
+        if let Some((at, fails)) = reserved {
+            let exit = self.exit_to(ExitKind::Jump, self.next, 0);
+            self.predicates.chosen = Some(Chosen { at, fails, exit, writes });
+        }
         match branch {
             Some(branch) if branch.target != self.next => self.predicates.pending = Some(cond),
             _ => self.predicates.branch = None,

@@ -242,3 +242,57 @@ fn two_conditions_must_both_let_the_body_go_on() {
         assert_eq!(get(&run(&finish(b), 0, 0, 0).0, "c"), if value == 0 { 9 } else { 0 });
     }
 }
+
+/// Writes the flags unless `a` is 0, then loads from `b`.
+fn shift_and_load() -> Builder<'static> {
+    let mut b = builder();
+    let (a, zero) = (b.get(slot("a")), b.konst(64, 0));
+    let none = b.eq(64, a, zero);
+    b.put(slot("d"), a);
+    b.skip_if(none);
+    for (flag, k) in [("N", 1), ("Z", 2), ("C", 3), ("V", 4)] {
+        let k = b.konst(64, k);
+        let value = b.eq(64, a, k);
+        b.put(slot(flag), value);
+    }
+    b.end_insn();
+    b.begin_insn(0x1004);
+    b.set_len(4);
+    b
+}
+
+#[test]
+fn flags_that_an_access_would_find_are_not_chosen() {
+    let mut b = shift_and_load();
+    let at = b.get(slot("b"));
+    let value = b.load(64, at, MemAttr::PLAIN);
+    b.put(slot("c"), value);
+    b.end_insn();
+    let unit = b.finish(0x1008);
+    assert_eq!(unit.exits.len(), 2, "a side exit");
+    let flags = |s: &GuestState| ["N", "Z", "C", "V"].map(|name| get(s, name));
+    let (s, _) = run(&unit, 3, 0x110, 1);
+    assert_eq!((flags(&s), get(&s, "c"), get(&s, "d"), s.pc), ([0, 0, 1, 0], 0x1716_1514_1312_1110, 3, 0x1008));
+    // The load fails.
+    let (s, kind) = run(&unit, 4, 0, 1);
+    assert_eq!((flags(&s), get(&s, "d"), s.pc, kind), ([0, 0, 0, 1], 4, 0x1004, None));
+    // Nothing is written but what came before, and the load is left to the next unit.
+    let (s, kind) = run(&unit, 0, 0x110, 1);
+    assert_eq!((flags(&s), get(&s, "c"), s.pc, kind), ([0, 1, 0, 0], 0, 0x1004, Some(ExitKind::Jump)));
+}
+
+#[test]
+fn flags_that_are_written_again_are_nobodys() {
+    let mut b = shift_and_load();
+    let k = b.konst(1, 1);
+    for flag in ["N", "Z", "C", "V"] {
+        b.put(slot(flag), k);
+    }
+    b.end_insn();
+    b.begin_insn(0x1008);
+    b.set_len(4);
+    let at = b.get(slot("b"));
+    b.load(64, at, MemAttr::PLAIN);
+    b.end_insn();
+    assert_eq!(b.finish(0x100c).exits.len(), 1, "no side exit");
+}

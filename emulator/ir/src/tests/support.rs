@@ -22,7 +22,7 @@ pub(super) static GUEST: Guest = Guest {
     slots: SLOTS,
     pins: &[],
     vector_pins: &[],
-    flags: &[],
+    flags: &[Slot(6), Slot(7), Slot(8), Slot(9)],
     sp: Slot(0),
     contexts: &[],
     interwork: None,
