@@ -327,8 +327,9 @@ impl Gen<'_> {
             _ => None,
         };
         let read = if kind_b == Kind::Gpr { 1 << n } else { 0 };
-        self.with_temp(busy, read, |g, a| {
-            let a = g.readable(r.a, a, r.kind == CondKind::Add);
+        let modified = r.kind == CondKind::Add;
+        let compare = |g: &mut Self, a: Gpr| {
+            let a = g.readable(r.a, a, modified);
             g.claim_compared(slot, false, Cell::Gpr(a));
             if r.kind == CondKind::Bit {
                 g.asm.bt_ri(if n < 32 { 4 } else { 8 }, a, n as u8);
@@ -361,7 +362,11 @@ impl Gen<'_> {
                     }
                 }
             }
-        });
+        };
+        match r.a.parts() {
+            (Kind::Gpr, own) if !modified => compare(self, own as Gpr),
+            _ => self.with_temp(busy, read, compare),
+        }
         self.flags_of_locs = Some(key);
         r.cc
     }
