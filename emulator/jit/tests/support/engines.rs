@@ -48,7 +48,11 @@ impl Run {
     }
 }
 
+/// Conditional loads read their own code, whether it is fetched from there or not.
+const CODE_LEN: usize = 1 << 16;
+
 pub(crate) fn data(guest: &Guest) -> &'static mut [u8] {
+    memory(CODE, CODE_LEN, 0, false);
     memory(data_of(guest), DATA_LEN, AROUND, false)
 }
 
