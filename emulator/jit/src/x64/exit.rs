@@ -1,4 +1,9 @@
 //! Leaving a unit: guest state to the boundary, then the jump, call or return.
+//!
+//! Side exits are complete when their unit is published. A stub in the place of each that records what is to be moved, and code when
+//! it is taken a second time, was measured: of sqlite3's exits half lead to code that is executed, and the records and the second
+//! emission take what the other half would save (0.3 bytes more an instruction of aarch64, and more on riscv64). What is seldom
+//! executed is not translated at all, which saves more ([`crate::t1`]: its first executions are interpreted).
 
 use std::mem::offset_of;
 
