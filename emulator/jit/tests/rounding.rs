@@ -42,6 +42,22 @@ fn integers() -> Vec<u64> {
 }
 
 #[test]
+fn what_follows_a_rounding_mode_of_run_time_rounds_so() {
+    let _turn = catch_faults(None);
+    // fsrm a0; fdiv.d fa0, fa1, fa2; fsrm a1, a2; fdiv.d fa3, fa1, fa2; frcsr a3; ecall
+    let riscv = [0x0025_1073, 0x1ac5_f553, 0x0026_15f3, 0x1ac5_f6d3, 0x0030_26f3, 0x73];
+    // msr fpcr, x0; fdiv d0, d1, d2; msr fpcr, x2; fdiv d3, d1, d2; mrs x3, fpcr; svc
+    let arm = [0xd51b_4400, 0x1e62_1820, 0xd51b_4402, 0x1e62_1823, 0xd53b_4403, 0xd400_0001];
+    let (one, three) = (1f64.to_bits().into(), 3f64.to_bits().into());
+    for (first, then) in (0..5).flat_map(|first| (0..5).map(move |then| (first, then))) {
+        let values = [("a0", first), ("a2", then), ("fa1", one), ("fa2", three)];
+        run_both(guests::ALL.by_name("riscv64").unwrap(), &riscv, &values);
+        let values = [("x0", first << 22), ("x2", then << 22), ("v1", one), ("v2", three)];
+        run_both(guests::ALL.by_name("aarch64").unwrap(), &arm, &values);
+    }
+}
+
+#[test]
 fn conversions_of_arm_round_as_they_are_told() {
     let _turn = catch_faults(None);
     let guest = guests::ALL.by_name("aarch64").unwrap();

@@ -12,6 +12,9 @@ impl Builder<'_> {
         if self.ended.is_some() || self.skips() {
             return;
         }
+        if exit.mode_in_state {
+            self.store_mode();
+        }
         let attr = Attr(self.unit.exits.len() as u32);
         self.unit.exits.push(exit);
         let ty = if op == Op::ExitInd { Ty::I64 } else { Ty::I1 };
@@ -258,9 +261,38 @@ impl Builder<'_> {
         self.leave_with(addr, ExitKind::Flush { len }, self.next, 0);
     }
 
-    /// Replaces a field of the mode word in the state.
-    pub(super) fn setmode(&mut self, lo: u32, width: u32, value: Val) {
-        self.effect(Op::Setmode, Ty::I32, Attr::imms(lo, width), one(value));
+    /// Replaces a field of the mode word that is known at run time.
+    pub(super) fn replace_in_mode(&mut self, lo: u32, width: u32, value: Val) {
+        self.mode_word = self.insert(32, self.mode_word, lo, width, value);
+        self.mode_stored = false;
+    }
+
+    /// An exit or a helper is to find the mode word in the state.
+    pub(super) fn store_mode(&mut self) {
+        if self.mode_in_state && !self.mode_stored {
+            self.setmode(self.mode_word);
+            self.mode_stored = true;
+        }
+    }
+
+    fn setmode(&mut self, value: Val) {
+        self.effect(Op::Setmode, Ty::I32, Attr::imms(0, 32), one(value));
+    }
+
+    /// Ends an instruction that has given contexts of the floating-point environment run-time values. As a rule they are what
+    /// they have been, and the unit goes on; it is left if they are not.
+    pub(super) fn leave_if_mode_changed(&mut self) {
+        self.flush();
+        let mode = self.k(Ty::I32, self.mode.into());
+        let changed = self.ne(32, self.mode_word, mode);
+        self.exit(Op::ExitIf, changed, self.exit_to(ExitKind::Redispatch, self.next, 0));
+        let key = self.unit.key.mode;
+        if self.mode != key {
+            let mode = self.k(Ty::I32, key.into());
+            self.setmode(mode);
+        }
+        self.mode_in_state = false;
+        self.fp_in_state = false;
     }
 
     /// `extern fn` number `id`; the result is `w` wide (0 for none).
@@ -271,6 +303,7 @@ impl Builder<'_> {
         let touches_state = self.guest.helpers.get(id as usize).is_some_and(|h| h.state);
         self.commit();
         if touches_state && self.ended.is_none() && !self.skips() {
+            self.store_mode();
             self.flush();
         }
         let first = self.unit.helper_args.len() as u32;

@@ -93,8 +93,11 @@ pub struct Builder<'g> {
     environment: u32,
     /// Decode variables of the instruction, above the mode word's bits.
     decoded: u128,
-    /// A context was assigned a run-time value: the mode word is in the state.
+    /// A context was assigned a run-time value: exits find the mode word in the state.
     mode_in_state: bool,
+    /// Then, the mode word, and whether it has been written there.
+    mode_word: Val,
+    mode_stored: bool,
     /// The floating-point environment depends on that value.
     fp_in_state: bool,
     /// The condition of the instruction.
@@ -155,6 +158,8 @@ impl<'g> Builder<'g> {
             environment: 0,
             decoded: 0,
             mode_in_state: false,
+            mode_word: Val::NONE,
+            mode_stored: false,
             fp_in_state: false,
             predicates,
             delayed: None,
@@ -221,6 +226,7 @@ impl<'g> Builder<'g> {
     /// which the host's has to follow.
     pub fn end_insn(&mut self) {
         self.open = false;
+        let may_stay = !self.in_slot && !self.last && self.folds;
         if self.in_slot {
             self.end_slot();
         } else if self.wants_slot() {
@@ -233,6 +239,9 @@ impl<'g> Builder<'g> {
         }
         if self.mode_in_state {
             self.commit();
+            if self.fp_in_state && may_stay && !self.other_environment(self.mode) {
+                return self.leave_if_mode_changed();
+            }
             let find = if self.fp_in_state { Self::redispatch } else { Self::find_in_state_mode };
             find(self, self.next);
         } else if self.last || self.other_environment(self.mode) {
@@ -348,12 +357,13 @@ impl<'g> Builder<'g> {
         let field = (Ty::I32.mask() as u32 >> (32 - width)) << lo;
         self.mode = self.mode & !field | value << lo & field;
         if self.mode_in_state {
-            let value = self.k(Ty::I32, (value & field >> lo).into());
-            self.setmode(lo, width, value);
+            let value = self.konst(width, value.into());
+            self.replace_in_mode(lo, width, value);
         }
     }
 
-    /// Assigns a context a run-time value (of width `width`): the unit ends with this instruction.
+    /// Assigns a context a run-time value (of width `width`): the unit ends with this instruction, or goes on if the value is
+    /// what it has been translated for.
     pub fn set_mode_dynamic(&mut self, lo: u32, width: u32, value: Val) {
         if self.skips() {
             return;
@@ -362,14 +372,12 @@ impl<'g> Builder<'g> {
         if let Some(value) = self.as_const(value) {
             return self.set_mode(lo, width, value as u32);
         }
-        if !self.mode_in_state && self.mode != self.unit.key.mode {
-            let mode = self.k(Ty::I32, self.mode.into());
-            self.setmode(0, 32, mode);
+        if !self.mode_in_state {
+            self.mode_word = self.k(Ty::I32, self.mode.into());
         }
         self.mode_in_state = true;
         self.fp_in_state |= self.decides_environment(lo, width);
-        let value = self.zext(width, 32, value);
-        self.setmode(lo, width, value);
+        self.replace_in_mode(lo, width, value);
     }
 
     /// Whether the floating-point environment may depend on a context. Wide ones that it reads are not tried out.

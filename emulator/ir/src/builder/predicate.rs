@@ -171,6 +171,7 @@ impl Builder<'_> {
 
     /// Leaves a place for an exit.
     fn reserve_exit(&mut self, fails: Val) {
+        self.store_mode();
         let nothing = Inst { op: Op::Const, ty: Ty::I1, attr: self.pool(0), args: NO_ARGS };
         self.predicates.reserved = Some((self.push(nothing), fails));
     }
@@ -277,6 +278,7 @@ impl Builder<'_> {
 
     /// A conditional exit without the register writes that are not in the log yet.
     fn exit_if(&mut self, cond: Val, exit: Exit) {
+        self.store_mode();
         let attr = Attr(self.unit.exits.len() as u32);
         self.unit.exits.push(exit);
         self.effect(Op::ExitIf, Ty::I1, attr, one(cond));

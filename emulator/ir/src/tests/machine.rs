@@ -289,6 +289,37 @@ fn mode_changes_end_the_unit() {
 }
 
 #[test]
+fn a_mode_of_run_time_that_is_the_same_stays_in_the_unit() {
+    // The unit's mode, and the one that a constant has brought, with the same floating-point environment.
+    for (key, mode) in [(0x42, 0x42), (0x42, 0x52)] {
+        let mut b = Builder::new(&GUEST, UnitKey { pc: 0x1000, mode: key });
+        b.begin_insn(0x1000);
+        b.set_len(4);
+        b.set_mode(2, 4, mode >> 2 & 15);
+        b.end_insn();
+        b.begin_insn(0x1004);
+        b.set_len(4);
+        let a = b.get(slot("a"));
+        let value = b.low(64, 2, a);
+        b.set_mode_dynamic(0, 2, value);
+        b.put(slot("c"), a);
+        b.end_insn();
+        assert!(!b.ended());
+        b.begin_insn(0x1008);
+        b.set_len(4);
+        b.put(slot("b"), a);
+        b.end_insn();
+        let unit = b.finish(0x100c);
+        let left = |a| {
+            let mut s = state(a, 0);
+            (kind_of(&unit, run(&unit, &mut s)), s.pc, s.mode, seen(&s, "c"), seen(&s, "b"))
+        };
+        assert_eq!(left(6), (ExitKind::Jump, 0x100c, mode, 6, 6));
+        assert_eq!(left(7), (ExitKind::Redispatch, 0x1008, mode | 3, 7, 0));
+    }
+}
+
+#[test]
 fn indirect_exits_take_their_mode_from_the_state() {
     let leave = |lo| {
         let mut b = builder();

@@ -297,13 +297,16 @@ impl Gen<'_> {
     fn emit_setmode(&mut self, inst: &Inst) {
         let (lo, width) = (inst.attr.imm(), inst.attr.imm2());
         let mode = Self::field(offset_of!(ThreadState, guest) + offset_of!(GuestState, mode));
+        if width == 32 {
+            let r = self.use_gpr(self.arg(0));
+            return self.asm.store(4, mode, r);
+        }
         let field = ((1u64 << width) - 1) as u32;
         let r = self.copy_gpr(self.arg(0));
         self.asm.alu_ri(Alu::And, 4, r, field as i32);
         self.asm.shift_ri(Shift::Shl, 4, r, lo as u8);
         self.asm.alu_mi(Alu::And, 4, mode, !(field << lo) as i32);
         self.asm.alu_mr(Alu::Or, 4, mode, r);
-        self.dynamic_mode = true;
     }
 
     /// Sticky flags: those of software in the state, those of the host in MXCSR, in the same order. The host's denormal

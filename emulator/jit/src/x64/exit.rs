@@ -36,8 +36,6 @@ pub(super) struct Side {
     moves: (u32, u32),
     /// Comparison that the flags are of at the branch.
     flags: Option<Loc>,
-    /// The mode word had been changed by run-time values.
-    dynamic_mode: bool,
     /// Position of the branch.
     pos: u32,
     /// Slots that have boxes there.
@@ -102,9 +100,8 @@ impl Gen<'_> {
         let label = self.asm.label();
         let moves = self.collect_moves(false);
         let flags = self.flag_locs();
-        let dynamic_mode = self.dynamic_mode;
         let boxes = self.boxed_slots();
-        self.sides.push(Side { label, kind, moves, flags, dynamic_mode, pos: self.pos, boxes });
+        self.sides.push(Side { label, kind, moves, flags, pos: self.pos, boxes });
         label
     }
 
@@ -122,7 +119,6 @@ impl Gen<'_> {
             self.asm.bind(side.label);
             self.pos = side.pos;
             self.flags_of_locs = side.flags;
-            self.dynamic_mode = side.dynamic_mode;
             self.boxes_left = side.boxes;
             match side.kind {
                 SideKind::Exit(exit) => {
@@ -204,7 +200,9 @@ impl Gen<'_> {
     // ------------------------------------------------------------------ the transfer
     /// Leaves at the boundary. Operands of indirect exits are in `rax` (addresses to go to) or `rdx` (data).
     fn leave(&mut self, exit: &Exit) {
-        self.store_mode(exit.mode);
+        if !exit.mode_in_state {
+            self.store_mode(exit.mode);
+        }
         let operand = Self::field(offset_of!(ThreadState, exit_operand));
         match exit.kind {
             ExitKind::Jump => self.leave_jump(exit),
@@ -265,9 +263,9 @@ impl Gen<'_> {
         self.asm.jmp_stub(StubId::Leave);
     }
 
-    /// The mode word to go on with, unless it is in the state already.
+    /// The mode word to go on with.
     fn store_mode(&mut self, mode: u32) {
-        if mode != self.unit.key.mode && !self.dynamic_mode {
+        if mode != self.unit.key.mode {
             self.asm.store_imm(4, Self::field(FIELD_MODE), mode as i32);
         }
     }

@@ -182,8 +182,6 @@ pub(super) struct Gen<'a> {
     pub(super) at_end: bool,
     /// Registers borrowed for a move at an exit.
     pub(super) borrowed: u32,
-    /// The mode word was changed by run-time values: exits leave it alone.
-    pub(super) dynamic_mode: bool,
     pub(super) recorder: Recorder,
     /// Where guest instructions start: offset, guest address.
     pub(super) marks: Vec<(u32, Mark)>,
@@ -252,7 +250,6 @@ impl<'a> Gen<'a> {
             masked_return: None,
             at_end: false,
             borrowed: 0,
-            dynamic_mode: false,
             recorder: b.recorder,
             marks: b.marks,
             error: None,

@@ -41,7 +41,7 @@ impl Gen<'_> {
     /// Whether an exit leads back to this unit's own entry.
     pub(super) fn is_self(&self, exit: &Exit) -> bool {
         let target = ir::unit::UnitKey { pc: exit.target, mode: exit.mode };
-        exit.kind == ir::unit::ExitKind::Jump && target == self.unit.key && !self.dynamic_mode
+        exit.kind == ir::unit::ExitKind::Jump && target == self.unit.key && !exit.mode_in_state
     }
 
     /// Jumps to the unit's own entry if the one-bit value is not `negate`.
