@@ -14,7 +14,7 @@ use codegen::diag::SourceMap;
 const SYSTEMS: [&str; 3] = ["linux-gnu-gcc", "linux-gnuabi64-gcc", "linux-gnueabihf-gcc"];
 
 /// Our structure, C's, and the header that has it as the kernel passes it.
-const STRUCTURES: [(&str, &str, &str); 38] = [
+const STRUCTURES: [(&str, &str, &str); 42] = [
     ("stat", "struct stat", "asm/stat.h"),
     ("statx", "struct statx", "linux/stat.h"),
     ("statfs", "struct statfs", "asm/statfs.h"),
@@ -45,6 +45,10 @@ const STRUCTURES: [(&str, &str, &str); 38] = [
     ("timex", "struct timex", "sys/timex.h"),
     ("msghdr", "struct msghdr", "sys/socket.h"),
     ("mmsghdr", "struct mmsghdr", "sys/socket.h"),
+    ("cmsghdr", "struct cmsghdr", "sys/socket.h"),
+    ("ucred", "struct ucred", "sys/socket.h"),
+    ("in_pktinfo", "struct in_pktinfo", "netinet/in.h"),
+    ("in6_pktinfo", "struct in6_pktinfo", "netinet/in.h"),
     ("ipc_perm", "struct ipc64_perm", "asm/ipcbuf.h"),
     ("semid_ds", "struct semid64_ds", "asm/sembuf.h"),
     ("shmid_ds", "struct shmid64_ds", "asm/shmbuf.h"),

@@ -60,7 +60,8 @@ fn advanced_simd_calculates_by_a_fixed_fpscr_and_vfp_by_the_present_one() {
 }
 
 /// The programs under `tests/guest` that do not count on 64-bit words.
-const PROGRAMS: [&str; 8] = ["hello", "lifetimes", "process", "segv", "signals", "strings", "threads", "timer"];
+const PROGRAMS: [&str; 9] =
+    ["hello", "lifetimes", "messages", "process", "segv", "signals", "strings", "threads", "timer"];
 
 fn run(program: &Path, options: &[&str]) -> (String, String, Option<i32>) {
     let output = finish(emulate(options.iter().map(Path::new).chain([program])));

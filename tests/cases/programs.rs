@@ -60,7 +60,9 @@ macro_rules! guest_programs {
     )*};
 }
 
-guest_programs!(hello, lifetimes, memory, process, segv, signals, strings, syscalls, threads, timer, turns, users);
+guest_programs!(
+    hello, lifetimes, memory, messages, process, segv, signals, strings, syscalls, threads, timer, turns, users
+);
 
 #[test]
 fn arguments_environment_and_status_pass_through() {

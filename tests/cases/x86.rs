@@ -49,9 +49,19 @@ fn changes_of_code_by_other_ways_than_its_address_are_noticed() {
 
 #[test]
 fn programs_in_c_run() {
-    for source in
-        ["hello", "strings", "memory", "segv", "signals", "threads", "timer", "lifetimes", "process", "syscalls"]
-    {
+    for source in [
+        "hello",
+        "strings",
+        "memory",
+        "segv",
+        "signals",
+        "threads",
+        "timer",
+        "lifetimes",
+        "messages",
+        "process",
+        "syscalls",
+    ] {
         for link in [Link::Static, Link::Dynamic] {
             assert_eq!(built(&format!("guest/{source}.c"), link), Some(0), "{source}");
         }
@@ -75,7 +85,7 @@ fn the_host_s_own_programs_run() {
 #[test]
 fn programs_of_32_bits_do_as_native_ones() {
     let root = ["-L", "/usr/i686-linux-gnu"].map(OsString::from);
-    for source in ["hello", "strings", "segv", "signals", "threads", "timer", "lifetimes", "process"] {
+    for source in ["hello", "strings", "segv", "signals", "threads", "timer", "lifetimes", "messages", "process"] {
         let source = format!("guest/{source}.c");
         let native = finish(Command::new(build(&source, "native", Link::Static)));
         let [statically, dynamically] = [Link::Static, Link::Dynamic].map(|link| build(&source, "x86", link));

@@ -235,6 +235,13 @@ pub(crate) enum Item {
     },
     /// `thread_areas { … }`
     ThreadAreas(ThreadAreas),
+    /// `control cmsghdr: select cmsg_level { … };`
+    Control {
+        /// The header's structure.
+        header: Name,
+        /// What the data consists of.
+        data: TypeExpr,
+    },
 }
 
 /// Value of a property.

@@ -1,6 +1,6 @@
 //! Where the guest's interface and the host's differ: what has to be converted, field by field, bit by bit.
 
-use super::model::{Abi, Bytes, Format, Len, Set, Terminated, Ty};
+use super::model::{Abi, Bytes, Control, Dir, Format, Len, Set, Terminated, Ty};
 use super::report::Report;
 
 /// Copies part of a structure from one layout to the other.
@@ -27,6 +27,8 @@ pub(crate) struct Pointee {
     pub ty: Ty,
     /// Offset and size on the guest of the field that counts its elements.
     pub count: Option<(u64, u64)>,
+    /// Direction, if it is not that of the structure.
+    pub dir: Dir,
 }
 
 /// The pair of interfaces.
@@ -95,6 +97,7 @@ impl Pair<'_> {
             Ty::Terminated(_) => self.words_same(),
             Ty::Bytes(Bytes::Sigset | Bytes::Sigmask, _) => self.words_same() && self.signals_same(),
             Ty::Bytes(Bytes::Fdset, _) => self.words_same(),
+            Ty::Bytes(Bytes::Control, _) => self.control_same(),
             Ty::Bytes(Bytes::Sockaddr, _) => self.guest.big_endian == self.host.big_endian,
             Ty::Bytes(..) => true,
             Ty::Int { format: Format::WaitStatus, .. } if !self.signals_same() => false,
@@ -112,6 +115,12 @@ impl Pair<'_> {
             Ty::Array(elem, _) => self.same(elem),
             Ty::Select { cases, default, .. } => self.same(default) && cases.iter().all(|(_, ty)| self.same(ty)),
         }
+    }
+
+    /// Whether control messages are laid out alike.
+    pub(crate) fn control_same(&self) -> bool {
+        let same = |c: &Control| self.struct_same(&c.header) && self.same(&c.data);
+        self.words_same() && self.guest.control.as_ref().is_none_or(same)
     }
 
     fn struct_same(&self, name: &str) -> bool {
@@ -153,7 +162,7 @@ impl Pair<'_> {
                         }
                     }
                 }
-                (Ty::Ptr(_, to), _) if !self.same(to) => {
+                (Ty::Ptr(dir, to), _) if !self.same(to) => {
                     let len = match &**to {
                         Ty::Array(_, len) | Ty::Bytes(_, len) => Some(*len),
                         _ => None,
@@ -169,7 +178,7 @@ impl Pair<'_> {
                         }
                         _ => None,
                     };
-                    let pointee = Some(Pointee { ty: (**to).clone(), count });
+                    let pointee = Some(Pointee { ty: (**to).clone(), count, dir: *dir });
                     let (guest, host) = ((ga, g.size), (ha, h.size));
                     out.push(Move { guest, host, signed: false, set: None, raw: false, pointee });
                 }

@@ -5,7 +5,7 @@ use quote::quote;
 
 use super::convert::{Move, Pair};
 use super::model::{
-    Abi, Body, Bytes, Dir, Format, Len, Page, Part, Save, SetKind, SignalFrame, Struct, Syscall, Terminated,
+    Abi, Body, Bytes, Control, Dir, Format, Len, Page, Part, Save, SetKind, SignalFrame, Struct, Syscall, Terminated,
     ThreadAreas, Ty,
 };
 use super::report::{FileId, Report};
@@ -68,6 +68,10 @@ pub(crate) fn interface(guest: &Abi, common: &Common<'_>, report: &mut Report) -
     let [frame, plain_frame] =
         [&guest.frame, &guest.plain_frame].map(|f| option(f.as_ref().map(|frame| signal_frame(&guest.name, frame))));
     let thread_areas = option(guest.thread_areas.as_ref().map(|areas| thread_areas(on, areas)));
+    let control = option(guest.control.as_ref().map(|Control { header, data }| {
+        let (header, data, same) = (on.structure(header), ty(on, data), on.pair.control_same());
+        quote!(Control { header: #header, data: #data, same: #same })
+    }));
     let known = known(on);
     let cpuinfo = guest.cpuinfo.iter().map(|(key, value)| quote!((#key, #value)));
     let pages = guest.pages.iter().map(|Page { at, bytes }| quote!(Page { at: #at, bytes: &[#(#bytes),*] }));
@@ -89,6 +93,7 @@ pub(crate) fn interface(guest: &Abi, common: &Common<'_>, report: &mut Report) -
             pages: &[#(#pages),*],
             plain_frame: #plain_frame,
             thread_areas: #thread_areas,
+            control: #control,
         }
     }
 }
@@ -164,8 +169,8 @@ fn one_move(on: &Emitter<'_>, m: &Move) -> TokenStream {
     let (ga, gs, ha, hs) = (guest.0 as u32, guest.1 as u32, host.0 as u32, host.1 as u32);
     let pointee = option(pointee.as_ref().map(|p| {
         let count = p.count.map(|(at, size)| (at as u32, size as u32)).map(|(at, size)| quote!((#at, #size)));
-        let (ty, count) = (ty(on, &p.ty), option(count));
-        on.tables().place(Table::Pointees, quote!(Pointee { ty: #ty, count: #count }))
+        let (ty, count, dir) = (ty(on, &p.ty), option(count), direction(p.dir));
+        on.tables().place(Table::Pointees, quote!(Pointee { ty: #ty, count: #count, dir: #dir }))
     }));
     let values_same = |s: &String| on.pair.guest.sets.get(s).is_none_or(|set| on.pair.set_same(s, set));
     let set = option(set.as_ref().filter(|s| !values_same(s)).map(|s| on.set(s)));
@@ -282,13 +287,7 @@ fn ty(on: &Emitter<'_>, t: &Ty) -> TokenStream {
             quote!(Ty::Struct(#item))
         }
         Ty::Ptr(dir, to) => {
-            let dir = match dir {
-                Dir::In => quote!(Dir::In),
-                Dir::Out => quote!(Dir::Out),
-                Dir::InOut => quote!(Dir::InOut),
-                Dir::Field => quote!(Dir::Field),
-            };
-            let to = placed(to);
+            let (dir, to) = (direction(*dir), placed(to));
             quote!(Ty::Ptr(#dir, #to))
         }
         Ty::Array(elem, len) => {
@@ -316,6 +315,15 @@ fn ty(on: &Emitter<'_>, t: &Ty) -> TokenStream {
             let select = on.tables().place(Table::Selects, select);
             quote!(Ty::Select(#select))
         }
+    }
+}
+
+fn direction(dir: Dir) -> TokenStream {
+    match dir {
+        Dir::In => quote!(Dir::In),
+        Dir::Out => quote!(Dir::Out),
+        Dir::InOut => quote!(Dir::InOut),
+        Dir::Field => quote!(Dir::Field),
     }
 }
 

@@ -69,11 +69,13 @@ pub enum Bytes {
     Sigmask,
     /// `select`'s set of descriptors; the length is in bits.
     Fdset,
+    /// Control messages of sockets.
+    Control,
 }
 
 impl Bytes {
     /// Name in the language and in generated code.
-    pub const ALL: [(&'static str, &'static str, Bytes); 7] = [
+    pub const ALL: [(&'static str, &'static str, Bytes); 8] = [
         ("bytes", "Bytes", Bytes::Bytes),
         ("raw", "Raw", Bytes::Raw),
         ("text", "Text", Bytes::Text),
@@ -81,6 +83,7 @@ impl Bytes {
         ("sigset", "Sigset", Bytes::Sigset),
         ("sigmask", "Sigmask", Bytes::Sigmask),
         ("fdset", "Fdset", Bytes::Fdset),
+        ("control", "Control", Bytes::Control),
     ];
 }
 
@@ -287,6 +290,15 @@ pub struct Syscall {
     pub span: Span,
 }
 
+/// What control messages are.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct Control {
+    /// Structure that each starts with.
+    pub header: String,
+    /// What its data consists of, one or more of them, by the fields of the header.
+    pub data: Ty,
+}
+
 /// A part of a packed word of the signal frame.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub enum Part {
@@ -413,6 +425,8 @@ pub struct Abi {
     pub plain_frame: Option<SignalFrame>,
     /// Segment descriptors that a thread may set.
     pub thread_areas: Option<ThreadAreas>,
+    /// Control messages, if they are described.
+    pub control: Option<Control>,
 }
 
 impl Abi {

@@ -31,7 +31,7 @@ struct Parser<'r> {
     report: &'r mut Report,
 }
 
-const ITEMS: [&str; 14] = [
+const ITEMS: [&str; 15] = [
     "type",
     "struct",
     "flags",
@@ -42,6 +42,7 @@ const ITEMS: [&str; 14] = [
     "signal_frame",
     "page",
     "thread_areas",
+    "control",
     "cpuinfo",
     "amend",
     "replace",
@@ -65,6 +66,7 @@ impl Parser<'_> {
             "signal_frame" => self.signal_frame(),
             "page" => self.page(word.span),
             "thread_areas" => self.thread_areas(),
+            "control" => self.control(),
             "cpuinfo" => self.cpuinfo(),
             "where" => self.conditional(),
             "amend" => match self.name("`flags` or `enum`")?.text.as_str() {
@@ -358,6 +360,15 @@ impl Parser<'_> {
             self.expect(";")?;
         }
         Ok(Item::ThreadAreas(ThreadAreas { of, places, values }))
+    }
+
+    /// `cmsghdr: select cmsg_level { … };`
+    fn control(&mut self) -> Parsed<Item> {
+        let header = self.name("a structure")?;
+        self.expect(":")?;
+        let data = self.type_expr()?;
+        self.expect(";")?;
+        Ok(Item::Control { header, data })
     }
 
     fn numbers(&mut self) -> Parsed<Item> {

@@ -4,7 +4,8 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use super::ast::{self, Item, Member, Name, Prop, TypeExpr, Value};
 use super::model::{
-    Abi, Arg, Body, Bytes, Field, Format, Len, OneOf, Page, Set, SetKind, Struct, Syscall, Terminated, ThreadAreas, Ty,
+    Abi, Arg, Body, Bytes, Control, Field, Format, Len, OneOf, Page, Set, SetKind, Struct, Syscall, Terminated,
+    ThreadAreas, Ty,
 };
 use super::report::{Report, Span};
 use super::signal_frame;
@@ -45,6 +46,7 @@ fn resolve_one(common: &[Item], own: &[Item], name: &Name, props: &[(Name, Prop)
         pages: Vec::new(),
         plain_frame: None,
         thread_areas: None,
+        control: None,
     };
     let tables = properties(&mut abi, props, report);
     let decls = Decls::collect(common, own, abi.word, report);
@@ -55,6 +57,7 @@ fn resolve_one(common: &[Item], own: &[Item], name: &Name, props: &[(Name, Prop)
         resolver.structure(name);
     }
     resolver.syscalls();
+    resolver.control(common);
     let (mut abi, report) = (resolver.abi, resolver.report);
     let lines = own.iter().filter_map(|item| match item {
         Item::Cpuinfo(lines) => Some(lines),
@@ -281,7 +284,7 @@ impl<'a> Decls<'a> {
                 self.numbers.insert(&name.text, rows);
             }
             Item::Arch { .. } | Item::Cpuinfo(_) | Item::SignalFrame(_) | Item::ThreadAreas(_) => {}
-            Item::Page { .. } | Item::Where { .. } => {}
+            Item::Page { .. } | Item::Where { .. } | Item::Control { .. } => {}
         }
     }
 
@@ -419,6 +422,22 @@ impl<'a> Resolver<'a, '_> {
             let order = other.map_or(Vec::new(), |other| order(other, args));
             let call = Syscall { args: resolved, ret, body, order, blocks: *blocks, quiet: *quiet, span: at.span };
             self.abi.syscalls.insert((*name).to_owned(), call);
+        }
+    }
+
+    /// The control messages that the common files describe.
+    fn control(&mut self, common: &[Item]) {
+        for item in common {
+            let Item::Control { header, data } = item else { continue };
+            let Some(found) = self.abi.structs.get(&header.text) else {
+                self.report.error(header.span, format!("there is no structure called `{}`", header.text));
+                continue;
+            };
+            let fields: Vec<Arg> =
+                found.fields.iter().map(|f| Arg { name: f.name.clone(), ty: f.ty.clone() }).collect();
+            if let Some(data) = self.ty(data, &[], &fields) {
+                self.abi.control = Some(Control { header: header.text.clone(), data });
+            }
         }
     }
 

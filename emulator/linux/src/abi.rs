@@ -54,6 +54,18 @@ pub struct Abi {
     pub plain_frame: Option<&'static crate::signal::FrameLayout>,
     /// Segment descriptors that a thread may set.
     pub thread_areas: Option<&'static ThreadAreas>,
+    /// Control messages of sockets.
+    pub control: Option<Control>,
+}
+
+/// Control messages of sockets.
+pub struct Control {
+    /// What each starts with; the first field counts its bytes.
+    pub header: Place<Struct>,
+    /// What its data consists of, one or more of them; a `select` is on the fields of the header.
+    pub data: Ty,
+    /// Both are the host's.
+    pub same: bool,
 }
 
 /// Memory that the kernel provides.
@@ -349,6 +361,8 @@ pub enum Bytes {
     Sigmask,
     /// Set of descriptors; the length is in bits.
     Fdset,
+    /// Control messages of sockets.
+    Control,
 }
 
 /// Data that ends by itself.
@@ -618,6 +632,8 @@ pub struct Pointee {
     pub ty: Ty,
     /// Offset and bytes on the guest of the field that counts its elements.
     pub count: Option<(u32, u32)>,
+    /// Direction, if it is not that of the structure.
+    pub dir: Dir,
 }
 
 #[cfg(test)]

@@ -207,6 +207,9 @@ impl<'a> Printer<'a> {
             Bytes::Raw if len == 4 => {
                 let _ = write!(out, "[{}]", self.word(&read(4)?) as i32);
             }
+            Bytes::Control => {
+                let _ = write!(out, "{addr:#x}");
+            }
             Bytes::Raw => {
                 let _ = write!(out, "{addr:#x} /* {len} bytes */");
             }

@@ -18,6 +18,7 @@ pub(super) fn same(abi: &Abi, ty: &Ty) -> bool {
         Ty::Bytes(Bytes::Sigset | Bytes::Sigmask, _) => like_host && signals(),
         Ty::Bytes(Bytes::Fdset, _) => like_host,
         Ty::Bytes(Bytes::Sockaddr, _) => !abi.big_endian,
+        Ty::Bytes(Bytes::Control, _) => abi.control.as_ref().is_none_or(|control| control.same),
         _ => true,
     }
 }

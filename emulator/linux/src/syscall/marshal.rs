@@ -6,6 +6,7 @@ use std::sync::atomic::AtomicU32;
 use smallvec::{SmallVec, smallvec};
 
 use super::arguments::{self, Types};
+use super::control::Messages;
 use super::mask::{SET_BYTES, TemporaryMask};
 use super::{convert, path, to_host};
 use crate::abi::{Abi, Bytes, Call, Dir, Format, Int, Len, Place, Set, Struct, Terminated, Ty, integer, put_integer};
@@ -19,13 +20,13 @@ use crate::thread::ThreadCtx;
 const ROOM: usize = 64;
 
 /// Zeros from the room, or from the heap.
-enum Words<'r> {
+pub(super) enum Words<'r> {
     Room(&'r mut [u64]),
     Heap(Box<[u64]>),
 }
 
 impl<'r> Words<'r> {
-    fn new(room: &mut &'r mut [u64], count: usize) -> Words<'r> {
+    pub(super) fn new(room: &mut &'r mut [u64], count: usize) -> Words<'r> {
         if count > room.len() {
             return Words::Heap(vec![0; count].into_boxed_slice());
         }
@@ -70,7 +71,15 @@ struct Data<'r> {
     /// In the host's representation, 8-byte aligned.
     host: Words<'r>,
     /// What pointers in them point to.
-    inner: Vec<Data<'r>>,
+    inner: Inner<'r>,
+}
+
+/// What pointers in values point to.
+#[derive(Default)]
+struct Inner<'r> {
+    data: Vec<Data<'r>>,
+    /// Control messages, with the number of the value that leads to them.
+    messages: Vec<(u64, Messages<'r>)>,
 }
 
 /// One value in the guest's representation; the structures of frequent calls fit without an allocation.
@@ -180,7 +189,7 @@ fn behind_pointers(
         }
     }
     let outcome = perform(host);
-    for data in &buffers {
+    for data in &mut buffers {
         data.copy_back(abi, outcome)?;
     }
     outcome
@@ -258,7 +267,7 @@ impl<'r> Data<'r> {
         let bounded = bounded && !pointers;
         let bytes = count.checked_mul(sizes.1).filter(|&n| n <= LIMIT).ok_or(Errno::EINVAL)?;
         let host = Words::new(room, bytes.div_ceil(8) as usize);
-        let mut data = Data { guest: addr, ty, sizes, pointers, count, bounded, dir, host, inner: Vec::new() };
+        let mut data = Data { guest: addr, ty, sizes, pointers, count, bounded, dir, host, inner: Inner::default() };
         if dir != Dir::Out || pointers {
             data.read(abi, room)?;
         }
@@ -276,13 +285,14 @@ impl<'r> Data<'r> {
             if let Ty::Struct(what) = self.ty
                 && self.pointers
             {
-                pointees(abi, room, what, (&source, target), self.dir, &mut self.inner)?;
+                pointees(abi, room, what, (&source, target), (self.dir, i), &mut self.inner)?;
             }
         }
         Ok(())
     }
 
-    fn copy_back(&self, abi: &Abi, outcome: SysResult) -> Result<(), Errno> {
+    fn copy_back(&mut self, abi: &Abi, outcome: SysResult) -> Result<(), Errno> {
+        self.messages_back(abi, outcome)?;
         let pointers = self.pointers;
         let count = match (self.dir, outcome) {
             (Dir::InOut, _) => self.count,
@@ -305,7 +315,19 @@ impl<'r> Data<'r> {
             convert::to_guest(abi, self.ty, source, &mut target);
             guest_memory::write(at, &target)?;
         }
-        self.inner.iter().try_for_each(|inner| inner.copy_back(abi, outcome))
+        self.inner.data.iter_mut().try_for_each(|inner| inner.copy_back(abi, outcome))
+    }
+
+    /// The same for control messages, whose lengths are in these values.
+    fn messages_back(&mut self, abi: &Abi, outcome: SysResult) -> Result<(), Errno> {
+        for (i, messages) in &self.inner.messages {
+            let at = (i * self.sizes.1) as usize;
+            // A call that takes several structures says how many it has filled.
+            let filled = outcome.and_then(|n| if *i == 0 || *i < n { Ok(n) } else { Err(Errno::EAGAIN) });
+            let structure = &mut as_bytes(&mut self.host)[at..at + self.sizes.1 as usize];
+            messages.copy_back(abi, structure, filled)?;
+        }
+        Ok(())
     }
 }
 
@@ -320,8 +342,8 @@ fn pointees<'r>(
     room: &mut &'r mut [u64],
     what: &Struct,
     (guest, host): (&[u8], &mut [u8]),
-    dir: Dir,
-    out: &mut Vec<Data<'r>>,
+    (dir, number): (Dir, u64),
+    out: &mut Inner<'r>,
 ) -> Result<(), Errno> {
     for m in what.moves {
         let Some(pointee) = m.pointee.map(Place::entry) else { continue };
@@ -335,20 +357,28 @@ fn pointees<'r>(
             (_, Some(count)) => Ok((field(count), false)),
             _ => Ok((0, false)),
         };
-        if let Some(data) = Data::of(abi, room, addr, &pointee.ty, dir, &counted)? {
-            put_integer(&mut host[m.host.0 as usize..][..m.host.1 as usize], data.host.as_ptr() as u64, false);
-            out.push(data);
+        let dir = if pointee.dir == Dir::Field { dir } else { pointee.dir };
+        let pointer = m.host.0 as usize..(m.host.0 + m.host.1) as usize;
+        if let (Ty::Bytes(Bytes::Control, _), Some(count)) = (&pointee.ty, pointee.count) {
+            let there = (addr, field(count), dir != Dir::In);
+            if let Some(messages) = Messages::of(abi, room, what, (count, host), there)? {
+                put_integer(&mut host[pointer], messages.address(), false);
+                out.messages.push((number, messages));
+            }
+        } else if let Some(data) = Data::of(abi, room, addr, &pointee.ty, dir, &counted)? {
+            put_integer(&mut host[pointer], data.host.as_ptr() as u64, false);
+            out.data.push(data);
         }
     }
     Ok(())
 }
 
-fn bytes_of(words: &[u64]) -> &[u8] {
+pub(super) fn bytes_of(words: &[u64]) -> &[u8] {
     // SAFETY: as below.
     unsafe { std::slice::from_raw_parts(words.as_ptr().cast(), size_of_val(words)) }
 }
 
-fn as_bytes(words: &mut [u64]) -> &mut [u8] {
+pub(super) fn as_bytes(words: &mut [u64]) -> &mut [u8] {
     // SAFETY: any bytes are valid in both types, and the length is the same.
     unsafe { std::slice::from_raw_parts_mut(words.as_mut_ptr().cast(), size_of_val(words)) }
 }

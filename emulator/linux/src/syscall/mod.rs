@@ -5,6 +5,7 @@
 //! in [`crate::special`].
 
 mod arguments;
+mod control;
 mod convert;
 pub(crate) mod descriptors;
 mod direct;
