@@ -1,6 +1,6 @@
 //! Guest code on the translator and on the interpreter, and how their results differ.
 
-use std::sync::{Arc, RwLock};
+use std::sync::{Arc, Once, RwLock};
 
 use ir::Guest;
 use ir::guest::InsnTest;
@@ -52,7 +52,13 @@ impl Run {
 const CODE_LEN: usize = 1 << 16;
 
 pub(crate) fn data(guest: &Guest) -> &'static mut [u8] {
-    memory(CODE, CODE_LEN, 0, false);
+    static ONCE: Once = Once::new();
+    // What one run writes there the next would read.
+    ONCE.call_once(|| {
+        let start = memory(CODE, CODE_LEN, 0, false).as_mut_ptr();
+        // SAFETY: nobody has a reference to it.
+        assert_eq!(unsafe { libc::mprotect(start.cast(), CODE_LEN, libc::PROT_READ) }, 0);
+    });
     memory(data_of(guest), DATA_LEN, AROUND, false)
 }
 
