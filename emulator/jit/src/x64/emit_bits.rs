@@ -299,6 +299,9 @@ impl Gen<'_> {
         let (lo, width) = (inst.attr.imm() as u8, inst.attr.imm2());
         let size = Self::size(inst.ty);
         let bits = inst.ty.bits();
+        if matches!(width, 8 | 16) && width < bits {
+            return self.insert_part(inst, size, lo, width / 8);
+        }
         let field = self.copy_gpr(self.arg(1));
         if width < bits {
             match width {
@@ -322,6 +325,24 @@ impl Gen<'_> {
         self.asm.shift_ri(Shift::Shr, size, d, width as u8);
         self.asm.shift_ri(Shift::Shl, size, d, width as u8);
         self.asm.alu_rr(Alu::Or, size, d, field);
+        if lo != 0 {
+            self.asm.shift_ri(Shift::Rol, size, d, lo);
+        }
+    }
+
+    /// Replaces one or two bytes: a host instruction that writes a part of a register leaves the rest.
+    fn insert_part(&mut self, inst: &Inst, size: u32, lo: u8, bytes: u32) {
+        let field = self.use_gpr(self.an.inserted(self.unit, inst));
+        let a = self.arg(0);
+        let s = self.use_gpr(a);
+        let d = self.def_gpr(1 << field);
+        if d != s || size == 4 && self.an.values[a as usize].clean > 32 {
+            self.asm.mov_rr(size, d, s);
+        }
+        if lo != 0 {
+            self.asm.shift_ri(Shift::Ror, size, d, lo);
+        }
+        self.asm.op_rr(bytes, if bytes == 1 { 0x8a } else { 0x8b }, d, field);
         if lo != 0 {
             self.asm.shift_ri(Shift::Rol, size, d, lo);
         }

@@ -187,6 +187,11 @@ impl Analysis {
                     }
                 }
             }
+            Op::Bfi => {
+                self.add_use(self.arg(inst, 0), i);
+                self.add_use(self.inserted(unit, inst), i);
+                self.pass_hint(i, self.arg(inst, 0));
+            }
             Op::ExitInd => {
                 let target = self.masked_return(unit, inst).unwrap_or(self.arg(inst, 0));
                 self.add_use(target, i);

@@ -115,6 +115,20 @@ impl Analysis {
         (v, 0)
     }
 
+    /// What an insertion of one or two bytes takes them from: if its operand is an extension, what that is of.
+    pub(super) fn inserted(&self, unit: &Unit, inst: &Inst) -> u32 {
+        let v = self.arg(inst, 1);
+        let part = matches!(inst.attr.imm2(), 8 | 16) && inst.attr.imm2() < inst.ty.bits();
+        let extension = unit.insts.get(v as usize).filter(|def| def.op == Op::Zext && part);
+        let inner = extension.filter(|def| self.operand_ty(unit, def, 0).bits() >= inst.attr.imm2());
+        match inner.map(|def| self.arg(def, 0)) {
+            Some(inner) if self.values[v as usize].total == 1 && self.values[inner as usize].mode == Mode::Emit => {
+                inner
+            }
+            _ => v,
+        }
+    }
+
     /// A shift amount: the value to shift by when the host's own masking does the guest's, and whether it is below `bits`.
     pub(super) fn amount(&self, unit: &Unit, v: u32, bits: u32) -> (u32, bool) {
         if (bits == 32 || bits == 64)

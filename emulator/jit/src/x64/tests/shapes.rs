@@ -219,3 +219,16 @@ fn switch_through_table() {
         },
     ]));
 }
+
+#[test]
+fn bytes_replaced_in_registers() {
+    let replace = |at: u32, width: u32| {
+        move |b: &mut Builder<'_>, _: u64| {
+            let (x, y) = (get(b, 0), get(b, 1));
+            let part = b.low(64, width, y);
+            let v = b.insert(64, x, at, width, part);
+            put(b, 0, v);
+        }
+    };
+    assert_code!(code(&[&replace(0, 8), &replace(0, 16), &replace(8, 8)]));
+}
