@@ -28,6 +28,8 @@ pub(super) enum Mode {
     Cond,
     /// Same bits as another value ([`Analysis::rep`]).
     Alias,
+    /// Made when a fault shows it; see [`super::shown`].
+    Shown,
 }
 
 /// Instruction that sets the flags of a [`Cond`].
@@ -163,6 +165,8 @@ pub(super) struct Analysis {
     pub(super) gets: Vec<u16>,
     /// By position: one more than the last fault or exit before it; 0 if none.
     pub(super) last_snap: Vec<u32>,
+    /// The same of exits alone.
+    pub(super) last_exit: Vec<u32>,
     /// By slot: position of the next put, in the backward sweep.
     pub(super) next_put: Vec<u32>,
     /// Some carry goes from one sum into another.
@@ -207,6 +211,7 @@ impl Analysis {
         }
         self.gets.clear();
         self.last_snap.clear();
+        self.last_exit.clear();
         self.next_put.clear();
         self.next_put.resize(guest.slots.len(), u32::MAX);
         self.put_slots.clear();
@@ -258,11 +263,15 @@ impl Analysis {
         self.reset(unit, guest, conv);
         self.fuses = features.fma;
         self.environments = host_environments(guest, features, unit.key.mode);
-        let mut last_snap = 0;
+        let (mut last_snap, mut last_exit) = (0, 0);
         let mut last_clear = None;
         for (i, inst) in unit.insts.iter().enumerate() {
             self.count_operands(unit, inst);
             self.last_snap.push(last_snap);
+            self.last_exit.push(last_exit);
+            if may_leave(inst) {
+                last_exit = i as u32 + 1;
+            }
             match inst.op {
                 Op::Get => self.first_get(i, inst),
                 Op::Setfflags => last_clear = Some(i),
@@ -276,6 +285,7 @@ impl Analysis {
             }
         }
         self.last_snap.push(last_snap);
+        self.last_exit.push(last_exit);
         for p in &unit.puts {
             let v = self.val(p.val) as usize;
             self.values[v].total += 1;
@@ -543,6 +553,12 @@ fn is_memory(op: Op) -> bool {
 /// May leave generated code here with guest state visible.
 pub(super) fn is_snapshot(op: Op) -> bool {
     is_memory(op) || matches!(op, Op::ExitIf | Op::Exit | Op::ExitInd | Op::Helper)
+}
+
+/// May leave generated code here otherwise than by a fault, or needs every slot at home.
+fn may_leave(inst: &Inst) -> bool {
+    let only_faults = matches!(inst.op, Op::Load | Op::Store) && inst.attr.as_mem().align_log2 == 0;
+    is_snapshot(inst.op) && !only_faults
 }
 
 /// Must be executed even if nobody wants the result.

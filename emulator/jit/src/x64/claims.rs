@@ -141,7 +141,7 @@ impl Gen<'_> {
             Kind::Xmm => Some(Cell::Xmm(n as u8)),
             Kind::Spill => Some(Cell::Mem(Self::spill_mem(n as u16).disp)),
             Kind::Home => Some(Cell::Mem(self.home_mem(n as u16).disp)),
-            Kind::Const | Kind::Bit => None,
+            Kind::Const | Kind::Bit | Kind::Expression => None,
         }
     }
 

@@ -10,6 +10,8 @@
 //!            of each of these: its number, and where it is
 //! ```
 //!
+//! Instead of a place there may be an expression ([`super::shown`]), as a comparison of no kind.
+//!
 //! A place is a number with a [`Tag`] in its lowest bits, and what that says.
 
 use ir::Guest;
@@ -20,6 +22,7 @@ use serde::{Deserialize, Serialize};
 use super::Convention;
 use super::analysis::CondKind;
 use super::late_checks::Repeat;
+use super::shown::Expressions;
 use super::snapshot::{Kind, Loc, RecipeLoc, extended, holds};
 use crate::numbers::{fold, read_number, unfold, write_number};
 use crate::thread_state::ThreadState;
@@ -58,6 +61,9 @@ enum Tag {
 const TAGS: [Tag; 8] =
     [Tag::Home, Tag::Gpr, Tag::Xmm, Tag::Spill, Tag::Const, Tag::Bit, Tag::Comparison, Tag::SameComparison];
 const TAG_BITS: u32 = TAGS.len().ilog2();
+
+/// Stands for the kind of a comparison where an expression follows.
+const EXPRESSION: u64 = 7;
 
 /// Up to as many slots that have moved are counted together with the guest address.
 const MANY_MOVED: u64 = 3;
@@ -123,9 +129,10 @@ impl FaultPoints<'_> {
         let mut regs = *regs;
         let unchecked = self.unchecked().0.into_iter().filter(|(at, _)| *at == offset);
         unchecked.flat_map(|(_, all)| all).for_each(|repeat| repeat.apply(guest, &mut regs, thread));
-        let source = Source { guest, consts: &places.consts, regs: &regs, thread };
-        let values: Vec<u128> = places.locs.iter().map(|&(_, loc)| source.read(loc)).collect();
-        for ((slot, loc), value) in places.locs.into_iter().zip(values) {
+        let Places { locs, consts, expressions, .. } = places;
+        let source = Source { guest, consts: &consts, expressions: &expressions, regs: &regs, thread };
+        let values: Vec<u128> = locs.iter().map(|&(_, loc)| source.read(loc)).collect();
+        for ((slot, loc), value) in locs.into_iter().zip(values) {
             if loc != Loc::home(slot) {
                 thread.guest.set(guest, Slot(slot), value);
             }
@@ -167,7 +174,7 @@ impl FaultPoints<'_> {
         wanted: impl Fn(usize, Point) -> bool,
     ) -> Option<(Point, Places)> {
         let (_, mut stream) = self.unchecked();
-        let mut places = Places { locs: Loc::of_pins(conv).collect(), consts: Vec::new(), compared: None };
+        let mut places = Places { locs: Loc::of_pins(conv).collect(), ..Places::default() };
         let mut point = Point::default();
         let mut number = 0;
         while !stream.is_empty() {
@@ -197,12 +204,14 @@ impl FaultPoints<'_> {
 }
 
 /// Where slots are.
+#[derive(Default)]
 struct Places {
     locs: Vec<(u16, Loc)>,
     /// Constants, by the numbers that locations have for them.
     consts: Vec<u128>,
     /// The last comparison.
     compared: Option<RecipeLoc>,
+    expressions: Expressions,
 }
 
 impl Places {
@@ -227,6 +236,12 @@ impl Places {
             }
             Tag::Comparison => {
                 let what = read_number(stream) as usize;
+                if what as u64 == EXPRESSION {
+                    let mut expressions = std::mem::take(&mut self.expressions);
+                    let number = expressions.read(stream, &mut |stream| self.read(stream, slot));
+                    self.expressions = expressions;
+                    return Loc::expression(number);
+                }
                 let (kind, ty) = (CondKind::ALL[what & 7], Loc::TYPES[(what >> 3) % Loc::TYPES.len()]);
                 let (a, b) = (self.read(stream, slot), self.read(stream, slot));
                 self.compared = Some(RecipeLoc { kind, cc: 0, ty, a, b });
@@ -244,6 +259,7 @@ impl Places {
 struct Source<'a> {
     guest: &'a Guest,
     consts: &'a [u128],
+    expressions: &'a Expressions,
     regs: &'a HostRegs,
     thread: &'a ThreadState,
 }
@@ -266,9 +282,13 @@ impl Source<'_> {
             Kind::Spill => self.thread.spill.get(n).copied().unwrap_or_default(),
             Kind::Const => self.consts.get(n).copied().unwrap_or_default(),
             Kind::Bit => n as u128,
+            Kind::Expression => self.expressions.value(n as u32, &|loc| self.read(loc)),
         }
     }
 }
+
+/// A slot, where it is, and the places in that if it is an expression.
+pub(super) type Place = (u16, Loc, Vec<Loc>);
 
 /// Builds a [`FaultTable`] while code is emitted.
 #[derive(Debug, Default)]
@@ -287,6 +307,8 @@ pub(super) struct Recorder {
     changes: Vec<u8>,
     /// The last comparison written.
     compared: Option<Loc>,
+    /// Expressions as of the last point, of slots that had one.
+    expressions: Vec<(u16, Vec<u8>)>,
     /// Addresses are multiples of this.
     align: u64,
     modes: Vec<(u64, u32)>,
@@ -306,6 +328,7 @@ impl Recorder {
         self.repeats.clear();
         self.unchecked.clear();
         self.compared = None;
+        self.expressions.clear();
         self.align = guest.insn_align.into();
         self.last.clear();
         self.last.extend((0..guest.slots.len()).map(|s| Loc::home(s as u16)));
@@ -372,48 +395,36 @@ impl Recorder {
         self.write(unit, slot, loc);
     }
 
+    /// The slot's value at the point is an expression.
+    pub(super) fn expression(&mut self, slot: u16, loc: Loc, bytes: &[u8]) {
+        let was = std::mem::replace(&mut self.last[slot as usize], loc);
+        match self.expressions.iter_mut().find(|(s, _)| *s == slot) {
+            Some((_, before)) if was == loc && before == bytes => return,
+            Some((_, before)) => bytes.clone_into(before),
+            None => self.expressions.push((slot, bytes.to_vec())),
+        }
+        self.moved += 1;
+        write_number(&mut self.changes, slot.into());
+        self.write_tagged(Tag::Comparison, 0);
+        write_number(&mut self.changes, EXPRESSION);
+        self.changes.extend_from_slice(bytes);
+    }
+
     /// Writes the place of a slot.
     fn write(&mut self, unit: &Unit, slot: u16, loc: Loc) {
-        let Some(r) = loc.as_recipe() else { return self.write_simple(unit, slot, loc) };
+        let Some(r) = loc.as_recipe() else { return write_simple(&mut self.changes, unit, slot, loc) };
         if self.compared == Some(r.key()) {
             return self.write_tagged(Tag::SameComparison, r.cc.into());
         }
         self.compared = Some(r.key());
         self.write_tagged(Tag::Comparison, r.cc.into());
         write_number(&mut self.changes, r.kind as u64 | (r.ty as u64) << 3);
-        self.write_simple(unit, slot, r.a);
-        self.write_simple(unit, slot, r.b);
-    }
-
-    fn write_simple(&mut self, unit: &Unit, slot: u16, loc: Loc) {
-        let (kind, n) = loc.parts();
-        let (tag, n) = match kind {
-            Kind::Home if n == slot.into() => (Tag::Home, 0),
-            Kind::Home => (Tag::Home, u64::from(n) + 1),
-            Kind::Gpr => (Tag::Gpr, n.into()),
-            Kind::Xmm => (Tag::Xmm, n.into()),
-            Kind::Spill => (Tag::Spill, n.into()),
-            Kind::Bit => (Tag::Bit, n.into()),
-            Kind::Const => return self.write_constant(unit.consts[n as usize]),
-        };
-        self.write_tagged(tag, n);
-    }
-
-    fn write_constant(&mut self, value: u128) {
-        let (low, high) = (value as u64, (value >> 64) as u64);
-        if value < 14 {
-            return self.write_tagged(Tag::Const, low + 2);
-        }
-        self.write_tagged(Tag::Const, u64::from(high != 0));
-        if high == 0 {
-            return write_number(&mut self.changes, fold(low));
-        }
-        write_number(&mut self.changes, low);
-        write_number(&mut self.changes, high);
+        write_simple(&mut self.changes, unit, slot, r.a);
+        write_simple(&mut self.changes, unit, slot, r.b);
     }
 
     fn write_tagged(&mut self, tag: Tag, n: u64) {
-        write_number(&mut self.changes, n << TAG_BITS | tag as u64);
+        write_tagged(&mut self.changes, tag, n);
     }
 
     /// Ends the unit.
@@ -438,7 +449,7 @@ impl Recorder {
     }
 
     /// Offset of the point of a number, and where slots of the unit are there.
-    pub(super) fn shown(&self, unit: &Unit, guest: &Guest, conv: &Convention, number: usize) -> (u32, Vec<(u16, Loc)>) {
+    pub(super) fn shown(&self, unit: &Unit, guest: &Guest, conv: &Convention, number: usize) -> (u32, Vec<Place>) {
         let found = self.table.points().locations(guest, conv, |n, _| n == number);
         let Some((point, places)) = found else { return (0, Vec::new()) };
         let simple = |loc: Loc| match loc.parts() {
@@ -452,6 +463,46 @@ impl Recorder {
             Some(r) => Loc::recipe(r.kind, r.cc, r.ty, simple(r.a), simple(r.b)),
             None => simple(loc),
         };
-        (point.at, places.locs.iter().map(|&(slot, loc)| (slot, of_unit(loc))).collect())
+        let parts = |loc: Loc| {
+            let mut parts = Vec::new();
+            if let (None, (Kind::Expression, n)) = (loc.as_recipe(), loc.parts()) {
+                places.expressions.places(n, &mut parts);
+            }
+            parts.into_iter().map(of_unit).collect()
+        };
+        (point.at, places.locs.iter().map(|&(slot, loc)| (slot, of_unit(loc), parts(loc))).collect())
     }
+}
+
+/// Writes a place that is no comparison, of a slot of the unit.
+pub(super) fn write_simple(out: &mut Vec<u8>, unit: &Unit, slot: u16, loc: Loc) {
+    let (kind, n) = loc.parts();
+    let (tag, n) = match kind {
+        Kind::Home if n == slot.into() => (Tag::Home, 0),
+        Kind::Home => (Tag::Home, u64::from(n) + 1),
+        Kind::Gpr => (Tag::Gpr, n.into()),
+        Kind::Xmm => (Tag::Xmm, n.into()),
+        Kind::Spill => (Tag::Spill, n.into()),
+        Kind::Bit => (Tag::Bit, n.into()),
+        Kind::Const => return write_constant(out, unit.consts[n as usize]),
+        Kind::Expression => unreachable!("an expression is no place"),
+    };
+    write_tagged(out, tag, n);
+}
+
+fn write_constant(out: &mut Vec<u8>, value: u128) {
+    let (low, high) = (value as u64, (value >> 64) as u64);
+    if value < 14 {
+        return write_tagged(out, Tag::Const, low + 2);
+    }
+    write_tagged(out, Tag::Const, u64::from(high != 0));
+    if high == 0 {
+        return write_number(out, fold(low));
+    }
+    write_number(out, low);
+    write_number(out, high);
+}
+
+fn write_tagged(out: &mut Vec<u8>, tag: Tag, n: u64) {
+    write_number(out, n << TAG_BITS | tag as u64);
 }

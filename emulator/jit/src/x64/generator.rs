@@ -176,6 +176,8 @@ pub(super) struct Gen<'a> {
     pub(super) deferred: bool,
     /// Addresses that have given their registers to sums.
     pub(super) rebased: Vec<Rebased>,
+    /// Bytes of an expression, while it is written.
+    pub(super) expression: Vec<u8>,
     /// The address of the return being emitted, if its lowest bit is still to be cleared.
     pub(super) masked_return: Option<u32>,
     /// The exit being emitted is the last, where slots have their last values.
@@ -247,6 +249,7 @@ impl<'a> Gen<'a> {
             rewrites: Vec::new(),
             deferred: false,
             rebased: Vec::new(),
+            expression: Vec::new(),
             masked_return: None,
             at_end: false,
             borrowed: 0,

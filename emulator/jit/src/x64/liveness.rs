@@ -22,7 +22,9 @@ impl Analysis {
             }
             let inst = &unit.insts[i];
             let emitted = self.values[i].mode == Mode::Emit || inst.op == Op::Fcmp;
-            if emitted && (self.values[i].end != 0 || has_effect(inst.op)) {
+            if self.only_shown(unit, i, inst) {
+                self.leave_to_faults(unit, i, inst);
+            } else if emitted && (self.values[i].end != 0 || has_effect(inst.op)) {
                 self.use_operands(unit, i as u32, inst);
             }
         }
@@ -70,6 +72,7 @@ impl Analysis {
             } else {
                 self.needed(v, last + 1);
             }
+            self.expose(v);
         }
         for &slot in &self.put_slots {
             self.next_put[slot as usize] = last + 1;
@@ -95,6 +98,9 @@ impl Analysis {
         if snap > pos {
             self.needed(v, snap);
         }
+        if self.last_exit[until as usize] > pos {
+            self.expose(v);
+        }
         self.prefer_pin(v, slot, conv);
     }
 
@@ -119,7 +125,7 @@ impl Analysis {
 
     /// The value must exist somewhere until position `end - 1`.
     #[inline]
-    fn needed(&mut self, v: u32, end: u32) {
+    pub(super) fn needed(&mut self, v: u32, end: u32) {
         let value = &mut self.values[v as usize];
         if value.mode == Mode::Cond {
             return self.needed_to_compare(v, end);
@@ -132,6 +138,9 @@ impl Analysis {
         self.needed(c.a, end);
         if c.kind != CondKind::Bit {
             self.needed(c.b, end);
+        }
+        if matches!(c.kind, CondKind::Extend | CondKind::Float) {
+            self.expose(v);
         }
     }
 

@@ -66,6 +66,7 @@ mod proof;
 mod rebase;
 mod restored_flags;
 mod settle_stub;
+mod shown;
 mod shuffle;
 mod signs;
 mod slots;

@@ -39,7 +39,7 @@ enum Fact {
 type Facts = Vec<(Fact, u16)>;
 
 /// What a point of the fault table is of: the position, and where slots are.
-type Shown = (u32, BTreeMap<u16, Loc>);
+type Shown = (u32, BTreeMap<u16, (Loc, Vec<Loc>)>);
 
 /// What is known of every cell: facts and how many low bits they are true of.
 #[derive(Clone, PartialEq, Debug, Default)]
@@ -155,7 +155,8 @@ impl Proof<'_, '_> {
                 Claim::Forgets => self.forgets.push(pos),
                 Claim::Shows { point, pos } => {
                     let (offset, locs) = self.g.recorder.shown(self.g.unit, self.g.guest, self.g.conv, point);
-                    self.shows.entry(offset).or_default().push((pos, locs.into_iter().collect()));
+                    let by_slot = locs.into_iter().map(|(slot, loc, parts)| (slot, (loc, parts)));
+                    self.shows.entry(offset).or_default().push((pos, by_slot.collect()));
                 }
                 Claim::Starts(_) | Claim::Unlocks => {
                     let defined = pending.drain(..).map(|(v, cell, bits)| (at, Step::Defined(v, cell, bits)));
@@ -561,9 +562,24 @@ impl Proof<'_, '_> {
         for (pos, locs) in self.shows.get(&at).cloned().unwrap_or_default() {
             for slot in 0..self.g.guest.slots.len() as u16 {
                 let Fact::Value(v) = self.slot_value(slot, pos) else { continue };
-                let loc = locs.get(&slot).copied().unwrap_or(Loc::home(slot));
-                self.is_at(at, state, slot, v, loc);
+                match locs.get(&slot) {
+                    Some((_, parts)) if self.g.an.is_left(v) => self.parts_are_at(at, state, slot, v, parts),
+                    Some((loc, _)) => self.is_at(at, state, slot, v, *loc),
+                    None => self.is_at(at, state, slot, v, Loc::home(slot)),
+                }
             }
+        }
+    }
+
+    /// What the slot's value is made of is where the fault table says.
+    fn parts_are_at(&mut self, at: u32, state: &State, slot: u16, v: u32, parts: &[Loc]) {
+        let (mut values, ty) = (Vec::new(), self.g.guest.slots[slot as usize].ty);
+        self.g.an.places(self.g.unit, v, ty, &mut |part, ty| values.push((part, ty)));
+        if values.len() != parts.len() {
+            self.wrong.push(format!("at {at:#x}: slot {slot} is shown as made of {parts:?}, not as {v}"));
+        }
+        for ((part, ty), loc) in values.into_iter().zip(parts) {
+            self.operand_is_at(at, state, part, *loc, ty.bits().min(64) as u16);
         }
     }
 
@@ -602,7 +618,7 @@ impl Proof<'_, '_> {
                 }
                 return;
             }
-            Kind::Bit => return,
+            Kind::Bit | Kind::Expression => return,
         };
         self.holds(at, state, v, cell, bits);
     }

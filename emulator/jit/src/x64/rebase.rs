@@ -5,7 +5,7 @@ use ir::Ty;
 use ir::inst::{Inst, Op};
 
 use super::Gpr;
-use super::analysis::{Cond, CondKind, NO, NO_HINT};
+use super::analysis::{Cond, CondKind, Mode, NO, NO_HINT, operands};
 use super::generator::Gen;
 
 /// Largest step: sums of several of them are displacements.
@@ -75,10 +75,17 @@ impl Gen<'_> {
         self.conv.pinned_slots().chain(self.dirty.iter().copied()).chain(gets).any(stays)
     }
 
-    /// Whether `v` is `a`, or a comparison with it.
+    /// Whether `v` is `a`, or a comparison with it or made of it for faults alone.
     pub(super) fn shows(&self, v: u32, a: u32) -> bool {
         let compares = |cond: Cond| self.shows(cond.a, a) || cond.kind != CondKind::Bit && self.shows(cond.b, a);
-        v == a || v != NO && self.an.cond(v).is_some_and(compares)
+        let made_of = |inst: &Inst| operands(self.unit, inst).iter().any(|o| self.shows(self.an.val(*o), a));
+        if v == a || v == NO {
+            return v == a;
+        }
+        match self.an.values[v as usize].mode {
+            Mode::Shown => made_of(&self.unit.insts[v as usize]),
+            _ => self.an.cond(v).is_some_and(compares),
+        }
     }
 
     /// The value that an address is to be computed from, and what to add to it.

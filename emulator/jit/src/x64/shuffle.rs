@@ -209,6 +209,7 @@ impl Gen<'_> {
                 self.asm.load(size, r, m);
             }
             Kind::Bit => self.asm.mov_ri(r, u64::from(n)),
+            Kind::Expression => unreachable!("an exit shows no expression"),
         }
     }
 
@@ -388,7 +389,7 @@ impl Gen<'_> {
         match kind {
             Kind::Home if self.guest.slots[n as usize].ty.bytes() >= size => return self.home_mem(n as u16),
             Kind::Spill => return Self::spill_mem(n as u16),
-            Kind::Gpr | Kind::Bit => return Self::scratch(0),
+            Kind::Gpr | Kind::Bit | Kind::Expression => return Self::scratch(0),
             Kind::Xmm => self.asm.store_xmm(8, Self::scratch(0), n as u8),
             Kind::Const => {
                 let bits = self.unit.consts[n as usize] as u64;
@@ -470,7 +471,7 @@ impl Gen<'_> {
                 }
             }
             Kind::Const => self.asm.const_xmm(x, self.unit.consts[n as usize]),
-            Kind::Bit => {}
+            Kind::Bit | Kind::Expression => {}
         }
     }
 

@@ -15,6 +15,9 @@ const NEVER: u32 = NO - 1;
 impl Gen<'_> {
     /// Where the value is now, for a snapshot or an exit.
     pub(super) fn loc(&self, v: u32) -> Loc {
+        if self.an.is_left(v) {
+            return Loc::expression(v);
+        }
         if let Some(c) = self.an.cond(v) {
             let b = if c.kind == CondKind::Bit { Loc::bit(c.b) } else { self.simple_loc(c.b) };
             return Loc::recipe(c.kind, c.cc, c.ty, self.simple_loc(c.a), b);
@@ -107,10 +110,17 @@ impl Gen<'_> {
     #[inline(never)]
     fn record_moved(&mut self, slot: u16, v: u32, place: Place) {
         // A comparison's operands may move: it is looked at anew each time.
-        let moves = v != NO && self.an.values[v as usize].mode == Mode::Cond;
+        let moves = v != NO && matches!(self.an.values[v as usize].mode, Mode::Cond | Mode::Shown);
         self.seen[slot as usize] = (if moves { NEVER } else { v }, place);
         let loc = self.slot_loc(slot);
-        self.recorder.slot(self.unit, slot, loc);
+        if v == NO || loc != Loc::expression(v) {
+            return self.recorder.slot(self.unit, slot, loc);
+        }
+        let mut bytes = std::mem::take(&mut self.expression);
+        bytes.clear();
+        self.write_expression(&mut bytes, slot, v, self.guest.slots[slot as usize].ty);
+        self.recorder.expression(slot, loc, &bytes);
+        self.expression = bytes;
     }
 
     /// The host instruction about to be emitted is the one of [`Gen::before_fault`].

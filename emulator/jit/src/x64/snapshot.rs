@@ -28,9 +28,11 @@ pub(super) enum Kind {
     Const,
     /// The number itself (bit numbers).
     Bit,
+    /// Nowhere: an expression ([`super::shown`]), by the number of its value.
+    Expression,
 }
 
-const KINDS: [Kind; 6] = [Kind::Home, Kind::Gpr, Kind::Xmm, Kind::Spill, Kind::Const, Kind::Bit];
+const KINDS: [Kind; 7] = [Kind::Home, Kind::Gpr, Kind::Xmm, Kind::Spill, Kind::Const, Kind::Bit, Kind::Expression];
 const RECIPE: u64 = 1 << 63;
 const SIMPLE_BITS: u32 = 24;
 
@@ -92,6 +94,10 @@ impl Loc {
 
     pub(super) const fn bit(n: u32) -> Loc {
         Loc::simple(Kind::Bit, n)
+    }
+
+    pub(super) const fn expression(n: u32) -> Loc {
+        Loc::simple(Kind::Expression, n)
     }
 
     /// Layout, from bit 0: operand a, operand b (24 bits each), condition code (4), type (3), kind (3).

@@ -232,3 +232,27 @@ fn bytes_replaced_in_registers() {
     };
     assert_code!(code(&[&replace(0, 8), &replace(0, 16), &replace(8, 8)]));
 }
+
+#[test]
+fn flags_that_only_a_fault_shows() {
+    let carries = |b: &mut Builder<'_>, _: u64| {
+        let (x, y) = (get(b, 0), get(b, 1));
+        let borrow = get(b, FLAGS + 2);
+        let wide = b.zext(1, 64, borrow);
+        let d = b.sub(64, x, y);
+        let d = b.sub(64, d, wide);
+        let c = b.borrow(64, x, y, Some(borrow));
+        let both = b.xor(64, x, y);
+        let all = b.xor(64, both, d);
+        let four = b.konst(6, 4);
+        let digit = b.shr(64, all, 6, four);
+        let digit = b.low(64, 1, digit);
+        put(b, 0, d);
+        put(b, FLAGS, digit);
+        put(b, FLAGS + 2, c);
+    };
+    assert_code!(code(&[&carries, &|b, _| load(b, 64, 2, 3, 0), &|b, _| {
+        let (x, y) = (get(b, 1), get(b, 2));
+        subtract_with_flags(b, None, x, y);
+    }]));
+}
