@@ -91,6 +91,16 @@ fn what_is_executed_a_few_times_is_interpreted_and_the_rest_translated() {
 }
 
 #[test]
+fn a_loop_with_an_exit_in_the_middle_becomes_one_unit() {
+    // Come to from before it: what is behind the exit is interpreted once more often than its start.
+    let code = [addi(3, 3, 1), addi(1, 1, 3), bne(5, 2, 4), addi(0, 0, -1), bne(0, 2, -3), addi(3, 3, 1), SYSCALL];
+    let (event, mut thread) = run_interpreting_first(&code, 1000, None);
+    assert_eq!((event, get(&mut thread, 1), get(&mut thread, 3)), (Event::Syscall, 3000, 2));
+    let stats = thread.jit().stats();
+    assert_eq!((stats.units, stats.interpreted), (1, 1 + 8 + 9));
+}
+
+#[test]
 fn where_most_code_is_executed_often_the_rest_is_translated_at_once() {
     // Loops, each of which is translated.
     let each = [addi(0, 0, 10), addi(1, 1, 1), addi(0, 0, -1), bne(0, 2, -2), jump(1)];

@@ -24,6 +24,10 @@ use crate::thread::Thread;
 /// code of short programs two thirds are executed once, and a tenth more than eight times.
 const TIMES: u8 = 8;
 
+/// Executions of a piece that has always been come to from the one before it, past its exit. In a loop that was come to from before it,
+/// such pieces are once ahead of its start; translated before that, they would end its unit, and there would be no loop in any.
+const TIMES_BEHIND: u8 = TIMES + 4;
+
 /// Where code has been executed. Addresses share bits: what seems to have been executed is translated at once.
 pub(super) struct Seen {
     words: Box<[AtomicU64]>,
@@ -92,7 +96,11 @@ impl Seen {
 
 /// Pieces that a thread keeps.
 #[derive(Default)]
-pub(super) struct Pieces(Vec<Option<Box<Piece>>>);
+pub(super) struct Pieces {
+    kept: Vec<Option<Box<Piece>>>,
+    /// Where the last one ends, if the thread went on there.
+    end: Option<u64>,
+}
 
 /// As many, with so many operations at most: about a kilobyte each.
 const PIECES: usize = 256;
@@ -105,6 +113,8 @@ struct Piece {
     generation: u64,
     /// Executions.
     times: u8,
+    /// See [`TIMES_BEHIND`].
+    behind: bool,
 }
 
 impl Pieces {
@@ -113,23 +123,26 @@ impl Pieces {
     }
 
     fn contains(&self, key: UnitKey) -> bool {
-        let kept = self.0.get(Pieces::place(key.pc)).and_then(Option::as_ref);
-        kept.is_some_and(|piece| piece.unit.key == key && piece.times < TIMES)
+        let kept = self.kept.get(Pieces::place(key.pc)).and_then(Option::as_ref);
+        kept.is_some_and(|piece| {
+            let behind = piece.behind && self.end == Some(key.pc);
+            piece.unit.key == key && piece.times < if behind { TIMES_BEHIND } else { TIMES }
+        })
     }
 
     fn entry(&mut self, pc: u64) -> &mut Option<Box<Piece>> {
-        if self.0.is_empty() {
-            self.0.resize_with(PIECES, || None);
+        if self.kept.is_empty() {
+            self.kept.resize_with(PIECES, || None);
         }
-        &mut self.0[Pieces::place(pc)]
+        &mut self.kept[Pieces::place(pc)]
     }
 }
 
 impl Piece {
     /// Makes it `unit`, which has been executed: once, or once more if it was that before.
-    fn keep(&mut self, unit: &Unit, generation: u64) {
-        let before = if self.unit.key == unit.key { self.times } else { 0 };
-        (self.times, self.generation) = (before + 1, generation);
+    fn keep(&mut self, unit: &Unit, generation: u64, behind: bool) {
+        let (before, always) = if self.unit.key == unit.key { (self.times, self.behind) } else { (0, true) };
+        (self.times, self.generation, self.behind) = (before + 1, generation, behind && always);
         self.unit.copy(unit);
     }
 }
@@ -152,20 +165,28 @@ impl Thread {
     pub(super) fn interpret_first(&mut self, runtime: &Runtime, key: UnitKey) -> Option<Next> {
         let jit = &*self.jit;
         let watch = jit.stopwatch();
-        let entry = self.t1.as_mut()?.pieces.entry(key.pc);
+        let pieces = &mut self.t1.as_mut()?.pieces;
+        let behind = pieces.end.take() == Some(key.pc);
         let generation = runtime.generation.load(Ordering::Acquire);
-        if let Some(piece) = entry
+        let state = &mut self.block.guest;
+        let end_of =
+            |unit: &Unit, pc: u64| Some(unit.key.pc.wrapping_add(unit.guest_len.into())).filter(|end| *end == pc);
+        if let Some(piece) = pieces.entry(key.pc)
             && piece.unit.key == key
             && piece.generation == generation
         {
             piece.times += 1;
-            return Some(interpret(jit, &piece.unit, &mut self.block.guest, watch));
+            piece.behind &= behind;
+            let next = interpret(jit, &piece.unit, state, watch);
+            pieces.end = end_of(&piece.unit, state.pc);
+            return Some(next);
         }
         runtime.seen.as_ref()?.insert(key.pc);
         let unit = piece_at(jit, runtime, key)?;
-        let next = interpret(jit, &unit, &mut self.block.guest, watch);
+        let next = interpret(jit, &unit, state, watch);
+        pieces.end = end_of(&unit, state.pc);
         if unit.insts.len() <= LONGEST {
-            entry.get_or_insert_default().keep(&unit, generation);
+            pieces.entry(key.pc).get_or_insert_default().keep(&unit, generation, behind);
         }
         unit.recycle();
         Some(next)
