@@ -14,6 +14,7 @@ pub use numbered::Numbered;
 pub use place::{Place, Span, Stored};
 pub use tables::{Tables, every, install};
 
+use crate::caller::Caller;
 use crate::errno::{Errno, SysResult};
 use crate::guest_memory::Words;
 use crate::thread::ThreadCtx;
@@ -243,7 +244,12 @@ pub enum Handler {
 }
 
 /// A function of the emulator that performs a call.
-pub type Function = fn(&mut ThreadCtx, [u64; 6]) -> SysResult;
+pub enum Function {
+    /// It works on the thread.
+    Thread(fn(&mut ThreadCtx, [u64; 6]) -> SysResult),
+    /// It works on the process alone.
+    Process(fn(&mut Caller<'_>, [u64; 6]) -> SysResult),
+}
 
 /// A register that a call sets or reads.
 pub struct Register {

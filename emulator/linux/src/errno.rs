@@ -13,6 +13,8 @@ impl Errno {
     pub const RESTART: Errno = Errno(512);
     /// The call replaced or ended the thread's state (`rt_sigreturn`, `exit`): no result is stored.
     pub const NO_RESULT: Errno = Errno(4096);
+    /// The call cannot be made from generated code: it had no effect, and is made again from outside.
+    pub const DECLINED: Errno = Errno(4097);
 
     /// Operation not permitted.
     pub const EPERM: Errno = Errno(libc::EPERM);

@@ -7,6 +7,7 @@
 pub mod abi;
 pub mod bypass;
 pub mod cache;
+mod caller;
 mod crash;
 pub mod errno;
 pub mod guest_memory;

@@ -3,7 +3,6 @@
 use std::cell::Cell;
 use std::sync::Arc;
 
-use crate::abi::Call;
 use crate::errno::SysResult;
 use crate::process::Process;
 use crate::signal::{Actions, Queue, ThreadSignals};
@@ -26,8 +25,6 @@ pub struct ThreadCtx {
     pub robust_list: u64,
     /// Set when the thread is to end, with its exit code.
     pub ended: Option<i32>,
-    /// The call that one of [`crate::special`] performs.
-    pub(crate) call: Option<&'static Call>,
     /// Runs between `vfork` and `execve` on borrowed host thread state: must leave by `_exit`.
     pub borrowed: bool,
 }
@@ -65,7 +62,6 @@ impl ThreadCtx {
             clear_child_tid: 0,
             robust_list: 0,
             ended: None,
-            call: None,
             borrowed: false,
         }
     }

@@ -1,11 +1,12 @@
 //! System calls on memory.
 
 use super::{Kind, Request, page_down, page_up};
+use crate::caller::Caller;
 use crate::errno::{Errno, SysResult};
 use crate::thread::ThreadCtx;
 
 /// `mmap(addr, len, prot, flags, fd, offset)`
-pub fn mmap(ctx: &mut ThreadCtx, args: [u64; 6]) -> SysResult {
+pub(crate) fn mmap(ctx: &mut ThreadCtx, args: [u64; 6]) -> SysResult {
     let [addr, len, prot, flags, fd, offset] = args;
     if len == 0 || offset % super::PAGE != 0 {
         return Err(Errno::EINVAL);
@@ -18,34 +19,34 @@ pub fn mmap(ctx: &mut ThreadCtx, args: [u64; 6]) -> SysResult {
 }
 
 /// `mmap2(addr, len, prot, flags, fd, offset)`: the offset is in pages.
-pub fn mmap2(ctx: &mut ThreadCtx, args: [u64; 6]) -> SysResult {
+pub(crate) fn mmap2(ctx: &mut ThreadCtx, args: [u64; 6]) -> SysResult {
     let [addr, len, prot, flags, fd, offset] = args;
     mmap(ctx, [addr, len, prot, flags, fd, offset * super::PAGE])
 }
 
 /// `munmap(addr, len)`
-pub fn munmap(ctx: &mut ThreadCtx, args: [u64; 6]) -> SysResult {
-    ctx.process.space.unmap(args[0], args[1])
+pub(crate) fn munmap(ctx: &mut Caller<'_>, args: [u64; 6]) -> SysResult {
+    ctx.process.space.unmap_from(ctx.is_in_code(), args[0], args[1])
 }
 
 /// `mprotect(addr, len, prot)`
-pub fn mprotect(ctx: &mut ThreadCtx, args: [u64; 6]) -> SysResult {
+pub(crate) fn mprotect(ctx: &mut Caller<'_>, args: [u64; 6]) -> SysResult {
     let prot = args[2] as i32 & (libc::PROT_READ | libc::PROT_WRITE | libc::PROT_EXEC);
-    ctx.process.space.protect(args[0], args[1], prot)
+    ctx.process.space.protect_from(ctx.is_in_code(), args[0], args[1], prot)
 }
 
 /// `mremap(old, old_len, new_len, flags, new)`
-pub fn mremap(ctx: &mut ThreadCtx, args: [u64; 6]) -> SysResult {
+pub(crate) fn mremap(ctx: &mut ThreadCtx, args: [u64; 6]) -> SysResult {
     ctx.process.space.remap(args[0], args[1], args[2], args[3] as i32, args[4])
 }
 
 /// `brk(end)`
-pub fn brk(ctx: &mut ThreadCtx, args: [u64; 6]) -> SysResult {
-    Ok(ctx.process.space.brk(args[0]))
+pub(crate) fn brk(ctx: &mut Caller<'_>, args: [u64; 6]) -> SysResult {
+    ctx.process.space.brk_from(ctx.is_in_code(), args[0])
 }
 
 /// `madvise(addr, len, advice)`
-pub fn madvise(ctx: &mut ThreadCtx, args: [u64; 6]) -> SysResult {
+pub(crate) fn madvise(ctx: &mut ThreadCtx, args: [u64; 6]) -> SysResult {
     let [addr, len, advice, ..] = args;
     let end = page_up(len)
         .and_then(|len| addr.checked_add(len))
@@ -69,37 +70,37 @@ pub fn madvise(ctx: &mut ThreadCtx, args: [u64; 6]) -> SysResult {
 }
 
 /// `msync(addr, len, flags)`
-pub fn msync(ctx: &mut ThreadCtx, args: [u64; 6]) -> SysResult {
+pub(crate) fn msync(ctx: &mut ThreadCtx, args: [u64; 6]) -> SysResult {
     on_owned(ctx, libc::SYS_msync, args)
 }
 
 /// `mincore(addr, len, vec)`
-pub fn mincore(ctx: &mut ThreadCtx, args: [u64; 6]) -> SysResult {
+pub(crate) fn mincore(ctx: &mut ThreadCtx, args: [u64; 6]) -> SysResult {
     on_owned(ctx, libc::SYS_mincore, args)
 }
 
 /// `mlock(addr, len)`
-pub fn mlock(ctx: &mut ThreadCtx, args: [u64; 6]) -> SysResult {
+pub(crate) fn mlock(ctx: &mut ThreadCtx, args: [u64; 6]) -> SysResult {
     on_owned(ctx, libc::SYS_mlock, args)
 }
 
 /// `mlock2(addr, len, flags)`
-pub fn mlock2(ctx: &mut ThreadCtx, args: [u64; 6]) -> SysResult {
+pub(crate) fn mlock2(ctx: &mut ThreadCtx, args: [u64; 6]) -> SysResult {
     on_owned(ctx, libc::SYS_mlock2, args)
 }
 
 /// `munlock(addr, len)`
-pub fn munlock(ctx: &mut ThreadCtx, args: [u64; 6]) -> SysResult {
+pub(crate) fn munlock(ctx: &mut ThreadCtx, args: [u64; 6]) -> SysResult {
     on_owned(ctx, libc::SYS_munlock, args)
 }
 
 /// `shmat(id, addr, flags)`
-pub fn shmat(ctx: &mut ThreadCtx, args: [u64; 6]) -> SysResult {
+pub(crate) fn shmat(ctx: &mut ThreadCtx, args: [u64; 6]) -> SysResult {
     ctx.process.space.attach(args[0] as i32, args[1], args[2] as i32)
 }
 
 /// `shmdt(addr)`
-pub fn shmdt(ctx: &mut ThreadCtx, args: [u64; 6]) -> SysResult {
+pub(crate) fn shmdt(ctx: &mut ThreadCtx, args: [u64; 6]) -> SysResult {
     ctx.process.space.detach(args[0])
 }
 

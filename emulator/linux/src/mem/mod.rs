@@ -141,6 +141,18 @@ impl AddressSpace {
         self.map.read().unwrap_or_else(|e| e.into_inner())
     }
 
+    /// The lock for a change of `range`, perhaps from generated code. That does not wait for who makes a change, which may wait for
+    /// it, and does not drop code, which it may be executing: it is [`Errno::DECLINED`].
+    fn lock_from(&self, in_code: bool) -> Result<MutexGuard<'_, Changes>, Errno> {
+        if in_code { self.changes.try_lock().map_err(|_| Errno::DECLINED) } else { Ok(self.lock()) }
+    }
+
+    /// Declines to change `range` from generated code unless what is there is private data.
+    fn only_data(&self, in_code: bool, range: &Range<u64>) -> Result<(), Errno> {
+        let is_data = |vma: &Vma| !vma.executable() && !vma.shared && vma.backing.is_none();
+        if in_code && !self.map().all(range, is_data) { Err(Errno::DECLINED) } else { Ok(()) }
+    }
+
     fn map_mut(&self) -> RwLockWriteGuard<'_, VmaMap> {
         self.map.write().unwrap_or_else(|e| e.into_inner())
     }
@@ -313,11 +325,17 @@ impl AddressSpace {
 
     /// Unmaps the guest's parts of a range.
     pub fn unmap(&self, addr: u64, len: u64) -> SysResult {
-        let mut changes = self.lock();
+        self.unmap_from(false, addr, len)
+    }
+
+    /// The same, perhaps from generated code.
+    pub(crate) fn unmap_from(&self, in_code: bool, addr: u64, len: u64) -> SysResult {
+        let mut changes = self.lock_from(in_code)?;
         let range = page_up(len).and_then(|len| self.user_range(addr, len)).ok_or(Errno::EINVAL)?;
         if !addr.is_multiple_of(PAGE) || range.is_empty() {
             return Err(Errno::EINVAL);
         }
+        self.only_data(in_code, &range)?;
         self.unmap_locked(&mut changes, &range)
     }
 
@@ -337,11 +355,17 @@ impl AddressSpace {
 
     /// Changes protection; the whole range must be mapped, and is changed up to the first hole if not.
     pub fn protect(&self, addr: u64, len: u64, prot: i32) -> SysResult {
-        let _changes = self.lock();
+        self.protect_from(false, addr, len, prot)
+    }
+
+    /// The same, perhaps from generated code.
+    pub(crate) fn protect_from(&self, in_code: bool, addr: u64, len: u64, prot: i32) -> SysResult {
+        let _changes = self.lock_from(in_code)?;
         let range = page_up(len).and_then(|len| self.user_range(addr, len)).ok_or(Errno::ENOMEM)?;
         if !addr.is_multiple_of(PAGE) {
             return Err(Errno::EINVAL);
         }
+        self.only_data(in_code, &range)?;
         let mut at = range.start;
         let parts = self.map().parts(&range);
         for (part, vma) in parts {
@@ -374,7 +398,17 @@ impl AddressSpace {
 
     /// Moves the end of the heap; returns the end in force, which is the old one on failure.
     pub fn brk(&self, end: u64) -> u64 {
-        let mut changes = self.lock();
+        self.brk_locked(&mut self.lock(), end)
+    }
+
+    /// The same, perhaps from generated code.
+    pub(crate) fn brk_from(&self, in_code: bool, end: u64) -> SysResult {
+        let mut changes = self.lock_from(in_code)?;
+        self.only_data(in_code, &(end..changes.brk.end))?;
+        Ok(self.brk_locked(&mut changes, end))
+    }
+
+    fn brk_locked(&self, changes: &mut Changes, end: u64) -> u64 {
         let old = changes.brk.clone();
         let (Some(old_top), Some(new_top)) = (page_up(old.end), page_up(end)) else { return old.end };
         if end < old.start || end > self.places.end {
@@ -387,7 +421,7 @@ impl AddressSpace {
                 return old.end;
             }
             self.map_mut().insert(old_top..new_top, Vma::anonymous(prot, Kind::Heap));
-        } else if new_top < old_top && self.unmap_locked(&mut changes, &(new_top..old_top)).is_err() {
+        } else if new_top < old_top && self.unmap_locked(changes, &(new_top..old_top)).is_err() {
             return old.end;
         }
         changes.brk.end = end;

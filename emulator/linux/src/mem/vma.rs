@@ -135,6 +135,12 @@ impl VmaMap {
         self.ranges.gaps(range).collect()
     }
 
+    /// Whether all mappings in `range` are as `is` says.
+    #[must_use]
+    pub fn all(&self, range: &Range<u64>, is: impl Fn(&Vma) -> bool) -> bool {
+        range.is_empty() || self.ranges.overlapping(range).all(|(_, vma)| is(vma))
+    }
+
     /// Whether guest code lies in `range`.
     #[must_use]
     pub fn has_code(&self, range: &Range<u64>) -> bool {

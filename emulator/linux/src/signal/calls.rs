@@ -31,7 +31,7 @@ fn known(place: Option<Place<Struct>>) -> Option<&'static Struct> {
 }
 
 /// `rt_sigaction(signal, new, old, set_size)`
-pub fn rt_sigaction(ctx: &mut ThreadCtx, args: [u64; 6]) -> SysResult {
+pub(crate) fn rt_sigaction(ctx: &mut ThreadCtx, args: [u64; 6]) -> SysResult {
     let [signal, new, old, size, ..] = args;
     check_set_size(ctx, size)?;
     let signal = signal as i32;
@@ -79,7 +79,7 @@ fn write_action(abi: &'static Abi, addr: u64, action: &Action) -> Result<(), Err
 }
 
 /// `rt_sigprocmask(how, set, old, set_size)`
-pub fn rt_sigprocmask(ctx: &mut ThreadCtx, args: [u64; 6]) -> SysResult {
+pub(crate) fn rt_sigprocmask(ctx: &mut ThreadCtx, args: [u64; 6]) -> SysResult {
     let [how, set, old, size, ..] = args;
     check_set_size(ctx, size)?;
     let before = ctx.signals.mask;
@@ -100,7 +100,7 @@ pub fn rt_sigprocmask(ctx: &mut ThreadCtx, args: [u64; 6]) -> SysResult {
 }
 
 /// `rt_sigpending(set, set_size)`
-pub fn rt_sigpending(ctx: &mut ThreadCtx, args: [u64; 6]) -> SysResult {
+pub(crate) fn rt_sigpending(ctx: &mut ThreadCtx, args: [u64; 6]) -> SysResult {
     if args[1] > ctx.process.abi.sigset_size() {
         return Err(Errno::EINVAL);
     }
@@ -113,7 +113,7 @@ pub fn rt_sigpending(ctx: &mut ThreadCtx, args: [u64; 6]) -> SysResult {
 }
 
 /// `rt_sigsuspend(mask, set_size)`
-pub fn rt_sigsuspend(ctx: &mut ThreadCtx, args: [u64; 6]) -> SysResult {
+pub(crate) fn rt_sigsuspend(ctx: &mut ThreadCtx, args: [u64; 6]) -> SysResult {
     check_set_size(ctx, args[1])?;
     let mask = ctx.process.abi.read_sigset(args[0])? & !unblockable();
     if ctx.signals.held.iter().any(|info| mask & bit(info.signal()) == 0) {
@@ -131,12 +131,12 @@ pub fn rt_sigsuspend(ctx: &mut ThreadCtx, args: [u64; 6]) -> SysResult {
 }
 
 /// `rt_sigtimedwait(set, info, timeout, set_size)`
-pub fn rt_sigtimedwait(ctx: &mut ThreadCtx, args: [u64; 6]) -> SysResult {
+pub(crate) fn rt_sigtimedwait(ctx: &mut ThreadCtx, args: [u64; 6]) -> SysResult {
     sigtimedwait(ctx, args, "timespec")
 }
 
 /// The same with a timeout of 64 bits on every architecture.
-pub fn rt_sigtimedwait_time64(ctx: &mut ThreadCtx, args: [u64; 6]) -> SysResult {
+pub(crate) fn rt_sigtimedwait_time64(ctx: &mut ThreadCtx, args: [u64; 6]) -> SysResult {
     sigtimedwait(ctx, args, "timespec64")
 }
 
@@ -168,12 +168,12 @@ fn sigtimedwait(ctx: &mut ThreadCtx, args: [u64; 6], timespec: &str) -> SysResul
 }
 
 /// `rt_sigreturn()`
-pub fn rt_sigreturn(ctx: &mut ThreadCtx, _args: [u64; 6]) -> SysResult {
+pub(crate) fn rt_sigreturn(ctx: &mut ThreadCtx, _args: [u64; 6]) -> SysResult {
     return_from_handler(ctx, &ctx.process.frames.full, 0)
 }
 
 /// `sigreturn()`: from a handler without `SA_SIGINFO`, where that has another frame.
-pub fn sigreturn(ctx: &mut ThreadCtx, _args: [u64; 6]) -> SysResult {
+pub(crate) fn sigreturn(ctx: &mut ThreadCtx, _args: [u64; 6]) -> SysResult {
     let frames = &ctx.process.frames;
     if let Some(plain) = &frames.plain {
         return return_from_handler(ctx, plain, plain.layout.popped);
@@ -198,7 +198,7 @@ fn return_from_handler(ctx: &mut ThreadCtx, frame: &super::Frame, from: u64) -> 
 }
 
 /// `sigaltstack(new, old)`
-pub fn sigaltstack(ctx: &mut ThreadCtx, args: [u64; 6]) -> SysResult {
+pub(crate) fn sigaltstack(ctx: &mut ThreadCtx, args: [u64; 6]) -> SysResult {
     let mut current = ctx.signals.alt_stack;
     let sp = ctx.sp();
     if current.contains(sp) {

@@ -2,8 +2,8 @@
 
 use std::sync::atomic::{AtomicI32, Ordering};
 
+use crate::caller::Caller;
 use crate::errno::{Errno, SysResult};
-use crate::thread::ThreadCtx;
 
 /// The emulator's descriptors that are open while the guest runs (those of the trace), ascending; `i32::MAX` for none.
 static RESERVED: [AtomicI32; 2] = [AtomicI32::new(i32::MAX), AtomicI32::new(i32::MAX)];
@@ -25,7 +25,7 @@ fn is_reserved(fd: u64) -> bool {
 }
 
 /// `close(fd)`
-pub fn close(_ctx: &mut ThreadCtx, args: [u64; 6]) -> SysResult {
+pub(crate) fn close(_ctx: &mut Caller<'_>, args: [u64; 6]) -> SysResult {
     if is_reserved(args[0]) {
         return Err(Errno::EBADF);
     }
@@ -34,7 +34,7 @@ pub fn close(_ctx: &mut ThreadCtx, args: [u64; 6]) -> SysResult {
 }
 
 /// `dup2(old, new)`
-pub fn dup2(_ctx: &mut ThreadCtx, args: [u64; 6]) -> SysResult {
+pub(crate) fn dup2(_ctx: &mut Caller<'_>, args: [u64; 6]) -> SysResult {
     if is_reserved(args[0]) || is_reserved(args[1]) {
         return Err(Errno::EBADF);
     }
@@ -43,7 +43,7 @@ pub fn dup2(_ctx: &mut ThreadCtx, args: [u64; 6]) -> SysResult {
 }
 
 /// `dup3(old, new, flags)`
-pub fn dup3(_ctx: &mut ThreadCtx, args: [u64; 6]) -> SysResult {
+pub(crate) fn dup3(_ctx: &mut Caller<'_>, args: [u64; 6]) -> SysResult {
     if is_reserved(args[0]) || is_reserved(args[1]) {
         return Err(Errno::EBADF);
     }
@@ -52,7 +52,7 @@ pub fn dup3(_ctx: &mut ThreadCtx, args: [u64; 6]) -> SysResult {
 }
 
 /// `close_range(first, last, flags)`: the ranges around the emulator's own.
-pub fn close_range(_ctx: &mut ThreadCtx, args: [u64; 6]) -> SysResult {
+pub(crate) fn close_range(_ctx: &mut Caller<'_>, args: [u64; 6]) -> SysResult {
     let [first, last, flags, ..] = args;
     let (mut first, last) = (first as u32, last as u32);
     let close = |first: u32, last: u32| {

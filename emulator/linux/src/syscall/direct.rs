@@ -6,7 +6,8 @@
 use jit::{DirectCall, Performer};
 
 use super::{arguments, convert, marshal};
-use crate::abi::{Abi, Bytes, Call, Format, Handler, Numbered, Terminated, Ty, every};
+use crate::abi::{Abi, Bytes, Call, Format, Function, Handler, Numbered, Terminated, Ty, every};
+use crate::caller::Caller;
 use crate::errno::{Errno, SysResult};
 use crate::process::{self, Process};
 use crate::strace;
@@ -32,6 +33,9 @@ pub(crate) fn calls(guest: &ir::Guest, abi: &Abi) -> Vec<DirectCall> {
                 (None, false) => Performer::Kernel(number),
             };
             Some(DirectCall { number: call.number, by })
+        }
+        Handler::Special(function) if matches!(function.entry(), Function::Process(_)) && !strace::wants(call) => {
+            Some(DirectCall { number: call.number, by: Performer::Converting(convert) })
         }
         _ => None,
     };
@@ -92,13 +96,19 @@ unsafe extern "sysv64" fn convert(a: u64, b: u64, c: u64, d: u64, e: u64, f: u64
     let pending = unsafe { (*queue).pending() };
     let perform = || -> Option<SysResult> {
         let call = process.calls.get(number)?;
-        let Handler::Host(host) = call.handler else { return None };
         let args = given(process, call, [a, b, c, d, e, f], sp)?;
-        marshal::without_thread(process, pending, call, host, args)
+        match call.handler {
+            Handler::Host(host) => marshal::without_thread(process, pending, call, host, args),
+            Handler::Special(function) => {
+                Some(super::special(&mut Caller::code(process, call, pending), function.entry(), args))
+            }
+            _ => None,
+        }
     };
     match perform() {
         Some(Ok(value)) => value as i64,
         Some(Err(Errno::RESTART)) => jit::INTERRUPTED,
+        Some(Err(Errno::DECLINED)) => jit::DECLINED,
         Some(Err(Errno(error))) => -i64::from(error),
         None => jit::DECLINED,
     }

@@ -1,14 +1,14 @@
 //! Reading directories.
 
+use crate::caller::Caller;
 use crate::errno::SysResult;
 use crate::guest_memory;
-use crate::thread::ThreadCtx;
 
 /// Offsets in a record: inode, offset of the next, length of this one.
 const LENGTH: usize = 16;
 
 /// `getdents64(fd, buf, size)`: records are the same everywhere but for the order of their bytes.
-pub fn getdents64(ctx: &mut ThreadCtx, args: [u64; 6]) -> SysResult {
+pub(crate) fn getdents64(ctx: &mut Caller<'_>, args: [u64; 6]) -> SysResult {
     // SAFETY: a guest address.
     let written = unsafe { crate::host::syscall(libc::SYS_getdents64, args)? };
     if ctx.process.abi.big_endian {

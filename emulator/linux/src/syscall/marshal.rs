@@ -10,6 +10,7 @@ use super::control::Messages;
 use super::mask::{SET_BYTES, TemporaryMask};
 use super::{convert, path, to_host};
 use crate::abi::{Abi, Bytes, Call, Dir, Format, Int, Len, Place, Set, Struct, Terminated, Ty, integer, put_integer};
+use crate::caller::Caller;
 use crate::errno::{Errno, SysResult};
 use crate::guest_memory;
 use crate::process::Process;
@@ -142,13 +143,12 @@ fn is_mask(ty: &Ty) -> bool {
 
 /// The rest of a special call: `perform` gets the arguments, which are the host's already, with the host's data behind pointers.
 pub(super) fn pointers(
-    ctx: &mut ThreadCtx,
+    caller: &mut Caller<'_>,
     args: [u64; 6],
-    perform: impl FnOnce(&mut ThreadCtx, [u64; 6]) -> SysResult,
+    perform: impl FnOnce(&mut Caller<'_>, [u64; 6]) -> SysResult,
 ) -> SysResult {
-    let Some(call) = ctx.call else { return perform(ctx, args) };
-    let types = Types::of(call, &args);
-    behind_pointers(ctx.process, &types, args, args, |host| perform(ctx, host))
+    let types = Types::of(caller.call, &args);
+    behind_pointers(caller.process, &types, args, args, |host| perform(caller, host))
 }
 
 /// Converts what pointers among `args` lead to.

@@ -2,12 +2,12 @@
 
 use super::marshal;
 use crate::abi::put_integer;
+use crate::caller::Caller;
 use crate::errno::{Errno, SysResult};
 use crate::guest_memory;
-use crate::thread::ThreadCtx;
 
 /// `uname(buf)`: the host's, but for the machine.
-pub fn uname(ctx: &mut ThreadCtx, args: [u64; 6]) -> SysResult {
+pub(crate) fn uname(ctx: &mut Caller<'_>, args: [u64; 6]) -> SysResult {
     // SAFETY: a structure of integers.
     let mut host: libc::utsname = unsafe { std::mem::zeroed() };
     // SAFETY: the structure is of the size the kernel fills.
@@ -26,7 +26,7 @@ pub fn uname(ctx: &mut ThreadCtx, args: [u64; 6]) -> SysResult {
 const EXECUTION_DOMAIN: u64 = 0xff;
 
 /// `personality(persona)`: the execution domain stays what it is.
-pub fn personality(_ctx: &mut ThreadCtx, args: [u64; 6]) -> SysResult {
+pub(crate) fn personality(_ctx: &mut Caller<'_>, args: [u64; 6]) -> SysResult {
     if args[0] as u32 != u32::MAX && args[0] & EXECUTION_DOMAIN != 0 {
         return Err(Errno::EINVAL);
     }
@@ -40,7 +40,7 @@ fn binds_emulator(resource: u64) -> bool {
 }
 
 /// `setrlimit(resource, limit)`
-pub fn setrlimit(ctx: &mut ThreadCtx, args: [u64; 6]) -> SysResult {
+pub(crate) fn setrlimit(ctx: &mut Caller<'_>, args: [u64; 6]) -> SysResult {
     if binds_emulator(args[0]) {
         guest_memory::read(args[1], &mut [0; 8])?;
         return Ok(0);
@@ -52,17 +52,17 @@ pub fn setrlimit(ctx: &mut ThreadCtx, args: [u64; 6]) -> SysResult {
 }
 
 /// `statfs64(path, size, buf)`
-pub fn statfs64(ctx: &mut ThreadCtx, args: [u64; 6]) -> SysResult {
+pub(crate) fn statfs64(ctx: &mut Caller<'_>, args: [u64; 6]) -> SysResult {
     statfs(ctx, libc::SYS_statfs, args)
 }
 
 /// `fstatfs64(fd, size, buf)`
-pub fn fstatfs64(ctx: &mut ThreadCtx, args: [u64; 6]) -> SysResult {
+pub(crate) fn fstatfs64(ctx: &mut Caller<'_>, args: [u64; 6]) -> SysResult {
     statfs(ctx, libc::SYS_fstatfs, args)
 }
 
 /// The calls that say how large the structure is.
-fn statfs(ctx: &mut ThreadCtx, number: i64, args: [u64; 6]) -> SysResult {
+fn statfs(ctx: &mut Caller<'_>, number: i64, args: [u64; 6]) -> SysResult {
     // A packed one may come with the padding that the C library's has.
     let is_size = |size: u64| size == args[1] || size.next_multiple_of(8) == args[1];
     if ctx.process.abi.structure("statfs64").is_none_or(|s| !is_size(s.size.into())) {
@@ -75,7 +75,7 @@ fn statfs(ctx: &mut ThreadCtx, number: i64, args: [u64; 6]) -> SysResult {
 }
 
 /// `_llseek(fd, high, low, result, whence)`
-pub fn _llseek(ctx: &mut ThreadCtx, args: [u64; 6]) -> SysResult {
+pub(crate) fn _llseek(ctx: &mut Caller<'_>, args: [u64; 6]) -> SysResult {
     let [fd, high, low, result, whence, _] = args;
     // SAFETY: plain arguments.
     let at = unsafe { crate::host::syscall(libc::SYS_lseek, [fd, high << 32 | low & 0xffff_ffff, whence, 0, 0, 0])? };
@@ -86,7 +86,7 @@ pub fn _llseek(ctx: &mut ThreadCtx, args: [u64; 6]) -> SysResult {
 }
 
 /// `prlimit64(pid, resource, new, old)`
-pub fn prlimit64(ctx: &mut ThreadCtx, args: [u64; 6]) -> SysResult {
+pub(crate) fn prlimit64(ctx: &mut Caller<'_>, args: [u64; 6]) -> SysResult {
     let [pid, resource, new, ..] = args;
     let own = pid == 0 || pid as u32 == std::process::id();
     let drop_new = new != 0 && own && binds_emulator(resource);

@@ -25,7 +25,8 @@ use std::sync::atomic::AtomicU32;
 use arguments::Types;
 pub(crate) use direct::calls as direct_calls;
 
-use crate::abi::{Abi, Arg, Call, Format, Handler, Int, OneOf, Register, Ty};
+use crate::abi::{Abi, Arg, Call, Format, Function, Handler, Int, OneOf, Register, Ty};
+use crate::caller::Caller;
 use crate::errno::{Errno, SysResult, from_kernel};
 use crate::strace;
 use crate::thread::ThreadCtx;
@@ -105,12 +106,7 @@ fn perform(ctx: &mut ThreadCtx, call: &'static Call, args: [u64; 6]) -> SysResul
             if call.convert_ret { marshal::result(call, &args, result) } else { result }
         }
         Handler::Host(number) => marshal::call(ctx, call, number, args),
-        Handler::Special(function) => {
-            ctx.call = Some(call);
-            let types = Types::of(call, &args);
-            let result = function(ctx, call.ordered(arguments::for_host(ctx.process.abi, &types, args)));
-            if call.convert_ret { marshal::result(call, &args, result) } else { result }
-        }
+        Handler::Special(function) => special(&mut Caller::thread(ctx, call), function.entry(), args),
         Handler::Registers(rows) => registers(ctx, &rows, args),
         Handler::Calls(rows) => one_of(ctx, call, rows.entries(), args),
         Handler::ThreadArea(set) => thread_area::call(ctx, set, args[0]),
@@ -118,6 +114,18 @@ fn perform(ctx: &mut ThreadCtx, call: &'static Call, args: [u64; 6]) -> SysResul
         Handler::NotOnHost => not_supported(call, "does not exist on the host"),
         Handler::Undescribed => not_supported(call, "is not described in isa-specs/linux"),
     }
+}
+
+/// Has a function of the emulator perform a call.
+fn special(caller: &mut Caller<'_>, function: &Function, args: [u64; 6]) -> SysResult {
+    let (abi, call) = (caller.process.abi, caller.call);
+    let types = Types::of(call, &args);
+    let host = call.ordered(arguments::for_host(abi, &types, args));
+    let result = match function {
+        Function::Thread(function) => function(caller.outside()?, host),
+        Function::Process(function) => function(caller, host),
+    };
+    if call.convert_ret { marshal::result(call, &args, result) } else { result }
 }
 
 /// Sets or reads a register that only the kernel can, or that it can too.

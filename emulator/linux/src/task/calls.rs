@@ -1,13 +1,13 @@
 //! System calls on threads and processes.
 
-pub use super::clone::{clone, clone3, fork, vfork};
-pub use super::exec::{execve, execveat};
+pub(crate) use super::clone::{clone, clone3, fork, vfork};
+pub(crate) use super::exec::{execve, execveat};
 use crate::errno::{Errno, SysResult};
 use crate::guest_memory;
 use crate::thread::ThreadCtx;
 
 /// `exit(code)`: ends the thread.
-pub fn exit(ctx: &mut ThreadCtx, args: [u64; 6]) -> SysResult {
+pub(crate) fn exit(ctx: &mut ThreadCtx, args: [u64; 6]) -> SysResult {
     if ctx.borrowed {
         super::leave(args[0] as i32);
     }
@@ -16,7 +16,7 @@ pub fn exit(ctx: &mut ThreadCtx, args: [u64; 6]) -> SysResult {
 }
 
 /// `exit_group(code)`: ends the process.
-pub fn exit_group(ctx: &mut ThreadCtx, args: [u64; 6]) -> SysResult {
+pub(crate) fn exit_group(ctx: &mut ThreadCtx, args: [u64; 6]) -> SysResult {
     if ctx.borrowed {
         super::leave(args[0] as i32);
     }
@@ -24,7 +24,7 @@ pub fn exit_group(ctx: &mut ThreadCtx, args: [u64; 6]) -> SysResult {
 }
 
 /// `set_tid_address(tidptr)`
-pub fn set_tid_address(ctx: &mut ThreadCtx, args: [u64; 6]) -> SysResult {
+pub(crate) fn set_tid_address(ctx: &mut ThreadCtx, args: [u64; 6]) -> SysResult {
     ctx.clear_child_tid = args[0];
     // SAFETY: no arguments.
     unsafe { crate::host::syscall(libc::SYS_gettid, [0; 6]) }
@@ -32,7 +32,7 @@ pub fn set_tid_address(ctx: &mut ThreadCtx, args: [u64; 6]) -> SysResult {
 
 /// `set_robust_list(head, len)`: the guest's list replaces the host libc's, which is always empty: the emulator has no robust
 /// mutexes. The kernel then marks owner-dead futexes however the thread ends.
-pub fn set_robust_list(ctx: &mut ThreadCtx, args: [u64; 6]) -> SysResult {
+pub(crate) fn set_robust_list(ctx: &mut ThreadCtx, args: [u64; 6]) -> SysResult {
     if ctx.borrowed {
         return Ok(0);
     }
@@ -52,7 +52,7 @@ pub fn set_robust_list(ctx: &mut ThreadCtx, args: [u64; 6]) -> SysResult {
 
 /// `prctl(option, …)`: what would bind the emulator instead of the guest is refused, and what the host knows of the emulator's
 /// thread is answered for the guest's.
-pub fn prctl(ctx: &mut ThreadCtx, args: [u64; 6]) -> SysResult {
+pub(crate) fn prctl(ctx: &mut ThreadCtx, args: [u64; 6]) -> SysResult {
     match args[0] as i32 {
         libc::PR_SET_SECCOMP | libc::PR_SET_TSC | PR_SET_SYSCALL_USER_DISPATCH => Err(Errno::EINVAL),
         libc::PR_SET_MM => Err(Errno::EPERM),
@@ -78,24 +78,24 @@ const PR_SET_SYSCALL_USER_DISPATCH: i32 = 59;
 const PR_GET_AUXV: i32 = 0x4155_5856;
 
 /// `set_thread_area(value)`: the thread pointer.
-pub fn set_thread_area(ctx: &mut ThreadCtx, args: [u64; 6]) -> SysResult {
+pub(crate) fn set_thread_area(ctx: &mut ThreadCtx, args: [u64; 6]) -> SysResult {
     ctx.set_slot(ctx.process.guest.process.tls, args[0]);
     Ok(0)
 }
 
 /// `cacheflush(start, len, cache)`
-pub fn cacheflush(ctx: &mut ThreadCtx, args: [u64; 6]) -> SysResult {
+pub(crate) fn cacheflush(ctx: &mut ThreadCtx, args: [u64; 6]) -> SysResult {
     ctx.process.jit().invalidate(args[0], args[1]);
     Ok(0)
 }
 
 /// The thread pointer, as the result.
-pub fn get_thread_area(ctx: &mut ThreadCtx, _args: [u64; 6]) -> SysResult {
+pub(crate) fn get_thread_area(ctx: &mut ThreadCtx, _args: [u64; 6]) -> SysResult {
     Ok(ctx.slot(ctx.process.guest.process.tls))
 }
 
 /// `(start, end, flags)`: code in an address range has changed.
-pub fn flush_icache_range(ctx: &mut ThreadCtx, args: [u64; 6]) -> SysResult {
+pub(crate) fn flush_icache_range(ctx: &mut ThreadCtx, args: [u64; 6]) -> SysResult {
     ctx.process.jit().invalidate(args[0], args[1].saturating_sub(args[0]));
     Ok(0)
 }

@@ -34,7 +34,7 @@ impl Request {
 }
 
 /// `clone(flags, sp, parent_tid, tls, child_tid)`
-pub fn clone(ctx: &mut ThreadCtx, args: [u64; 6]) -> SysResult {
+pub(crate) fn clone(ctx: &mut ThreadCtx, args: [u64; 6]) -> SysResult {
     let [flags, sp, parent_tid, tls, child_tid, _] = args;
     let exit_signal = (flags & 0xff) as i32;
     let flags = flags & 0xffff_ff00;
@@ -44,17 +44,17 @@ pub fn clone(ctx: &mut ThreadCtx, args: [u64; 6]) -> SysResult {
 }
 
 /// `fork()`
-pub fn fork(ctx: &mut ThreadCtx, _args: [u64; 6]) -> SysResult {
+pub(crate) fn fork(ctx: &mut ThreadCtx, _args: [u64; 6]) -> SysResult {
     clone(ctx, [libc::SIGCHLD as u64, 0, 0, 0, 0, 0])
 }
 
 /// `vfork()`
-pub fn vfork(ctx: &mut ThreadCtx, _: [u64; 6]) -> SysResult {
+pub(crate) fn vfork(ctx: &mut ThreadCtx, _: [u64; 6]) -> SysResult {
     clone(ctx, [(libc::CLONE_VM | libc::CLONE_VFORK | libc::SIGCHLD) as u64, 0, 0, 0, 0, 0])
 }
 
 /// `clone3(args, size)`
-pub fn clone3(ctx: &mut ThreadCtx, args: [u64; 6]) -> SysResult {
+pub(crate) fn clone3(ctx: &mut ThreadCtx, args: [u64; 6]) -> SysResult {
     let [addr, size, ..] = args;
     if size < 64 {
         return Err(Errno::EINVAL);

@@ -10,13 +10,13 @@ use crate::syscall::path::to_host;
 use crate::thread::ThreadCtx;
 
 /// `execve(path, argv, envp)`
-pub fn execve(ctx: &mut ThreadCtx, args: [u64; 6]) -> SysResult {
+pub(crate) fn execve(ctx: &mut ThreadCtx, args: [u64; 6]) -> SysResult {
     let path = read_cstr(args[0])?;
     execute(ctx, libc::AT_FDCWD, &path, args[1], args[2])
 }
 
 /// `execveat(dirfd, path, argv, envp, flags)`
-pub fn execveat(ctx: &mut ThreadCtx, args: [u64; 6]) -> SysResult {
+pub(crate) fn execveat(ctx: &mut ThreadCtx, args: [u64; 6]) -> SysResult {
     let [dir, path, argv, envp, flags, _] = args;
     let path = read_cstr(path)?;
     if path.is_empty() && flags as i32 & libc::AT_EMPTY_PATH != 0 {
