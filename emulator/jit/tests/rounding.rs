@@ -50,9 +50,9 @@ fn what_follows_a_rounding_mode_of_run_time_rounds_so() {
     let arm = [0xd51b_4400, 0x1e62_1820, 0xd51b_4402, 0x1e62_1823, 0xd53b_4403, 0xd400_0001];
     let (one, three) = (1f64.to_bits().into(), 3f64.to_bits().into());
     for (first, then) in (0..5).flat_map(|first| (0..5).map(move |then| (first, then))) {
-        let values = [("a0", first), ("a2", then), ("fa1", one), ("fa2", three)];
+        let values = [("gpr[10]", first), ("gpr[12]", then), ("fpr[11]", one), ("fpr[12]", three)];
         run_both(guests::ALL.by_name("riscv64").unwrap(), &riscv, &values);
-        let values = [("x0", first << 22), ("x2", then << 22), ("v1", one), ("v2", three)];
+        let values = [("gpr[0]", first << 22), ("gpr[2]", then << 22), ("vreg[1]", one), ("vreg[2]", three)];
         run_both(guests::ALL.by_name("aarch64").unwrap(), &arm, &values);
     }
 }
