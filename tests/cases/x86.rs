@@ -29,6 +29,14 @@ fn built(source: &str, link: Link) -> Option<i32> {
     same(&[build(source, "x86_64", link).into()])
 }
 
+/// Compares a program of either guest, 64 bits and 32, with the host's own.
+fn finds_what_the_host_finds(source: &str) {
+    assert_eq!(built(source, Link::Static), Some(0));
+    let native = finish(Command::new(build(source, "native", Link::Static)));
+    let output = finish(emulate([build(source, "x86", Link::Static)]));
+    assert_eq!(String::from_utf8_lossy(&output.stdout), String::from_utf8_lossy(&native.stdout));
+}
+
 #[test]
 fn a_program_without_a_library_runs() {
     assert_eq!(built("guest-x86_64/freestanding.S", Link::Freestanding), Some(42));
@@ -41,10 +49,7 @@ fn stores_to_code_are_noticed() {
 
 #[test]
 fn changes_of_code_by_other_ways_than_its_address_are_noticed() {
-    assert_eq!(built("guest-x86_64/aliases.c", Link::Static), Some(0));
-    let native = finish(Command::new(build("guest-x86_64/aliases.c", "native", Link::Static)));
-    let output = finish(emulate([build("guest-x86_64/aliases.c", "x86", Link::Static)]));
-    assert_eq!(String::from_utf8_lossy(&output.stdout), String::from_utf8_lossy(&native.stdout));
+    finds_what_the_host_finds("guest-x86_64/aliases.c");
 }
 
 #[test]
@@ -115,17 +120,11 @@ fn a_program_of_32_bits_without_a_library_runs() {
 /// Results and status words of every operation of the x87, on numbers of all kinds.
 #[test]
 fn the_x87_is_the_host_s() {
-    assert_eq!(built("guest-x86/x87.c", Link::Static), Some(0));
-    let native = finish(Command::new(build("guest-x86/x87.c", "native", Link::Static)));
-    let output = finish(emulate([build("guest-x86/x87.c", "x86", Link::Static)]));
-    assert_eq!(String::from_utf8_lossy(&output.stdout), String::from_utf8_lossy(&native.stdout));
+    finds_what_the_host_finds("guest-x86/x87.c");
 }
 
 /// Conversions between the registers of MMX and SSE; of estimates, that they are close.
 #[test]
 fn conversions_are_those_of_the_host() {
-    assert_eq!(built("guest-x86/conversions.c", Link::Static), Some(0));
-    let native = finish(Command::new(build("guest-x86/conversions.c", "native", Link::Static)));
-    let output = finish(emulate([build("guest-x86/conversions.c", "x86", Link::Static)]));
-    assert_eq!(String::from_utf8_lossy(&output.stdout), String::from_utf8_lossy(&native.stdout));
+    finds_what_the_host_finds("guest-x86/conversions.c");
 }

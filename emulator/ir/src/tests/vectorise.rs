@@ -288,10 +288,28 @@ fn vectors_do_what_the_turns_do() {
     assert!(loops > 700 && done > 10_000 && retreats > 1000, "{loops} loops, {done} times, {retreats} without any");
 }
 
-/// Turns of `b[i] = a[i + from] * s`, words, both by one pointer if `from` is given.
-fn scaled(from: Option<i64>) -> Unit {
+/// Turns until what `turn` returns, the pointer to what comes next, is `c`.
+fn turns_of(turns: u32, turn: impl Fn(&mut Builder<'static>) -> Val) -> Unit {
     let mut b = builder();
     for i in 1.. {
+        let next = turn(&mut b);
+        let end = b.get(slot("c"));
+        let more = b.ne(64, next, end);
+        b.allow_turn(i < turns);
+        b.branch(more, 0x1000);
+        b.end_insn();
+        if !b.turns() {
+            return b.finish(0x1004);
+        }
+        b.begin_insn(0x1000);
+        b.set_len(4);
+    }
+    unreachable!("the last turn ends the unit")
+}
+
+/// Turns of `b[i] = a[i + from] * s`, words, both by one pointer if `from` is given.
+fn scaled(from: Option<i64>) -> Unit {
+    turns_of(8, |b| {
         let (source, target) = (b.get(slot("a")), b.get(slot(if from.is_some() { "a" } else { "b" })));
         let by = b.konst(64, from.unwrap_or(0).into());
         let at = b.add(64, source, by);
@@ -305,18 +323,8 @@ fn scaled(from: Option<i64>) -> Unit {
             let next = b.add(64, target, four);
             b.put(slot("b"), next);
         }
-        let end = b.get(slot("c"));
-        let more = b.ne(64, next, end);
-        b.allow_turn(i < 8);
-        b.branch(more, 0x1000);
-        b.end_insn();
-        if !b.turns() {
-            return b.finish(0x1004);
-        }
-        b.begin_insn(0x1000);
-        b.set_len(4);
-    }
-    unreachable!("the last turn ends the unit")
+        next
+    })
 }
 
 #[test]
@@ -338,8 +346,7 @@ fn turns_that_need_the_one_before_stay_turns() {
 
 /// Turns of `b[i] = a[i] < d ? a[i] : 0`, bytes that are compared as numbers of 64 bits.
 fn cut_off() -> Unit {
-    let mut b = builder();
-    for i in 1.. {
+    turns_of(16, |b| {
         let (source, target, limit) = (b.get(slot("a")), b.get(slot("b")), b.get(slot("d")));
         let byte = b.load(8, source, MemAttr::PLAIN);
         let number = b.zext(8, 64, byte);
@@ -351,18 +358,8 @@ fn cut_off() -> Unit {
         let (next, next_target) = (b.add(64, source, one), b.add(64, target, one));
         b.put(slot("a"), next);
         b.put(slot("b"), next_target);
-        let end = b.get(slot("c"));
-        let more = b.ne(64, next, end);
-        b.allow_turn(i < 16);
-        b.branch(more, 0x1000);
-        b.end_insn();
-        if !b.turns() {
-            return b.finish(0x1004);
-        }
-        b.begin_insn(0x1000);
-        b.set_len(4);
-    }
-    unreachable!("the last turn ends the unit")
+        next
+    })
 }
 
 #[test]

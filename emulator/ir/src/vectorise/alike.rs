@@ -172,7 +172,7 @@ impl Planner<'_> {
     }
 
     /// The same constant in as many lanes as there are values.
-    pub(super) fn constants(&mut self, values: &[Val], w: u32, k: u128) -> Node {
+    fn constants(&mut self, values: &[Val], w: u32, k: u128) -> Node {
         self.add(w, values, Shape::Constants(vec![k; values.len()]))
     }
 

@@ -1,7 +1,7 @@
 //! Which numbers a value may be: lanes need be no wider than they take.
 
 use super::region::Region;
-use crate::inst::{Op, Val};
+use crate::inst::{Inst, Op, Val};
 use crate::ty::Ty;
 
 /// The least and the greatest number, signed.
@@ -65,26 +65,25 @@ impl Region<'_> {
         let inst = self.inst(Val(pos as u32));
         let Some(ty) = inst.result_ty().filter(|ty| ty.bits() <= 64) else { return Range::of_bits(127, true) };
         let all = Range::of_bits(ty.bits(), ty != Ty::I1);
-        self.computed(inst.op, ty, pos)
-            .and_then(|range| if ty == Ty::I1 { None } else { range.within(ty) })
-            .unwrap_or(all)
+        let computed = if ty == Ty::I1 { None } else { self.computed(inst, ty, pos) };
+        computed.and_then(|range| range.within(ty)).unwrap_or(all)
     }
 
-    fn computed(&self, op: Op, ty: Ty, pos: usize) -> Option<Range> {
-        let inst = self.inst(Val(pos as u32));
+    fn computed(&self, inst: Inst, ty: Ty, pos: usize) -> Option<Range> {
         let [a, b, c] = inst.args;
         let range = |v: Val| self.range(v);
         let by = || self.constant(b).and_then(|k| u32::try_from(k).ok()).filter(|k| *k < ty.bits());
         let not_negative = |r: &Range| r.least >= 0;
-        Some(match op {
+        Some(match inst.op {
             Op::Const => {
-                Range::new(signed(ty, self.constant(Val(pos as u32))?), signed(ty, self.constant(Val(pos as u32))?))
+                let k = signed(ty, self.constant(Val(pos as u32))?);
+                Range::new(k, k)
             }
             Op::Zext if not_negative(&range(a)) => range(a),
             Op::Zext => Range::of_bits(self.ty(a)?.bits(), false),
             Op::Sext if self.ty(a) == Some(Ty::I1) => Range::new(-1, 0),
             Op::Sext | Op::Trunc => range(a),
-            Op::Bfx | Op::Bfxs => Range::of_bits(inst.attr.imm2(), op == Op::Bfxs),
+            Op::Bfx | Op::Bfxs => Range::of_bits(inst.attr.imm2(), inst.op == Op::Bfxs),
             Op::Add => Range::new(range(a).least + range(b).least, range(a).most + range(b).most),
             Op::Sub => Range::new(range(a).least - range(b).most, range(a).most - range(b).least),
             Op::Neg => Range::new(-range(a).most, -range(a).least),

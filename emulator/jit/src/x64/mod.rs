@@ -82,11 +82,12 @@ mod vector_registers;
 use std::sync::atomic::AtomicU64;
 use std::time::Instant;
 
-use crate::interp::SCALAR;
 use ir::guest::{Guest, Slot};
 use ir::inst::Op;
 use ir::unit::{Unit, UnitKey};
 use serde::{Deserialize, Serialize};
+
+use crate::interp::SCALAR;
 
 pub(crate) use emit_extended::forget_exceptions;
 pub use fault_table::{FaultPoints, FaultTable, HostRegs};

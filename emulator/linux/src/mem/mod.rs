@@ -141,13 +141,13 @@ impl AddressSpace {
         self.map.read().unwrap_or_else(|e| e.into_inner())
     }
 
-    /// The lock for a change of `range`, perhaps from generated code. That does not wait for who makes a change, which may wait for
-    /// it, and does not drop code, which it may be executing: it is [`Errno::DECLINED`].
+    /// The lock for a change, perhaps from generated code. That does not wait for who makes a change, which may wait for it: it is
+    /// [`Errno::DECLINED`] then.
     fn lock_from(&self, in_code: bool) -> Result<MutexGuard<'_, Changes>, Errno> {
         if in_code { self.changes.try_lock().map_err(|_| Errno::DECLINED) } else { Ok(self.lock()) }
     }
 
-    /// Declines to change `range` from generated code unless what is there is private data.
+    /// Declines to change `range` from generated code unless what is there is private data: code may be what it executes.
     fn only_data(&self, in_code: bool, range: &Range<u64>) -> Result<(), Errno> {
         let is_data = |vma: &Vma| !vma.executable() && !vma.shared && vma.backing.is_none();
         if in_code && !self.map().all(range, is_data) { Err(Errno::DECLINED) } else { Ok(()) }
