@@ -373,7 +373,7 @@ impl Gen<'_> {
     fn emit_compare_floats(&mut self, inst: &Inst) -> bool {
         let bits = inst.attr.lane();
         let kind = inst.attr.kind();
-        let signalling = kind >= FCmp::EqS as u8;
+        let signalling = kind >= FCmp::EqS as u8 && self.an.raises(self.pos);
         let (a, b) = (self.use_xmm(self.arg(0)), self.use_xmm(self.arg(1)));
         let d = self.def_gpr_early();
         match kind & 3 {

@@ -167,7 +167,7 @@ impl Gen<'_> {
     pub(super) fn emit_float_condition(&mut self, inst: &Inst) {
         let Some(c) = self.an.cond(self.pos) else { return };
         let key = Some((c.kind, c.ty, c.a, c.b));
-        let signalling = inst.attr.kind() >= FCmp::EqS as u8;
+        let signalling = inst.attr.kind() >= FCmp::EqS as u8 && self.an.raises(self.pos);
         if self.flags == key && (self.signalled || !signalling) {
             return;
         }

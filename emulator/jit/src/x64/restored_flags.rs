@@ -49,6 +49,11 @@ impl Analysis {
         self.restored.iter().find(|r| r.at == at)
     }
 
+    /// Whether the comparison at this position is to raise what it raises: not if that is taken back before anybody sees it.
+    pub(super) fn raises(&self, at: u32) -> bool {
+        !self.restored.iter().any(|r| !r.others && r.compares.contains(&at))
+    }
+
     /// Finds writes of flags that bring back what was read.
     pub(super) fn find_restored(&mut self, unit: &Unit) {
         self.restored.clear();
