@@ -28,23 +28,23 @@ fn thread(guest: &'static Guest, placed: &Placed, engine: Engine, trap_invalid: 
     Thread::new(Jit::new(guest, Code::new(placed), options))
 }
 
-/// Runs arithmetic of two numbers on all engines, the other one being a 1 in its box.
-fn compare(guest: &'static Guest, words: &[u32], slots: [&str; 2], values: &[[u128; 2]]) {
+/// Runs arithmetic of some numbers on all engines, others being a 1 in its box.
+fn compare<const N: usize>(guest: &'static Guest, words: &[u32], slots: [&str; N], values: &[[u128; N]]) {
     let others = if guest.name == "riscv64" { &["fpr[10]", "fpr[11]", "fpr[12]"][..] } else { &[] };
     let others = others.iter().map(|name| (*name, 0xffff_ffff_3f80_0000));
     let placed = placed(words.iter().flat_map(|w| w.to_le_bytes()).collect());
     let mut interp = thread(guest, &placed, Engine::Interp, 0);
     for most in [0, 1, 5, u32::MAX] {
         let mut translated = thread(guest, &placed, Engine::T1, most);
-        for [a, b] in values {
-            let all: Vec<_> = [(slots[0], *a), (slots[1], *b)].into_iter().chain(others.clone()).collect();
+        for numbers in values {
+            let all: Vec<_> = slots.into_iter().zip(*numbers).chain(others.clone()).collect();
             let slots = slots_of(guest, &all);
             let state = state_of(guest, guest.reset_mode(), &slots);
             let [expected, found] =
                 [&mut interp, &mut translated].map(|thread| run_from(thread, guest, &state, &[0; DATA_LEN]));
             assert!(matches!(found.event, Event::Syscall | Event::Fault(_)), "{:?}", found.event);
             let differ = differences(guest, &expected, &found);
-            assert!(differ.is_empty(), "{most} traps, {a:x} {b:x}: {}", differ.join("\n"));
+            assert!(differ.is_empty(), "{most} traps, {numbers:x?}: {}", differ.join("\n"));
         }
     }
 }
@@ -93,6 +93,38 @@ fn invalid_operations_give_what_the_definition_gives() {
         compare(guest, &[insn, svc], ["vreg[0]", "vreg[1]"], &vectors);
     }
     compare(guest, &[&vector[..], &[svc]].concat(), ["vreg[0]", "vreg[1]"], &vectors);
+}
+
+/// Which operand is the NaN, in each order; infinity times zero, to which a NaN is added; and neighbours that are numbers.
+#[test]
+fn fused_operations_give_what_the_definition_gives() {
+    let _turn = catch_faults(None);
+    let pairs = NUMBERS.iter().flat_map(|a| NUMBERS.map(|b| [*a, b]));
+    let doubles: Vec<[u128; 3]> = pairs.flat_map(|[a, b]| NUMBERS.map(|c| [a, b, c].map(u128::from))).collect();
+    let singles: Vec<[u128; 3]> = doubles.iter().map(|numbers| numbers.map(single)).collect();
+    let boxed: Vec<[u128; 3]> = singles.iter().map(|numbers| numbers.map(|n| n | 0xffff_ffff << 32)).collect();
+    // fmadd d3, d0, d1, d2; fmsub d4, d0, d3, d1; fnmadd d5, d4, d0, d1; fadd d6, d5, d0; svc; then those of singles
+    let aarch64 = guests::ALL.by_name("aarch64").unwrap();
+    let code = [0x1f41_0803, 0x1f43_8404, 0x1f60_0485, 0x1e60_28a6, 0xd400_0001];
+    let slots = ["vreg[0]", "vreg[1]", "vreg[2]"];
+    compare(aarch64, &code, slots, &doubles);
+    compare(aarch64, &code.map(|insn| if insn >> 24 == 0xd4 { insn } else { insn & !(1 << 22) }), slots, &singles);
+    // fmadd.d fa3, fa0, fa1, fa2; fnmsub.d fa4, fa0, fa3, fa1; fadd.d fa5, fa4, fa0; ecall; then those of singles
+    let riscv = guests::ALL.by_name("riscv64").unwrap();
+    let code = [0x62b5_76c3, 0x5ad5_774b, 0x02a7_77d3, 0x0000_0073];
+    let slots = ["fpr[10]", "fpr[11]", "fpr[12]"];
+    compare(riscv, &code, slots, &doubles);
+    compare(riscv, &code.map(|insn| if insn == 0x73 { insn } else { insn & !(1 << 25) }), slots, &boxed);
+}
+
+/// The single with the sign, the exponent's ends and the kind of the double.
+fn single(double: u128) -> u128 {
+    let (sign, fraction) = (double >> 32 & 1 << 31, double & 0xffff);
+    let quiet = double >> 29 & 1 << 22;
+    match f64::from_bits(double as u64).classify() {
+        std::num::FpCategory::Nan => sign | 0x7f80_0000 | quiet | fraction,
+        _ => (f64::from_bits(double as u64) as f32).to_bits().into(),
+    }
 }
 
 /// Loads fault while results wait for their check.

@@ -64,6 +64,7 @@ impl Gen<'_> {
             self.mark(Mark::Side);
             self.emit_sides();
             self.emit_redos();
+            self.emit_out_of_range();
             self.emit_rewrites();
             self.mark(Mark::Request);
             self.emit_cold();

@@ -5,6 +5,7 @@
 //! is exact, and else left to cold code.
 
 use ir::Ty;
+use ir::guest::NanToInt;
 use ir::inst::{Inst, Op, Round};
 
 use super::asm::{Alu, Label, Mem, Shift, cc};
@@ -161,7 +162,7 @@ impl Gen<'_> {
         let d = self.def_gpr_early();
         let rounded = (!truncates && !in_mode).then(|| (self.temp_xmm(), self.rounding_registers()));
         let top = (inst.op == Op::Ftou && inst.ty == Ty::I64).then(|| self.temp_gpr());
-        let (label, back) = self.redo(self.step(inst, &[x], Target::Gpr(d)));
+        let (label, back) = self.out_of_range(inst, x, d, rounded.is_some());
         if inst.op == Op::Ftou {
             self.asm.const_xmm(SCRATCH_XMM, 0);
             self.unordered_compare(bits, false, x, SCRATCH_XMM);
@@ -183,7 +184,7 @@ impl Gen<'_> {
         let opcode = if truncates || rounded.is_some() { 0x2c } else { 0x2d };
         let size = if inst.op == Op::Ftos { inst.ty.bytes() } else { 8 };
         self.asm.vex_rr(1, Self::scalar_prefix(bits), size, opcode, d, 0, integral);
-        if inst.op == Op::Ftos {
+        if inst.op == Op::Ftos && (rounded.is_some() || self.guest.fp.nan_to_int != NanToInt::Indefinite) {
             // `cmp d, 1` overflows for the smallest integer only.
             self.asm.alu_ri(Alu::Cmp, size, d, 1);
             self.asm.jcc(cc::O, label);

@@ -9,6 +9,7 @@ use super::analysis::NO;
 use super::asm::{Alu, Label, RDX, RSI, cc};
 use super::boxes::boxed;
 use super::claims::Cell;
+use super::emit_vector::{PAND, every};
 use super::generator::{Gen, NONE, SCRATCH_XMM};
 use super::{Gpr, StubId, Xmm, generic};
 
@@ -38,12 +39,28 @@ pub(super) struct Step {
     pub(super) result: Target,
     /// The one NaN that the operation makes; its operands are not needed.
     pub(super) nan: Option<u64>,
+    /// It is made again only if the result is not a number, and [`super::nan_stub`] knows which NaN that is.
+    pub(super) known: bool,
 }
 
 #[derive(Clone, Copy, Debug)]
 pub(super) enum Target {
     Gpr(Gpr),
     Xmm(Xmm),
+}
+
+impl Step {
+    /// Width of the result.
+    fn bits(&self) -> u32 {
+        generic::result(self.desc).bits()
+    }
+
+    /// Width of a number in it.
+    fn lane(&self) -> u32 {
+        let lane = Attr(self.attr).lane();
+        // A conversion has that of its operand.
+        if generic::operation(self.desc) == Op::Fcvt { self.bits() } else { lane }
+    }
 }
 
 impl Target {
@@ -99,7 +116,18 @@ impl Gen<'_> {
         }
         let desc = generic::describe(inst, types);
         let (attr, value) = (inst.attr.0, self.pos);
-        Step { desc, attr, value, values, operands: regs, first_general: false, negated: 0, result, nan: None }
+        Step {
+            desc,
+            attr,
+            value,
+            values,
+            operands: regs,
+            first_general: false,
+            negated: 0,
+            result,
+            nan: None,
+            known: false,
+        }
     }
 
     /// Registers the operation for cold code; the caller branches to the first label and binds the second.
@@ -141,21 +169,37 @@ impl Gen<'_> {
         }
     }
 
-    /// Makes a NaN the one that there is.
+    /// Makes NaNs the one that there is.
     fn replace_nan(&mut self, step: &Step) {
-        if let (Target::Xmm(d), Some(nan)) = (step.result, step.nan) {
-            self.unordered_compare(Attr(step.attr).lane(), false, d, d);
+        let (Target::Xmm(d), Some(nan)) = (step.result, step.nan) else { return };
+        let (bits, lane) = (step.bits(), step.lane());
+        if bits == lane {
+            self.unordered_compare(bits, false, d, d);
             let number = self.asm.jcc_short(cc::NP);
             let nan = if self.is_boxed(step.value) { boxed(nan) } else { nan };
             self.asm.const_xmm(d, nan.into());
             self.asm.land(number);
-            self.claim_remade(step);
+        } else {
+            self.vex(u8::from(lane == 64), 0xc2, SCRATCH_XMM, d, d); // vcmpunordps
+            self.asm.byte(3);
+            self.vex(0, 0x55, d, SCRATCH_XMM, d); // vandnps
+            self.asm.op_pool(PAND, SCRATCH_XMM, every(lane, nan), &[]);
+            self.vex(0, 0x56, d, d, SCRATCH_XMM); // vorps
         }
+        self.claim_remade(step);
     }
 
     fn call_definition(&mut self, step: &Step) {
         if step.nan.is_some() {
             return self.replace_nan(step);
+        }
+        let number = self.asm.label();
+        if let Target::Xmm(d) = step.result
+            && step.known
+        {
+            // A number: then all operands were, too.
+            self.unordered_compare(step.bits(), false, d, d);
+            self.asm.jcc(cc::NP, number);
         }
         for (k, &r) in step.operands.iter().enumerate() {
             match r {
@@ -173,25 +217,35 @@ impl Gen<'_> {
         }
         self.asm.mov_ri(RSI, step.desc);
         self.asm.mov_ri(RDX, u64::from(step.attr));
-        self.asm.call_stub(StubId::GenericSaving);
+        self.asm.call_stub(if step.known { StubId::Nan } else { StubId::GenericSaving });
         if let Target::Xmm(d) = step.result {
-            self.asm.load_xmm(16, d, Self::scratch(0));
+            // Of the stub's two stores, one load takes what one has stored.
+            self.asm.load_xmm(if step.known { 8 } else { 16 }, d, Self::scratch(0));
             self.box_remade(step, d);
+            self.asm.bind(number);
             self.claim_remade(step);
         }
     }
 
     // ------------------------------------------------------------------ checks
-    /// The only NaN that scalar arithmetic makes, if there is one. Invalid operations raise their flag on the host as well; of a
+    /// The only NaN that arithmetic makes, if there is one. Invalid operations raise their flag on the host as well; of a
     /// fused operation that is not always so.
     pub(super) fn only_nan(&self, inst: &Inst) -> Option<u64> {
         let mode = self.an.environments.get(inst.attr.environment() as usize).copied().flatten()?;
         let bits = inst.attr.lane();
         let one = self.guest.fp.nan == NanRule::Canonical || mode.default_nan;
-        if !one || inst.op == Op::Fma || inst.ty.bits() != bits || self.rounds_up_to_normal(inst) {
+        if !one || inst.op == Op::Fma || self.rounds_up_to_normal(inst) {
             return None;
         }
         Some(default_nan(self.guest, bits))
+    }
+
+    /// Whether [`super::nan_stub`] knows which NaN the arithmetic makes, if it makes one.
+    fn knows_nan(&self, inst: &Inst) -> bool {
+        let mode = self.an.environments.get(inst.attr.environment() as usize).copied().flatten();
+        let one = self.guest.fp.nan == NanRule::Canonical;
+        let rule = one && inst.op == Op::Fma || self.guest.fp.nan == NanRule::SignallingFirst;
+        inst.ty.bits() == inst.attr.lane() && rule && mode.is_some_and(|mode| one || !mode.default_nan)
     }
 
     /// Whether the instruction may be emitted before pending checks are made: arithmetic that is checked with them, loads, which say
@@ -228,6 +282,7 @@ impl Gen<'_> {
             self.reserved_xmm |= 1 << x;
         }
         self.reserved_xmm |= 1 << d;
+        let step = Step { known: self.knows_nan(inst), ..step };
         self.unchecked.push(Unchecked { step, result: d, ty: inst.ty, lane: inst.attr.lane() });
     }
 
@@ -271,19 +326,26 @@ impl Gen<'_> {
         self.asm.jcc(cc::NE, label);
     }
 
-    /// A NaN result of a scalar operation is made again.
+    /// A NaN result of a scalar operation on one number: the host quiets the operand, as guests without a NaN of their own do.
     pub(super) fn check_scalar(&mut self, inst: &Inst, bits: u32, operands: &[Xmm], d: Xmm) {
         let step = self.step(inst, operands, Target::Xmm(d));
         if self.rounds_up_to_normal(inst) {
             return self.check_exactly(inst, step, d);
         }
+        let mode = self.an.environments.get(inst.attr.environment() as usize).copied().flatten();
+        let one = self.guest.fp.nan == NanRule::Canonical || mode.is_none_or(|mode| mode.default_nan);
+        if !one {
+            return;
+        }
+        let (values, operands) = ([NO; 3], [NONE; 3]);
+        let step = Step { values, operands, nan: Some(default_nan(self.guest, bits)), ..step };
         let (label, back) = self.redo(step);
         self.unordered_compare(bits, false, d, d);
         self.asm.jcc(cc::P, label);
         self.asm.bind(back);
     }
 
-    /// So is one that may have underflowed by the guest's rule alone.
+    /// What may have underflowed by the guest's rule alone is made again, as is a NaN.
     pub(super) fn check_exactly(&mut self, inst: &Inst, step: Step, d: Xmm) {
         let bits = if inst.op == Op::Fcvt { inst.ty.bits() } else { inst.attr.lane() };
         let (label, back) = self.redo(step);

@@ -32,6 +32,7 @@ use super::extensions::LOADED_SIGNED;
 use super::fault_table::Recorder;
 use super::float_checks::{Redo, Unchecked};
 use super::interlocks::Interlock;
+use super::out_of_range::Unconverted;
 use super::rebase::Rebased;
 use super::restored_flags::Rewrite;
 use super::snapshot::Loc;
@@ -170,6 +171,8 @@ pub(super) struct Gen<'a> {
     pub(super) reserved_xmm: u32,
     /// Floating-point operations that cold code may have to do again.
     pub(super) redos: Vec<Redo>,
+    /// Conversions to integers that the host may not make.
+    pub(super) unconverted: Vec<Unconverted>,
     /// Writes of flags that cold code may have to do.
     pub(super) rewrites: Vec<Rewrite>,
     /// The exit being emitted has left the condition flags as a comparison.
@@ -246,6 +249,7 @@ impl<'a> Gen<'a> {
             unchecked: Vec::new(),
             reserved_xmm: 0,
             redos: Vec::new(),
+            unconverted: Vec::new(),
             rewrites: Vec::new(),
             deferred: false,
             rebased: Vec::new(),

@@ -14,7 +14,20 @@ pub(super) fn is_generic(op: Op) -> bool {
 /// The word that tells [`evaluate`] what to do: operation, type, operand types (8, 4 and 3 × 4 bits).
 pub(super) fn describe(inst: &Inst, operands: [Ty; 3]) -> u64 {
     let types = operands.iter().rev().fold(0, |word, &ty| word << 4 | ty as u64);
-    inst.op as u64 | (inst.ty as u64) << 8 | types << 12
+    inst.op as u64 | (inst.ty as u64) << TYPE_AT | types << 12
+}
+
+/// Where its type is.
+pub(super) const TYPE_AT: u32 = 8;
+
+/// Operation that the word describes.
+pub(super) fn operation(desc: u64) -> Op {
+    Op::ALL[(desc & 0xff) as usize]
+}
+
+/// Type of the result of what the word describes.
+pub(super) fn result(desc: u64) -> Ty {
+    TYPES[(desc >> TYPE_AT & 7) as usize]
 }
 
 /// Type of operand `k` of what the word describes.
@@ -34,18 +47,18 @@ pub unsafe extern "sysv64" fn evaluate(thread: *mut ThreadState, desc: u64, attr
     // SAFETY: guests are static.
     let guest: &Guest = unsafe { &*thread.guest_desc };
     let ty = |shift: u32| TYPES[(desc >> shift & 7) as usize];
-    let op = Op::ALL[(desc & 0xff) as usize];
+    let op = operation(desc);
     let types = std::array::from_fn::<Ty, 3, _>(|k| operand(desc, k));
     let args = std::array::from_fn(|k| thread.scratch[k] & types[k].mask());
     let own = op.desc().operands.iter().position(|rule| *rule == TypeRule::From);
-    let from = own.map_or(ty(8), |k| types[k]);
+    let from = own.map_or(ty(TYPE_AT), |k| types[k]);
     let attr = Attr(attr as u32);
     thread.scratch[0] = if op.desc().effect == Effect::Pure {
-        eval::pure(op, ty(8), from, attr, args)
+        eval::pure(op, ty(TYPE_AT), from, attr, args)
     } else {
         let mode = guest.fp_environment(attr.environment(), thread.guest.mode);
         let mut fp = FpEnv { mode, policy: guest.fp, flags: thread.guest.fflags };
-        let result = eval::eval(op, ty(8), from, attr, args, &mut fp);
+        let result = eval::eval(op, ty(TYPE_AT), from, attr, args, &mut fp);
         thread.guest.fflags = fp.flags;
         result
     };

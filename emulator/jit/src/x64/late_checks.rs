@@ -1,8 +1,8 @@
 //! Results that are still to be checked when a load between faults: whoever completes the guest state then does the operations
 //! again, from registers as they are.
 
-use ir::Guest;
 use ir::inst::Attr;
+use ir::{Guest, Ty};
 
 use super::asm::cc;
 use super::boxes::{ABOVE, boxed};
@@ -49,9 +49,16 @@ impl Repeat {
         let lane = Attr(self.attr).lane();
         let result = &mut regs.xmm[usize::from(self.result)];
         if self.canonical {
-            if is_nan(lane, *result as u64) {
-                let nan = default_nan(guest, lane);
-                *result = if self.boxed { boxed(nan) } else { nan }.into();
+            let nan = default_nan(guest, lane);
+            if self.boxed && is_nan(lane, *result as u64) {
+                *result = boxed(nan).into();
+                return;
+            }
+            for at in (0..generic::result(self.desc.into()).bits()).step_by(lane as usize) {
+                if is_nan(lane, (*result >> at) as u64) {
+                    let every = Ty::I128.mask() >> (128 - lane);
+                    *result = *result & !(every << at) | u128::from(nan) << at;
+                }
             }
             return;
         }

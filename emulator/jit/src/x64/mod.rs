@@ -61,6 +61,8 @@ pub(crate) mod interlocks;
 pub(crate) mod invalid;
 mod late_checks;
 mod liveness;
+mod nan_stub;
+mod out_of_range;
 mod patterns;
 mod proof;
 mod rebase;
@@ -218,6 +220,8 @@ pub enum StubId {
     Generic,
     /// Call of `entries.generic` that preserves every register.
     GenericSaving,
+    /// The same for arithmetic whose result is not a number.
+    Nan,
     /// Call of `entries.helper`.
     Helper,
     /// Call of `entries.settle` that preserves every register.
@@ -231,8 +235,8 @@ impl StubId {
     /// The stub whose number is in the lowest bits.
     pub(crate) fn of(number: u64) -> Option<StubId> {
         use StubId::*;
-        const ALL: [StubId; 9] =
-            [IndirectMiss, ReturnMiss, Poll, Syscall, Leave, Generic, GenericSaving, Helper, Settle];
+        const ALL: [StubId; 10] =
+            [IndirectMiss, ReturnMiss, Poll, Syscall, Leave, Generic, GenericSaving, Nan, Helper, Settle];
         ALL.into_iter().find(|stub| *stub as u64 == number & ((1 << StubId::BITS) - 1))
     }
 }

@@ -261,7 +261,7 @@ impl Proof<'_, '_> {
     /// The effect of a call of a stub that comes back; false for others.
     fn calls(&self, insn: &Instruction, state: &mut State) -> bool {
         let saving = match self.stub(insn) {
-            Some(StubId::GenericSaving | StubId::Settle) => true,
+            Some(StubId::GenericSaving | StubId::Nan | StubId::Settle) => true,
             Some(StubId::Generic | StubId::Helper) => false,
             _ => return false,
         };

@@ -53,6 +53,8 @@ pub struct Stubs {
     pub generic: u64,
     /// The same, preserving all registers but `rsi`, `rdx` and flags.
     pub generic_saving: u64,
+    /// The same for arithmetic on scalars whose result is not a number: see [`super::nan_stub`].
+    pub nan: u64,
     /// Calls `entries.helper(thread, rsi, rdx)`; caller-saved registers are lost.
     pub helper: u64,
     /// Brings deferred condition flags home and returns; preserves all registers but `rsi`, `rdx` and flags.
@@ -73,6 +75,7 @@ impl Stubs {
             StubId::Leave => self.leave,
             StubId::Generic => self.generic,
             StubId::GenericSaving => self.generic_saving,
+            StubId::Nan => self.nan,
             StubId::Helper => self.helper,
             StubId::Settle => self.settle,
         }
@@ -93,6 +96,7 @@ pub fn emit(guest: &Guest, conv: &Convention, base: u64) -> (Vec<u8>, Stubs) {
     let (system_call, window) = if conv.direct_calls { e.system_call(leave) } else { (leave, Window::default()) };
     let generic = e.generic();
     let generic_saving = e.call_saving(field!(entries.generic));
+    let nan = e.nan(generic_saving);
     let settle_any = e.call_saving(field!(entries.settle));
     let settle = e.settle(settle_any);
     let helper = e.helper();
@@ -110,6 +114,7 @@ pub fn emit(guest: &Guest, conv: &Convention, base: u64) -> (Vec<u8>, Stubs) {
         window,
         generic,
         generic_saving,
+        nan,
         helper,
         settle,
         end,

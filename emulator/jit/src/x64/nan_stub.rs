@@ -1,0 +1,125 @@
+//! The stub for scalar arithmetic whose result is not a number: which NaN that is, where no operand is a signalling one. Programs that
+//! compute with NaNs at all do so at every turn of a loop.
+//!
+//! The host has raised what the definition raises, but where infinity times zero is added to a NaN: that is left to the definition.
+
+use dynasmrt::{DynasmApi, DynasmLabelApi, dynasm};
+use ir::Ty;
+use ir::guest::NanRule;
+use ir::inst::Op;
+
+use super::float_checks::default_nan;
+use super::generic::TYPE_AT;
+use super::stubs::{Emitter, field};
+
+/// The operand of this number, its first byte and its ninth.
+const fn operand(k: usize) -> i32 {
+    field!(scratch) + 16 * k as i32
+}
+
+/// Where registers are meanwhile.
+const SAVED: i32 = operand(4);
+
+/// Twice an infinity, as 64 bits with the exponent at the top: what is more is not a number.
+fn infinity(bits: u32) -> i64 {
+    if bits == 32 { 0xff00 << 48 } else { 0xffe0 << 48 }
+}
+
+/// The same of the first quiet NaN.
+fn quiet(bits: u32) -> i64 {
+    if bits == 32 { 0xff80 << 48 } else { 0xfff0 << 48 }
+}
+
+impl Emitter<'_> {
+    /// As the stub `general`, which knows every operation: operands and result in `scratch`, all registers but `rsi`, `rdx` and flags
+    /// preserved.
+    pub(super) fn nan(&mut self, general: u64) -> u64 {
+        let at = self.start();
+        dynasm!(self.asm
+            ; .arch x64
+            ; mov [rbp + SAVED], rax
+            ; mov [rbp + SAVED + 8], rcx
+            ; mov [rbp + SAVED + 16], rdi
+            ; mov eax, esi
+            ; shr eax, TYPE_AT as i8
+            ; and eax, 7
+            ; cmp eax, Ty::I64 as i32
+            ; jne >single
+        );
+        self.nan_of_width(64);
+        dynasm!(self.asm ; .arch x64 ; single:);
+        self.nan_of_width(32);
+        dynasm!(self.asm ; .arch x64 ; known: ; mov [rbp + operand(0)], rdi ; mov QWORD [rbp + operand(0) + 8], 0);
+        self.restore();
+        dynasm!(self.asm ; .arch x64 ; ret ; unknown:);
+        self.restore();
+        self.jump_to(general);
+        at
+    }
+
+    fn restore(&mut self) {
+        dynasm!(self.asm
+            ; .arch x64
+            ; mov rax, [rbp + SAVED]
+            ; mov rcx, [rbp + SAVED + 8]
+            ; mov rdi, [rbp + SAVED + 16]
+        );
+    }
+
+    /// Goes on at `known` with the NaN in `rdi`, or at `unknown`.
+    fn nan_of_width(&mut self, bits: u32) {
+        dynasm!(self.asm ; .arch x64 ; mov rdi, QWORD default_nan(self.guest, bits).cast_signed());
+        let first_operand = self.guest.fp.nan != NanRule::Canonical;
+        if first_operand {
+            dynasm!(self.asm ; .arch x64 ; cmp sil, Op::Fma as i8 ; je >fused ; cmp sil, Op::Fsqrt as i8 ; je >root);
+            self.take_if_nan(bits, 1);
+            dynasm!(self.asm ; .arch x64 ; root:);
+            self.take_if_nan(bits, 0);
+            dynasm!(self.asm ; .arch x64 ; jmp >known ; fused:);
+        }
+        self.leave_infinity_times_zero(bits);
+        if first_operand {
+            // The addend comes first (Arm ARM FPMulAdd).
+            for k in [1, 0, 2] {
+                self.take_if_nan(bits, k);
+            }
+        }
+        dynasm!(self.asm ; .arch x64 ; jmp >known);
+    }
+
+    /// Twice the operand to `rax`, with the exponent at the top.
+    fn load_magnitude(&mut self, bits: u32, k: usize) {
+        match bits {
+            32 => dynasm!(self.asm ; .arch x64 ; mov eax, [rbp + operand(k)] ; shl rax, 33),
+            _ => dynasm!(self.asm ; .arch x64 ; mov rax, [rbp + operand(k)] ; add rax, rax),
+        }
+    }
+
+    /// The operand to `rdi` if it is a quiet NaN; a signalling one leads to `unknown`.
+    fn take_if_nan(&mut self, bits: u32, k: usize) {
+        self.load_magnitude(bits, k);
+        dynasm!(self.asm
+            ; .arch x64
+            ; mov rcx, QWORD infinity(bits)
+            ; cmp rax, rcx
+            ; jbe >number
+            ; mov rcx, QWORD quiet(bits)
+            ; cmp rax, rcx
+            ; jb >unknown
+        );
+        match bits {
+            32 => dynasm!(self.asm ; .arch x64 ; mov edi, [rbp + operand(k)] ; number:),
+            _ => dynasm!(self.asm ; .arch x64 ; mov rdi, [rbp + operand(k)] ; number:),
+        }
+    }
+
+    fn leave_infinity_times_zero(&mut self, bits: u32) {
+        self.load_magnitude(bits, 2);
+        dynasm!(self.asm ; .arch x64 ; mov rcx, QWORD infinity(bits) ; cmp rax, rcx ; jbe >product);
+        for k in [0, 1] {
+            self.load_magnitude(bits, k);
+            dynasm!(self.asm ; .arch x64 ; test rax, rax ; je >unknown);
+        }
+        dynasm!(self.asm ; .arch x64 ; product:);
+    }
+}
