@@ -326,15 +326,19 @@ impl Gen<'_> {
         self.asm.jcc(cc::NE, label);
     }
 
-    /// A NaN result of a scalar operation on one number: the host quiets the operand, as guests without a NaN of their own do.
+    /// Whether a NaN, rounded or converted to another format, is what the host makes of it: the same one, quieted.
+    pub(super) fn quiets_as_host(&self, inst: &Inst) -> bool {
+        let mode = self.an.environments.get(inst.attr.environment() as usize).copied().flatten();
+        self.guest.fp.nan != NanRule::Canonical && mode.is_some_and(|mode| !mode.default_nan)
+    }
+
+    /// Checks the result of a scalar operation on one number.
     pub(super) fn check_scalar(&mut self, inst: &Inst, bits: u32, operands: &[Xmm], d: Xmm) {
         let step = self.step(inst, operands, Target::Xmm(d));
         if self.rounds_up_to_normal(inst) {
             return self.check_exactly(inst, step, d);
         }
-        let mode = self.an.environments.get(inst.attr.environment() as usize).copied().flatten();
-        let one = self.guest.fp.nan == NanRule::Canonical || mode.is_none_or(|mode| mode.default_nan);
-        if !one {
+        if self.quiets_as_host(inst) {
             return;
         }
         let (values, operands) = ([NO; 3], [NONE; 3]);
