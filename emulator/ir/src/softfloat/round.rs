@@ -33,7 +33,8 @@ pub(super) fn pack(f: Format, sign: bool, exp: i32, sig: u128, round: Round, env
     let round = effective(round, env);
     let top = exp + 127 - sig.leading_zeros() as i32;
     let before = top < f.emin();
-    if before && env.mode.flush_results && f.width != 16 {
+    let tiny = || env.policy.tininess == Tininess::Before || !rounds_to_normal(f, sign, exp, sig, round);
+    if before && env.mode.flush_results && f.width != 16 && tiny() {
         let inexact = if env.policy.tininess == Tininess::After { flag::INEXACT } else { 0 };
         env.flags |= flag::UNDERFLOW | inexact;
         return f.zero(sign);
@@ -42,7 +43,7 @@ pub(super) fn pack(f: Format, sign: bool, exp: i32, sig: u128, round: Round, env
     let (kept, inexact) = quantize(sig, quantum - exp, sign, round);
     if inexact {
         env.flags |= flag::INEXACT;
-        if before && (env.policy.tininess == Tininess::Before || !rounds_to_normal(f, sign, exp, sig, round)) {
+        if before && tiny() {
             env.flags |= flag::UNDERFLOW;
         }
     }

@@ -184,6 +184,8 @@ pub(super) struct Analysis {
     pub(super) restored: Vec<Restored>,
     /// Assume nothing about the entry.
     pub(super) careful: bool,
+    /// See [`super::Compiler`].
+    pub(super) exact_underflow: bool,
     /// Some value is a box.
     pub(super) has_boxes: bool,
     /// Slots that are assumed to have boxes at the entry.
@@ -262,7 +264,7 @@ impl Analysis {
     pub(super) fn prepare(&mut self, unit: &Unit, guest: &Guest, conv: &Convention, features: Features) {
         self.reset(unit, guest, conv);
         self.fuses = features.fma;
-        self.environments = host_environments(guest, features, unit.key.mode);
+        self.environments = host_environments(guest, features, unit.key.mode, self.exact_underflow);
         let (mut last_snap, mut last_exit) = (0, 0);
         let mut last_clear = None;
         for (i, inst) in unit.insts.iter().enumerate() {

@@ -8,9 +8,10 @@
 //! that were rounded up to the smallest normal number, once the guest looks at its flags ([`super::Compiler`]).
 //!
 //! Rounding: `mxcsr_guest` has the mode of the unit; an operation that names another is left to the interpreter's
-//! definition ([`super::emit_fp_integers`] says which are not), as is everything while subnormals are flushed.
+//! definition ([`super::emit_fp_integers`] says which are not), as is everything while subnormals are flushed in a way that is not the
+//! host's.
 
-use ir::guest::{FpMode, Guest};
+use ir::guest::{FpMode, Guest, NanRule, Tininess};
 use ir::inst::{FCmp, Inst, MinMax, Op, Round};
 use ir::{Ty, Unit};
 use smallvec::SmallVec;
@@ -35,12 +36,30 @@ pub(super) fn host_round(r: Round) -> Option<u8> {
 }
 
 /// The environments, by number, whose operations the host can do: those that are like the usual one, for which its control
-/// register is set.
-pub(super) fn host_environments(guest: &Guest, features: Features, mode: u32) -> SmallVec<[Option<FpMode>; 4]> {
+/// register is set. `exact`: the guest looks at its flags.
+pub(super) fn host_environments(
+    guest: &Guest,
+    features: Features,
+    mode: u32,
+    exact: bool,
+) -> SmallVec<[Option<FpMode>; 4]> {
     let usual = (guest.fp_mode)(mode);
-    let host = features.avx && !usual.flush_inputs && !usual.flush_results && usual.round != Round::Away;
+    let host = features.avx && usual.round != Round::Away && (!flushes(usual) || host_flushes(guest, usual, exact));
     let numbers = 0..=guest.fp_named.len() as u32;
     numbers.map(|n| Some(guest.fp_environment(n, mode)).filter(|own| host && *own == usual)).collect()
+}
+
+fn flushes(mode: FpMode) -> bool {
+    mode.flush_inputs || mode.flush_results
+}
+
+/// Whether the host flushes subnormal numbers as the guest does. For x86 guests it does. Arm raises other flags with that, and goes by
+/// the result before it is rounded: what was rounded up to the smallest normal number is made again.
+fn host_flushes(guest: &Guest, mode: FpMode, exact: bool) -> bool {
+    match guest.fp.tininess {
+        Tininess::After => guest.fp.nan == NanRule::FirstOperand,
+        Tininess::Before => !exact && mode.flush_inputs && mode.flush_results,
+    }
 }
 
 /// Opcodes of `vfmadd231`, which adds to its destination, and `vfmadd213`, which multiplies it.
@@ -78,7 +97,10 @@ impl Analysis {
     /// Whether the host compares these floats.
     pub(super) fn hosts_float(&self, unit: &Unit, inst: &Inst) -> bool {
         let environment = self.environments.get(inst.attr.environment() as usize).copied().flatten();
-        environment.is_some() && matches!(inst.attr.lane(), 32 | 64) && self.operand_ty(unit, inst, 0) == inst.ty
+        // Who makes a comparison again where it is looked at knows nothing of flushed operands.
+        environment.is_some_and(|mode| !mode.flush_inputs)
+            && matches!(inst.attr.lane(), 32 | 64)
+            && self.operand_ty(unit, inst, 0) == inst.ty
     }
 }
 
@@ -99,6 +121,8 @@ impl Gen<'_> {
                 }
                 self.on_host(inst)
             }
+            // The host does not flush what it returns.
+            Op::Fmin | Op::Fmax if mode.flush_inputs && inst.attr.kind() != MinMax::Second as u8 => false,
             Op::Fmin | Op::Fmax if scalar && format(lane) => self.emit_extremum(inst),
             Op::Fcmp if format(lane) => self.emit_compare_floats(inst),
             Op::Fround if scalar && format(lane) => self.emit_round(inst),

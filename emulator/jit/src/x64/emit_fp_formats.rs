@@ -136,7 +136,7 @@ impl Gen<'_> {
 
     /// To the smallest normal number the host may have rounded without a word of underflow.
     fn check_least_half(&mut self, d: Gpr, t: Gpr, label: Label) {
-        if self.exact_underflow && self.guest.fp.tininess == Tininess::Before {
+        if self.an.exact_underflow && self.guest.fp.tininess == Tininess::Before {
             self.asm.mov_rr(4, t, d);
             self.asm.alu_ri(Alu::And, 4, t, 0x7fff);
             self.asm.alu_ri(Alu::Cmp, 4, t, LEAST_HALF);

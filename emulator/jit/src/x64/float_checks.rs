@@ -1,7 +1,7 @@
 //! Checks of floating-point results, and the cold code that makes operations again by their definition.
 
 use ir::Ty;
-use ir::guest::{Guest, NanRule, Tininess};
+use ir::guest::{FpMode, Guest, NanRule, Tininess};
 use ir::inst::{Attr, Inst, Op};
 use smallvec::SmallVec;
 
@@ -245,7 +245,9 @@ impl Gen<'_> {
         let mode = self.an.environments.get(inst.attr.environment() as usize).copied().flatten();
         let one = self.guest.fp.nan == NanRule::Canonical;
         let rule = one && inst.op == Op::Fma || self.guest.fp.nan == NanRule::SignallingFirst;
-        inst.ty.bits() == inst.attr.lane() && rule && mode.is_some_and(|mode| one || !mode.default_nan)
+        // Nor may a factor be zero only because it is flushed.
+        let same = |mode: FpMode| (one || !mode.default_nan) && !mode.flush_inputs;
+        inst.ty.bits() == inst.attr.lane() && rule && mode.is_some_and(same)
     }
 
     /// Whether the instruction may be emitted before pending checks are made: arithmetic that is checked with them, loads, which say
@@ -374,7 +376,9 @@ impl Gen<'_> {
             Op::Fcvt => inst.ty == Ty::I32,
             _ => false,
         };
-        self.exact_underflow && self.guest.fp.tininess == Tininess::Before && inexact
+        let mode = self.an.environments.get(inst.attr.environment() as usize).copied().flatten();
+        let seen = self.an.exact_underflow || mode.is_some_and(|mode| mode.flush_results);
+        seen && self.guest.fp.tininess == Tininess::Before && inexact
     }
 
     /// The magnitudes of `d` in the scratch register, and the smallest normal number in the lanes of another.

@@ -109,8 +109,6 @@ pub(super) struct Gen<'a> {
     pub(super) conv: &'a Convention,
     pub(super) features: Features,
     /// See [`super::Compiler`].
-    pub(super) exact_underflow: bool,
-    /// See [`super::Compiler`].
     pub(super) traps_invalid: bool,
     /// See [`super::Compiler::retreats_to`].
     pub(super) retreats_to: u32,
@@ -204,7 +202,6 @@ impl<'a> Gen<'a> {
         guest: &'a Guest,
         conv: &'a Convention,
         features: Features,
-        careful: bool,
         b: Buffers,
     ) -> Gen<'a> {
         let mut g = Gen {
@@ -212,7 +209,6 @@ impl<'a> Gen<'a> {
             guest,
             conv,
             features,
-            exact_underflow: false,
             traps_invalid: false,
             retreats_to: 0,
             an: b.analysis,
@@ -265,7 +261,6 @@ impl<'a> Gen<'a> {
             claims: None,
         };
         g.asm.clear();
-        g.an.careful = careful;
         g.an.prepare(unit, guest, conv, features);
         g.an.liveness(unit, guest, conv);
         g.start();

@@ -431,10 +431,11 @@ impl Compiler {
     /// # Panics
     /// If a proof is asked for and fails.
     pub fn compile(&mut self, unit: &Unit) -> Result<&Compiled, CompileError> {
-        let buffers = std::mem::take(&mut self.buffers);
-        let mut g = generator::Gen::new(unit, self.guest, &self.conv, self.features, self.careful, buffers);
+        let mut buffers = std::mem::take(&mut self.buffers);
+        buffers.analysis.careful = self.careful;
+        buffers.analysis.exact_underflow = self.exact_underflow;
+        let mut g = generator::Gen::new(unit, self.guest, &self.conv, self.features, buffers);
         self.analysed = self.times.then(Instant::now);
-        g.exact_underflow = self.exact_underflow;
         g.traps_invalid = self.traps_invalid;
         g.retreats_to = self.retreats_to;
         g.counter = self.counter;

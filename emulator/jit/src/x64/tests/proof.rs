@@ -60,7 +60,7 @@ fn a_changed_move_is_found() {
     let (mut all, mut found, mut missed) = (0, 0, Vec::new());
     for seed in 1..150u64 {
         let unit = make(seed.wrapping_mul(0x9e37_79b9_7f4a_7c15) | 1);
-        let mut g = Gen::new(&unit, &GUEST, &conv, Features::ALL, false, Buffers::default());
+        let mut g = Gen::new(&unit, &GUEST, &conv, Features::ALL, Buffers::default());
         g.claims = Some(Claims::default());
         g.run();
         if g.error.is_some() {

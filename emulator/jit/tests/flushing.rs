@@ -1,0 +1,129 @@
+//! Arithmetic while subnormal numbers are flushed to zero, as programs have it that were compiled for fast rather than strict
+//! arithmetic: both engines agree on results, and for x86 guests on flags.
+
+mod support;
+
+use ir::Guest;
+use jit::{Engine, Jit, JitOptions, Thread};
+use support::Code;
+use support::engines::*;
+use support::process::catch_faults;
+
+/// Numbers about the smallest normal one and its neighbours, products that round to it, and others.
+fn numbers() -> Vec<u64> {
+    let small = [
+        0,
+        1,
+        0x0007_ffff_ffff_ffff,
+        0x000f_ffff_ffff_ffff,
+        0x0010_0000_0000_0000,
+        0x0010_0000_0000_0001,
+        0x0020_0000_0000_0000,
+        0x2000_0000_0000_0000,
+        0x1ff0_0000_0000_0001,
+        0x380f_ffff_ffff_ffff,
+        0x3810_0000_0000_0000,
+        0x3fdf_ffff_ffff_ffff,
+        0x3fe0_0000_0000_0000,
+        0x3fef_ffff_ffff_fffe,
+        0x3ff0_0000_0000_0000,
+        0x4340_0000_0000_0000,
+        0x7ff0_0000_0000_0000,
+        0x7ff8_0000_0000_0003,
+        0x7ff0_0000_0000_0005,
+    ];
+    small.into_iter().flat_map(|n| [n, n | 1 << 63]).collect()
+}
+
+/// The same kinds of single-precision numbers, two of them.
+fn singles() -> Vec<u64> {
+    let small =
+        [0, 1, 0x007f_ffff, 0x0080_0000, 0x0080_0001, 0x2000_0000, 0x3eff_ffff, 0x3f7f_fffe, 0x3f80_0000, 0x7f80_0000];
+    small.into_iter().flat_map(|n: u64| [n, n | 1 << 31]).flat_map(|n| [n | n << 32, n | 0x3f7f_ffff << 32]).collect()
+}
+
+/// Runs the code on both engines with each pair of numbers in two registers.
+fn compare(guest: &'static Guest, mode: u32, code: &[u8], slots: [&str; 2], exact: bool) {
+    let placed = placed(code.to_vec());
+    let mut threads = [Engine::Interp, Engine::T1].map(|engine| {
+        let options = JitOptions { exact_underflow: exact, ..options(engine) };
+        Thread::new(Jit::new(guest, Code::new(&placed), options))
+    });
+    for values in [numbers(), singles()] {
+        for (a, b) in values.iter().flat_map(|a| values.iter().map(move |b| (*a, *b))) {
+            let both = |n: u64| u128::from(n) << 64 | u128::from(n);
+            let slots = slots_of(guest, &[(slots[0], both(a)), (slots[1], both(b))]);
+            let state = state_of(guest, mode, &slots);
+            let [expected, mut found] =
+                threads.each_mut().map(|thread| run_from(thread, guest, &state, &[0; DATA_LEN]));
+            if !exact {
+                found.state.fflags = expected.state.fflags;
+            }
+            let differ = differences(guest, &expected, &found);
+            assert!(differ.is_empty(), "{a:x} {b:x} in mode {mode:x}: {}", differ.join("\n"));
+        }
+    }
+}
+
+#[test]
+fn arm_flushes_by_the_result_before_it_is_rounded() {
+    let _turn = catch_faults(None);
+    // fadd d2, d0, d1; fsub d3; fmul d4; fdiv d5; fsqrt d6, d0; fmadd d7, d0, d1, d4; fmsub d16, d1, d0, d3; fcvt s17, d0; fcvt d18, s1;
+    // fcmp d0, d1; fcvtzs x2, d0; fcvtpu x3, d1; frintp d19, d0; fmax d20, d0, d1; fminnm d21, d1, d0; fadd v22.2d, v0, v1;
+    // fmul v23.4s; fmla v24.2d; fcmgt v25.2d; fcvtzu v26.4s, v0; fmul s27, s0, s1; fadd s28; svc
+    let code = [
+        0x1e61_2802,
+        0x1e61_3803,
+        0x1e61_0804,
+        0x1e61_1805,
+        0x1e61_c006,
+        0x1f41_1007,
+        0x1f40_8c30,
+        0x1e62_4011,
+        0x1e22_c032,
+        0x1e61_2000,
+        0x9e78_0002,
+        0x9e69_0023,
+        0x1e64_c013,
+        0x1e61_4814,
+        0x1e60_7835,
+        0x4e61_d416,
+        0x6e21_dc17,
+        0x4e61_cc18,
+        0x6ee1_e419,
+        0x6ea1_b81a,
+        0x1e21_081b,
+        0x1e21_281c,
+        0xd400_0001u32,
+    ];
+    let code: Vec<u8> = code.iter().flat_map(|w| w.to_le_bytes()).collect();
+    // FPCR.FZ with each rounding, without and with FPCR.DN; flags are looked at, or not.
+    for mode in (4..8).chain(12..16) {
+        compare(aarch64(), mode, &code, ["vreg[0]", "vreg[1]"], false);
+        compare(aarch64(), mode, &code, ["vreg[0]", "vreg[1]"], true);
+    }
+}
+
+#[test]
+fn x86_flushes_by_the_result_after_it_is_rounded() {
+    let _turn = catch_faults(None);
+    // addsd %xmm1, %xmm0; mulsd %xmm1, %xmm0; movaps %xmm0, %xmm2; divsd %xmm1, %xmm2; sqrtsd %xmm1, %xmm3; movaps %xmm1, %xmm4;
+    // maxsd %xmm0, %xmm4; minps %xmm1, %xmm5; cvtsd2ss %xmm1, %xmm6; cvtss2sd %xmm1, %xmm7; subpd %xmm1, %xmm8; mulps %xmm1, %xmm9;
+    // cvttsd2si %xmm1, %rax; cmpltpd %xmm1, %xmm10; cvtps2pd %xmm1, %xmm11; cvtpd2ps %xmm1, %xmm12; ucomisd %xmm1, %xmm0; setb %cl;
+    // syscall
+    let code = [
+        0xf2, 0x0f, 0x58, 0xc1, 0xf2, 0x0f, 0x59, 0xc1, 0x0f, 0x28, 0xd0, 0xf2, 0x0f, 0x5e, 0xd1, 0xf2, 0x0f, 0x51,
+        0xd9, 0x0f, 0x28, 0xe1, 0xf2, 0x0f, 0x5f, 0xe0, 0x0f, 0x5d, 0xe9, 0xf2, 0x0f, 0x5a, 0xf1, 0xf3, 0x0f, 0x5a,
+        0xf9, 0x66, 0x44, 0x0f, 0x5c, 0xc1, 0x44, 0x0f, 0x59, 0xc9, 0xf2, 0x48, 0x0f, 0x2c, 0xc1, 0x66, 0x44, 0x0f,
+        0xc2, 0xd1, 0x01, 0x44, 0x0f, 0x5a, 0xd9, 0x66, 0x44, 0x0f, 0x5a, 0xe1, 0x66, 0x0f, 0x2e, 0xc1, 0x0f, 0x92,
+        0xc1, 0x0f, 0x05,
+    ];
+    let guest = guests::ALL.by_name("x86_64").unwrap();
+    // DAZ, FTZ and both, each with two roundings.
+    for control in [1, 1 << 9, 1 | 1 << 9].into_iter().flat_map(|flush| [flush, flush | 2 << 7]) {
+        let mut state = ir::GuestState::new(guest);
+        state.mode = guest.reset_mode();
+        set_by_name(guest, &mut state, "mxcsr_control", 63 << 1 | control);
+        compare(guest, state.mode, &code, ["xmm[0]", "xmm[1]"], true);
+    }
+}
