@@ -96,6 +96,13 @@ fn host_munmap(range: &Range<u64>) -> SysResult {
     unsafe { crate::host::syscall(libc::SYS_munmap, [range.start, range.end - range.start, 0, 0, 0, 0]) }
 }
 
+/// Gives a range the guest owns the protection that the guest means by `prot`.
+fn host_mprotect(range: &Range<u64>, prot: i32) -> SysResult {
+    let args = [range.start, range.end - range.start, host_prot(prot) as u64, 0, 0, 0];
+    // SAFETY: the guest owns the range; nothing of the emulator lies in it.
+    unsafe { crate::host::syscall(libc::SYS_mprotect, args) }
+}
+
 impl AddressSpace {
     /// An empty one.
     #[must_use]
@@ -149,8 +156,13 @@ impl AddressSpace {
 
     /// Declines to change `range` from generated code unless what is there is private data: code may be what it executes.
     fn only_data(&self, in_code: bool, range: &Range<u64>) -> Result<(), Errno> {
-        let is_data = |vma: &Vma| !vma.executable() && !vma.shared && vma.backing.is_none();
-        if in_code && !self.map().all(range, is_data) { Err(Errno::DECLINED) } else { Ok(()) }
+        if in_code && !self.map().all(range, Vma::is_data) { Err(Errno::DECLINED) } else { Ok(()) }
+    }
+
+    /// Whether `range` is a piece of one mapping of private data: nobody is to be told of a change.
+    fn one_of_data(&self, range: &Range<u64>) -> bool {
+        let holds = |(whole, vma): (Range<u64>, &Vma)| range.end <= whole.end && vma.is_data();
+        !range.is_empty() && self.map().find(range.start).is_some_and(holds)
     }
 
     fn map_mut(&self) -> RwLockWriteGuard<'_, VmaMap> {
@@ -318,8 +330,7 @@ impl AddressSpace {
         crate::guest_memory::write(at, code)?;
         let prot = libc::PROT_READ | libc::PROT_EXEC;
         self.map_mut().insert(range.clone(), Vma::anonymous(prot, Kind::Vectors));
-        // SAFETY: what was mapped above.
-        unsafe { crate::host::syscall(libc::SYS_mprotect, [at, range.end - at, host_prot(prot) as u64, 0, 0, 0])? };
+        host_mprotect(&range, prot)?;
         Ok(())
     }
 
@@ -340,6 +351,12 @@ impl AddressSpace {
     }
 
     fn unmap_locked(&self, changes: &mut Changes, range: &Range<u64>) -> SysResult {
+        if self.one_of_data(range) {
+            host_munmap(range)?;
+            self.map_mut().remove(range.clone());
+            changes.placer.freed(range);
+            return Ok(0);
+        }
         let parts = self.map().parts(range);
         for (part, vma) in parts {
             self.map_mut().remove(part.clone());
@@ -365,6 +382,11 @@ impl AddressSpace {
         if !addr.is_multiple_of(PAGE) {
             return Err(Errno::EINVAL);
         }
+        if self.one_of_data(&range) {
+            host_mprotect(&range, prot)?;
+            self.map_mut().protect(&range, prot);
+            return Ok(0);
+        }
         self.only_data(in_code, &range)?;
         let mut at = range.start;
         let parts = self.map().parts(&range);
@@ -379,13 +401,11 @@ impl AddressSpace {
     }
 
     fn protect_part(&self, part: &Range<u64>, vma: Vma, prot: i32) -> Result<(), Errno> {
-        let args = [part.start, part.end - part.start, host_prot(prot) as u64, 0, 0, 0];
-        // SAFETY: the guest owns the range.
-        unsafe { crate::host::syscall(libc::SYS_mprotect, args)? };
+        host_mprotect(part, prot)?;
         let had_code = vma.executable();
         let changed = had_code != (prot & libc::PROT_EXEC != 0);
         let vma = Vma { prot, ..vma };
-        self.map_mut().insert(part.clone(), vma.clone());
+        self.map_mut().protect(part, prot);
         self.stale(part, had_code && (changed || self.watch.is_on()));
         self.appeared(&vma, None);
         Ok(())

@@ -33,6 +33,7 @@ fn map_protect_remap_unmap() {
     let space = AddressSpace::default();
     let at = space.map_memory(&request(0, 4 * PAGE, 0)).unwrap();
     assert_eq!(space.protect(at + PAGE, PAGE, libc::PROT_READ), Ok(0));
+    assert_eq!(space.protect(at, 0, 0), Ok(0));
     assert_eq!(space.map().parts(&(at..at + 4 * PAGE)).len(), 3);
     assert_eq!(space.unmap(at + 2 * PAGE, PAGE), Ok(0));
     assert_eq!(space.protect(at, 4 * PAGE, libc::PROT_READ), Err(Errno::ENOMEM));

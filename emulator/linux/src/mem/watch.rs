@@ -77,8 +77,8 @@ impl Watch {
     pub(super) fn forget(&self, range: &Range<u64>) {
         if self.is_on() {
             let mut pages = self.lock();
-            pages.code.retain(|page| !range.contains(page));
-            pages.protected.retain(|page| !range.contains(page));
+            forget(&mut pages.code, range);
+            forget(&mut pages.protected, range);
         }
     }
 
@@ -88,6 +88,13 @@ impl Watch {
             files.push(file);
         }
         self.any_files.store(true, Ordering::SeqCst);
+    }
+}
+
+/// Removes the pages of a range.
+fn forget(pages: &mut BTreeSet<u64>, range: &Range<u64>) {
+    while let Some(&page) = pages.range(range.clone()).next() {
+        pages.remove(&page);
     }
 }
 
@@ -164,9 +171,9 @@ impl AddressSpace {
     /// Drops translations of code whose backing is meant.
     fn drop_code_of(&self, meant: impl Fn(&Backing) -> bool) {
         let of = |vma: &Vma| vma.executable() && vma.backing.as_ref().is_some_and(&meant);
-        let ranges: Vec<_> = self.map().iter().filter(|(_, vma)| of(vma)).map(|(range, _)| range.clone()).collect();
+        let ranges: Vec<_> = self.map().iter().filter(|(_, vma)| of(vma)).map(|(range, _)| range).collect();
         for range in ranges {
-            self.watch.lock().code.retain(|page| !range.contains(page));
+            forget(&mut self.watch.lock().code, &range);
             self.drop_translations(&range);
         }
     }

@@ -100,7 +100,7 @@ fn host_line(line: &str) -> Option<HostLine> {
 /// `/proc/self/maps` of the guest: its own mappings with its own permissions; files and offsets as the host knows them.
 fn maps(process: &Process) -> String {
     let host = host_lines();
-    let guest: Vec<(Range<u64>, Vma)> = process.space.map().iter().map(|(r, vma)| (r.clone(), vma.clone())).collect();
+    let guest: Vec<(Range<u64>, Vma)> = process.space.map().iter().map(|(r, vma)| (r, vma.clone())).collect();
     let mut out = String::new();
     for (range, vma) in &guest {
         let mut at = range.start;
