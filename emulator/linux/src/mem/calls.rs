@@ -6,7 +6,7 @@ use crate::errno::{Errno, SysResult};
 use crate::thread::ThreadCtx;
 
 /// `mmap(addr, len, prot, flags, fd, offset)`
-pub(crate) fn mmap(ctx: &mut ThreadCtx, args: [u64; 6]) -> SysResult {
+pub(crate) fn mmap(ctx: &mut Caller<'_>, args: [u64; 6]) -> SysResult {
     let [addr, len, prot, flags, fd, offset] = args;
     if len == 0 || offset % super::PAGE != 0 {
         return Err(Errno::EINVAL);
@@ -15,11 +15,11 @@ pub(crate) fn mmap(ctx: &mut ThreadCtx, args: [u64; 6]) -> SysResult {
     let flags = flags as i32 & !(libc::MAP_GROWSDOWN | libc::MAP_32BIT);
     let fd = if flags & libc::MAP_ANONYMOUS != 0 { -1 } else { fd as i32 };
     let prot = prot as i32 & (libc::PROT_READ | libc::PROT_WRITE | libc::PROT_EXEC);
-    ctx.process.space.map_memory(&Request { addr, len, prot, flags, fd, offset, kind: Kind::Plain })
+    ctx.process.space.map_from(ctx.is_in_code(), &Request { addr, len, prot, flags, fd, offset, kind: Kind::Plain })
 }
 
 /// `mmap2(addr, len, prot, flags, fd, offset)`: the offset is in pages.
-pub(crate) fn mmap2(ctx: &mut ThreadCtx, args: [u64; 6]) -> SysResult {
+pub(crate) fn mmap2(ctx: &mut Caller<'_>, args: [u64; 6]) -> SysResult {
     let [addr, len, prot, flags, fd, offset] = args;
     mmap(ctx, [addr, len, prot, flags, fd, offset * super::PAGE])
 }
@@ -45,8 +45,11 @@ pub(crate) fn brk(ctx: &mut Caller<'_>, args: [u64; 6]) -> SysResult {
     ctx.process.space.brk_from(ctx.is_in_code(), args[0])
 }
 
+/// Advice that the kernel does not remember.
+const FORGOTTEN: [i32; 4] = [libc::MADV_DONTNEED, libc::MADV_FREE, libc::MADV_WILLNEED, libc::MADV_REMOVE];
+
 /// `madvise(addr, len, advice)`
-pub(crate) fn madvise(ctx: &mut ThreadCtx, args: [u64; 6]) -> SysResult {
+pub(crate) fn madvise(ctx: &mut Caller<'_>, args: [u64; 6]) -> SysResult {
     let [addr, len, advice, ..] = args;
     let end = page_up(len)
         .and_then(|len| addr.checked_add(len))
@@ -56,7 +59,11 @@ pub(crate) fn madvise(ctx: &mut ThreadCtx, args: [u64; 6]) -> SysResult {
         return Err(Errno::EINVAL);
     }
     let (range, space) = (addr..end, &ctx.process.space);
+    space.only_data(ctx.is_in_code(), &range)?;
     let parts = space.map().parts(&range);
+    if !FORGOTTEN.contains(&(advice as i32)) && parts.iter().any(|(_, vma)| vma.kind == Kind::Heap) {
+        space.heap_is_special();
+    }
     // The kernel works on what is mapped and reports holes at the end.
     for (part, vma) in &parts {
         own_range(libc::SYS_madvise, part.start, part.end - part.start, advice)?;
@@ -81,11 +88,13 @@ pub(crate) fn mincore(ctx: &mut ThreadCtx, args: [u64; 6]) -> SysResult {
 
 /// `mlock(addr, len)`
 pub(crate) fn mlock(ctx: &mut ThreadCtx, args: [u64; 6]) -> SysResult {
+    ctx.process.space.heap_is_special();
     on_owned(ctx, libc::SYS_mlock, args)
 }
 
 /// `mlock2(addr, len, flags)`
 pub(crate) fn mlock2(ctx: &mut ThreadCtx, args: [u64; 6]) -> SysResult {
+    ctx.process.space.heap_is_special();
     on_owned(ctx, libc::SYS_mlock2, args)
 }
 

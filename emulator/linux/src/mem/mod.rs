@@ -5,6 +5,7 @@
 //! `PROT_EXEC` is kept here, for instruction fetch.
 
 pub(crate) mod calls;
+mod heap;
 mod place;
 mod remap;
 mod shm;
@@ -15,6 +16,7 @@ pub use place::Places;
 pub use vma::{Kind, MappedFile, PAGE, TASK_SIZE, Vma, VmaMap, page_down, page_up};
 
 use std::ops::Range;
+use std::sync::atomic::AtomicBool;
 use std::sync::{Mutex, MutexGuard, OnceLock, RwLock, RwLockReadGuard, RwLockWriteGuard};
 
 use crate::errno::{Errno, SysResult};
@@ -36,6 +38,7 @@ pub struct AddressSpace {
     invalidate: OnceLock<Invalidate>,
     share: OnceLock<Share>,
     watch: watch::Watch,
+    special_heap: AtomicBool,
 }
 
 impl Default for AddressSpace {
@@ -47,8 +50,7 @@ impl Default for AddressSpace {
 /// State of the changing calls.
 struct Changes {
     placer: Placer,
-    /// The heap: its fixed start and current end.
-    brk: Range<u64>,
+    heap: heap::Heap,
 }
 
 /// A new mapping.
@@ -107,7 +109,7 @@ impl AddressSpace {
     /// An empty one.
     #[must_use]
     pub fn new(places: &'static Places) -> AddressSpace {
-        let changes = Mutex::new(Changes { placer: Placer::new(places), brk: 0..0 });
+        let changes = Mutex::new(Changes { placer: Placer::new(places), heap: heap::Heap::default() });
         AddressSpace {
             places,
             changes,
@@ -115,6 +117,7 @@ impl AddressSpace {
             invalidate: OnceLock::new(),
             share: OnceLock::new(),
             watch: watch::Watch::default(),
+            special_heap: AtomicBool::new(false),
         }
     }
 
@@ -161,7 +164,12 @@ impl AddressSpace {
 
     /// Whether `range` is a piece of one mapping of private data: nobody is to be told of a change.
     fn one_of_data(&self, range: &Range<u64>) -> bool {
-        let holds = |(whole, vma): (Range<u64>, &Vma)| range.end <= whole.end && vma.is_data();
+        self.one_mapping(range, Vma::is_data)
+    }
+
+    /// Whether `range` is a piece of one mapping, which is as `is` says.
+    fn one_mapping(&self, range: &Range<u64>, is: impl Fn(&Vma) -> bool) -> bool {
+        let holds = |(whole, vma): (Range<u64>, &Vma)| range.end <= whole.end && is(vma);
         !range.is_empty() && self.map().find(range.start).is_some_and(holds)
     }
 
@@ -225,23 +233,47 @@ impl AddressSpace {
 
     /// Maps memory; returns its address.
     pub fn map_memory(&self, request: &Request) -> SysResult {
-        let mut changes = self.lock();
+        self.map_from(false, request)
+    }
+
+    /// The same, perhaps from generated code, which makes mappings of data only.
+    pub(crate) fn map_from(&self, in_code: bool, request: &Request) -> SysResult {
+        if in_code && (request.prot & libc::PROT_EXEC != 0 || request.flags & libc::MAP_TYPE != libc::MAP_PRIVATE) {
+            return Err(Errno::DECLINED);
+        }
+        let mut changes = self.lock_from(in_code)?;
         let len = page_up(request.len).filter(|&len| len != 0 && len <= self.places.end).ok_or(Errno::ENOMEM)?;
         let fixed = request.flags & (libc::MAP_FIXED | libc::MAP_FIXED_NOREPLACE) != 0;
-        let range = if fixed { self.map_fixed(request, len)? } else { self.map_anywhere(&mut changes, request, len)? };
+        if fixed && let Some(end) = request.addr.checked_add(len) {
+            self.only_data(in_code, &(request.addr..end))?;
+        }
+        let range = if fixed {
+            self.map_fixed(&mut changes, request, len)?
+        } else {
+            self.map_anywhere(&mut changes, request, len)?
+        };
         Ok(range.start)
     }
 
     /// Maps at exactly the requested address, over guest mappings only.
-    fn map_fixed(&self, request: &Request, len: u64) -> Result<Range<u64>, Errno> {
+    fn map_fixed(&self, changes: &mut Changes, request: &Request, len: u64) -> Result<Range<u64>, Errno> {
         if !request.addr.is_multiple_of(PAGE) {
             return Err(Errno::EINVAL);
         }
         let range = self.user_range(request.addr, len).ok_or(Errno::ENOMEM)?;
+        changes.heap.make_way(&range);
         let map_there = || host_mmap(&range, host_prot(request.prot), request.flags, request.fd, request.offset);
         if request.flags & libc::MAP_FIXED_NOREPLACE != 0 {
             map_there()?;
             self.record(request, &range);
+            return Ok(range);
+        }
+        let anonymous = Vma::anonymous(request.prot, request.kind);
+        let new_is_data = request.fd < 0 && request.flags & libc::MAP_TYPE == libc::MAP_PRIVATE && anonymous.is_data();
+        let differs_in_protection = |vma: &Vma| *vma == Vma { prot: vma.prot, ..anonymous.clone() } && vma.is_data();
+        if new_is_data && self.one_mapping(&range, differs_in_protection) {
+            map_there()?;
+            self.map_mut().protect(&range, request.prot);
             return Ok(range);
         }
         let claimed = self.claim(&range)?;
@@ -288,10 +320,12 @@ impl AddressSpace {
         let attempt = |range: &Range<u64>| host_mmap(range, host_prot(request.prot), flags, request.fd, request.offset);
         if let Some(range) = self.user_range(page_down(request.addr), len).filter(|range| range.start != 0)
             && self.map().is_free(&range)
-            && attempt(&range).is_ok()
         {
-            self.record(request, &range);
-            return Ok(range);
+            changes.heap.make_way(&range);
+            if attempt(&range).is_ok() {
+                self.record(request, &range);
+                return Ok(range);
+            }
         }
         let range = self.find_room(changes, len, alignment(request.flags))?;
         attempt(&range)?;
@@ -301,7 +335,9 @@ impl AddressSpace {
 
     /// A range free for the guest and on the host.
     fn find_room(&self, changes: &mut Changes, len: u64, align: u64) -> Result<Range<u64>, Errno> {
-        changes.placer.find(&self.map(), len, align).ok_or(Errno::ENOMEM)
+        let range = changes.placer.find(&self.map(), len, align).ok_or(Errno::ENOMEM)?;
+        changes.heap.make_way(&range);
+        Ok(range)
     }
 
     /// Enters a new mapping.
@@ -409,43 +445,6 @@ impl AddressSpace {
         self.stale(part, had_code && (changed || self.watch.is_on()));
         self.appeared(&vma, None);
         Ok(())
-    }
-
-    /// Sets where the heap starts, once the program is loaded.
-    pub fn set_brk(&self, start: u64) {
-        self.lock().brk = start..start;
-    }
-
-    /// Moves the end of the heap; returns the end in force, which is the old one on failure.
-    pub fn brk(&self, end: u64) -> u64 {
-        self.brk_locked(&mut self.lock(), end)
-    }
-
-    /// The same, perhaps from generated code.
-    pub(crate) fn brk_from(&self, in_code: bool, end: u64) -> SysResult {
-        let mut changes = self.lock_from(in_code)?;
-        self.only_data(in_code, &(end..changes.brk.end))?;
-        Ok(self.brk_locked(&mut changes, end))
-    }
-
-    fn brk_locked(&self, changes: &mut Changes, end: u64) -> u64 {
-        let old = changes.brk.clone();
-        let (Some(old_top), Some(new_top)) = (page_up(old.end), page_up(end)) else { return old.end };
-        if end < old.start || end > self.places.end {
-            return old.end;
-        }
-        if new_top > old_top {
-            let flags = libc::MAP_PRIVATE | libc::MAP_ANONYMOUS | libc::MAP_NORESERVE | libc::MAP_FIXED_NOREPLACE;
-            let prot = libc::PROT_READ | libc::PROT_WRITE;
-            if host_mmap(&(old_top..new_top), prot, flags, -1, 0).is_err() {
-                return old.end;
-            }
-            self.map_mut().insert(old_top..new_top, Vma::anonymous(prot, Kind::Heap));
-        } else if new_top < old_top && self.unmap_locked(changes, &(new_top..old_top)).is_err() {
-            return old.end;
-        }
-        changes.brk.end = end;
-        end
     }
 
     /// Whether every page of a range (rounded outwards) is the guest's.

@@ -34,6 +34,7 @@ impl AddressSpace {
             self.unmap_locked(&mut changes, &(end..old.end))?;
             return Ok(old.start);
         }
+        changes.heap.make_way(&(old.end..end));
         if self.grow_in_place(&old, end, &vma) {
             return Ok(old.start);
         }
@@ -94,6 +95,7 @@ impl AddressSpace {
         if new.start % PAGE != 0 || new.start < old.end && old.start < new.end {
             return Err(Errno::EINVAL);
         }
+        changes.heap.make_way(&new);
         let claimed = self.claim(&new)?;
         let replaced_code = self.map().has_code(&new);
         // Nobody may fetch what is there now as what was there before.

@@ -34,6 +34,7 @@ impl AddressSpace {
             }
             self.unmap_locked(&mut changes, &range)?;
         }
+        changes.heap.make_way(&range);
         let host_flags = flags & libc::SHM_RDONLY;
         // SAFETY: without SHM_REMAP the kernel replaces nothing.
         unsafe { crate::host::syscall(libc::SYS_shmat, [id as u64, start, host_flags as u64, 0, 0, 0])? };

@@ -150,3 +150,47 @@ fn what_replaces_code_is_not_fetched_as_code() {
     });
     space.unmap(at, PAGE).unwrap();
 }
+
+#[test]
+fn memory_that_the_heap_gave_back_is_out_of_reach_zero_when_it_comes_again_and_makes_way() {
+    let _alone = alone();
+    // A bad address is a fault of ours, to be caught.
+    crate::signal::host::install();
+    let space = AddressSpace::default();
+    let start = 0x29_1000_0000;
+    let readable = |at: u64| crate::guest_memory::read(at, &mut [0]).is_ok();
+    let fill =
+        |range: Range<u64>| crate::guest_memory::write(range.start, &vec![7; (range.end - range.start) as usize]);
+    space.set_brk(start);
+    for pages in [1, 2, 40, 300, 3] {
+        let top = start + pages * PAGE;
+        assert_eq!(space.brk(top), top);
+        let mut bytes = vec![1; (pages * PAGE) as usize];
+        crate::guest_memory::read(start, &mut bytes).unwrap();
+        assert!(bytes.iter().all(|&byte| byte == 0), "{pages}");
+        fill(start..top).unwrap();
+        let part = start + pages / 2 * PAGE;
+        assert_eq!(space.brk(part), part);
+        assert!(!readable(part) && !space.owns(part, PAGE) && (part == start || readable(part - 1)));
+        // Less comes again than was given back.
+        let again = part + (top - part).div_ceil(2 * PAGE) * PAGE;
+        assert_eq!(space.brk(again), again);
+        bytes.truncate((again - part) as usize);
+        crate::guest_memory::read(part, &mut bytes).unwrap();
+        assert!(bytes.iter().all(|&byte| byte == 0) && !readable(again), "{pages}");
+        assert_eq!(space.brk(start), start);
+        assert!(!readable(start));
+    }
+    // What is kept is in nobody's way.
+    for flags in [libc::MAP_FIXED, libc::MAP_FIXED_NOREPLACE, 0] {
+        assert_eq!(space.brk(start + 2 * PAGE), start + 2 * PAGE);
+        fill(start..start + 2 * PAGE).unwrap();
+        assert_eq!(space.brk(start), start);
+        assert_eq!(space.map_memory(&request(start + PAGE, PAGE, flags)), Ok(start + PAGE));
+        assert_eq!(space.brk(start + 2 * PAGE), start, "there is something else");
+        let mut byte = [1];
+        crate::guest_memory::read(start + PAGE, &mut byte).unwrap();
+        assert_eq!(byte, [0]);
+        space.unmap(start + PAGE, PAGE).unwrap();
+    }
+}
