@@ -117,26 +117,27 @@ static volatile int caught;
 static void on_signal(int signal) { caught = signal; }
 
 // A signal that only the mask of the call lets through interrupts it, and its handler runs once.
-static void masks(void) {
+static void masks(int signal) {
     sigset_t blocked, none;
     sigemptyset(&none);
     sigemptyset(&blocked);
-    sigaddset(&blocked, SIGUSR1);
-    struct sigaction action = {.sa_handler = on_signal};
-    CHECK(sigaction(SIGUSR1, &action, 0) == 0 && sigprocmask(SIG_BLOCK, &blocked, 0) == 0);
+    sigaddset(&blocked, signal);
+    struct sigaction action = {.sa_handler = on_signal}, before;
+    CHECK(sigaction(signal, &action, &before) == 0 && sigprocmask(SIG_BLOCK, &blocked, 0) == 0);
     struct timespec second = {1, 0};
     int e = epoll_create1(0);
     struct epoll_event event;
     for (int way = 0; way < 3; way++) {
         caught = 0;
-        CHECK(raise(SIGUSR1) == 0 && caught == 0);
+        CHECK(raise(signal) == 0 && caught == 0);
         int result = way == 0 ? ppoll(0, 0, &second, &none)
                    : way == 1 ? pselect(0, 0, 0, 0, &second, &none)
                               : epoll_pwait(e, &event, 1, 1000, &none);
-        CHECK(result == -1 && errno == EINTR && caught == SIGUSR1);
+        CHECK(result == -1 && errno == EINTR && caught == signal);
         sigset_t now;
-        CHECK(sigprocmask(SIG_BLOCK, 0, &now) == 0 && sigismember(&now, SIGUSR1));
+        CHECK(sigprocmask(SIG_BLOCK, 0, &now) == 0 && sigismember(&now, signal));
     }
+    CHECK(sigprocmask(SIG_UNBLOCK, &blocked, 0) == 0 && sigaction(signal, &before, 0) == 0 && close(e) == 0);
 }
 
 static void shared_objects(void) {
@@ -250,7 +251,8 @@ int main(int argc, char **argv) {
     structures_of_files();
     flags_of_open();
     events();
-    masks();
+    masks(SIGUSR1);
+    masks(SIGSEGV); // which faults raise, too
     shared_objects();
     descriptors_over_sockets();
     the_process_as_proc_shows_it(argv[0]);

@@ -14,8 +14,8 @@ pub(crate) struct Move {
     pub signed: bool,
     /// Constants to convert.
     pub set: Option<String>,
-    /// Bytes, not one integer.
-    pub raw: bool,
+    /// Integers of so many bytes each that are copied; 1 for bytes, which have no order, 0 for one that changes.
+    pub units: u64,
     /// What the pointer points to, if that has to be converted too.
     pub pointee: Option<Pointee>,
 }
@@ -140,7 +140,7 @@ impl Pair<'_> {
     pub(crate) fn moves(&self, name: &str, report: &mut Report) -> Vec<Move> {
         let mut moves = Vec::new();
         self.collect(name, 0, 0, &mut moves, report);
-        if self.guest.big_endian == self.host.big_endian { joined(moves) } else { moves }
+        joined(moves, self.guest.big_endian != self.host.big_endian)
     }
 
     fn collect(&self, name: &str, guest_at: u64, host_at: u64, out: &mut Vec<Move>, report: &mut Report) {
@@ -158,7 +158,7 @@ impl Pair<'_> {
                             (Ty::Struct(inner), Ty::Struct(_)) => {
                                 self.collect(inner, ga + i * gs, ha + i * hs, out, report)
                             }
-                            (elem, _) => out.extend(leaf(elem, (ga + i * gs, gs), (ha + i * hs, hs))),
+                            (elem, _) => out.extend(self.leaf(elem, (ga + i * gs, gs), (ha + i * hs, hs))),
                         }
                     }
                 }
@@ -180,38 +180,46 @@ impl Pair<'_> {
                     };
                     let pointee = Some(Pointee { ty: (**to).clone(), count, dir: *dir });
                     let (guest, host) = ((ga, g.size), (ha, h.size));
-                    out.push(Move { guest, host, signed: false, set: None, raw: false, pointee });
+                    out.push(Move { guest, host, signed: false, set: None, units: 0, pointee });
                 }
-                (ty, _) => out.extend(leaf(ty, (ga, g.size), (ha, h.size))),
+                (ty, _) => out.extend(self.leaf(ty, (ga, g.size), (ha, h.size))),
             }
         }
     }
+
+    fn leaf(&self, ty: &Ty, guest: (u64, u64), host: (u64, u64)) -> Option<Move> {
+        let plain = Move { guest, host, signed: false, set: None, units: 0, pointee: None };
+        let differs = |name: &str| self.guest.sets.get(name).is_some_and(|set| !self.set_same(name, set));
+        Some(match ty {
+            Ty::Int { signed, .. } => Move { signed: *signed, ..plain },
+            Ty::Set(name) => Move { set: Some(name.clone()).filter(|name| differs(name)), ..plain },
+            Ty::Ptr(..) => plain,
+            Ty::Bytes(..) => Move { units: 1, ..plain },
+            _ => return None,
+        })
+    }
 }
 
-/// Moves, with those made one that copy neighbours to neighbours.
-fn joined(moves: Vec<Move>) -> Vec<Move> {
+/// Moves, with those made one that copy neighbours to neighbours: where the order of bytes is exchanged, neighbours of one size.
+fn joined(moves: Vec<Move>, exchanged: bool) -> Vec<Move> {
     let copies = |m: &Move| m.guest.1 == m.host.1 && m.set.is_none() && m.pointee.is_none();
+    let units = |m: &Move| match m.units {
+        _ if !exchanged => 1,
+        0 => m.guest.1,
+        units => units,
+    };
     let mut out: Vec<Move> = Vec::new();
     for m in moves {
         if let Some(last) = out.last_mut()
-            && (copies(last) && copies(&m))
+            && (copies(last) && copies(&m) && units(last) == units(&m))
             && (last.guest.0 + last.guest.1, last.host.0 + last.host.1) == (m.guest.0, m.host.0)
         {
-            (last.guest.1, last.host.1, last.raw) = (last.guest.1 + m.guest.1, last.host.1 + m.host.1, true);
+            last.units = units(last);
+            (last.guest.1, last.host.1) = (last.guest.1 + m.guest.1, last.host.1 + m.host.1);
             continue;
         }
-        out.push(m);
+        let units = if copies(&m) { units(&m) } else { m.units };
+        out.push(Move { units, ..m });
     }
     out
-}
-
-fn leaf(ty: &Ty, guest: (u64, u64), host: (u64, u64)) -> Option<Move> {
-    let plain = Move { guest, host, signed: false, set: None, raw: false, pointee: None };
-    Some(match ty {
-        Ty::Int { signed, .. } => Move { signed: *signed, ..plain },
-        Ty::Set(name) => Move { set: Some(name.clone()), ..plain },
-        Ty::Ptr(..) => plain,
-        Ty::Bytes(..) => Move { raw: true, ..plain },
-        _ => return None,
-    })
 }

@@ -129,8 +129,14 @@ fn set_item(on: &Emitter<'_>, name: &str, set: &super::model::Set) -> TokenStrea
     let same = pair.set_same(name, set);
     let (size, signed) = (set.size as u8, set.signed);
     let host_size = if set.word { pair.host.word as u8 } else { size };
+    let (mut changes, mut host_changes) = if flags { (0, 0) } else { (u64::MAX, u64::MAX) };
     let entries = set.entries.iter().map(|(entry, value, mask)| {
         let (host_value, host_mask) = pair.host_value(name, entry).unwrap_or((*value, *mask));
+        if (host_value, host_mask) != (*value, *mask) {
+            // What is present where no bit is set is in every value.
+            changes |= if *value == 0 { u64::MAX } else { *mask };
+            host_changes |= if host_value == 0 { u64::MAX } else { host_mask };
+        }
         let entry = on.name(entry);
         quote!(Constant { name: #entry, value: #value, mask: #mask, host_value: #host_value, host_mask: #host_mask })
     });
@@ -138,6 +144,7 @@ fn set_item(on: &Emitter<'_>, name: &str, set: &super::model::Set) -> TokenStrea
     let name = on.name(name);
     quote!(Set {
         name: #name, flags: #flags, same: #same, size: #size, host_size: #host_size, signed: #signed, entries: #entries,
+        changes: (#changes, #host_changes),
     })
 }
 
@@ -165,16 +172,16 @@ fn struct_item(on: &Emitter<'_>, name: &str, s: &Struct, report: &mut Report) ->
 }
 
 fn one_move(on: &Emitter<'_>, m: &Move) -> TokenStream {
-    let Move { guest, host, signed, set, raw, pointee } = m;
+    let Move { guest, host, signed, set, units, pointee } = m;
+    let units = *units as u8;
     let (ga, gs, ha, hs) = (guest.0 as u32, guest.1 as u32, host.0 as u32, host.1 as u32);
     let pointee = option(pointee.as_ref().map(|p| {
         let count = p.count.map(|(at, size)| (at as u32, size as u32)).map(|(at, size)| quote!((#at, #size)));
         let (ty, count, dir) = (ty(on, &p.ty), option(count), direction(p.dir));
         on.tables().place(Table::Pointees, quote!(Pointee { ty: #ty, count: #count, dir: #dir }))
     }));
-    let values_same = |s: &String| on.pair.guest.sets.get(s).is_none_or(|set| on.pair.set_same(s, set));
-    let set = option(set.as_ref().filter(|s| !values_same(s)).map(|s| on.set(s)));
-    quote!(Move { guest: (#ga, #gs), host: (#ha, #hs), signed: #signed, raw: #raw, set: #set, pointee: #pointee })
+    let set = option(set.as_ref().map(|s| on.set(s)));
+    quote!(Move { guest: (#ga, #gs), host: (#ha, #hs), signed: #signed, units: #units, set: #set, pointee: #pointee })
 }
 
 fn call(on: &Emitter<'_>, number: u64, name: &str) -> TokenStream {

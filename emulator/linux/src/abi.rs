@@ -474,6 +474,9 @@ pub struct Set {
     pub signed: bool,
     /// Constants; those of several bits before their parts.
     pub entries: Span<Constant>,
+    /// Bits of the guest's and of the host's values that matter: one without them means the same to both. All: none does for sure,
+    /// not even 0.
+    pub changes: (u64, u64),
 }
 
 /// A named constant: present in `v` if `v & mask == value`.
@@ -493,33 +496,52 @@ pub struct Constant {
 impl Set {
     /// The host's value for a guest's. Bits without a name pass through: the host rejects them as the guest's kernel would.
     #[must_use]
+    #[inline]
     pub fn to_host(&self, value: u64) -> u64 {
-        self.convert(value, |c| (c.value, c.mask), |c| (c.host_value, c.host_mask))
+        self.convert(value, self.changes.0, |c| (c.value, c.mask), |c| c.host_value)
     }
 
     /// The guest's value for a host's.
     #[must_use]
+    #[inline]
     pub fn to_guest(&self, value: u64) -> u64 {
-        self.convert(value, |c| (c.host_value, c.host_mask), |c| (c.value, c.mask))
+        self.convert(value, self.changes.1, |c| (c.host_value, c.host_mask), |c| c.value)
     }
 
-    fn convert(&self, value: u64, from: fn(&Constant) -> (u64, u64), to: fn(&Constant) -> (u64, u64)) -> u64 {
-        if self.same {
+    /// See the two above; `changes` is the bits that matter.
+    #[inline]
+    fn convert(
+        &self,
+        value: u64,
+        changes: u64,
+        from: impl Fn(&Constant) -> (u64, u64),
+        to: impl Fn(&Constant) -> u64,
+    ) -> u64 {
+        let keep = if self.size >= 8 { u64::MAX } else { (1 << (8 * self.size)) - 1 };
+        if self.same || changes != u64::MAX && value & (changes | !keep) == 0 {
             return value;
         }
-        let keep = if self.size >= 8 { u64::MAX } else { (1 << (8 * self.size)) - 1 };
+        self.converted(value & keep, value, from, to)
+    }
+
+    #[inline(never)]
+    fn converted(
+        &self,
+        value: u64,
+        whole: u64,
+        from: impl Fn(&Constant) -> (u64, u64),
+        to: impl Fn(&Constant) -> u64,
+    ) -> u64 {
         if !self.flags {
-            let found = self.entries.iter().find(|c| from(c).0 == value & keep);
-            return found.map_or(value, |c| to(c).0);
+            return self.entries.iter().find(|c| from(c).0 == value).map_or(whole, to);
         }
-        let value = value & keep;
         let (mut named, mut out) = (0, 0);
         for constant in self.entries {
             let (bits, mask) = from(constant);
             named |= mask;
             // A constant whose bits are all taken by a larger one adds nothing.
             if value & mask == bits {
-                out |= to(constant).0;
+                out |= to(constant);
             }
         }
         out | value & !named
@@ -569,8 +591,10 @@ impl Struct {
 
 /// The integer in up to eight bytes, zero-extended.
 #[must_use]
+#[inline]
 pub fn integer(bytes: &[u8], big_endian: bool) -> u64 {
     match *bytes {
+        [a, b] => return if big_endian { u16::from_be_bytes([a, b]) } else { u16::from_le_bytes([a, b]) }.into(),
         [a, b, c, d] => {
             let word = [a, b, c, d];
             return if big_endian { u32::from_be_bytes(word) } else { u32::from_le_bytes(word) }.into();
@@ -586,9 +610,14 @@ pub fn integer(bytes: &[u8], big_endian: bool) -> u64 {
 }
 
 /// Stores the low bytes of `value`.
+#[inline]
 pub fn put_integer(bytes: &mut [u8], value: u64, big_endian: bool) {
     let n = bytes.len();
     match n {
+        2 => {
+            let half = value as u16;
+            return bytes.copy_from_slice(&if big_endian { half.to_be_bytes() } else { half.to_le_bytes() });
+        }
         4 => {
             let word = value as u32;
             return bytes.copy_from_slice(&if big_endian { word.to_be_bytes() } else { word.to_le_bytes() });
@@ -624,8 +653,8 @@ pub struct Move {
     pub host: (u32, u32),
     /// Extended by its sign.
     pub signed: bool,
-    /// Bytes, not an integer.
-    pub raw: bool,
+    /// Integers of so many bytes each that are copied; 1 for bytes, which have no order, 0 for one that changes.
+    pub units: u8,
     /// Constants that differ.
     pub set: Option<Place<Set>>,
     /// What a pointer points to, if that differs.

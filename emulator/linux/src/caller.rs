@@ -1,10 +1,9 @@
 //! Who makes a system call: a guest thread that has left generated code for it, or one that is still there.
 
-use std::sync::atomic::AtomicU32;
-
 use crate::abi::Call;
 use crate::errno::{Errno, SysResult};
 use crate::process::Process;
+use crate::signal::Queue;
 use crate::thread::ThreadCtx;
 
 /// What a call that works on the process alone has.
@@ -18,8 +17,8 @@ pub struct Caller<'a> {
 
 enum From<'a> {
     Thread(&'a mut ThreadCtx),
-    /// Generated code; set when a signal has come for the thread.
-    Code(&'a AtomicU32),
+    /// Generated code, with the signals that have come for the thread.
+    Code(&'a Queue),
 }
 
 impl<'a> Caller<'a> {
@@ -28,9 +27,9 @@ impl<'a> Caller<'a> {
         Caller { process: ctx.process, call, from: From::Thread(ctx) }
     }
 
-    /// Generated code, of a thread for which a signal has come when `pending` is set.
-    pub(crate) fn code(process: &'static Process, call: &'static Call, pending: &'a AtomicU32) -> Caller<'a> {
-        Caller { process, call, from: From::Code(pending) }
+    /// Generated code, of a thread with this queue.
+    pub(crate) fn code(process: &'static Process, call: &'static Call, queue: &'a Queue) -> Caller<'a> {
+        Caller { process, call, from: From::Code(queue) }
     }
 
     /// The thread, outside of generated code.
@@ -54,11 +53,15 @@ impl<'a> Caller<'a> {
     /// # Safety
     /// Pointers among the arguments must be guest addresses, or valid for what the call does with them.
     pub unsafe fn blocking(&self, number: i64, args: [u64; 6]) -> SysResult {
-        let pending = match &self.from {
-            From::Thread(ctx) => ctx.queue.pending(),
-            From::Code(pending) => pending,
-        };
         // SAFETY: the caller's.
-        unsafe { crate::host::blocking_syscall(pending, number, args) }
+        unsafe { crate::host::blocking_syscall(self.queue().pending(), number, args) }
+    }
+
+    /// The signals that have come for the thread.
+    pub(crate) fn queue(&self) -> &Queue {
+        match &self.from {
+            From::Thread(ctx) => &ctx.queue,
+            From::Code(queue) => queue,
+        }
     }
 }

@@ -107,8 +107,7 @@ pub(crate) fn rt_sigpending(ctx: &mut ThreadCtx, args: [u64; 6]) -> SysResult {
     let mut set: SigSet = 0;
     // SAFETY: the kernel writes 8 bytes.
     unsafe { crate::host::syscall(libc::SYS_rt_sigpending, [&raw mut set as u64, SET_BYTES, 0, 0, 0, 0])? };
-    let held = ctx.signals.held.iter().fold(0, |held, info| held | bit(info.signal()));
-    ctx.process.abi.write_sigset(args[0], args[1], (set | held) & ctx.signals.mask)?;
+    ctx.process.abi.write_sigset(args[0], args[1], (set | ctx.queue.held()) & ctx.signals.mask)?;
     Ok(0)
 }
 
@@ -116,16 +115,16 @@ pub(crate) fn rt_sigpending(ctx: &mut ThreadCtx, args: [u64; 6]) -> SysResult {
 pub(crate) fn rt_sigsuspend(ctx: &mut ThreadCtx, args: [u64; 6]) -> SysResult {
     check_set_size(ctx, args[1])?;
     let mask = ctx.process.abi.read_sigset(args[0])? & !unblockable();
-    if ctx.signals.held.iter().any(|info| mask & bit(info.signal()) == 0) {
+    if ctx.queue.held() & !mask != 0 {
         ctx.queue.notify();
-        ctx.signals.suspended = Some(mask);
+        ctx.queue.suspend(Some(mask));
         return Err(Errno::EINTR);
     }
     let waiting = mask & !fault_signals();
     // SAFETY: the set is read during the call.
     let result = unsafe { ctx.blocking(libc::SYS_rt_sigsuspend, [&raw const waiting as u64, SET_BYTES, 0, 0, 0, 0]) };
     if result == Err(Errno::EINTR) {
-        ctx.signals.suspended = Some(mask);
+        ctx.queue.suspend(Some(mask));
     }
     result
 }
@@ -144,8 +143,7 @@ fn sigtimedwait(ctx: &mut ThreadCtx, args: [u64; 6], timespec: &str) -> SysResul
     check_set_size(ctx, args[3])?;
     let abi = ctx.process.abi;
     let set = abi.read_sigset(args[0])?;
-    if let Some(at) = ctx.signals.held.iter().position(|info| set & bit(info.signal()) != 0) {
-        let info = ctx.signals.held.remove(at);
+    if let Some(info) = ctx.take_held_of(set) {
         if args[1] != 0 {
             guest_memory::write(args[1], &info.for_guest(abi))?;
         }

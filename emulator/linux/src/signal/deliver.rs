@@ -41,7 +41,7 @@ impl ThreadCtx {
                 let signal = info.signal();
                 // The kernel knows nothing of the guest's mask for these.
                 if fault_signals() & self.waiting_mask() & bit(signal) != 0 {
-                    self.signals.held.push(info);
+                    self.hold(info);
                 } else {
                     self.deliver(&info);
                 }
@@ -54,19 +54,40 @@ impl ThreadCtx {
             self.signals.on_host = None;
         }
         self.signals.interrupted_call = None;
-        self.signals.suspended = None;
+        self.queue.suspend(None);
     }
 
     /// The mask that decides what gets through now.
     fn waiting_mask(&self) -> SigSet {
-        self.signals.suspended.unwrap_or(self.signals.mask)
+        self.queue.suspended().unwrap_or(self.signals.mask)
     }
 
     /// A held signal that is no longer blocked.
     fn take_held(&mut self) -> Option<Info> {
-        let mask = self.waiting_mask();
-        let at = self.signals.held.iter().position(|info| mask & bit(info.signal()) == 0)?;
-        Some(self.signals.held.remove(at))
+        self.take_held_of(!self.waiting_mask())
+    }
+
+    /// A held signal of a set.
+    pub(super) fn take_held_of(&mut self, set: SigSet) -> Option<Info> {
+        let at = self.signals.held.iter().position(|info| set & bit(info.signal()) != 0)?;
+        let info = self.signals.held.remove(at);
+        self.tell_held();
+        Some(info)
+    }
+
+    fn hold(&mut self, info: Info) {
+        self.signals.held.push(info);
+        self.tell_held();
+    }
+
+    /// Forgets what is held: it was sent to another process.
+    pub(crate) fn drop_held(&mut self) {
+        self.signals.held.clear();
+        self.tell_held();
+    }
+
+    fn tell_held(&self) {
+        self.queue.set_held(self.signals.held.iter().fold(0, |held, info| held | bit(info.signal())));
     }
 
     /// Delivers a signal that the current instruction raised: neither blocking nor ignoring it helps.
@@ -134,7 +155,8 @@ impl ThreadCtx {
             crash::report(self, &fault);
             die_by_signal(libc::SIGSEGV);
         }
-        let base = self.signals.suspended.take().unwrap_or(self.signals.mask);
+        let base = self.waiting_mask();
+        self.queue.suspend(None);
         let own = if action.flags & libc::SA_NODEFER as u64 == 0 { bit(signal) } else { 0 };
         self.signals.mask = (base | action.mask | own) & !unblockable();
     }
@@ -205,7 +227,7 @@ impl ThreadCtx {
     /// Makes `mask` the guest's and tells the host. Held signals that it lets through are delivered after the call.
     pub(crate) fn set_mask(&mut self, mask: SigSet) {
         self.signals.mask = mask & !unblockable();
-        if self.signals.held.iter().any(|info| mask & bit(info.signal()) == 0) {
+        if self.queue.held() & !mask != 0 {
             self.queue.notify();
         }
         // While something is queued the host stays blocked; delivery unblocks.

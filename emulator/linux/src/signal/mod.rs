@@ -155,12 +155,10 @@ pub struct ThreadSignals {
     pub mask: SigSet,
     /// The mask that the host was told last; `None` if it may have changed since.
     pub(crate) on_host: Option<SigSet>,
-    /// Mask in force while `rt_sigsuspend` waited: the handler runs with it, and returns to `mask`.
-    pub suspended: Option<SigSet>,
     /// Alternate stack.
     pub alt_stack: AltStack,
-    /// Fault signals that were sent, not raised, while blocked.
-    pub(crate) held: Vec<Info>,
+    /// Fault signals that were sent, not raised, while blocked; the queue knows which.
+    held: Vec<Info>,
     /// Address after the system call that is to be restarted, while `pc` is on it.
     pub(crate) interrupted_call: Option<u64>,
 }

@@ -1,10 +1,11 @@
 //! Signals on their way from the host handler to the guest thread it interrupted.
 
 use std::cell::UnsafeCell;
-use std::sync::atomic::{AtomicU32, Ordering};
+use std::sync::atomic::{AtomicU32, AtomicU64, Ordering};
 
 use smallvec::{SmallVec, smallvec};
 
+use super::SigSet;
 use crate::abi::{Abi, Known, Place, Struct};
 
 /// A `siginfo_t`, which 64-bit Linux lays out alike everywhere.
@@ -68,13 +69,21 @@ impl Info {
 /// Room for one asynchronous signal and each fault signal sent by `kill`, with some to spare.
 const SLOTS: usize = 16;
 
-/// Single-producer (the handler), single-consumer (the thread it interrupts) ring.
+/// No mask: one has no bits of signals that cannot be blocked.
+const NO_MASK: SigSet = SigSet::MAX;
+
+/// Single-producer (the handler), single-consumer (the thread it interrupts) ring; and what calls that the thread makes from generated
+/// code need to know of its signals, which it alone reads and sets.
 pub struct Queue {
     slots: [UnsafeCell<Info>; SLOTS],
     written: AtomicU32,
     read: AtomicU32,
     pending: AtomicU32,
     poll: *const AtomicU32,
+    /// Signals that are held: see [`super::ThreadSignals`].
+    held: AtomicU64,
+    /// See [`Queue::suspend`].
+    suspended: AtomicU64,
 }
 
 // SAFETY: the producer runs on the consumer's thread, between two of its instructions; the atomics order what they share.
@@ -88,7 +97,34 @@ impl Queue {
     #[must_use]
     pub(crate) fn new(poll: *const AtomicU32) -> Queue {
         let slots = [const { UnsafeCell::new(Info([0; 128])) }; SLOTS];
-        Queue { slots, written: AtomicU32::new(0), read: AtomicU32::new(0), pending: AtomicU32::new(0), poll }
+        Queue {
+            slots,
+            written: AtomicU32::new(0),
+            read: AtomicU32::new(0),
+            pending: AtomicU32::new(0),
+            poll,
+            held: AtomicU64::new(0),
+            suspended: AtomicU64::new(NO_MASK),
+        }
+    }
+
+    /// The set of signals that the thread holds.
+    pub(crate) fn held(&self) -> SigSet {
+        self.held.load(Ordering::Relaxed)
+    }
+
+    pub(super) fn set_held(&self, held: SigSet) {
+        self.held.store(held, Ordering::Relaxed);
+    }
+
+    /// The mask in force while a call waited that a signal has interrupted: its handler runs with it, and returns to the thread's own.
+    pub(crate) fn suspended(&self) -> Option<SigSet> {
+        Some(self.suspended.load(Ordering::Relaxed)).filter(|&mask| mask != NO_MASK)
+    }
+
+    /// Sets that mask.
+    pub(crate) fn suspend(&self, mask: Option<SigSet>) {
+        self.suspended.store(mask.unwrap_or(NO_MASK), Ordering::Relaxed);
     }
 
     /// Nonzero while something is queued; blocking calls test it in the window.

@@ -87,7 +87,7 @@ impl<'r> Messages<'r> {
 fn host_place(what: &Struct, (at, size): (u32, u32)) -> (usize, usize) {
     let holds = |from: (u32, u32)| from.0 <= at && at + size <= from.0 + from.1;
     let found = what.moves.iter().find(|m| holds(m.guest)).map_or((at, size), |m| {
-        let size = if m.raw { size } else { m.host.1 };
+        let size = if m.units == 0 { m.host.1 } else { size };
         (m.host.0 + (at - m.guest.0), size)
     });
     (found.0 as usize, found.1 as usize)

@@ -1,6 +1,6 @@
 //! Data in memory, between the guest's representation and the host's.
 
-use crate::abi::{Abi, Bytes, Format, Len, Move, Set, Struct, Ty, integer, put_integer};
+use crate::abi::{Abi, Bytes, Format, Len, Move, Place, Set, Struct, Ty, integer, put_integer};
 
 /// Whether values of this type are the same in the guest's memory and the host's.
 pub(super) fn same(abi: &Abi, ty: &Ty) -> bool {
@@ -119,6 +119,7 @@ fn copy(from: &[u8], to: &mut [u8]) {
     let n = from.len().min(to.len());
     // Fields that stand side by side on both are short: to call a function that copies any number would take longer.
     match n {
+        2 => copy_fixed::<2>(from, to),
         4 => copy_fixed::<4>(from, to),
         8 => copy_fixed::<8>(from, to),
         16 => copy_fixed::<16>(from, to),
@@ -136,6 +137,16 @@ fn copy_fixed<const N: usize>(from: &[u8], to: &mut [u8]) {
     }
 }
 
+/// Copies integers of `N` bytes into the other order of bytes.
+#[inline]
+fn exchange<const N: usize>(from: &[u8], to: &mut [u8]) {
+    for (from, to) in from.as_chunks::<N>().0.iter().zip(to.as_chunks_mut::<N>().0) {
+        *to = *from;
+        to.reverse();
+    }
+}
+
+#[inline]
 fn extended(value: u64, size: usize, signed: bool) -> u64 {
     if !signed || size >= 8 {
         return value;
@@ -145,47 +156,72 @@ fn extended(value: u64, size: usize, signed: bool) -> u64 {
 }
 
 impl Struct {
-    /// Converts one structure from the guest's layout; what the guest does not have becomes zero.
+    /// Converts one structure from the guest's layout; what the guest does not have stays.
     pub(crate) fn to_host(&self, guest: &[u8], host: &mut [u8]) {
+        let sizes = (guest.len(), host.len());
+        self.all_to_host(guest, host, sizes);
+    }
+
+    /// Converts one structure to the guest's layout; what the host does not have stays. Pointers to converted data stay as they are.
+    pub(crate) fn to_guest(&self, host: &[u8], guest: &mut [u8]) {
+        let sizes = (guest.len(), host.len());
+        self.all_to_guest(host, guest, sizes);
+    }
+
+    /// The same with structures that stand one behind another and take so many bytes each on the guest and on the host.
+    pub(super) fn all_to_host(&self, guest: &[u8], host: &mut [u8], sizes: (usize, usize)) {
         if self.same {
-            host.copy_from_slice(guest);
-            return;
+            return copy(guest, host);
         }
         for m in self.moves {
-            transfer(m, (guest, m.guest, self.big_endian), (host, m.host, false), Set::to_host);
+            let (from, to) = ((guest, sizes.0, m.guest), (&mut *host, sizes.1, m.host));
+            match self.big_endian {
+                true => transfer::<true, false>(m, from, to, Set::to_host),
+                false => transfer::<false, false>(m, from, to, Set::to_host),
+            }
         }
     }
 
-    /// Converts one structure to the guest's layout; what the host does not have becomes zero. Pointers to converted data stay
-    /// as they are.
-    pub(crate) fn to_guest(&self, host: &[u8], guest: &mut [u8]) {
+    /// The same the other way.
+    pub(super) fn all_to_guest(&self, host: &[u8], guest: &mut [u8], sizes: (usize, usize)) {
         if self.same {
-            guest.copy_from_slice(host);
-            return;
+            return copy(host, guest);
         }
         for m in self.moves.iter().filter(|m| m.pointee.is_none()) {
-            transfer(m, (host, m.host, false), (guest, m.guest, self.big_endian), Set::to_guest);
+            let (from, to) = ((host, sizes.1, m.host), (&mut *guest, sizes.0, m.guest));
+            match self.big_endian {
+                true => transfer::<false, true>(m, from, to, Set::to_guest),
+                false => transfer::<false, false>(m, from, to, Set::to_guest),
+            }
         }
     }
 }
 
-/// Copies the bytes, or the integer, at a place (offset, size) of one structure to that of another.
+/// Copies the bytes, or the integer, at a place (offset, size) of each structure to that of another. The structures stand one behind
+/// another, and their size is given.
 #[inline]
-fn transfer(
+fn transfer<const FROM_BIG: bool, const TO_BIG: bool>(
     m: &Move,
-    (source, from, source_big): (&[u8], (u32, u32), bool),
-    (target, to, target_big): (&mut [u8], (u32, u32), bool),
-    convert: fn(&Set, u64) -> u64,
+    (source, source_size, from): (&[u8], usize, (u32, u32)),
+    (target, target_size, to): (&mut [u8], usize, (u32, u32)),
+    convert: impl Fn(&Set, u64) -> u64,
 ) {
-    let (Some(source), Some(target)) = (
-        source.get(from.0 as usize..(from.0 + from.1) as usize),
-        target.get_mut(to.0 as usize..(to.0 + to.1) as usize),
-    ) else {
+    let (from, to) = (from.0 as usize..(from.0 + from.1) as usize, to.0 as usize..(to.0 + to.1) as usize);
+    if from.end > source_size || to.end > target_size {
         return;
-    };
-    if m.raw || source.len() > 8 || target.len() > 8 {
-        return copy(source, target);
     }
-    let value = extended(integer(source, source_big), source.len(), m.signed);
-    put_integer(target, m.set.map_or(value, |set| convert(&set, value)), target_big);
+    let pairs = source.chunks_exact(source_size).zip(target.chunks_exact_mut(target_size));
+    let places = pairs.map(|(source, target)| (&source[from.clone()], &mut target[to.clone()]));
+    match m.units {
+        0 if from.len() <= 8 && to.len() <= 8 => {}
+        2 if FROM_BIG != TO_BIG => return places.for_each(|(from, to)| exchange::<2>(from, to)),
+        4 if FROM_BIG != TO_BIG => return places.for_each(|(from, to)| exchange::<4>(from, to)),
+        8 if FROM_BIG != TO_BIG => return places.for_each(|(from, to)| exchange::<8>(from, to)),
+        _ => return places.for_each(|(from, to)| copy(from, to)),
+    }
+    let set = m.set.map(Place::entry);
+    for (from, to) in places {
+        let value = extended(integer(from, FROM_BIG), from.len(), m.signed);
+        put_integer(to, set.map_or(value, |set| convert(set, value)), TO_BIG);
+    }
 }

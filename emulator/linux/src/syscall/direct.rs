@@ -37,6 +37,9 @@ pub(crate) fn calls(guest: &ir::Guest, abi: &Abi) -> Vec<DirectCall> {
         Handler::Special(function) if matches!(function.entry(), Function::Process(_)) && !strace::wants(call) => {
             Some(DirectCall { number: call.number, by: Performer::Converting(convert) })
         }
+        Handler::Calls(rows) if !strace::wants(call) && !rows.into_iter().any(|row| strace::wants(&row.call)) => {
+            Some(DirectCall { number: call.number, by: Performer::Converting(convert) })
+        }
         _ => None,
     };
     abi.calls.iter().filter_map(direct).collect()
@@ -93,17 +96,14 @@ unsafe extern "sysv64" fn convert(a: u64, b: u64, c: u64, d: u64, e: u64, f: u64
     let queue = crate::thread::current_queue();
     let Some(process) = process::current().filter(|_| !queue.is_null()) else { return jit::DECLINED };
     // SAFETY: the queue of the thread that makes the call, which outlives it.
-    let pending = unsafe { (*queue).pending() };
+    let queue = unsafe { &*queue };
     let perform = || -> Option<SysResult> {
         let call = process.calls.get(number)?;
         let args = given(process, call, [a, b, c, d, e, f], sp)?;
-        match call.handler {
-            Handler::Host(host) => marshal::without_thread(process, pending, call, host, args),
-            Handler::Special(function) => {
-                Some(super::special(&mut Caller::code(process, call, pending), function.entry(), args))
-            }
-            _ => None,
-        }
+        let Handler::Calls(rows) = call.handler else { return make(Caller::code(process, call, queue), args) };
+        let row = super::row_of(rows.entries(), &args)?;
+        let inner = |args| make(Caller::code(process, &row.call, queue), args).unwrap_or(Err(Errno::DECLINED));
+        Some(super::perform_row(process.abi, row, args, inner))
     };
     match perform() {
         Some(Ok(value)) => value as i64,
@@ -111,6 +111,15 @@ unsafe extern "sysv64" fn convert(a: u64, b: u64, c: u64, d: u64, e: u64, f: u64
         Some(Err(Errno::DECLINED)) => jit::DECLINED,
         Some(Err(Errno(error))) => -i64::from(error),
         None => jit::DECLINED,
+    }
+}
+
+/// Makes a call; `None` if that takes the thread.
+fn make(mut caller: Caller<'_>, args: [u64; 6]) -> Option<SysResult> {
+    match caller.call.handler {
+        Handler::Host(host) => Some(marshal::call(&caller, host, args)),
+        Handler::Special(function) => Some(super::special(&mut caller, function.entry(), args)),
+        _ => None,
     }
 }
 

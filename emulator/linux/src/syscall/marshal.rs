@@ -1,7 +1,6 @@
 //! Calls whose arguments the host sees differently: integers, constants, structures, paths, signal masks.
 
 use std::ops::{Deref, DerefMut};
-use std::sync::atomic::AtomicU32;
 
 use smallvec::{SmallVec, smallvec};
 
@@ -14,7 +13,6 @@ use crate::caller::Caller;
 use crate::errno::{Errno, SysResult};
 use crate::guest_memory;
 use crate::process::Process;
-use crate::thread::ThreadCtx;
 
 /// Words for the host's representation of what pointers lead to, on the stack: the structures of frequent calls fit. They do not
 /// move, so that pointers may lead to them.
@@ -89,46 +87,28 @@ type Value = SmallVec<[u8; 256]>;
 /// Most bytes converted for one argument; the kernel's own limits are lower.
 const LIMIT: u64 = 64 << 20;
 
-/// Performs `call` as the host's `number`.
-pub(super) fn call(ctx: &mut ThreadCtx, call: &'static Call, number: u32, args: [u64; 6]) -> SysResult {
+/// Performs the caller's call as the host's `number`.
+pub(super) fn call(caller: &Caller<'_>, number: u32, args: [u64; 6]) -> SysResult {
+    let (process, call, queue) = (caller.process, caller.call, caller.queue());
     let types = Types::of(call, &args);
-    let Some(i) = mask_among(&types, &args) else {
-        return without_mask(ctx.process, ctx.queue.pending(), (call, number), &types, args);
-    };
-    let mask = TemporaryMask::enter(ctx, args[i], args.get(i + 1).copied().unwrap_or(0))?;
-    let host = arguments::for_host(ctx.process.abi, &types, args);
-    let outcome = behind_pointers(ctx.process, &types, args, host, |mut converted| {
-        converted[i] = mask.address();
-        if let Some(size) = converted.get_mut(i + 1) {
-            *size = SET_BYTES;
+    let host = arguments::for_host(process.abi, &types, args);
+    let perform = |host| to_host(queue.pending(), call, number, host);
+    let outcome = match mask_among(&types, &args) {
+        None => behind_pointers(process, &types, args, host, perform),
+        Some(at) => {
+            let size = args.get(at + 1).copied().unwrap_or(0);
+            let mask = TemporaryMask::enter(process.abi, queue, args[at], size)?;
+            let outcome = behind_pointers(process, &types, args, host, |mut host| {
+                host[at] = mask.address();
+                if let Some(size) = host.get_mut(at + 1) {
+                    *size = SET_BYTES;
+                }
+                perform(host)
+            });
+            mask.leave(queue, outcome);
+            outcome
         }
-        to_host(ctx.queue.pending(), call, number, converted)
-    });
-    mask.leave(ctx, outcome);
-    result(call, &args, outcome)
-}
-
-/// The same without the thread, of which `pending` is set when a signal has come; `None` if the call needs it.
-pub(super) fn without_thread(
-    process: &Process,
-    pending: &AtomicU32,
-    call: &'static Call,
-    number: u32,
-    args: [u64; 6],
-) -> Option<SysResult> {
-    let types = Types::of(call, &args);
-    mask_among(&types, &args).is_none().then(|| without_mask(process, pending, (call, number), &types, args))
-}
-
-fn without_mask(
-    process: &Process,
-    pending: &AtomicU32,
-    (call, number): (&'static Call, u32),
-    types: &[&'static Ty],
-    args: [u64; 6],
-) -> SysResult {
-    let host = arguments::for_host(process.abi, types, args);
-    let outcome = behind_pointers(process, types, args, host, |host| to_host(pending, call, number, host));
+    };
     result(call, &args, outcome)
 }
 
@@ -276,16 +256,20 @@ impl<'r> Data<'r> {
 
     /// Converts what the guest has.
     fn read(&mut self, abi: &Abi, room: &mut &'r mut [u64]) -> Result<(), Errno> {
-        let mut source: Value = smallvec![0; self.sizes.0 as usize];
-        for i in 0..self.count {
-            guest_memory::read(self.guest.wrapping_add(i * self.sizes.0), &mut source)?;
-            let at = (i * self.sizes.1) as usize;
-            let target = &mut as_bytes(&mut self.host)[at..at + self.sizes.1 as usize];
-            convert::to_host(abi, self.ty, &source, target);
+        let (size, host_size) = (self.sizes.0 as usize, self.sizes.1 as usize);
+        let mut bytes: Value = smallvec![0; size * self.count as usize];
+        guest_memory::read(self.guest, &mut bytes)?;
+        if let (Ty::Struct(what), false) = (self.ty, self.pointers) {
+            what.all_to_host(&bytes, as_bytes(&mut self.host), (size, host_size));
+            return Ok(());
+        }
+        let targets = as_bytes(&mut self.host).chunks_exact_mut(host_size.max(1));
+        for (i, (source, target)) in bytes.chunks_exact(size.max(1)).zip(targets).enumerate() {
+            convert::to_host(abi, self.ty, source, target);
             if let Ty::Struct(what) = self.ty
                 && self.pointers
             {
-                pointees(abi, room, what, (&source, target), (self.dir, i), &mut self.inner)?;
+                pointees(abi, room, what, (source, target), (self.dir, i as u64), &mut self.inner)?;
             }
         }
         Ok(())
@@ -304,16 +288,22 @@ impl<'r> Data<'r> {
             (Dir::Out, Err(Errno::EINTR)) if self.host.iter().any(|&word| word != 0) => self.count,
             _ => 0,
         };
-        let bytes = bytes_of(&self.host);
-        for i in 0..count {
-            let source = &bytes[(i * self.sizes.1) as usize..][..self.sizes.1 as usize];
-            let at = self.guest.wrapping_add(i * self.sizes.0);
-            let mut target: Value = smallvec![0; self.sizes.0 as usize];
+        if count != 0 {
+            let (size, host_size) = (self.sizes.0 as usize, self.sizes.1 as usize);
+            let mut bytes: Value = smallvec![0; size * count as usize];
             if pointers {
-                guest_memory::read(at, &mut target)?;
+                guest_memory::read(self.guest, &mut bytes)?;
             }
-            convert::to_guest(abi, self.ty, source, &mut target);
-            guest_memory::write(at, &target)?;
+            let sources = bytes_of(&self.host);
+            if let Ty::Struct(what) = self.ty {
+                what.all_to_guest(sources, &mut bytes, (size, host_size));
+            } else {
+                let sources = sources.chunks_exact(host_size.max(1));
+                for (target, source) in bytes.chunks_exact_mut(size.max(1)).zip(sources) {
+                    convert::to_guest(abi, self.ty, source, target);
+                }
+            }
+            guest_memory::write(self.guest, &bytes)?;
         }
         self.inner.data.iter_mut().try_for_each(|inner| inner.copy_back(abi, outcome))
     }
@@ -385,7 +375,7 @@ pub(super) fn as_bytes(words: &mut [u64]) -> &mut [u8] {
 
 #[cfg(test)]
 mod tests {
-    use crate::abi::{Abi, every};
+    use crate::abi::{Abi, Ty, every, integer};
 
     fn aarch64() -> &'static Abi {
         every().iter().find(|abi| abi.name == "aarch64").expect("AArch64 is described")
@@ -416,6 +406,70 @@ mod tests {
         let mut again = vec![0; stat.host_size as usize];
         stat.to_host(&guest, &mut again);
         assert_eq!(again[..120], bytes[..120]);
+    }
+
+    /// Each integer of each structure of each guest has the host's value, wherever it is and in whatever order of bytes.
+    #[test]
+    fn integers_of_structures_have_the_same_values_on_both_sides() {
+        let host_abi = every().iter().find(|abi| abi.name == std::env::consts::ARCH).expect("described");
+        let mut checked = 0;
+        for (abi, what) in every().iter().flat_map(|abi| abi.structs.into_iter().map(move |what| (abi, what))) {
+            let Some(on_host) = host_abi.structure(what.name.text()) else { continue };
+            let (size, host_size) = (what.size as usize, what.host_size as usize);
+            let bytes: Vec<u8> = (0..2 * host_size).map(|i| (i * 37 + 11) as u8).collect();
+            let mut guest = vec![0; 2 * size];
+            what.all_to_guest(&bytes, &mut guest, (size, host_size));
+            let mut again = vec![0; 2 * host_size];
+            what.all_to_host(&guest, &mut again, (size, host_size));
+            let is_integer = |ty: &Ty| matches!(ty, Ty::Int(_));
+            for field in what.fields.into_iter().filter(|field| is_integer(&field.ty)) {
+                let Some(there) = on_host.field(field.name.text()).filter(|there| is_integer(&there.ty)) else {
+                    continue;
+                };
+                for n in 0..2 {
+                    let at = |base: usize, at: u32, size: u32| n * base + at as usize..n * base + (at + size) as usize;
+                    let value = integer(&guest[at(size, field.at, field.size)], abi.big_endian);
+                    let place = at(host_size, there.at, there.size);
+                    let bits = |value: u64| value << (64 - 8 * u64::from(field.size.min(there.size).min(8)));
+                    let what = format!("{} {} {}", abi.name, what.name.text(), field.name.text());
+                    assert_eq!(bits(value), bits(integer(&bytes[place.clone()], false)), "{what}");
+                    assert_eq!(bits(value), bits(integer(&again[place], false)), "{what}");
+                    checked += 1;
+                }
+            }
+        }
+        assert!(checked > 1000, "{checked}");
+    }
+
+    /// A value whose constants all mean the same takes a short way.
+    #[test]
+    fn constants_are_exchanged_one_by_one_whatever_else_is_set() {
+        let mut random = 1u64;
+        for set in every().iter().flat_map(|abi| abi.sets).filter(|set| set.flags && !set.same) {
+            for _ in 0..200 {
+                let (mut guest, mut host, mut taken) = (0, 0, 0);
+                for constant in set.entries {
+                    random = random.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1);
+                    let masks = constant.mask | constant.host_mask;
+                    if random >> 62 == 0 && taken & masks == 0 {
+                        (guest, host, taken) = (guest | constant.value, host | constant.host_value, taken | masks);
+                    }
+                }
+                let present = |value: u64, of: (u64, u64)| value & of.1 == of.0;
+                let (to_host, to_guest) = (set.to_host(guest), set.to_guest(host));
+                assert_eq!((to_host & host, to_guest & guest), (host, guest), "{}", set.name.text());
+                for constant in set.entries {
+                    let (on_guest, on_host) =
+                        ((constant.value, constant.mask), (constant.host_value, constant.host_mask));
+                    if present(guest, on_guest) {
+                        assert_eq!(to_host & constant.host_value, constant.host_value, "{}", set.name.text());
+                    }
+                    if present(host, on_host) {
+                        assert_eq!(to_guest & constant.value, constant.value, "{}", set.name.text());
+                    }
+                }
+            }
+        }
     }
 
     #[test]

@@ -45,10 +45,19 @@ pub(crate) fn dispatch(ctx: &mut ThreadCtx, number: u64) -> SysResult {
 
 /// Performs the call that the low half of the first argument of one that stands for many says.
 fn one_of(ctx: &mut ThreadCtx, many: &Call, rows: &'static [OneOf], args: [u64; 6]) -> SysResult {
-    let Some(row) = rows.iter().find(|row| row.code == args[0] & 0xffff) else {
+    let Some(row) = row_of(rows, &args) else {
         return not_supported(many, &format!("has no call {}", args[0]));
     };
-    let words = ctx.process.abi.words();
+    perform_row(ctx.process.abi, row, args, |inner| run(ctx, &row.call, inner))
+}
+
+fn row_of(rows: &'static [OneOf], args: &[u64; 6]) -> Option<&'static OneOf> {
+    rows.iter().find(|row| row.code == args[0] & 0xffff)
+}
+
+/// Has `perform` make the call of a row with its own arguments.
+fn perform_row(abi: &Abi, row: &OneOf, args: [u64; 6], perform: impl FnOnce([u64; 6]) -> SysResult) -> SysResult {
+    let words = abi.words();
     let mut inner = [0; 6];
     for (value, (arg, word)) in inner.iter_mut().zip(row.args) {
         *value = args[usize::from(*arg)];
@@ -56,7 +65,7 @@ fn one_of(ctx: &mut ThreadCtx, many: &Call, rows: &'static [OneOf], args: [u64; 
             *value = words.read_word(value.wrapping_add(word * words.size))?;
         }
     }
-    let value = run(ctx, &row.call, inner)?;
+    let value = perform(inner)?;
     let Some(result) = row.result else { return Ok(value) };
     crate::guest_memory::write(args[usize::from(result)], &words.bytes(&[value]))?;
     Ok(0)
@@ -105,7 +114,7 @@ fn perform(ctx: &mut ThreadCtx, call: &'static Call, args: [u64; 6]) -> SysResul
             let result = to_host(ctx.queue.pending(), call, number, args);
             if call.convert_ret { marshal::result(call, &args, result) } else { result }
         }
-        Handler::Host(number) => marshal::call(ctx, call, number, args),
+        Handler::Host(number) => marshal::call(&Caller::thread(ctx, call), number, args),
         Handler::Special(function) => special(&mut Caller::thread(ctx, call), function.entry(), args),
         Handler::Registers(rows) => registers(ctx, &rows, args),
         Handler::Calls(rows) => one_of(ctx, call, rows.entries(), args),

@@ -12,9 +12,8 @@ pub(crate) fn pselect6(ctx: &mut Caller<'_>, args: [u64; 6]) -> SysResult {
     if args[5] != 0 {
         let [addr, size] = ctx.process.abi.words().read_array(args[5], ctx.process.abi.word)?;
         if addr != 0 {
-            let entered = TemporaryMask::enter(ctx.outside()?, addr, size)?;
-            pair = [entered.address(), SET_BYTES];
-            mask = Some(entered);
+            let entered = TemporaryMask::enter(ctx.process.abi, ctx.queue(), addr, size)?;
+            pair = [mask.insert(entered).address(), SET_BYTES];
         }
     }
     let wait = |ctx: &mut Caller<'_>, mut host: [u64; 6]| {
@@ -24,7 +23,7 @@ pub(crate) fn pselect6(ctx: &mut Caller<'_>, args: [u64; 6]) -> SysResult {
     };
     let outcome = marshal::pointers(ctx, args, wait);
     if let Some(mask) = mask {
-        mask.leave(ctx.outside()?, outcome);
+        mask.leave(ctx.queue(), outcome);
     }
     outcome
 }

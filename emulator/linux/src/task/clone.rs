@@ -225,7 +225,7 @@ fn forked_process(ctx: &mut ThreadCtx, request: &Request) -> SysResult {
         0 => {
             process.after_fork();
             ctx.adopt(request);
-            ctx.signals.held.clear();
+            ctx.drop_held();
             if request.has(libc::CLONE_CHILD_SETTID) {
                 let _ = words.write_u32(request.child_tid, own_tid());
             }
