@@ -379,9 +379,13 @@ impl Builder<'_> {
         }
     }
 
-    /// `v` as a value plus a constant.
-    fn split(&self, v: Val) -> (Val, u128) {
-        self.with_const(v, Op::Add).unwrap_or((v, 0))
+    /// `v` as a value that is no such sum itself, plus a constant.
+    fn split(&self, mut v: Val) -> (Val, u128) {
+        let mut sum = 0u128;
+        while let Some((x, k)) = self.with_const(v, Op::Add) {
+            (v, sum) = (x, sum.wrapping_add(k));
+        }
+        (v, sum & self.ty(v).mask())
     }
 
     /// Whether `p == q` exactly if `a == b`, for pairs in either order.

@@ -121,6 +121,27 @@ fn comparisons_with_zero() {
     );
 }
 
+/// A loop's counter after a few turns, which is a sum of a sum.
+#[test]
+fn comparisons_of_long_sums_with_zero() {
+    let ops: Vec<_> = (8..14)
+        .map(|code| {
+            let mut b = builder();
+            let (mut x, step, zero) = (b.get(slot("a")), b.konst(64, 8), b.konst(64, 0));
+            for _ in 0..3 {
+                // Kept each time: it is made of the one before.
+                x = b.add(64, x, step);
+                b.put(slot("a"), x);
+            }
+            let flags = subtract(&mut b, 64, x, zero);
+            let holds = condition(&mut b, flags, code);
+            b.put(slot("N"), holds);
+            finish(b).insts[holds.index()].op
+        })
+        .collect();
+    assert_eq!(ops, [Op::Ne, Op::Eq, Op::Les, Op::Lts, Op::Lts, Op::Les]);
+}
+
 /// Every condition after every comparison at 5 and 8 bits is what the flags' definition says.
 #[test]
 fn every_condition_is_right_at_small_widths() {

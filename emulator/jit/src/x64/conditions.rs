@@ -250,7 +250,9 @@ impl Analysis {
                 continue;
             }
             let with_order = |c: &Cond| c.kind == CondKind::Cmp && matches!(c.cc & !1, cc::O | cc::B | cc::BE);
-            let Some(model) = flags.iter().flatten().filter_map(|v| self.cond(*v)).find(with_order) else { continue };
+            let of_sign = |c: &Cond| c.kind == CondKind::Cmp && matches!(c.cc & !1, cc::S | cc::L);
+            let mut conds = flags.iter().flatten().filter_map(|v| self.cond(*v));
+            let Some(model) = conds.clone().find(with_order).or_else(|| conds.find(of_sign)) else { continue };
             for &v in flags.iter().flatten() {
                 self.unify(unit, &model, v);
             }
@@ -282,9 +284,10 @@ impl Analysis {
         let (k, other) = (self.constant(unit, model.b)?, self.constant(unit, c.b)?);
         let same = |a: u128, b: u128| (a ^ b) & c.ty.mask() == 0;
         // Either may be itself a sum that the other is made of.
-        let sums = |v: u32| [(v, 0), self.sum(unit, v)];
-        let pairs = sums(model.a).into_iter().flat_map(|x| sums(c.a).map(|y| (x, y)));
-        let (plus, other_plus) = pairs.filter(|(x, y)| x.0 == y.0).map(|(x, y)| (x.1, y.1)).next()?;
+        let ((x, plus), (y, other_plus)) = (self.sum(unit, model.a), self.sum(unit, c.a));
+        if x != y {
+            return None;
+        }
         match c.cc & !1 {
             cc::E if same(other.wrapping_sub(other_plus), k.wrapping_sub(plus)) => Some(c.cc),
             // Not zero is at least one.
@@ -294,14 +297,14 @@ impl Analysis {
         }
     }
 
-    /// A value as a sum: the value and the constant.
-    fn sum(&self, unit: &Unit, v: u32) -> (u32, u128) {
-        match unit.insts.get(v as usize) {
-            Some(def) if def.op == Op::Add => match self.constant(unit, self.arg(def, 1)) {
-                Some(k) => (self.arg(def, 0), k),
-                None => (v, 0),
-            },
-            _ => (v, 0),
+    /// A value as a sum: a value that is none itself, and a constant.
+    fn sum(&self, unit: &Unit, mut v: u32) -> (u32, u128) {
+        let mut sum = 0u128;
+        while let Some(def) = unit.insts.get(v as usize).filter(|def| def.op == Op::Add)
+            && let Some(k) = self.constant(unit, self.arg(def, 1))
+        {
+            (v, sum) = (self.arg(def, 0), sum.wrapping_add(k));
         }
+        (v, sum)
     }
 }

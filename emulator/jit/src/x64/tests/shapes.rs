@@ -141,6 +141,24 @@ fn function_return() {
     },]));
 }
 
+/// Of a sum of sums, which is compared with zero: the flags are of one comparison, and the branch is, too.
+#[test]
+fn test_of_a_long_sum_and_branch_greater() {
+    let add_and_test = |b: &mut Builder<'_>, _: u64| {
+        let (x, eight, zero) = (get(b, 0), b.konst(64, 8), b.konst(64, 0));
+        let sum = b.add(64, x, eight);
+        put(b, 0, sum);
+        subtract_with_flags(b, None, sum, zero);
+    };
+    let branch_greater = |b: &mut Builder<'_>, _: u64| {
+        let [n, z, v] = [0, 1, 3].map(|flag| get(b, FLAGS + flag));
+        let (same, nz) = (b.eq(1, n, v), b.not(1, z));
+        let greater = b.and(1, nz, same);
+        b.branch(greater, PC + 0x80);
+    };
+    assert_code!(code(&[&add_and_test, &branch_greater, &add_and_test, &branch_greater]));
+}
+
 #[test]
 fn countdown_with_flags() {
     assert_code!(code(&[
