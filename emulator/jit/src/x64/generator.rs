@@ -185,6 +185,8 @@ pub(super) struct Gen<'a> {
     pub(super) at_end: bool,
     /// Registers borrowed for a move at an exit.
     pub(super) borrowed: u32,
+    /// Registers whose values are needed behind the move.
+    pub(super) kept: u32,
     pub(super) recorder: Recorder,
     /// Where guest instructions start: offset, guest address.
     pub(super) marks: Vec<(u32, Mark)>,
@@ -253,6 +255,7 @@ impl<'a> Gen<'a> {
             masked_return: None,
             at_end: false,
             borrowed: 0,
+            kept: 0,
             recorder: b.recorder,
             marks: b.marks,
             error: None,

@@ -20,9 +20,22 @@ use crate::thread_state::{Deferred, SPILLS, ThreadState};
 type RegMove = (Loc, Loc);
 type RegMoves = SmallVec<[RegMove; 24]>;
 
+/// Pinned slots whose value is the extension, from a type, of what goes into their register.
+type Extensions = SmallVec<[(u16, Gpr, Ty); 4]>;
+
 /// Where the operands of the comparison go that deferred condition flags are of.
 pub(super) const DEFERRED_A: usize = offset_of!(ThreadState, deferred) + offset_of!(Deferred, a);
 pub(super) const DEFERRED_B: usize = offset_of!(ThreadState, deferred) + offset_of!(Deferred, b);
+
+/// A general register outside `busy`.
+fn free_register(busy: u32) -> Option<Gpr> {
+    (0..16).find(|&r| busy & 1 << r == 0)
+}
+
+/// The same if it is not the only one.
+fn spare_register(busy: u32) -> Option<Gpr> {
+    free_register(busy).filter(|&r| free_register(busy | 1 << r).is_some())
+}
 
 impl Gen<'_> {
     /// Moves everything in the range to the boundary, and `extra` besides.
@@ -35,7 +48,7 @@ impl Gen<'_> {
         let busy = self.busy_registers(list, extra);
         let mut regs = RegMoves::new();
         regs.extend(extra);
-        let mut extensions: SmallVec<[(u16, Gpr, Ty); 4]> = SmallVec::new();
+        let mut extensions = Extensions::new();
         let deferred = self.defer_flags(list, busy);
         self.deferred = deferred;
         self.store_conditions(list, busy, deferred);
@@ -56,7 +69,7 @@ impl Gen<'_> {
                 (None, None) => {}
             }
         }
-        self.move_registers(&mut regs);
+        self.move_registers(&mut regs, &mut extensions);
         for (slot, r, ty) in extensions {
             self.extend_slot(slot, ty, r, r);
         }
@@ -89,7 +102,7 @@ impl Gen<'_> {
         true
     }
 
-    /// Copies to spill slots what is at the home of a slot that is about to be overwritten.
+    /// Copies to registers, or else to spill slots, what is at the home of a slot that is about to be overwritten.
     fn save_overwritten(&mut self, list: &mut [(u16, Loc)], extra: &mut Option<RegMove>) {
         let from_home = |loc: Loc| match loc.as_recipe() {
             Some(r) => r.a.parts().0 == Kind::Home || r.b.parts().0 == Kind::Home,
@@ -98,7 +111,8 @@ impl Gen<'_> {
         if !list.iter().map(|m| m.1).chain(extra.map(|e| e.1)).any(from_home) {
             return;
         }
-        let mut copies: Vec<(u32, Loc)> = Vec::new();
+        let mut busy = self.busy_registers(list, *extra);
+        let (mut copies, mut spilled): (SmallVec<[(u32, Loc); 8]>, usize) = (SmallVec::new(), 0);
         for i in 0..list.len() + 1 {
             let loc = if i < list.len() { list[i].1 } else { extra.map_or(Loc::bit(0), |e| e.1) };
             let mut rescue = |g: &mut Self, loc: Loc| -> Loc {
@@ -110,12 +124,25 @@ impl Gen<'_> {
                 if let Some(&(_, copy)) = copies.iter().find(|(s, _)| *s == slot) {
                     return copy;
                 }
-                if copies.len() == EXIT_COPIES {
-                    g.error = Some(CompileError::TooManyLive);
-                    return loc;
-                }
-                let copy = Loc::spill((SPILLS - 1 - copies.len()) as u16);
-                g.copy_memory(slot as u16, copy);
+                let size = g.guest.slots[slot as usize].ty.bytes();
+                let copy = match spare_register(busy) {
+                    Some(r) if size <= 8 => {
+                        busy |= 1 << r;
+                        let home = g.home_mem(slot as u16);
+                        g.asm.load(size, r, home);
+                        Loc::gpr(r)
+                    }
+                    _ if spilled == EXIT_COPIES => {
+                        g.error = Some(CompileError::TooManyLive);
+                        return loc;
+                    }
+                    _ => {
+                        let copy = Loc::spill((SPILLS - 1 - spilled) as u16);
+                        spilled += 1;
+                        g.copy_memory(slot as u16, copy);
+                        copy
+                    }
+                };
                 copies.push((slot, copy));
                 copy
             };
@@ -148,14 +175,14 @@ impl Gen<'_> {
         }
     }
 
-    /// Registers that hold sources, or pinned values already in place.
+    /// Registers that hold sources, pinned values already in place, or what is needed later.
     fn busy_registers(&self, list: &[(u16, Loc)], extra: Option<RegMove>) -> u32 {
-        let mut busy = 1 << RSP | 1 << super::asm::RBP;
+        let mut busy = self.kept | 1 << RSP | 1 << super::asm::RBP;
         for &(_, r) in &self.conv.pins {
             busy |= 1 << r;
         }
         for moved in list.iter().filter_map(|m| self.conv.register(m.0)) {
-            busy &= !(1 << moved);
+            busy &= !(1 << moved) | self.kept;
         }
         let mut add = |loc: Loc| {
             if let (Kind::Gpr, r) = loc.parts() {
@@ -176,7 +203,7 @@ impl Gen<'_> {
 
     /// Runs `f` with a general register outside `busy`, making room if there is none; `read` are registers that `f` reads.
     pub(super) fn with_temp(&mut self, busy: u32, read: u32, f: impl FnOnce(&mut Self, Gpr)) {
-        if let Some(r) = (0..16).find(|&r| busy & 1 << r == 0) {
+        if let Some(r) = free_register(busy) {
             return f(self, r);
         }
         // No more than two are ever borrowed at once, and no more than one is read.
@@ -234,6 +261,11 @@ impl Gen<'_> {
                         g.asm.store(8, to, r);
                     });
                     return;
+                }
+                // What is loaded to a general register soon after it was stored is there sooner than in a vector register.
+                if let Some(r) = free_register(busy).filter(|_| ty.bytes() == 8) {
+                    self.asm.load(8, r, from);
+                    return self.asm.store(8, to, r);
                 }
                 self.asm.load_xmm(ty.bytes(), SCRATCH_XMM, from);
                 self.asm.store_xmm(ty.bytes(), to, SCRATCH_XMM);
@@ -404,8 +436,8 @@ impl Gen<'_> {
         Self::scratch(0)
     }
 
-    /// Parallel move into registers.
-    fn move_registers(&mut self, regs: &mut RegMoves) {
+    /// Parallel move into registers; those of the extensions that are made by the move are taken out of their list.
+    fn move_registers(&mut self, regs: &mut RegMoves, extensions: &mut Extensions) {
         let general = |loc: Loc| loc.parts().0 == Kind::Gpr;
         regs.retain(|&mut (to, from)| from != to);
         // Register to register first: whatever is in the way of nobody, then cycles. Those of general registers alone by
@@ -415,7 +447,13 @@ impl Gen<'_> {
             let blocked = |m: &RegMove| regs.iter().any(|o| o.1 == m.0 && o.0 != m.0);
             if let Some(i) = regs.iter().position(|m| from_register(m) && !blocked(m)) {
                 let (to, from) = regs.swap_remove(i);
-                self.load_register(to, from);
+                match extensions.iter().position(|e| general(from) && Loc::gpr(e.1) == to) {
+                    Some(k) => {
+                        let (slot, r, ty) = extensions.swap_remove(k);
+                        self.extend_slot(slot, ty, r, from.parts().1 as Gpr);
+                    }
+                    None => self.load_register(to, from),
+                }
                 continue;
             }
             let Some(i) = regs.iter().position(from_register) else { break };

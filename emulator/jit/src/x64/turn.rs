@@ -139,7 +139,10 @@ impl Gen<'_> {
         }
         let list = list.to_vec();
         self.flags_of_locs = None;
+        // The unit may go on.
+        self.kept = (0..16).filter(|&r| self.gpr[r] != NO && self.live(self.gpr[r])).fold(0, |kept, r| kept | 1 << r);
         self.move_to_boundary(moves, None);
+        self.kept = 0;
         self.moves[moves.0 as usize..moves.1 as usize].copy_from_slice(&list);
         moves
     }

@@ -141,6 +141,37 @@ fn function_return() {
     },]));
 }
 
+/// The new value of each is at the home of another.
+#[test]
+fn unpinned_registers_change_places() {
+    assert_code!(code(&[
+        &|b, _| {
+            let [x, y, z] = [11, 12, 13].map(|n| get(b, n));
+            [(11, y), (12, z), (13, x)].into_iter().for_each(|(n, v)| put(b, n, v));
+        },
+        &|b, _| b.jump(PC + 0x80),
+    ]));
+}
+
+/// What the flags are of, of which one part is at its home, is stored before the branch; what was loaded stays where it is.
+#[test]
+fn loop_to_a_limit_in_memory() {
+    assert_code!(code(&[
+        &|b, _| load(b, 64, 13, 1, 0),
+        &|b, _| {
+            addi(b, 0, 0, 1);
+            let (x, y) = (get(b, 0), get(b, 12));
+            subtract_with_flags(b, None, x, y);
+        },
+        &|b, _| {
+            let z = get(b, FLAGS + 1);
+            let nz = b.not(1, z);
+            b.branch(nz, PC);
+        },
+        &|b, _| addi(b, 2, 13, 1),
+    ]));
+}
+
 /// Of a sum of sums, which is compared with zero: the flags are of one comparison, and the branch is, too.
 #[test]
 fn test_of_a_long_sum_and_branch_greater() {
