@@ -9,6 +9,7 @@ use ir::guest::Slot;
 use ir::unit::Trap;
 
 use crate::fault::tests::{Pages, install_handler};
+use crate::thread_state::TURNS;
 use crate::toy::*;
 use crate::{Bytes, Engine, Event, Hooks, Host, Jit, JitOptions, NativeFn, Thread};
 
@@ -98,6 +99,18 @@ fn a_loop_with_an_exit_in_the_middle_becomes_one_unit() {
     assert_eq!((event, get(&mut thread, 1), get(&mut thread, 3)), (Event::Syscall, 3000, 2));
     let stats = thread.jit().stats();
     assert_eq!((stats.units, stats.interpreted), (1, 1 + 8 + 9));
+}
+
+#[test]
+fn a_loop_that_is_come_to_in_its_middle_becomes_one_unit() {
+    let code = [jump(2), addi(1, 1, 3), addi(0, 0, -1), bne(0, 2, -2), SYSCALL];
+    let turns = 2 * TURNS as u64;
+    let options = JitOptions { engine: Engine::T1, ..JitOptions::default() };
+    let mut thread = start(&Jit::new(&TOY, Box::new(Code::new(&code)), options));
+    set(&mut thread, 0, turns);
+    assert_eq!((thread.run(), get(&mut thread, 1)), (Event::Syscall, 3 * (turns - 1)));
+    // What is before it, its middle, and all of it; and, because that is seen to turn, what has several turns.
+    assert!(thread.jit().stats().units > 3);
 }
 
 #[test]

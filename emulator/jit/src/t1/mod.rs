@@ -258,7 +258,8 @@ impl Runtime {
         let turns = if unrolls { form::TURNS } else { 1 };
         let mut manner = Manner { masks, turns, names, notices, ..Manner::of(form::MAX_INSNS) };
         loop {
-            let known = |next| self.by_key.find(next).is_some();
+            // Of a loop that was come to in its middle, the rest is translated again with its start: else it would never turn.
+            let known = |next| self.by_key.find(next).is_some_and(|unit| !unit.goes_on_to(plain));
             let (unit, insns) = match form::form(jit.guest, &*jit.hooks, plain, manner, known) {
                 Formed::Unit { unit, insns } => (unit, insns),
                 Formed::FetchFault { addr } => return Err(Miss::FetchFault(addr)),

@@ -50,6 +50,9 @@ const CHECKS: u32 = INVALID << 2;
 /// It has an [`Origin`].
 const ORIGIN: u32 = INVALID << 3;
 
+/// Guest bytes of what is translated again as a part of a loop, at most.
+const SHORT: u32 = 256;
+
 /// What a fault means, if it is not the guest's.
 const RETREATS_AT: u32 = 28;
 
@@ -330,6 +333,12 @@ impl Translation {
             // SAFETY: made by `Contents::record`, and freed once.
             drop(unsafe { Box::from_raw(extra) });
         }
+    }
+
+    /// Whether it is short and has a jump to `key`.
+    pub(crate) fn goes_on_to(&self, key: UnitKey) -> bool {
+        let details = self.details();
+        details.guest_len <= SHORT && details.links().any(|link| link.kind == LinkKind::Jump && link.target == key)
     }
 
     /// The rest. Async-signal-safe.
