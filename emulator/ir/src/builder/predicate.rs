@@ -19,9 +19,9 @@ use super::Builder;
 use super::emit::{NO_ARGS, one};
 use super::memory::GRANULE;
 use crate::guest::Slot;
-use crate::inst::{Attr, Inst, Op, Val};
+use crate::inst::{Attr, Effect, Inst, Op, Val};
 use crate::ty::Ty;
-use crate::unit::{Exit, ExitKind};
+use crate::unit::{Exit, ExitKind, Put};
 
 /// The condition of the instruction under construction, and what is known of others.
 #[derive(Default)]
@@ -44,6 +44,16 @@ pub(super) struct Predicate {
     skips_rest: bool,
     /// The last instruction that chose flags so.
     chosen: Option<Chosen>,
+    /// What instructions have chosen, by their conditions.
+    choices: Vec<Choice>,
+}
+
+/// What a slot is where a condition holds, and where it does not.
+struct Choice {
+    cond: Val,
+    slot: Slot,
+    value: Val,
+    arms: [Val; 2],
 }
 
 /// Flags that an instruction writes or leaves alone.
@@ -73,6 +83,7 @@ impl Predicate {
         self.reserved = None;
         self.skips_rest = false;
         self.chosen = None;
+        self.choices.clear();
     }
 }
 
@@ -179,6 +190,45 @@ impl Builder<'_> {
     fn learn(&mut self, cond: Val, holds: bool) {
         let opposite = self.not_t(Ty::I1, cond);
         self.predicates.known.extend([(cond, holds), (opposite, !holds)]);
+        for i in 0..self.predicates.choices.len() {
+            let Choice { cond: by, slot, value, arms: [new, old] } = self.predicates.choices[i];
+            if (by == cond || by == opposite) && self.tables.cur[slot.0 as usize] == value {
+                self.replace_choice(slot, if (by == cond) == holds { new } else { old });
+            }
+        }
+    }
+
+    /// What was a choice is known from here on, also to what the instruction has computed with it.
+    fn replace_choice(&mut self, slot: Slot, value: Val) {
+        let choice = std::mem::replace(&mut self.tables.cur[slot.0 as usize], value);
+        let start = self.unit.bounds.last().map_or(0, |bound| bound.pos as usize);
+        for i in start..self.unit.insts.len() {
+            let inst = &mut self.unit.insts[i];
+            if inst.op.desc().effect == Effect::Pure && inst.args.contains(&choice) {
+                inst.args = inst.args.map(|v| if v == choice { value } else { v });
+                self.simplify_joined(i);
+            }
+        }
+        match self.unit.puts[self.pending..].iter_mut().find(|put| put.slot == slot) {
+            Some(put) => put.val = value,
+            None => {
+                let pos = self.unit.insts.len() as u32;
+                self.unit.puts.insert(self.pending, Put { pos, slot, val: value });
+                self.pending += 1;
+            }
+        }
+    }
+
+    /// Makes what joins two halves an extension where it now is one: a dividend, mostly.
+    fn simplify_joined(&mut self, i: usize) {
+        let Inst { op: Op::Concat, args: [low, high, _], .. } = self.unit.insts[i] else { return };
+        let half = self.ty(low).bits();
+        let joined = self.concat(half, high, half, low);
+        let extended = self.def(joined);
+        if matches!(extended.op, Op::Zext | Op::Sext) && extended.args[0].index() < i {
+            self.unit.insts[i] = extended;
+            self.tables.facts[i] = self.tables.facts[joined.index()];
+        }
     }
 
     /// Whether the rest of the body never happens.
@@ -313,6 +363,7 @@ impl Builder<'_> {
             let value = self.select_t(ty, cond, new, old);
             self.unit.puts[i].val = value;
             self.tables.cur[slot.0 as usize] = value;
+            self.predicates.choices.push(Choice { cond, slot, value, arms: [new, old] });
             writes.push((i, value, new));
         }
         self.predicates.before = before;

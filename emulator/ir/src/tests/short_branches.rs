@@ -132,3 +132,17 @@ fn what_only_writes_registers_has_no_exit() {
     assert_eq!(exits(&unit(true, 0x1010, &[(count, 4), (count, 4), (count, 4)])), 1, "not short");
     assert_eq!(exits(&unit(true, 0x1008, &[])), 1, "nothing behind it in the unit");
 }
+
+#[test]
+fn what_was_chosen_is_known_where_an_exit_decides() {
+    let unit = unit(true, 0x100c, &[(count, 4), (store, 4), (count, 4)]);
+    let selects = |unit: &Unit| unit.insts.iter().filter(|inst| inst.op == Op::Select).count();
+    let last = unit.puts.iter().rev().find(|put| put.slot == slot("c")).unwrap();
+    let sum = unit.insts[last.val.index()];
+    assert_eq!((sum.op, selects(&unit)), (Op::Add, 1), "of what was counted before, plus two");
+    let plain = super::short_branches::unit(false, 0x100c, &[(count, 4), (store, 4), (count, 4)]);
+    for (a, z) in [(0x110, 0), (0x110, 1), (1, 0), (1, 1)] {
+        let [one, other] = [&unit, &plain].map(|unit| to_the_end(unit, &[(count, 4), (store, 4), (count, 4)], a, z));
+        assert_eq!(one, other, "{a:#x}, Z {z}");
+    }
+}
