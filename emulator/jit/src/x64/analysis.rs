@@ -509,6 +509,10 @@ impl Analysis {
                 let (x, y) = if inst.op == Op::Select { (1, 2) } else { (0, 1) };
                 arg(x).max(arg(y)).min(width)
             }
+            Op::Shl => match self.constant(unit, self.arg(inst, 1)) {
+                Some(k) if inst.ty.bits() <= 64 => arg(0).saturating_add(k.min(64) as u8).min(width),
+                _ => width,
+            },
             Op::Shr => match self.constant(unit, self.arg(inst, 1)) {
                 Some(k) if inst.ty.bits() <= 64 => (inst.ty.bits() as u8).saturating_sub(k.min(64) as u8),
                 _ => width,

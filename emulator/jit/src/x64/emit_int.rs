@@ -268,8 +268,47 @@ impl Gen<'_> {
         }
     }
 
+    /// The upper half of a product of words: that of 64 bits takes fewer operations than one in two registers.
+    fn emit_mul_high_word(&mut self, signed: bool) {
+        let (a, b) = (self.arg(0), self.arg(1));
+        let factor = self.constant(b).map(|k| if signed { i64::from(k as u32 as i32) } else { i64::from(k as u32) });
+        let ra = self.word_extended(a, signed);
+        let rb = if factor.is_none() { self.word_extended(b, signed) } else { ra };
+        let d = self.def_gpr_early();
+        match factor {
+            Some(k) if let Ok(k) = i32::try_from(k) => self.asm.imul_rri(8, d, ra, k),
+            Some(k) => {
+                self.asm.mov_ri(d, k as u64);
+                self.asm.imul_rr(8, d, ra);
+            }
+            None => {
+                self.asm.mov_rr(8, d, ra);
+                self.asm.imul_rr(8, d, rb);
+            }
+        }
+        self.asm.shift_ri(Shift::Shr, 8, d, 32);
+    }
+
+    /// A value of 32 bits, in a register that has its extension to 64.
+    fn word_extended(&mut self, v: u32, signed: bool) -> Gpr {
+        let r = self.use_gpr(v);
+        if !signed && self.an.values[v as usize].clean <= 32 {
+            return r;
+        }
+        let t = self.temp_gpr();
+        if signed {
+            self.asm.sext_rr(4, 8, t, r);
+        } else {
+            self.asm.mov_rr(4, t, r);
+        }
+        t
+    }
+
     /// `rdx:rax = rax * b`.
     fn emit_mul_high(&mut self, inst: &Inst) {
+        if inst.ty == Ty::I32 {
+            return self.emit_mul_high_word(inst.op == Op::Mulhs);
+        }
         let size = Self::size(inst.ty);
         self.copy_to(RAX, self.arg(0));
         let b = self.operand_beside_rdx(1);
