@@ -96,10 +96,30 @@ impl Builder<'_> {
             if let (Some((x, y)), Some(c)) = (self.operands_of(sum, Op::Add), self.extended_bit(bit))
                 && !self.is_of_earlier_turn(sum)
             {
-                return Some(self.pure(Op::Adc, ty, Attr(0), [x, y, c]));
+                // What has been carried out of the sum is in the flags behind it.
+                let inst = self.def(c);
+                let own = inst.op == Op::Carry && (inst.args[..2] == [x, y] || inst.args[..2] == [y, x]);
+                return Some(if own {
+                    self.with_carry(Op::Adc, ty, sum, c)
+                } else {
+                    self.pure(Op::Adc, ty, Attr(0), [x, y, c])
+                });
+            }
+        }
+        for (x, bit) in [(a, b), (b, a)] {
+            if let Some(c) = self.extended_bit(bit)
+                && matches!(self.def(c).op, Op::Carry | Op::Borrow)
+            {
+                return Some(self.with_carry(Op::Adc, ty, x, c));
             }
         }
         None
+    }
+
+    /// `x`, and a carry added or subtracted: one operation of the host, which has the carry in a flag.
+    fn with_carry(&mut self, op: Op, ty: Ty, x: Val, c: Val) -> Val {
+        let zero = self.k(ty, 0);
+        self.pure(op, ty, Attr(0), [x, zero, c])
     }
 
     fn fold_add_const(&mut self, ty: Ty, a: Val, k: u128) -> Option<Val> {
@@ -115,6 +135,17 @@ impl Builder<'_> {
         {
             let sum = self.k(ty, j.wrapping_add(k) & ty.mask());
             return Some(self.sub_t(ty, sum, x));
+        }
+        // (x + j) + y - j: elements of an array on the stack
+        if let Some((p, q)) = self.operands_of(a, Op::Add) {
+            for (sum, y) in [(p, q), (q, p)] {
+                if let Some((x, j)) = self.with_const(sum, Op::Add)
+                    && j.wrapping_add(k) & ty.mask() == 0
+                    && !self.is_of_earlier_turn(sum)
+                {
+                    return Some(self.add_t(ty, x, y));
+                }
+            }
         }
         // ~x + k = (k - 1) - x
         let x = self.operand_of(a, Op::Not)?;
@@ -158,6 +189,15 @@ impl Builder<'_> {
         }
         if let (Some((x, y)), Some(c)) = (self.operands_of(a, Op::Sub), self.extended_bit(b)) {
             return Some(self.pure(Op::Sbb, ty, Attr(0), [x, y, c]));
+        }
+        if let (Some(y), Some(c)) = (self.operand_of(a, Op::Neg), self.extended_bit(b)) {
+            let zero = self.k(ty, 0);
+            return Some(self.pure(Op::Sbb, ty, Attr(0), [zero, y, c]));
+        }
+        if let Some(c) = self.extended_bit(b)
+            && matches!(self.def(c).op, Op::Carry | Op::Borrow)
+        {
+            return Some(self.with_carry(Op::Sbb, ty, a, c));
         }
         None
     }

@@ -273,6 +273,10 @@ impl Builder<'_> {
                 if lo >= k { Some(self.bfx_t(ty, x, lo - k, n)) } else { (lo + n <= k).then(|| self.k(ty, 0)) }
             }
             Op::And => self.covers(b, lo, n).then(|| self.bfx_t(ty, x, lo, n)),
+            Op::Xor if n == 1 && lo > 0 => {
+                let carry = self.carry_into(ty, x, b, lo).or_else(|| self.carry_into(ty, b, x, lo))?;
+                Some(self.zext_t(carry, ty))
+            }
             Op::Bfi if lo >= l && lo + n <= l + m => Some(self.bfx_t(ty, b, lo - l, n)),
             Op::Bfi if lo + n <= l || lo >= l + m => Some(self.bfx_t(ty, x, lo, n)),
             Op::Zext | Op::Sext if lo + n <= self.ty(x).bits() => {

@@ -388,6 +388,45 @@ impl Builder<'_> {
         (v, sum & self.ty(v).mask())
     }
 
+    /// Bit `at` of `r ^ (a ^ k)`, where `r` is `a + k` or `a - k`: what is carried or borrowed from the bits below, of which a
+    /// comparison tells.
+    pub(super) fn carry_into(&mut self, ty: Ty, r: Val, operands: Val, at: u32) -> Option<Val> {
+        let inverted = || self.operand_of(operands, Op::Not).map(|a| (a, ty.mask()));
+        let (a, k) = self.with_const(operands, Op::Xor).or_else(inverted)?;
+        let ((x, i), (y, j)) = (self.split(r), self.split(a));
+        let (below, to) = (super::width_mask(at), super::width_mask(at + 1));
+        let difference = i.wrapping_sub(j) & to;
+        // Of the numbers below, the smaller one of a sum that carries is the sum.
+        let (least, greatest) = match (x == y, k & to) {
+            (true, k) if k == difference => (r, a),
+            (true, k) if k.wrapping_neg() & to == difference => (a, r),
+            _ => return None,
+        };
+        let k = k & below;
+        let zero = self.k(ty, 0);
+        let upper = |b: &mut Self, v: Val, k: u128| {
+            // As it is: the host tests such bits where the comparison is.
+            let mask = b.k(ty, below & !(k - 1));
+            b.pure(Op::And, ty, Attr(0), two(v, mask))
+        };
+        Some(match k {
+            0 => self.bit(false),
+            k if k.is_power_of_two() => {
+                let upper = upper(self, least, k);
+                self.compare_t(Op::Eq, ty, upper, zero)
+            }
+            k if (below + 1 - k).is_power_of_two() => {
+                let upper = upper(self, greatest, below + 1 - k);
+                self.compare_t(Op::Ne, ty, upper, zero)
+            }
+            k => {
+                let (mask, k) = (self.k(ty, below), self.k(ty, k));
+                let least = self.and_t(ty, least, mask);
+                self.compare_t(Op::Ltu, ty, least, k)
+            }
+        })
+    }
+
     /// Whether `p == q` exactly if `a == b`, for pairs in either order.
     fn same_difference(&self, ty: Ty, [a, b, _]: [Val; 3], [p, q, _]: [Val; 3]) -> bool {
         if (a, b) == (p, q) || (a, b) == (q, p) {

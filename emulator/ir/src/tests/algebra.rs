@@ -28,6 +28,18 @@ fn word_operations_need_one_extension() {
 }
 
 #[test]
+fn an_offset_there_and_back_is_none() {
+    let mut b = builder();
+    let (x, y, k) = (b.get(slot("a")), b.get(slot("b")), b.konst(64, 256));
+    let moved = b.add(64, x, k);
+    for sum in [b.add(64, moved, y), b.add(64, y, moved)] {
+        let back = b.sub(64, sum, k);
+        assert_eq!(back, b.add(64, x, y));
+        assert_eq!(b.inst(back).args[..2], [x, y]);
+    }
+}
+
+#[test]
 fn divisions_of_extended_words_are_of_words() {
     let mut b = builder();
     let (x, y) = (b.get(slot("a")), b.get(slot("b")));

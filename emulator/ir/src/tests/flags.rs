@@ -252,3 +252,32 @@ fn by_flags(nzcv: u32, code: u32) -> bool {
     let holds = [z, c, n, v, c && !z, n == v, !z && n == v][(code >> 1) as usize];
     holds != (code & 1 == 1)
 }
+
+#[test]
+fn what_is_carried_into_a_bit_is_a_comparison() {
+    let kinds = [8, 32].into_iter().flat_map(|w| [false, true].map(|subtracts| (w, subtracts)));
+    for (w, subtracts, k) in kinds.flat_map(|(w, subtracts)| (0..256).map(move |k| (w, subtracts, k))) {
+        let mut b = builder();
+        let (x, y) = (b.get(slot("a")), b.konst(w, k));
+        let (x, one) = (b.low(64, w, x), b.konst(w, 1));
+        // The operand is a sum itself, as in the second turn of a loop.
+        let x = b.add(w, x, one);
+        let r = if subtracts { b.sub(w, x, y) } else { b.add(w, x, y) };
+        let both = b.xor(w, x, y);
+        let all = b.xor(w, r, both);
+        let bit = b.extract(w, all, 4, 1);
+        b.put(slot("N"), bit);
+        let unit = finish(b);
+        let op = unit.insts[bit.index()].op;
+        assert!(matches!(op, Op::Const | Op::Eq | Op::Ne | Op::Ltu), "{op:?} of {k}");
+        for a in 0..256 {
+            let mut state = GuestState::new(&GUEST);
+            state.set(&GUEST, slot("a"), a);
+            run(&unit, &mut state);
+            let x = a as i128 + 1;
+            let r = if subtracts { x - k } else { x + k };
+            let expected = (x ^ k ^ r) >> 4 & 1;
+            assert_eq!(state.get(&GUEST, slot("N")) as i128, expected, "{a} and {k} at {w}, {subtracts}");
+        }
+    }
+}

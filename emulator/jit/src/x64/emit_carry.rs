@@ -83,14 +83,34 @@ impl Gen<'_> {
             return operation.0;
         }
         let carry = self.arg(2);
-        let def = self.unit.insts.get(carry as usize);
-        if !def.is_some_and(|def| matches!(def.op, Op::Carry | Op::Borrow) && self.has_flags_of(def))
-            && !self.compares_for_carry(carry)
-        {
+        if !self.is_in_flag(carry) && !self.compares_for_carry(carry) {
             let r = self.use_gpr(carry);
             self.asm.bt_ri(4, r, 0);
         }
         operation.1
+    }
+
+    /// Whether a carry is in the host's flags from its own sum.
+    fn is_in_flag(&self, carry: u32) -> bool {
+        let def = self.unit.insts.get(carry as usize);
+        def.is_some_and(|def| matches!(def.op, Op::Carry | Op::Borrow) && self.has_flags_of(def))
+    }
+
+    /// A carry alone is added or subtracted, and it is nowhere but in a register.
+    fn emit_carry_alone(&mut self, inst: &Inst) -> bool {
+        let zero = |k: usize| self.an.is_zero(self.unit, inst, k);
+        if !matches!(inst.op, Op::Adc | Op::Sbb) || !zero(1) || zero(2) {
+            return false;
+        }
+        let carry = self.arg(2);
+        if !self.in_gpr(carry) || self.an.values[carry as usize].clean > 1 || self.is_in_flag(carry) {
+            return false;
+        }
+        let c = self.use_gpr(carry);
+        let d = self.def_from(self.arg(0), 1 << c);
+        self.asm.alu_rr(if inst.op == Op::Adc { Alu::Add } else { Alu::Sub }, Self::size(inst.ty), d, c);
+        self.summed = (inst.ty.bits() >= 32).then_some(self.pos);
+        true
     }
 
     /// Makes the comparison that a carry is of, if that leaves it in the carry flag; says whether. Processors without flags find a
@@ -109,6 +129,9 @@ impl Gen<'_> {
 
     /// `a + b + c` or `a - b - c`. A narrow one is done on 32 bits, whose flags are not its.
     pub(super) fn emit_sum(&mut self, inst: &Inst) {
+        if self.emit_carry_alone(inst) {
+            return;
+        }
         let size = Self::size(inst.ty);
         let a = self.use_gpr(self.arg(0));
         let b = self.operand(self.arg(1), inst.ty);
