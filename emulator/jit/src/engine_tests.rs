@@ -114,6 +114,19 @@ fn a_loop_that_is_come_to_in_its_middle_becomes_one_unit() {
 }
 
 #[test]
+fn a_loop_whose_end_is_translated_before_its_start_becomes_one_unit() {
+    // What is behind its exit is come to first, and translated before its start.
+    let start = [addi(1, 1, 3), addi(4, 4, 1), addi(6, 6, 1), bne(5, 2, 4)];
+    let rest = [addi(0, 0, -1), addi(4, 4, 1), bne(0, 2, -6), addi(3, 3, 1), SYSCALL];
+    let code = [&[bne(0, 2, 5)], &start[..], &rest].concat();
+    let (event, mut thread) = run_interpreting_first(&code, 1000, None);
+    assert_eq!((event, get(&mut thread, 1), get(&mut thread, 3)), (Event::Syscall, 999 * 3, 1));
+    let stats = thread.jit().stats();
+    // From the middle on, and from the start on to the same end.
+    assert_eq!((stats.units, stats.guest_insns), (2, 5 + 9));
+}
+
+#[test]
 fn where_most_code_is_executed_often_the_rest_is_translated_at_once() {
     // Loops, each of which is translated.
     let each = [addi(0, 0, 10), addi(1, 1, 1), addi(0, 0, -1), bne(0, 2, -2), jump(1)];
