@@ -85,6 +85,32 @@ static void files(void) {
     close(fd);
 }
 
+static int frees(void *at, size_t len) { return madvise(at, len, MADV_FREE) ? errno : 0; }
+
+static void freeing(void) {
+    // What can be freed may stay, or be gone; but only anonymous memory that is not locked can be.
+    char *a = mmap(NULL, 4 * PAGE, RW, ANON, -1, 0);
+    memset(a, 1, 4 * PAGE);
+    check(frees(a, 4 * PAGE) == 0 && (a[0] == 0 || a[0] == 1), "MADV_FREE");
+    a[PAGE] = 2;
+    check(frees(a + 1, PAGE) == EINVAL && a[PAGE] == 2, "MADV_FREE not of a page");
+    check(frees(a, 0) == 0, "MADV_FREE of nothing");
+    munmap(a + 2 * PAGE, PAGE);
+    check(frees(a, 4 * PAGE) == ENOMEM, "MADV_FREE over a hole");
+    munmap(a, 4 * PAGE);
+    int fd = open("/proc/self/exe", O_RDONLY);
+    char *file = mmap(NULL, PAGE, RW, MAP_PRIVATE, fd, 0), *shared = mmap(NULL, PAGE, RW, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
+    file[0] = shared[0] = 1;
+    check(frees(file, PAGE) == EINVAL && file[0] == 1, "MADV_FREE of a file");
+    check(frees(shared, PAGE) == EINVAL && shared[0] == 1, "MADV_FREE of shared memory");
+    munmap(file, PAGE);
+    munmap(shared, PAGE);
+    close(fd);
+    char *locked = mmap(NULL, PAGE, RW, ANON | MAP_LOCKED, -1, 0);
+    check(locked == MAP_FAILED || frees(locked, PAGE) == EINVAL, "MADV_FREE of locked memory");
+    if (locked != MAP_FAILED) munmap(locked, PAGE);
+}
+
 static void heap(void) {
     char *start = sbrk(0);
     check(sbrk(1 << 20) == start, "grow the heap");
@@ -110,6 +136,7 @@ int main(void) {
     remapping();
     reservations();
     files();
+    freeing();
     heap();
     bad_pointers();
     puts(failures ? "failed" : "ok");

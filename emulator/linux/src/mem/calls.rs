@@ -59,10 +59,13 @@ pub(crate) fn madvise(ctx: &mut Caller<'_>, args: [u64; 6]) -> SysResult {
         return Err(Errno::EINVAL);
     }
     let (range, space) = (addr..end, &ctx.process.space);
+    if advice as i32 == libc::MADV_FREE && space.may_stay(&range) {
+        return Ok(0);
+    }
     space.only_data(ctx.is_in_code(), &range)?;
     let parts = space.map().parts(&range);
     if !FORGOTTEN.contains(&(advice as i32)) && parts.iter().any(|(_, vma)| vma.kind == Kind::Heap) {
-        space.heap_is_special();
+        space.memory_is_special();
     }
     // The kernel works on what is mapped and reports holes at the end.
     for (part, vma) in &parts {
@@ -88,13 +91,13 @@ pub(crate) fn mincore(ctx: &mut ThreadCtx, args: [u64; 6]) -> SysResult {
 
 /// `mlock(addr, len)`
 pub(crate) fn mlock(ctx: &mut ThreadCtx, args: [u64; 6]) -> SysResult {
-    ctx.process.space.heap_is_special();
+    ctx.process.space.memory_is_special();
     on_owned(ctx, libc::SYS_mlock, args)
 }
 
 /// `mlock2(addr, len, flags)`
 pub(crate) fn mlock2(ctx: &mut ThreadCtx, args: [u64; 6]) -> SysResult {
-    ctx.process.space.heap_is_special();
+    ctx.process.space.memory_is_special();
     on_owned(ctx, libc::SYS_mlock2, args)
 }
 

@@ -98,9 +98,10 @@ impl AddressSpace {
         Ok(self.brk_locked(&mut changes, end))
     }
 
-    /// The heap's memory is from now on unlike other memory, which the kernel would not leave to what comes to be there later.
-    pub(crate) fn heap_is_special(&self) {
-        self.special_heap.store(true, Ordering::Relaxed);
+    /// Memory of the heap or elsewhere is from now on unlike other memory, which the kernel would not leave to what comes to be
+    /// there later, or gives back on other terms.
+    pub(crate) fn memory_is_special(&self) {
+        self.special.store(true, Ordering::Relaxed);
     }
 
     fn brk_locked(&self, changes: &mut Changes, end: u64) -> u64 {
@@ -150,7 +151,7 @@ impl AddressSpace {
         let heap = &mut changes.heap;
         let ordinary = Vma::anonymous(READ_WRITE, Kind::Heap);
         if heap.kept.end.max(range.end) - range.start <= KEPT
-            && !self.special_heap.load(Ordering::Relaxed)
+            && !self.special.load(Ordering::Relaxed)
             && self.one_mapping(&range, |vma| *vma == ordinary)
             && heap.were_used(&range)
             && heap.keep(&range).is_ok()

@@ -4,6 +4,7 @@
 //! and a fixed request over them fails as if the addresses did not exist. Guest code is never executable on the host;
 //! `PROT_EXEC` is kept here, for instruction fetch.
 
+mod advice;
 pub(crate) mod calls;
 mod heap;
 mod place;
@@ -38,7 +39,7 @@ pub struct AddressSpace {
     invalidate: OnceLock<Invalidate>,
     share: OnceLock<Share>,
     watch: watch::Watch,
-    special_heap: AtomicBool,
+    special: AtomicBool,
 }
 
 impl Default for AddressSpace {
@@ -117,7 +118,7 @@ impl AddressSpace {
             invalidate: OnceLock::new(),
             share: OnceLock::new(),
             watch: watch::Watch::default(),
-            special_heap: AtomicBool::new(false),
+            special: AtomicBool::new(false),
         }
     }
 
@@ -241,6 +242,9 @@ impl AddressSpace {
         if in_code && (request.prot & libc::PROT_EXEC != 0 || request.flags & libc::MAP_TYPE != libc::MAP_PRIVATE) {
             return Err(Errno::DECLINED);
         }
+        if request.flags & libc::MAP_LOCKED != 0 {
+            self.memory_is_special();
+        }
         let mut changes = self.lock_from(in_code)?;
         let len = page_up(request.len).filter(|&len| len != 0 && len <= self.places.end).ok_or(Errno::ENOMEM)?;
         let fixed = request.flags & (libc::MAP_FIXED | libc::MAP_FIXED_NOREPLACE) != 0;
@@ -269,7 +273,8 @@ impl AddressSpace {
             return Ok(range);
         }
         let anonymous = Vma::anonymous(request.prot, request.kind);
-        let new_is_data = request.fd < 0 && request.flags & libc::MAP_TYPE == libc::MAP_PRIVATE && anonymous.is_data();
+        let new_is_data =
+            !is_file(request) && request.flags & libc::MAP_TYPE == libc::MAP_PRIVATE && anonymous.is_data();
         let differs_in_protection = |vma: &Vma| *vma == Vma { prot: vma.prot, ..anonymous.clone() } && vma.is_data();
         if new_is_data && self.one_mapping(&range, differs_in_protection) {
             map_there()?;
@@ -354,7 +359,8 @@ impl AddressSpace {
             .then(|| crate::bypass::executable_mapped(request.fd, range.clone(), request.offset))
             .flatten();
         let backing = self.backing(range.start, request.fd, request.offset, shared);
-        Vma { prot: request.prot, shared, kind: request.kind, file, backing }
+        let kind = if is_file(request) && request.kind == Kind::Plain { Kind::File } else { request.kind };
+        Vma { prot: request.prot, shared, kind, file, backing }
     }
 
     /// Maps code at a fixed address, which may lie beyond the user address space: there the guest cannot change it.
@@ -452,6 +458,11 @@ impl AddressSpace {
     pub fn owns(&self, addr: u64, len: u64) -> bool {
         addr.checked_add(len).and_then(page_up).is_some_and(|end| self.map().covers(&(page_down(addr)..end)))
     }
+}
+
+/// Whether the kernel makes a mapping of a file of it.
+fn is_file(request: &Request) -> bool {
+    request.fd >= 0 || request.flags & libc::MAP_HUGETLB != 0
 }
 
 /// Alignment that `MAP_HUGETLB` sizes demand.

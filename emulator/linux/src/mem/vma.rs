@@ -25,8 +25,10 @@ pub fn page_down(n: u64) -> u64 {
 /// What a mapping is for.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub enum Kind {
-    /// Anonymous memory or a file.
+    /// Anonymous memory.
     Plain,
+    /// A file, or what the kernel makes a file of.
+    File,
     /// The main thread's stack.
     Stack,
     /// Memory got with `brk`.
@@ -99,6 +101,12 @@ impl Vma {
     #[must_use]
     pub fn is_data(&self) -> bool {
         !self.executable() && !self.shared && self.backing.is_none()
+    }
+
+    /// Data that no file has.
+    #[must_use]
+    pub fn is_anonymous_data(&self) -> bool {
+        self.is_data() && matches!(self.kind, Kind::Plain | Kind::Heap | Kind::Stack)
     }
 }
 

@@ -124,7 +124,7 @@ fn map_line(out: &mut String, range: Range<u64>, vma: &Vma, offset: u64, device_
         Kind::Heap => "[heap]",
         Kind::Vdso => "[vdso]",
         Kind::Vectors => "[vectors]",
-        Kind::Plain | Kind::Shm => name,
+        Kind::Plain | Kind::File | Kind::Shm => name,
     };
     let offset = if name.starts_with('[') { 0 } else { offset };
     let head = format!("{:x}-{:x} {read}{write}{execute}{share} {offset:08x} {device_inode} ", range.start, range.end);
