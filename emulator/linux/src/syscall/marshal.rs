@@ -7,6 +7,7 @@ use smallvec::{SmallVec, smallvec};
 use super::arguments::{self, Types};
 use super::control::Messages;
 use super::mask::{SET_BYTES, TemporaryMask};
+use super::tree::HostPath;
 use super::{convert, path, to_host};
 use crate::abi::{Abi, Bytes, Call, Dir, Format, Int, Len, Place, Set, Struct, Terminated, Ty, integer, put_integer};
 use crate::caller::Caller;
@@ -143,7 +144,7 @@ fn behind_pointers(
     // What the host kernel gets the addresses of lives until the call returns.
     let mut words = [0; ROOM];
     let mut room: &mut [u64] = &mut words;
-    let mut paths: SmallVec<[Box<[u8]>; 2]> = SmallVec::new();
+    let mut paths: SmallVec<[HostPath; 2]> = SmallVec::new();
     let mut buffers: SmallVec<[Data; 2]> = SmallVec::new();
     for (i, ty) in types.iter().enumerate() {
         let Ty::Ptr(dir, to) = ty else { continue };

@@ -17,6 +17,7 @@ pub(crate) mod path;
 mod proc_files;
 mod stores;
 pub(crate) mod thread_area;
+mod tree;
 pub(crate) mod wait;
 
 use std::sync::Mutex;

@@ -1,24 +1,20 @@
 //! Paths the guest names: the sysroot, and the files of `/proc` that describe the process.
 //!
-//! An absolute path means the file below the sysroot if there is one, else the host's: libraries and configuration come from
-//! the sysroot, documents from the host. An empty directory of the sysroot (`/tmp`, `/home`) hides nothing.
-//! Relative paths, and with them `AT_EMPTY_PATH`, are the host's, but for the same files of `/proc`.
+//! Relative paths, and with them `AT_EMPTY_PATH`, are the host's, but for the same files of `/proc`; absolute ones are looked up
+//! below the sysroot first ([`super::tree`]).
 
 use std::ffi::{CStr, CString, OsStr, OsString};
-use std::os::unix::ffi::{OsStrExt, OsStringExt};
+use std::os::unix::ffi::OsStrExt;
 use std::path::{Component, Path, PathBuf};
 use std::sync::OnceLock;
 
 use super::proc_files::{self, ProcFile};
+use super::tree::{self, HostPath};
 use crate::abi::Set;
 use crate::caller::Caller;
 use crate::errno::{Errno, SysResult};
 use crate::guest_memory;
-use crate::loader::follow_links;
 use crate::process::Process;
-
-/// Trees that are the kernel's, never the sysroot's.
-const KERNEL_TREES: [&str; 3] = ["/proc", "/dev", "/sys"];
 
 /// The host path (NUL-terminated) of what the guest calls `path`, relative to the directory `dirfd`; `None` if it is the same.
 /// Without `follow`, a symbolic link at its end is what is meant.
@@ -27,7 +23,7 @@ pub(super) fn redirect(
     dirfd: Option<u64>,
     path: &[u8],
     follow: impl FnOnce() -> bool,
-) -> Option<Box<[u8]>> {
+) -> Option<HostPath> {
     if path.is_empty() {
         return None;
     }
@@ -36,13 +32,10 @@ pub(super) fn redirect(
         return None;
     }
     let follow = follow();
-    let found = match special {
-        Some(ProcFile::Exe) if follow => process.exe.clone(),
-        _ => below_sysroot(process.sysroot.as_deref()?, Path::new(OsStr::from_bytes(path)), follow)?,
-    };
-    let mut bytes = found.into_os_string().into_vec();
-    bytes.push(0);
-    Some(bytes.into_boxed_slice())
+    match special {
+        Some(ProcFile::Exe) if follow => Some([process.exe.as_os_str().as_bytes(), &[0]].concat().into()),
+        _ => tree::below(process.sysroot.as_deref()?, path, follow),
+    }
 }
 
 /// The host path that a guest's `execve` or similar means by `path`, relative to `dirfd` (`AT_FDCWD` for the working directory).
@@ -55,20 +48,6 @@ pub(crate) fn to_host(process: &Process, dirfd: i32, path: &[u8]) -> PathBuf {
         Some(base) if host.is_relative() && dirfd != libc::AT_FDCWD => base.join(host),
         _ => host,
     }
-}
-
-/// `path` below `root` if it exists there; a directory that the host has too only if there is something in it.
-fn below_sysroot(root: &Path, path: &Path, follow: bool) -> Option<PathBuf> {
-    let relative = path.strip_prefix("/").ok()?;
-    if relative.as_os_str().is_empty() || KERNEL_TREES.iter().any(|tree| path.starts_with(tree)) {
-        return None;
-    }
-    let inside = root.join(relative);
-    let found = inside.symlink_metadata().ok()?;
-    let end = if found.is_symlink() { follow_links(root, &inside) } else { inside.clone() };
-    let directory = found.is_dir() || found.is_symlink() && end.is_dir();
-    let hides_nothing = directory && end.read_dir().is_ok_and(|mut entries| entries.next().is_none());
-    (!hides_nothing || !path.is_dir()).then_some(if follow { end } else { inside })
 }
 
 /// Directory of a descriptor.
@@ -249,34 +228,5 @@ mod tests {
         {
             assert_eq!(file_name(path.as_bytes()), Path::new(path).file_name(), "{path}");
         }
-    }
-
-    #[test]
-    fn the_sysroot_hides_the_hosts_files_but_for_empty_directories() {
-        let root = std::env::temp_dir().join(format!("isamorph-sysroot-{}", std::process::id()));
-        std::fs::create_dir_all(root.join("etc")).unwrap();
-        std::fs::write(root.join("etc/passwd"), "").unwrap();
-        std::fs::create_dir_all(root.join("only-here")).unwrap();
-        let below = |path: &str| below_sysroot(&root, Path::new(path), true);
-        assert_eq!(below("/etc/passwd"), Some(root.join("etc/passwd")));
-        std::fs::create_dir_all(root.join("tmp")).unwrap();
-        assert_eq!(below("/etc"), Some(root.join("etc")));
-        assert_eq!(below("/tmp"), None);
-        assert_eq!(below("/only-here"), Some(root.join("only-here")));
-        assert_eq!(below("/etc/absent"), None);
-        assert_eq!(below("relative"), None);
-        assert_eq!(below("/"), None);
-        assert_eq!(below("/proc/self/exe"), None);
-        // Links that distributions make are absolute: they lead on inside the sysroot, unless the link itself is meant.
-        let link = |to: &str, name: &str| std::os::unix::fs::symlink(to, root.join(name)).unwrap();
-        link("/etc/alternatives", "only-here/first");
-        link("/etc/passwd", "etc/alternatives");
-        link("passwd", "etc/relative");
-        link("/etc/loop", "etc/loop");
-        assert_eq!(below("/only-here/first"), Some(root.join("etc/passwd")));
-        assert_eq!(below_sysroot(&root, Path::new("/etc/alternatives"), false), Some(root.join("etc/alternatives")));
-        assert_eq!(below("/etc/relative"), Some(root.join("etc/relative")));
-        assert_eq!(below("/etc/loop"), Some(root.join("etc/loop")));
-        std::fs::remove_dir_all(&root).unwrap();
     }
 }
