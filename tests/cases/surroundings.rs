@@ -62,6 +62,16 @@ fn absolute_links_lead_on_inside_the_tree() {
 }
 
 #[test]
+fn names_that_come_and_go_in_the_tree_are_seen_at_once() {
+    let tree = scratch("names");
+    for guest in ["aarch64", "x86_64"] {
+        let program = tests::programs::build("guest/names.c", guest, tests::programs::Link::Static);
+        let output = finish(emulate(["-L".as_ref(), tree.as_os_str(), program.as_os_str(), tree.as_os_str()]));
+        assert_eq!(String::from_utf8_lossy(&output.stdout), "at once\n", "{guest}: {output:?}");
+    }
+}
+
+#[test]
 fn a_fifo_is_refused_without_waiting() {
     let fifo = scratch("fifo").join("fifo");
     assert!(Command::new("mkfifo").args(["-m", "755"]).arg(&fifo).status().unwrap().success());

@@ -93,7 +93,7 @@ impl Pair<'_> {
     /// Whether a value of this type in memory means the same on the host.
     pub(crate) fn same(&self, ty: &Ty) -> bool {
         match ty {
-            Ty::None | Ty::Terminated(Terminated::Cstr | Terminated::Path) => true,
+            Ty::None | Ty::Terminated(Terminated::Cstr | Terminated::Path | Terminated::Entry) => true,
             Ty::Terminated(_) => self.words_same(),
             Ty::Bytes(Bytes::Sigset | Bytes::Sigmask, _) => self.words_same() && self.signals_same(),
             Ty::Bytes(Bytes::Fdset, _) => self.words_same(),

@@ -263,11 +263,11 @@ fn handler(on: &Emitter<'_>, number: u64, name: &str, call: &Syscall) -> TokenSt
     }
 }
 
-/// Whether the argument is not passed on as it is even where layouts agree: paths are looked up under the sysroot, and
-/// signal masks are not the host's business alone.
+/// Whether the argument is not passed on as it is even where layouts agree: paths are looked up under the sysroot, new names
+/// end what is remembered of it, and signal masks are not the host's business alone.
 fn needs_work(ty: &Ty) -> bool {
     match ty {
-        Ty::Terminated(kind) => matches!(kind, Terminated::Path | Terminated::Link),
+        Ty::Terminated(kind) => matches!(kind, Terminated::Path | Terminated::Link | Terminated::Entry),
         Ty::Bytes(kind, _) => *kind == Bytes::Sigmask,
         Ty::Ptr(_, to) => needs_work(to),
         Ty::Select { cases, default, .. } => needs_work(default) || cases.iter().any(|(_, ty)| needs_work(ty)),

@@ -96,6 +96,8 @@ pub enum Terminated {
     Path,
     /// The same, meaning a symbolic link itself and not what it leads to.
     Link,
+    /// Path of the host's, of a name that the call makes, removes or gives another meaning.
+    Entry,
     /// NULL-terminated array of strings.
     Strings,
     /// The same, of which a trace prints the count.
@@ -104,10 +106,11 @@ pub enum Terminated {
 
 impl Terminated {
     /// Name in the language and in generated code.
-    pub const ALL: [(&'static str, &'static str, Terminated); 5] = [
+    pub const ALL: [(&'static str, &'static str, Terminated); 6] = [
         ("cstr", "Cstr", Terminated::Cstr),
         ("path", "Path", Terminated::Path),
         ("link", "Link", Terminated::Link),
+        ("entry", "Entry", Terminated::Entry),
         ("strings", "Strings", Terminated::Strings),
         ("environment", "Environment", Terminated::Environment),
     ];

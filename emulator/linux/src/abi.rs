@@ -380,6 +380,8 @@ pub enum Terminated {
     Path,
     /// The same, meaning a symbolic link itself and not what it leads to.
     Link,
+    /// Path of the host's, of a name that the call makes, removes or gives another meaning.
+    Entry,
     /// NULL-terminated array of strings.
     Strings,
     /// The same, of which a trace prints the count.

@@ -104,6 +104,9 @@ impl Process {
             threads: AtomicU32::new(1),
         }));
         let _ = PROCESS.set(process);
+        if process.sysroot.is_some() {
+            crate::syscall::tree_memory::start();
+        }
         if guest.icache == ir::guest::Icache::Coherent {
             process.space.watch_code();
         }

@@ -23,7 +23,7 @@ functions!(Process {
     crate::syscall::descriptors: close, close_range, dup2, dup3;
     crate::syscall::directories: getdents64;
     crate::syscall::misc: _llseek, fstatfs64, personality, prlimit64, setrlimit, statfs64, uname;
-    crate::syscall::path: open, openat, openat2, readlink, readlinkat;
+    crate::syscall::path: creat, open, openat, openat2, readlink, readlinkat;
     crate::syscall::wait: pselect6;
 });
 

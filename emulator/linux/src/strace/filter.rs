@@ -45,7 +45,7 @@ fn matches(call: &Call, word: &str) -> bool {
 }
 
 fn is_name(ty: &Ty) -> bool {
-    matches!(ty, Ty::Ptr(_, to) if matches!(**to, Ty::Terminated(Terminated::Path | Terminated::Link | Terminated::Cstr)))
+    matches!(ty, Ty::Ptr(_, to) if matches!(**to, Ty::Terminated(Terminated::Path | Terminated::Link | Terminated::Entry | Terminated::Cstr)))
 }
 
 fn is_descriptor(ty: &Ty) -> bool {

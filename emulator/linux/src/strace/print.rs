@@ -171,7 +171,7 @@ impl<'a> Printer<'a> {
 
     fn terminated(&self, out: &mut String, kind: Terminated, addr: u64) -> Result<(), crate::Errno> {
         match kind {
-            Terminated::Cstr | Terminated::Path | Terminated::Link => {
+            Terminated::Cstr | Terminated::Path | Terminated::Link | Terminated::Entry => {
                 let text = guest_memory::read_cstr(addr)?;
                 value::quoted(out, &text, text.len());
             }

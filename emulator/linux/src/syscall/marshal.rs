@@ -8,7 +8,7 @@ use super::arguments::{self, Types};
 use super::control::Messages;
 use super::mask::{SET_BYTES, TemporaryMask};
 use super::tree::HostPath;
-use super::{convert, path, to_host};
+use super::{convert, path, to_host, tree_memory};
 use crate::abi::{Abi, Bytes, Call, Dir, Format, Int, Len, Place, Set, Struct, Terminated, Ty, integer, put_integer};
 use crate::caller::Caller;
 use crate::errno::{Errno, SysResult};
@@ -170,6 +170,9 @@ fn behind_pointers(
         }
     }
     let outcome = perform(host);
+    if types.iter().any(|ty| matches!(ty, Ty::Ptr(_, to) if matches!(to.entry(), Ty::Terminated(Terminated::Entry)))) {
+        tree_memory::changed();
+    }
     for data in &mut buffers {
         data.copy_back(abi, outcome)?;
     }

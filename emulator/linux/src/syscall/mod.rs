@@ -18,6 +18,7 @@ mod proc_files;
 mod stores;
 pub(crate) mod thread_area;
 mod tree;
+pub(crate) mod tree_memory;
 pub(crate) mod wait;
 
 use std::sync::Mutex;

@@ -9,7 +9,8 @@ use std::path::{Component, Path, PathBuf};
 use std::sync::OnceLock;
 
 use super::proc_files::{self, ProcFile};
-use super::tree::{self, HostPath};
+use super::tree::HostPath;
+use super::tree_memory;
 use crate::abi::Set;
 use crate::caller::Caller;
 use crate::errno::{Errno, SysResult};
@@ -34,7 +35,7 @@ pub(super) fn redirect(
     let follow = follow();
     match special {
         Some(ProcFile::Exe) if follow => Some([process.exe.as_os_str().as_bytes(), &[0]].concat().into()),
-        _ => tree::below(process.sysroot.as_deref()?, path, follow),
+        _ => tree_memory::lookup(process.sysroot.as_deref()?, path, follow),
     }
 }
 
@@ -95,6 +96,13 @@ pub(crate) fn open(ctx: &mut Caller<'_>, args: [u64; 6]) -> SysResult {
     openat(ctx, [libc::AT_FDCWD as u64, path, flags, mode, 0, 0])
 }
 
+/// `creat(path, mode)`
+pub(crate) fn creat(ctx: &mut Caller<'_>, args: [u64; 6]) -> SysResult {
+    let [path, mode, ..] = args;
+    let flags = libc::O_CREAT | libc::O_WRONLY | libc::O_TRUNC;
+    openat(ctx, [libc::AT_FDCWD as u64, path, flags as u64, mode, 0, 0])
+}
+
 /// `readlink(path, buf, size)`
 pub(crate) fn readlink(ctx: &mut Caller<'_>, args: [u64; 6]) -> SysResult {
     let [path, buf, size, ..] = args;
@@ -116,7 +124,9 @@ pub(crate) fn openat(ctx: &mut Caller<'_>, args: [u64; 6]) -> SysResult {
         host[1] = found.as_ptr() as u64;
     }
     // SAFETY: a guest address or a string that outlives the call.
-    let fd = unsafe { ctx.blocking(libc::SYS_openat, host) }?;
+    let fd = unsafe { ctx.blocking(libc::SYS_openat, host) };
+    may_have_made(host[2]);
+    let fd = fd?;
     opened(ctx.process, &path, fd);
     Ok(fd)
 }
@@ -124,6 +134,13 @@ pub(crate) fn openat(ctx: &mut Caller<'_>, args: [u64; 6]) -> SysResult {
 /// What may be a way to code is not opened from generated code, which would go on to make calls that have to be seen.
 fn before_open(ctx: &mut Caller<'_>, path: &[u8]) -> Result<(), Errno> {
     if path.ends_with(b"mem") { ctx.outside().map(|_| ()) } else { Ok(()) }
+}
+
+/// A file was opened, or not, with these flags.
+fn may_have_made(flags: u64) {
+    if flags as i32 & libc::O_CREAT != 0 {
+        tree_memory::changed();
+    }
 }
 
 /// A file was opened: the memory of a process, which is always called so, can be a way to code.
@@ -163,7 +180,9 @@ pub(crate) fn openat2(ctx: &mut Caller<'_>, args: [u64; 6]) -> SysResult {
     let redirected = if resolve == 0 { redirect(ctx.process, Some(dirfd), &path, || follow) } else { None };
     let name = redirected.as_ref().map_or(addr, |found| found.as_ptr() as u64);
     // SAFETY: a guest address or a string, and the structure; both outlive the call.
-    let fd = unsafe { ctx.blocking(libc::SYS_openat2, [dirfd, name, how.as_ptr() as u64, size, 0, 0]) }?;
+    let fd = unsafe { ctx.blocking(libc::SYS_openat2, [dirfd, name, how.as_ptr() as u64, size, 0, 0]) };
+    may_have_made(how[0]);
+    let fd = fd?;
     opened(ctx.process, &path, fd);
     Ok(fd)
 }
