@@ -136,7 +136,9 @@ fn llvm(tool: &str, c: &Comparison<'_>, words: &[Vec<u8>]) -> Vec<Option<String>
 /// The same by way of an object file, in which each word has a symbol: so that an instruction set of several lengths starts
 /// anew after a word that is none. Word `i` is at `16 * i`; what is between are NOPs, enough of them to end an IT block.
 fn objdump(tool: &str, c: &Comparison<'_>, words: &[Vec<u8>]) -> Vec<Option<String>> {
-    let dir = std::env::temp_dir().join(format!("isamorph-llvm-{}-{}", c.triple, std::process::id()));
+    // Tests that run at the same time ask the same triple.
+    let (process, thread) = (std::process::id(), std::thread::current().id());
+    let dir = std::env::temp_dir().join(format!("isamorph-llvm-{}-{process}-{thread:?}", c.triple));
     std::fs::create_dir_all(&dir).unwrap();
     let (source, object) = (dir.join("words.s"), dir.join("words.o"));
     let thumb = c.triple.starts_with("thumb");
