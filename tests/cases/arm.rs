@@ -9,12 +9,13 @@ use tests::run::{emulate, finish};
 /// The instruction set that the compiler generates. The C library of Debian is T32 in either case.
 const GUESTS: [&str; 2] = ["arm-a32", "arm-t32"];
 
-fn freestanding(source: &str, fpu: &str, guest: &str) -> PathBuf {
+fn freestanding(source: &str, unit: &[&str], guest: &str) -> PathBuf {
     let directory = tests::root().join("target/guest-programs").join(guest);
     std::fs::create_dir_all(&directory).unwrap();
     let program = directory.join(format!("{source}-{:?}", std::thread::current().id()));
     let status = Command::new(compiler(guest))
-        .args(["-O2", "-Wall", "-Werror", "-nostdlib", "-static", "-ffreestanding", "-march=armv7ve", fpu])
+        .args(["-O2", "-Wall", "-Werror", "-nostdlib", "-static", "-ffreestanding", "-march=armv7ve"])
+        .args(unit)
         .args(instruction_set(guest))
         .arg("-o")
         .arg(&program)
@@ -32,7 +33,7 @@ const EXPECTED: &str = "squares 332833500\nfib 6765\nunaligned 16909061\ncopied 
 #[test]
 fn a_program_without_a_library() {
     for guest in GUESTS {
-        let program = freestanding("arm", "-mfpu=vfpv4", guest);
+        let program = freestanding("arm", &["-mfpu=vfpv4"], guest);
         for options in [&[] as &[&str], &["--interp"]] {
             let output = finish(emulate(options.iter().map(Path::new).chain([program.as_path()])));
             assert_eq!(String::from_utf8_lossy(&output.stdout), EXPECTED, "{guest} {options:?}");
@@ -51,10 +52,28 @@ const DIGESTS: &str = "vadd 939594ac\nvsub 61a2df60\nvmul 98accf85\nvmla dcf6346
 #[test]
 fn advanced_simd_calculates_by_a_fixed_fpscr_and_vfp_by_the_present_one() {
     for guest in GUESTS {
-        let program = freestanding("neon", "-mfpu=neon-vfpv4", guest);
+        let program = freestanding("neon", &["-mfpu=neon-vfpv4"], guest);
         for options in [&[] as &[&str], &["--interp"]] {
             let output = finish(emulate(options.iter().map(Path::new).chain([program.as_path()])));
             assert_eq!(String::from_utf8_lossy(&output.stdout), DIGESTS, "{guest} {options:?}");
+        }
+    }
+}
+
+/// As QEMU has them.
+const FAMILIES: &str = "sums 0bf1dd01\norders 7fffc284\nlogic a4245fb9\nshifts 5be99ff9\n\
+                        longer 0eaf017d\npairs 2c3ffee4\nproducts 181dd72c\nscalars ae2b0439\n\
+                        unary 0f6ce0a4\nnarrows 032abb7d\nconstants db0d2754\npermutations 5ee88a25\n\
+                        tables ef5a90a5\nstructures 2b843851\nelements a22cc7ef\nnumbers 1a46746d\n\
+                        any_floats 38c0b6bb\nimmediates b004bb95\n";
+
+#[test]
+fn intrinsics_of_advanced_simd_do_as_in_qemu() {
+    for guest in GUESTS {
+        let program = freestanding("intrinsics", &["-mfpu=neon-vfpv4", "-mfp16-format=ieee"], guest);
+        for options in [&[] as &[&str], &["--interp"]] {
+            let output = finish(emulate(options.iter().map(Path::new).chain([program.as_path()])));
+            assert_eq!(String::from_utf8_lossy(&output.stdout), FAMILIES, "{guest} {options:?}");
         }
     }
 }
