@@ -62,8 +62,9 @@ fn conversions_of_arm_round_as_they_are_told() {
     let _turn = catch_faults(None);
     let guest = guests::ALL.by_name("aarch64").unwrap();
     let end = [0xd53b_442d, 0xd400_0001]; // mrs x13, fpsr; svc
-    // fcvtas, fcvtau, fcvtzu, fcvtms, fcvtpu x0 and w0, fcvtns w0; frinta, frintm d1, of d0
+    // fcvtzu w0; fcvtas, fcvtau, fcvtms, fcvtpu x0 and w0; fcvtns w0; frinta, frintm d1, of d0
     let of_double = [
+        0x1e79_0000,
         0x9e64_0000,
         0x1e64_0000,
         0x9e65_0000,

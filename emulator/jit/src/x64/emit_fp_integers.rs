@@ -220,6 +220,8 @@ impl Gen<'_> {
         let limit = match (bits, inst.ty) {
             (32, Ty::I32) => u128::from(4_294_967_040f32.to_bits()),
             (32, _) => u128::from(9_223_371_487_098_961_920f32.to_bits()),
+            // Less than 2^32 is in range if rounded toward zero.
+            (_, Ty::I32) if inst.attr.round() == Round::Zero => u128::from(4_294_967_296f64.to_bits() - 1),
             (_, Ty::I32) => u128::from(4_294_967_294f64.to_bits()),
             _ => u128::from(9_223_372_036_854_774_784f64.to_bits()),
         };
