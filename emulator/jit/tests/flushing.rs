@@ -37,8 +37,23 @@ fn numbers() -> Vec<u64> {
 
 /// The same kinds of single-precision numbers, two of them.
 fn singles() -> Vec<u64> {
-    let small =
-        [0, 1, 0x007f_ffff, 0x0080_0000, 0x0080_0001, 0x2000_0000, 0x3eff_ffff, 0x3f7f_fffe, 0x3f80_0000, 0x7f80_0000];
+    let small = [
+        0,
+        1,
+        0x007f_ffff,
+        0x0080_0000,
+        0x0080_0001,
+        0x0d7f_ffff,
+        0x0d80_0000,
+        0x0d80_0001,
+        0x2000_0000,
+        0x3eff_ffff,
+        0x3f7f_fffe,
+        0x3f80_0000,
+        0x7f80_0000,
+        0x7f80_0007,
+        0x7fc0_0007,
+    ];
     small.into_iter().flat_map(|n: u64| [n, n | 1 << 31]).flat_map(|n| [n | n << 32, n | 0x3f7f_ffff << 32]).collect()
 }
 
@@ -101,6 +116,48 @@ fn arm_flushes_by_the_result_before_it_is_rounded() {
     for mode in (4..8).chain(12..16) {
         compare(aarch64(), mode, &code, ["vreg[0]", "vreg[1]"], false);
         compare(aarch64(), mode, &code, ["vreg[0]", "vreg[1]"], true);
+    }
+}
+
+/// Advanced SIMD flushes beside an environment that need not, with other NaNs.
+#[test]
+fn arm_flushes_lanes_whatever_its_control_register_says() {
+    let _turn = catch_faults(None);
+    // vadd.f32 d2, d0, d1; vsub d3; vmul d4; vmov q3, q0; vmla d6, d0, d1; vmls d7, d1, d0; vext.8 q8, q0, q0, #8; vadd.f32 q9, q0, q8;
+    // vmul q10; vmov q11, q0; vfma q11, q0, q8; vmov q12, q8; vfms q12, q10, q8; vmax q13, q0, q8; vmin q14; vcge q15; vceq d8, d0, d1;
+    // vcvt.s32.f32 q9, q9; vcvt.f32.u32 q10, q10; vpadd.f32 d5, d0, d1; svc
+    let code = [
+        0xf200_2d01,
+        0xf220_3d01,
+        0xf300_4d11,
+        0xf220_6150,
+        0xf200_6d11,
+        0xf221_7d10,
+        0xf2f0_0840,
+        0xf240_2d60,
+        0xf340_4d70,
+        0xf260_6150,
+        0xf240_6c70,
+        0xf260_81f0,
+        0xf264_8cf0,
+        0xf240_af60,
+        0xf260_cf60,
+        0xf340_ee60,
+        0xf200_8e01,
+        0xf3fb_2762,
+        0xf3fb_46e4,
+        0xf300_5d01,
+        0xef00_0000u32,
+    ];
+    let code: Vec<u8> = code.iter().flat_map(|w| w.to_le_bytes()).collect();
+    let guest = guests::ALL.by_name("arm").unwrap();
+    // FPSCR without anything, with RMode, FZ, DN, and FZ and DN.
+    for control in [0, 1, 4, 8, 12] {
+        let mut state = ir::GuestState::new(guest);
+        state.mode = guest.reset_mode();
+        set_by_name(guest, &mut state, "fpscr", control);
+        compare(guest, state.mode, &code, ["vfp[0]", "vfp[1]"], false);
+        compare(guest, state.mode, &code, ["vfp[0]", "vfp[1]"], true);
     }
 }
 

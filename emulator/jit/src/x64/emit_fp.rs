@@ -36,7 +36,7 @@ pub(super) fn host_round(r: Round) -> Option<u8> {
 }
 
 /// The environments, by number, whose operations the host can do: those that are like the usual one, for which its control
-/// register is set. `exact`: the guest looks at its flags.
+/// register is set, but perhaps for their NaNs. `exact`: the guest looks at its flags.
 pub(super) fn host_environments(
     guest: &Guest,
     features: Features,
@@ -45,8 +45,9 @@ pub(super) fn host_environments(
 ) -> SmallVec<[Option<FpMode>; 4]> {
     let usual = (guest.fp_mode)(mode);
     let host = features.avx && usual.round != Round::Away && (!flushes(usual) || host_flushes(guest, usual, exact));
+    let like = |own: FpMode| FpMode { default_nan: usual.default_nan, ..own } == usual;
     let numbers = 0..=guest.fp_named.len() as u32;
-    numbers.map(|n| Some(guest.fp_environment(n, mode)).filter(|own| host && *own == usual)).collect()
+    numbers.map(|n| Some(guest.fp_environment(n, mode)).filter(|own| host && like(*own))).collect()
 }
 
 fn flushes(mode: FpMode) -> bool {
@@ -108,7 +109,9 @@ impl Gen<'_> {
     /// Emits a floating-point operation; false if it is left to its definition.
     pub(super) fn emit_float(&mut self, inst: &Inst) -> bool {
         let number = inst.attr.environment() as usize;
-        let Some(mode) = self.an.environments.get(number).copied().flatten() else { return false };
+        let Some(mode) = self.an.environments.get(number).copied().flatten() else {
+            return self.emit_flushing(inst);
+        };
         let lane = inst.attr.lane();
         let round = inst.attr.round();
         let in_mode = round == Round::Mode || round == mode.round;
@@ -122,7 +125,9 @@ impl Gen<'_> {
                 self.on_host(inst)
             }
             // The host does not flush what it returns.
-            Op::Fmin | Op::Fmax if mode.flush_inputs && inst.attr.kind() != MinMax::Second as u8 => false,
+            Op::Fmin | Op::Fmax if mode.flush_inputs && inst.attr.kind() != MinMax::Second as u8 => {
+                self.emit_flushing_extremum(inst)
+            }
             Op::Fmin | Op::Fmax if scalar && format(lane) => self.emit_extremum(inst),
             Op::Fcmp if format(lane) => self.emit_compare_floats(inst),
             Op::Fround if scalar && format(lane) => self.emit_round(inst),

@@ -59,6 +59,13 @@ impl Gen<'_> {
 
     /// The host's predicates come signalling and not, too.
     fn emit_lane_masks(&mut self, inst: &Inst) {
+        let x = self.lane_operands(2);
+        let d = self.def_xmm(0);
+        self.compare_lanes(inst, d, [x[0], x[1]]);
+    }
+
+    /// The masks, in `d`.
+    pub(super) fn compare_lanes(&mut self, inst: &Inst, d: Xmm, x: [Xmm; 2]) {
         let kind = inst.attr.kind();
         let signalling = kind >= FCmp::EqS as u8;
         let predicate = match kind & 3 {
@@ -67,28 +74,30 @@ impl Gen<'_> {
             k if k == FCmp::Le as u8 => 0x02 | (0x10 * u8::from(!signalling)),
             _ => 0x03 | (0x10 * u8::from(signalling)),
         };
-        let x = self.lane_operands(2);
-        let d = self.def_xmm(0);
         self.vex(u8::from(inst.attr.lane() == 64), 0xc2, d, x[0], x[1]); // vcmpps
         self.asm.byte(predicate);
     }
 
-    /// The host returns the second of equal operands: in both orders, put together, zeros come out as they should.
     fn emit_lane_extrema(&mut self, inst: &Inst) {
-        let (lane, minimum) = (inst.attr.lane(), inst.op == Op::Fmin);
-        let pp = u8::from(lane == 64);
+        let lane = inst.attr.lane();
         let x = self.lane_operands(2);
         let d = self.def_apart(&x);
         let t = self.temp_gpr();
         let (label, back) = self.redo(self.step(inst, &x, Target::Xmm(d)));
-        self.vex(pp, 0xc2, SCRATCH_XMM, x[0], x[1]); // vcmpunordps
+        self.vex(u8::from(lane == 64), 0xc2, SCRATCH_XMM, x[0], x[1]); // vcmpunordps
         self.asm.byte(3);
         self.branch_on_lanes(lane, t, label);
+        self.extremum_of_numbers(inst, d, [x[0], x[1]]);
+        self.asm.bind(back);
+    }
+
+    /// The host returns the second of equal operands: in both orders, put together, zeros come out as they should.
+    pub(super) fn extremum_of_numbers(&mut self, inst: &Inst, d: Xmm, x: [Xmm; 2]) {
+        let (pp, minimum) = (u8::from(inst.attr.lane() == 64), inst.op == Op::Fmin);
         let opcode = if minimum { 0x5d } else { 0x5f };
         self.vex(pp, opcode, d, x[0], x[1]); // vminps, vmaxps
         self.vex(pp, opcode, SCRATCH_XMM, x[1], x[0]);
         self.vex(0, if minimum { 0x56 } else { 0x54 }, d, d, SCRATCH_XMM); // vorps, vandps
-        self.asm.bind(back);
     }
 
     fn emit_lane_rounds(&mut self, inst: &Inst) {

@@ -37,6 +37,7 @@ mod emit;
 mod emit_bits;
 mod emit_carry;
 mod emit_extended;
+mod emit_flushing;
 mod emit_fp;
 mod emit_fp_conversions;
 mod emit_fp_formats;
