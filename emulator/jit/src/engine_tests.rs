@@ -155,6 +155,47 @@ fn code_that_changes_while_it_is_interpreted_is_interpreted_as_it_is_then() {
     assert_eq!((jit.stats().units, jit.stats().interpreted), (0, 4));
 }
 
+#[test]
+fn code_that_is_as_it_was_is_not_translated_again_and_code_that_is_not_is() {
+    // The changing instruction is reached by a link, and by an indirect jump.
+    let code = Code::new(&[addi(1, 1, 1), jump(2), BAD, addi(1, 1, 3), jr(0), SYSCALL]);
+    let jit = jit(Engine::T1, code);
+    let mut thread = start(&jit);
+    set(&mut thread, 0, BASE + 20);
+    let mut run = |pc: u64| {
+        set(&mut thread, 1, 0);
+        thread.state().pc = pc;
+        assert_eq!(thread.run(), Event::Syscall);
+        (get(&mut thread, 1), jit.stats().units)
+    };
+    let first = run(BASE).1;
+    let changed = |step: Option<i8>| {
+        if let Some(step) = step {
+            code.set(3, addi(1, 1, step));
+        }
+        jit.invalidate(BASE + 12, 4);
+    };
+    // What was dropped the first time is not known yet.
+    changed(None);
+    let known = run(BASE).1;
+    assert!(known > first);
+    changed(None);
+    assert_eq!((run(BASE), run(BASE)), ((4, known), (4, known)));
+    changed(Some(9));
+    changed(Some(3));
+    assert_eq!(run(BASE), (4, known), "it was changed back before it was executed");
+    changed(Some(5));
+    let (sum, other) = run(BASE);
+    assert!(sum == 6 && other > known);
+    code.set(3, addi(1, 1, 7));
+    jit.invalidate_all();
+    let (sum, another) = run(BASE);
+    assert!(sum == 8 && another > other);
+    jit.invalidate_all();
+    let (sum, all) = run(BASE + 12);
+    assert_eq!((sum, run(BASE), run(BASE + 12)), (7, (8, all), (7, all)));
+}
+
 /// Runs `code` with `r0` given, each unit compared with the interpreter.
 fn run_checked(code: &[[u8; 4]], r0: u64) -> (Event, Box<Thread>) {
     let options = JitOptions { check: true, ..JitOptions::default() };

@@ -8,6 +8,7 @@
 //!   Invalidation takes it out of the tables and unlinks what leads to it. Memory is reclaimed only by
 //!   [`Runtime::flush`], with all threads out of generated code and their return stacks emptied.
 
+mod again;
 mod code_memory;
 mod dispatch;
 mod entries;
@@ -43,7 +44,7 @@ use crate::form::{self, Formed, Manner};
 use crate::interp::{PLAIN, RETREATED, SCALAR, SHORTER};
 use crate::jit::Jit;
 use crate::native::NativeFn;
-use crate::options::{JitOptions, Stats};
+use crate::options::{Hooks, JitOptions, Stats};
 use crate::phases::{Phase, Stopwatch};
 use crate::profile::Profile;
 use crate::x64::stubs::{self, Stubs};
@@ -52,6 +53,7 @@ use crate::x64::{
     LinkKind, Reloc, relocate,
 };
 
+use again::Again;
 use code_memory::{CodeMemory, Full};
 use incoming::Incoming;
 use pages::Pages;
@@ -104,6 +106,8 @@ pub(crate) struct Runtime {
     masks: AtomicBool,
     /// Whether [`Writer::careful`] or [`Writer::hot`] has any.
     learned: AtomicBool,
+    /// Whether code was dropped because it may have changed.
+    drops: AtomicBool,
     /// What has been executed, if the interpreter comes first.
     seen: Option<first::Seen>,
     /// Translations of an earlier process.
@@ -120,6 +124,8 @@ struct Writer {
     pages: Pages,
     /// Links that lead to translations.
     incoming: Incoming,
+    /// Translations that may be used again.
+    again: Again,
     /// Where records are put together.
     buffer: Vec<u8>,
     /// Units that have met pointers with a top byte to be ignored, and leave it out from then on.
@@ -149,6 +155,7 @@ impl Runtime {
             stubs_len,
             pages: Pages::new(code.end),
             incoming: Incoming::default(),
+            again: Again::default(),
             buffer: Vec::new(),
             masked: FxHashSet::default(),
             careful: FxHashSet::default(),
@@ -176,6 +183,7 @@ impl Runtime {
             noticing: noticing::Noticing::default(),
             masks: AtomicBool::new(false),
             learned: AtomicBool::new(false),
+            drops: AtomicBool::new(false),
             seen: options.interpret_first.then(|| first::Seen::new(guest.insn_align, at_once)),
             image,
             saves_as: options.saved.map(|saved| saved.identity),
@@ -201,8 +209,14 @@ impl Runtime {
         }
         loop {
             let generation = self.generation.load(Ordering::Acquire);
+            if let Some(translation) = self.bring_back(jit, key, generation) {
+                return Ok(translation);
+            }
             let mut watch = jit.stopwatch();
-            let source = self.make(jit, compiler, key, &mut watch)?;
+            let recorder = self.recorder(jit, key);
+            let hooks = recorder.as_ref().map_or(&*jit.hooks, |recorder| recorder);
+            let source = self.make(jit, hooks, compiler, key, &mut watch)?;
+            let code = again::code_of(recorder, key, &source);
             let mut writer = self.lock();
             // Guest code that changed while it was read must not be kept.
             if self.generation.load(Ordering::Acquire) != generation {
@@ -213,6 +227,9 @@ impl Runtime {
                 return Ok(found);
             }
             let published = self.publish(jit, &mut writer, key, source).map_err(|Full| Miss::Full);
+            if let (Ok(translation), Some(code)) = (published, code) {
+                writer.again.made(key, translation.id(self.code.end), code);
+            }
             watch.lap(Phase::Publish);
             return published;
         }
@@ -222,6 +239,7 @@ impl Runtime {
     fn make<'c>(
         &self,
         jit: &Jit,
+        hooks: &dyn Hooks,
         compiler: &'c mut Compiler,
         key: UnitKey,
         watch: &mut Stopwatch<'_>,
@@ -252,7 +270,7 @@ impl Runtime {
         let masks = self.masks.load(Ordering::Acquire) && self.lock().masked.contains(&key);
         let names = jit.options.trace.ir || jit.options.check;
         let may = unrolls && key.mode & (PLAIN | SCALAR) == 0 && !masks && notices.is_none() && self.features.avx2;
-        if may && let Some((guest_len, retreats, checked)) = self.make_vectors(jit, compiler, key, watch) {
+        if may && let Some((guest_len, retreats, checked)) = self.make_vectors(jit, hooks, compiler, key, watch) {
             return Ok(Source::host(compiler.output(), guest_len, checked, None).retreating(retreats));
         }
         let turns = if unrolls { form::TURNS } else { 1 };
@@ -260,7 +278,7 @@ impl Runtime {
         loop {
             // Of a loop that was come to in its middle, the rest is translated again with its start: else it would never turn.
             let known = |next| self.by_key.find(next).is_some_and(|unit| !unit.goes_on_to(plain));
-            let (unit, insns) = match form::form(jit.guest, &*jit.hooks, plain, manner, known) {
+            let (unit, insns) = match form::form(jit.guest, hooks, plain, manner, known) {
                 Formed::Unit { unit, insns } => (unit, insns),
                 Formed::FetchFault { addr } => return Err(Miss::FetchFault(addr)),
             };
@@ -313,6 +331,7 @@ impl Runtime {
     fn make_vectors(
         &self,
         jit: &Jit,
+        hooks: &dyn Hooks,
         compiler: &mut Compiler,
         key: UnitKey,
         watch: &mut Stopwatch<'_>,
@@ -322,7 +341,7 @@ impl Runtime {
         let choices = &form::VECTOR_TURNS[usize::from(shorter)..];
         let (mut unit, insns) = choices.iter().find_map(|&turns| {
             let manner = Manner { turns, ..Manner::of(form::VECTOR_INSNS) };
-            let Formed::Unit { unit, insns } = form::form(jit.guest, &*jit.hooks, plain, manner, |_| false) else {
+            let Formed::Unit { unit, insns } = form::form(jit.guest, hooks, plain, manner, |_| false) else {
                 return None;
             };
             let vectors = ir::vectorise(jit.guest, &unit);
@@ -373,7 +392,11 @@ impl Runtime {
     /// The unit `key` has used a pointer whose top byte does not count, which the host does not accept as an address: from
     /// now on it computes the addresses. Units that never do pay nothing.
     fn mask_pointers(&self, jit: &Jit, key: UnitKey) {
-        self.lock().masked.insert(key);
+        {
+            let mut writer = self.lock();
+            writer.masked.insert(key);
+            writer.again.forget(key);
+        }
         self.masks.store(true, Ordering::Release);
         self.invalidate(jit, key.pc, 1);
     }
@@ -395,6 +418,7 @@ impl Runtime {
             self.learned.store(true, Ordering::Release);
             self.generation.fetch_add(1, Ordering::AcqRel);
             let keys = [0, SHORTER, SCALAR].map(|bit| UnitKey { mode: key.mode | bit, ..key });
+            writer.again.forget(key);
             let found = keys.into_iter().filter_map(|key| self.by_key.find(key));
             let stale: Vec<_> = found.filter(Translation::invalidate).collect();
             self.forget(jit, &mut writer, &stale);
@@ -487,6 +511,10 @@ impl Runtime {
         self.generation.fetch_add(1, Ordering::AcqRel);
         let mut gone = writer.pages.in_range(start, len);
         gone.retain(Translation::invalidate);
+        if !gone.is_empty() {
+            writer.again.dropped(&gone);
+            self.drops.store(true, Ordering::Release);
+        }
         self.forget(jit, &mut writer, &gone);
     }
 
@@ -513,7 +541,8 @@ impl Runtime {
     /// Bytes of everything about translations but their code.
     fn table_bytes(&self, writer: &Writer) -> u64 {
         let tables = self.by_key.bytes() + self.by_address.bytes();
-        (writer.memory.recorded() + writer.pages.bytes() + writer.incoming.bytes() + tables) as u64
+        (writer.memory.recorded() + writer.pages.bytes() + writer.incoming.bytes() + writer.again.bytes() + tables)
+            as u64
     }
 
     /// The same, for those that are kept now.
@@ -541,6 +570,7 @@ impl Runtime {
         self.by_address.clear();
         writer.pages.clear();
         writer.incoming.clear();
+        writer.again.clear();
         writer.alone.iter_mut().for_each(Vec::clear);
         let stubs_len = writer.stubs_len;
         writer.memory.reset(stubs_len);

@@ -300,7 +300,7 @@ impl Writer {
 }
 
 /// [`hash`] of `len` bytes of guest code at `pc`, if they are there.
-fn guest_hash(jit: &Jit, pc: u64, len: u32) -> Option<u128> {
+pub(super) fn guest_hash(jit: &Jit, pc: u64, len: u32) -> Option<u128> {
     let mut code: SmallVec<[u8; 512]> = smallvec![0; len as usize];
     (jit.hooks.fetch(pc, &mut code) == code.len()).then(|| hash(&code))
 }

@@ -286,6 +286,11 @@ impl Translation {
         self.head().info.fetch_or(INVALID, Ordering::SeqCst) & INVALID == 0
     }
 
+    /// Makes it valid again.
+    pub(super) fn revalidate(&self) {
+        self.head().info.fetch_and(!INVALID, Ordering::SeqCst);
+    }
+
     /// The translation before on the same guest page.
     pub(super) fn next(&self) -> &AtomicU32 {
         &self.head().next
