@@ -1,33 +1,9 @@
 /* Floating point in Advanced SIMD on ARM: every pair of awkward values through every operation, under several values of FPSCR, which
    must make no difference but for the flags that were set; and the same in VFP, where they do. Prints a digest for each. */
 
-typedef unsigned u32;
+#include "arm_digest.h"
+
 typedef unsigned long long u64;
-
-static long call(long number, long a, long b, long c) {
-    register long r7 __asm__("r7") = number;
-    register long r0 __asm__("r0") = a;
-    register long r1 __asm__("r1") = b;
-    register long r2 __asm__("r2") = c;
-    __asm__ volatile("svc #0" : "+r"(r0) : "r"(r7), "r"(r1), "r"(r2) : "memory");
-    return r0;
-}
-
-static void print(const char *s) {
-    unsigned n = 0;
-    while (s[n]) n++;
-    call(4, 1, (long)s, n);
-}
-
-static void line(const char *name, u32 value) {
-    char text[10];
-    for (int i = 0; i < 8; i++) text[i] = "0123456789abcdef"[value >> (28 - 4 * i) & 15];
-    text[8] = '\n';
-    text[9] = 0;
-    print(name);
-    print(" ");
-    print(text);
-}
 
 static const u32 values[] = {
     0x00000000, 0x80000000, 0x00000001, 0x80000001, 0x007fffff, 0x807fffff, 0x00800000, 0x80800001, 0x00ffffff,
