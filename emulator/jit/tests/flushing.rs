@@ -57,6 +57,14 @@ fn singles() -> Vec<u64> {
     small.into_iter().flat_map(|n: u64| [n, n | 1 << 31]).flat_map(|n| [n | n << 32, n | 0x3f7f_ffff << 32]).collect()
 }
 
+/// The mode word at the start, with this value of one of its parts.
+fn mode_with(guest: &Guest, part: &str, value: u128) -> u32 {
+    let mut state = ir::GuestState::new(guest);
+    state.mode = guest.reset_mode();
+    set_by_name(guest, &mut state, part, value);
+    state.mode
+}
+
 /// Runs the code on both engines with each pair of numbers in two registers.
 fn compare(guest: &'static Guest, mode: u32, code: &[u8], slots: [&str; 2], exact: bool) {
     let placed = placed(code.to_vec());
@@ -111,7 +119,7 @@ fn arm_flushes_by_the_result_before_it_is_rounded() {
         0x1e21_281c,
         0xd400_0001u32,
     ];
-    let code: Vec<u8> = code.iter().flat_map(|w| w.to_le_bytes()).collect();
+    let code = code.map(u32::to_le_bytes).concat();
     // FPCR.FZ with each rounding, without and with FPCR.DN; flags are looked at, or not.
     for mode in (4..8).chain(12..16) {
         compare(aarch64(), mode, &code, ["vreg[0]", "vreg[1]"], false);
@@ -149,15 +157,13 @@ fn arm_flushes_lanes_whatever_its_control_register_says() {
         0xf300_5d01,
         0xef00_0000u32,
     ];
-    let code: Vec<u8> = code.iter().flat_map(|w| w.to_le_bytes()).collect();
+    let code = code.map(u32::to_le_bytes).concat();
     let guest = guests::ALL.by_name("arm").unwrap();
     // FPSCR without anything, with RMode, FZ, DN, and FZ and DN.
     for control in [0, 1, 4, 8, 12] {
-        let mut state = ir::GuestState::new(guest);
-        state.mode = guest.reset_mode();
-        set_by_name(guest, &mut state, "fpscr", control);
-        compare(guest, state.mode, &code, ["vfp[0]", "vfp[1]"], false);
-        compare(guest, state.mode, &code, ["vfp[0]", "vfp[1]"], true);
+        let mode = mode_with(guest, "fpscr", control);
+        compare(guest, mode, &code, ["vfp[0]", "vfp[1]"], false);
+        compare(guest, mode, &code, ["vfp[0]", "vfp[1]"], true);
     }
 }
 
@@ -178,9 +184,7 @@ fn x86_flushes_by_the_result_after_it_is_rounded() {
     let guest = guests::ALL.by_name("x86_64").unwrap();
     // DAZ, FTZ and both, each with two roundings.
     for control in [1, 1 << 9, 1 | 1 << 9].into_iter().flat_map(|flush| [flush, flush | 2 << 7]) {
-        let mut state = ir::GuestState::new(guest);
-        state.mode = guest.reset_mode();
-        set_by_name(guest, &mut state, "mxcsr_control", 63 << 1 | control);
-        compare(guest, state.mode, &code, ["xmm[0]", "xmm[1]"], true);
+        let mode = mode_with(guest, "mxcsr_control", 63 << 1 | control);
+        compare(guest, mode, &code, ["xmm[0]", "xmm[1]"], true);
     }
 }

@@ -68,9 +68,14 @@ const FUSED_ADD: u8 = 0xb8;
 const FUSED_MULTIPLY: u8 = 0xa8;
 
 impl Analysis {
+    /// The environment of the operation, if the host does what is in it.
+    pub(super) fn environment(&self, inst: &Inst) -> Option<FpMode> {
+        self.environments.get(inst.attr.environment() as usize).copied().flatten()
+    }
+
     /// Whether the operation is one of a format and in an environment and rounding mode that the host does.
     pub(super) fn does_float(&self, inst: &Inst) -> bool {
-        let environment = self.environments.get(inst.attr.environment() as usize).copied().flatten();
+        let environment = self.environment(inst);
         let (lane, round) = (inst.attr.lane(), inst.attr.round());
         environment.is_some_and(|mode| round == Round::Mode || round == mode.round)
             && matches!(lane, 32 | 64)
@@ -97,7 +102,7 @@ impl Analysis {
 
     /// Whether the host compares these floats.
     pub(super) fn hosts_float(&self, unit: &Unit, inst: &Inst) -> bool {
-        let environment = self.environments.get(inst.attr.environment() as usize).copied().flatten();
+        let environment = self.environment(inst);
         // Who makes a comparison again where it is looked at knows nothing of flushed operands.
         environment.is_some_and(|mode| !mode.flush_inputs)
             && matches!(inst.attr.lane(), 32 | 64)
@@ -108,10 +113,7 @@ impl Analysis {
 impl Gen<'_> {
     /// Emits a floating-point operation; false if it is left to its definition.
     pub(super) fn emit_float(&mut self, inst: &Inst) -> bool {
-        let number = inst.attr.environment() as usize;
-        let Some(mode) = self.an.environments.get(number).copied().flatten() else {
-            return self.emit_flushing(inst);
-        };
+        let Some(mode) = self.an.environment(inst) else { return self.emit_flushing(inst) };
         let lane = inst.attr.lane();
         let round = inst.attr.round();
         let in_mode = round == Round::Mode || round == mode.round;

@@ -33,7 +33,7 @@ impl Gen<'_> {
     }
 
     fn rounds_down(&self, inst: &Inst) -> bool {
-        let environment = self.an.environments.get(inst.attr.environment() as usize).copied().flatten();
+        let environment = self.an.environment(inst);
         environment.is_none_or(|mode| mode.round == Round::Down)
     }
 

@@ -231,7 +231,7 @@ impl Gen<'_> {
     /// The only NaN that arithmetic makes, if there is one. Invalid operations raise their flag on the host as well; of a
     /// fused operation that is not always so.
     pub(super) fn only_nan(&self, inst: &Inst) -> Option<u64> {
-        let mode = self.an.environments.get(inst.attr.environment() as usize).copied().flatten()?;
+        let mode = self.an.environment(inst)?;
         let bits = inst.attr.lane();
         let one = self.guest.fp.nan == NanRule::Canonical || mode.default_nan;
         if !one || inst.op == Op::Fma || self.rounds_up_to_normal(inst) {
@@ -242,7 +242,7 @@ impl Gen<'_> {
 
     /// Whether [`super::nan_stub`] knows which NaN the arithmetic makes, if it makes one.
     fn knows_nan(&self, inst: &Inst) -> bool {
-        let mode = self.an.environments.get(inst.attr.environment() as usize).copied().flatten();
+        let mode = self.an.environment(inst);
         let one = self.guest.fp.nan == NanRule::Canonical;
         let rule = one && inst.op == Op::Fma || self.guest.fp.nan == NanRule::SignallingFirst;
         // Nor may a factor be zero only because it is flushed.
@@ -330,7 +330,7 @@ impl Gen<'_> {
 
     /// Whether a NaN, rounded or converted to another format, is what the host makes of it: the same one, quieted.
     pub(super) fn quiets_as_host(&self, inst: &Inst) -> bool {
-        let mode = self.an.environments.get(inst.attr.environment() as usize).copied().flatten();
+        let mode = self.an.environment(inst);
         self.guest.fp.nan != NanRule::Canonical && mode.is_some_and(|mode| !mode.default_nan)
     }
 
@@ -353,7 +353,7 @@ impl Gen<'_> {
 
     /// What may have underflowed by the guest's rule alone is made again, as is a NaN.
     pub(super) fn check_exactly(&mut self, inst: &Inst, step: Step, d: Xmm) {
-        let bits = if inst.op == Op::Fcvt { inst.ty.bits() } else { inst.attr.lane() };
+        let bits = step.lane();
         let (label, back) = self.redo(step);
         let least = self.magnitude_and_least_normal(bits, d);
         if inst.ty.bits() == bits {
@@ -376,7 +376,7 @@ impl Gen<'_> {
             Op::Fcvt => inst.ty == Ty::I32,
             _ => false,
         };
-        let mode = self.an.environments.get(inst.attr.environment() as usize).copied().flatten();
+        let mode = self.an.environment(inst);
         let seen = self.an.exact_underflow || mode.is_some_and(|mode| mode.flush_results);
         seen && self.guest.fp.tininess == Tininess::Before && inexact
     }
