@@ -57,11 +57,11 @@ fn singles() -> Vec<u64> {
     small.into_iter().flat_map(|n: u64| [n, n | 1 << 31]).flat_map(|n| [n | n << 32, n | 0x3f7f_ffff << 32]).collect()
 }
 
-/// The mode word at the start, with this value of one of its parts.
-fn mode_with(guest: &Guest, part: &str, value: u128) -> u32 {
+/// The mode word at the start, with these values of its parts.
+fn mode_with(guest: &Guest, parts: &[(&str, u128)]) -> u32 {
     let mut state = ir::GuestState::new(guest);
     state.mode = guest.reset_mode();
-    set_by_name(guest, &mut state, part, value);
+    parts.iter().for_each(|(part, value)| set_by_name(guest, &mut state, part, *value));
     state.mode
 }
 
@@ -161,9 +161,44 @@ fn arm_flushes_lanes_whatever_its_control_register_says() {
     let guest = guests::ALL.by_name("arm").unwrap();
     // FPSCR without anything, with RMode, FZ, DN, and FZ and DN.
     for control in [0, 1, 4, 8, 12] {
-        let mode = mode_with(guest, "fpscr", control);
+        let mode = mode_with(guest, &[("fpscr", control)]);
         compare(guest, mode, &code, ["vfp[0]", "vfp[1]"], false);
         compare(guest, mode, &code, ["vfp[0]", "vfp[1]"], true);
+    }
+}
+
+#[test]
+fn mips_flushes_by_the_result_after_it_is_rounded() {
+    let _turn = catch_faults(None);
+    // add.d $f2, $f0, $f1; sub.d $f3; mul.d $f4; div.d $f5; sqrt.d $f6, $f0; madd.d $f7, $f4, $f0, $f1; msub.d $f8, $f3, $f1, $f0;
+    // cvt.s.d $f9, $f0; cvt.d.s $f10, $f1; c.lt.d $f0, $f1; trunc.l.d $f11, $f0; ceil.w.d $f12, $f1; cvt.w.d $f13, $f0;
+    // mul.s $f14, $f0, $f1; add.s $f15; div.s $f16; cvt.l.s $f17, $f1; c.ule.s $fcc1, $f1, $f0; syscall
+    let code = [
+        0x4621_0080,
+        0x4621_00c1,
+        0x4621_0102,
+        0x4621_0143,
+        0x4620_0184,
+        0x4c81_01e1,
+        0x4c60_0a29,
+        0x4620_0260,
+        0x4600_0aa1,
+        0x4621_003c,
+        0x4620_02c9,
+        0x4620_0b0e,
+        0x4620_0364,
+        0x4601_0382,
+        0x4601_03c0,
+        0x4601_0403,
+        0x4600_0c65,
+        0x4600_093f,
+        0x0000_000cu32,
+    ];
+    let code = code.map(u32::to_le_bytes).concat();
+    let guest = guests::ALL.by_name("mips64el").unwrap();
+    for round in 0..4 {
+        let mode = mode_with(guest, &[("fcsr_fs", 1), ("fcsr_rm", round)]);
+        compare(guest, mode, &code, ["fpr[0]", "fpr[1]"], true);
     }
 }
 
@@ -184,7 +219,7 @@ fn x86_flushes_by_the_result_after_it_is_rounded() {
     let guest = guests::ALL.by_name("x86_64").unwrap();
     // DAZ, FTZ and both, each with two roundings.
     for control in [1, 1 << 9, 1 | 1 << 9].into_iter().flat_map(|flush| [flush, flush | 2 << 7]) {
-        let mode = mode_with(guest, "mxcsr_control", 63 << 1 | control);
+        let mode = mode_with(guest, &[("mxcsr_control", 63 << 1 | control)]);
         compare(guest, mode, &code, ["xmm[0]", "xmm[1]"], true);
     }
 }

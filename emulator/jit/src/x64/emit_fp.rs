@@ -11,7 +11,7 @@
 //! definition ([`super::emit_fp_integers`] says which are not), as is everything while subnormals are flushed in a way that is not the
 //! host's.
 
-use ir::guest::{FpMode, Guest, NanRule, Tininess};
+use ir::guest::{FpMode, Guest, Tininess};
 use ir::inst::{FCmp, Inst, MinMax, Op, Round};
 use ir::{Ty, Unit};
 use smallvec::SmallVec;
@@ -54,11 +54,11 @@ fn flushes(mode: FpMode) -> bool {
     mode.flush_inputs || mode.flush_results
 }
 
-/// Whether the host flushes subnormal numbers as the guest does. For x86 guests it does. Arm raises other flags with that, and goes by
-/// the result before it is rounded: what was rounded up to the smallest normal number is made again.
+/// Whether the host flushes subnormal numbers as the guest does. It does if the guest goes by the result after rounding. Who goes by
+/// that before rounding (Arm) raises other flags with that, and what was rounded up to the smallest normal number is made again.
 fn host_flushes(guest: &Guest, mode: FpMode, exact: bool) -> bool {
     match guest.fp.tininess {
-        Tininess::After => guest.fp.nan == NanRule::FirstOperand,
+        Tininess::After => true,
         Tininess::Before => !exact && mode.flush_inputs && mode.flush_results,
     }
 }
