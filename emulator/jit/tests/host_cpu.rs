@@ -512,6 +512,16 @@ fn what_is_not_compared_is_an_instruction() {
     }
 }
 
+/// Whether processors of Intel and AMD execute the code differently: PAUSE with REX.B, which exchanges registers on AMD's, and
+/// PREFETCHW of a register, which those refuse.
+fn makers_differ(code: &[u8]) -> bool {
+    match code {
+        [prefixes @ .., rex @ 0x40..=0x4f, 0x90] => rex & 1 != 0 && prefixes.contains(&0xf3),
+        [.., 0x0f, 0x0d, modrm] => *modrm >= 0xc0,
+        _ => false,
+    }
+}
+
 /// A random instruction that is compared, if one comes about.
 fn random_instruction(guest: &'static Guest, random: &mut Random) -> Option<Tried> {
     let test = &guests::tests(guest)[random.below(guests::tests(guest).len() as u64) as usize];
@@ -523,7 +533,8 @@ fn random_instruction(guest: &'static Guest, random: &mut Random) -> Option<Trie
     code.truncate(straight(guest, &code)?);
     let name = (guest.identify)(guest.reset_mode(), &code).unwrap_or_default();
     // With 16-bit operands and a count beyond 16 the result is undefined.  SDM 2, SHLD.
-    if not_compared().any(|pattern| is_like(name, pattern)) || name == "shift_double" && code[0] == 0x66 {
+    let undefined = name == "shift_double" && code[0] == 0x66;
+    if undefined || makers_differ(&code) || not_compared().any(|pattern| is_like(name, pattern)) {
         return None;
     }
     let (text, _) = (guest.disassemble)(CODE, guest.reset_mode(), &code);
