@@ -200,7 +200,7 @@ impl Thread {
         if t1.shared.stale.load(Ordering::Relaxed) && t1.shared.stale.swap(false, Ordering::Acquire) {
             self.block.jit_sp = t1.returns.clear();
         }
-        float::prepare(self.jit.guest, &mut self.block, runtime.traps_invalid());
+        float::prepare(self.jit.guest, &mut self.block, runtime.float_policies());
         if runtime.extended {
             forget_exceptions();
         }

@@ -62,7 +62,7 @@ unsafe extern "sysv64" fn settle(state: *mut ThreadState) {
 fn continue_at(thread: &mut Thread, runtime: &Runtime, pc: u64, retreated: u32) -> Option<Translation> {
     let mode = thread.block.guest.mode;
     if thread.block.poll.load(Ordering::Relaxed) != 0
-        || !float::matches(thread.guest(), &thread.block, mode, runtime.traps_invalid())
+        || !float::matches(thread.guest(), &thread.block, mode, runtime.float_policies())
     {
         return None;
     }

@@ -5,7 +5,16 @@ use ir::guest::FpMode;
 use ir::inst::Round;
 
 use crate::thread_state::ThreadState;
-use crate::x64::invalid;
+use crate::x64::{host_mode, invalid};
+
+/// How floating-point operations are translated. Does not change while any thread is inside generated code.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(super) struct Policies {
+    /// Invalid operations trap, where that is of use.
+    pub(super) traps: bool,
+    /// The guest looks at its flags.
+    pub(super) exact: bool,
+}
 
 /// All exceptions masked, round to nearest.
 const DEFAULT: u32 = 0x1f80;
@@ -33,20 +42,20 @@ fn control(mode: FpMode, trap: bool) -> u32 {
     masks | round << 13 | inputs | results
 }
 
-/// Bits for generated code of `mode`; `traps`: invalid operations trap where that is of use.
-fn control_of(guest: &Guest, mode: u32, traps: bool) -> u32 {
-    let mode = (guest.fp_mode)(mode);
-    control(mode, traps && invalid::worth_trapping(guest, mode))
+/// Bits for generated code of `mode`.
+fn control_of(guest: &Guest, mode: u32, policies: Policies) -> u32 {
+    let mode = host_mode(guest, mode, policies.exact);
+    control(mode, policies.traps && invalid::worth_trapping(guest, mode))
 }
 
 /// Whether generated code of `mode` may run with the control register that `state` has.
-pub(super) fn matches(guest: &Guest, state: &ThreadState, mode: u32, traps: bool) -> bool {
-    state.mxcsr_guest & !FLAGS == control_of(guest, mode, traps)
+pub(super) fn matches(guest: &Guest, state: &ThreadState, mode: u32, policies: Policies) -> bool {
+    state.mxcsr_guest & !FLAGS == control_of(guest, mode, policies)
 }
 
 /// Sets the control register for the state's mode.
-pub(super) fn prepare(guest: &Guest, state: &mut ThreadState, traps: bool) {
-    state.mxcsr_guest = control_of(guest, state.guest.mode, traps) | state.mxcsr_guest & FLAGS;
+pub(super) fn prepare(guest: &Guest, state: &mut ThreadState, policies: Policies) {
+    state.mxcsr_guest = control_of(guest, state.guest.mode, policies) | state.mxcsr_guest & FLAGS;
 }
 
 /// Moves the sticky flags of host operations to the guest state.

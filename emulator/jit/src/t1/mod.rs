@@ -97,8 +97,10 @@ pub(crate) struct Runtime {
     writer: Mutex<Writer>,
     /// Threads that execute generated code.
     world: World,
-    /// See [`Runtime::must_become_exact`].
+    /// See [`Runtime::must_become_exact`]. Changes while no thread is inside.
     exact_underflow: AtomicBool,
+    /// From the next flush on.
+    becomes_exact: AtomicBool,
     trapping: invalid::Trapping,
     /// See [`Runtime::must_notice_stores`].
     noticing: noticing::Noticing,
@@ -179,6 +181,7 @@ impl Runtime {
             writer: Mutex::new(writer),
             world: World::default(),
             exact_underflow: AtomicBool::new(options.exact_underflow || options.check),
+            becomes_exact: AtomicBool::new(false),
             trapping: invalid::Trapping::new(options.trap_invalid),
             noticing: noticing::Noticing::default(),
             masks: AtomicBool::new(false),
@@ -378,8 +381,12 @@ impl Runtime {
 
     /// How floating-point operations are translated now.
     fn set_policies(&self, compiler: &mut Compiler) {
-        compiler.exact_underflow = self.exact_underflow.load(Ordering::Acquire);
-        compiler.traps_invalid = self.traps_invalid();
+        let policies = self.float_policies();
+        (compiler.exact_underflow, compiler.traps_invalid) = (policies.exact, policies.traps);
+    }
+
+    fn float_policies(&self) -> float::Policies {
+        float::Policies { traps: self.traps_invalid(), exact: self.exact_underflow.load(Ordering::Acquire) }
     }
 
     /// The host code of a unit once more, to be looked at.
@@ -436,11 +443,15 @@ impl Runtime {
 
     /// Whether the guest is about to look at its floating-point flags for the first time. The host detects underflow after
     /// rounding; for guests that do it before, translations made so far leave out the flag of results that round up to
-    /// the smallest normal number. From now on they are made exactly.
+    /// the smallest normal number. Once all have been dropped they are made exactly.
     fn must_become_exact(&self, guest: &Guest, unit: &Unit) -> bool {
-        guest.fp.tininess == Tininess::Before
-            && looks_at_float_flags(unit)
-            && !self.exact_underflow.swap(true, Ordering::AcqRel)
+        let must = guest.fp.tininess == Tininess::Before
+            && !self.exact_underflow.load(Ordering::Acquire)
+            && looks_at_float_flags(unit);
+        if must {
+            self.becomes_exact.store(true, Ordering::Release);
+        }
+        must
     }
 
     fn publish(&self, jit: &Jit, writer: &mut Writer, key: UnitKey, source: Source<'_>) -> Result<Translation, Full> {
@@ -559,6 +570,9 @@ impl Runtime {
     fn flush_and(&self, jit: &Jit, change: impl FnOnce()) {
         let stopped = self.world.stop();
         change();
+        if self.becomes_exact.load(Ordering::Acquire) {
+            self.exact_underflow.store(true, Ordering::Release);
+        }
         let mut writer = self.lock();
         self.generation.fetch_add(1, Ordering::AcqRel);
         Stats::add(&jit.stats.table_bytes, self.table_bytes(&writer));

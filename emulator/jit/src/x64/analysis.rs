@@ -175,6 +175,8 @@ pub(super) struct Analysis {
     pub(super) fuses: bool,
     /// Floating-point environments that the host's operations have, by number.
     pub(super) environments: SmallVec<[Option<FpMode>; 4]>,
+    /// Those that flush although the host is not set to, as a mask.
+    pub(super) flushing: u32,
     /// Nothing that evaluates the value at this position comes after the sticky flags are cleared: comparisons of floats may be made
     /// again.
     pub(super) flags_stay: bool,
@@ -264,7 +266,7 @@ impl Analysis {
     pub(super) fn prepare(&mut self, unit: &Unit, guest: &Guest, conv: &Convention, features: Features) {
         self.reset(unit, guest, conv);
         self.fuses = features.fma;
-        self.environments = host_environments(guest, features, unit.key.mode, self.exact_underflow);
+        (self.environments, self.flushing) = host_environments(guest, features, unit.key.mode, self.exact_underflow);
         let (mut last_snap, mut last_exit) = (0, 0);
         let mut last_clear = None;
         for (i, inst) in unit.insts.iter().enumerate() {

@@ -105,7 +105,8 @@ impl Gen<'_> {
 
     /// Cold code has found an operand of the operation, and stored it.
     pub(super) fn claim_operand(&mut self, step: &Step, k: usize) {
-        if self.claims.is_some() && step.operands[k] != NONE {
+        let flushed = self.an.flushes(&self.unit.insts[step.value as usize]);
+        if self.claims.is_some() && step.operands[k] != NONE && !flushed {
             self.claim_argument(step.values[k], generic::operand(step.desc, k), Self::scratch(k).disp);
         }
     }

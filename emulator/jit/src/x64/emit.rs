@@ -63,6 +63,7 @@ impl Gen<'_> {
         if self.error.is_none() {
             self.mark(Mark::Side);
             self.emit_sides();
+            self.emit_flushes();
             self.emit_redos();
             self.emit_out_of_range();
             self.emit_rewrites();

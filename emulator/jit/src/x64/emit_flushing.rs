@@ -4,7 +4,7 @@
 //! The host does the operation. Where an operand is subnormal, or the result may be, or is not a number, cold code does it again by
 //! its definition. In sums, subnormal operands are seen by the result alone: to one of 2^-100 or more they add less than half of its last
 //! place. Zeros, which are everywhere, are no reason. The host raises inexact for what it computed with subnormal numbers, so
-//! this ends once the guest looks at its flags.
+//! once the guest looks at its flags it is done another way ([`super::emit_flushing_exactly`]).
 
 use ir::Ty;
 use ir::guest::Tininess;

@@ -8,8 +8,8 @@
 //! that were rounded up to the smallest normal number, once the guest looks at its flags ([`super::Compiler`]).
 //!
 //! Rounding: `mxcsr_guest` has the mode of the unit; an operation that names another is left to the interpreter's
-//! definition ([`super::emit_fp_integers`] says which are not), as is everything while subnormals are flushed in a way that is not the
-//! host's.
+//! definition ([`super::emit_fp_integers`] says which are not). Subnormals are flushed by the host, or, where its flags would tell,
+//! apart ([`super::emit_flushing_exactly`]).
 
 use ir::guest::{FpMode, Guest, Tininess};
 use ir::inst::{FCmp, Inst, MinMax, Op, Round};
@@ -36,18 +36,37 @@ pub(super) fn host_round(r: Round) -> Option<u8> {
 }
 
 /// The environments, by number, whose operations the host can do: those that are like the usual one, for which its control
-/// register is set, but perhaps for their NaNs. `exact`: the guest looks at its flags.
+/// register is set, but perhaps for their NaNs; and those among them that flush although the host does not, as a mask.
+/// `exact`: the guest looks at its flags.
 pub(super) fn host_environments(
     guest: &Guest,
     features: Features,
     mode: u32,
     exact: bool,
-) -> SmallVec<[Option<FpMode>; 4]> {
+) -> (SmallVec<[Option<FpMode>; 4]>, u32) {
+    let host = host_mode(guest, mode, exact);
+    let able = features.avx && host.round != Round::Away && (!flushes(host) || host_flushes(guest, host));
+    let like = |own: FpMode| FpMode { default_nan: host.default_nan, ..own } == host;
+    let named = || (0..=guest.fp_named.len() as u32).map(|n| guest.fp_environment(n, mode));
+    let apart = |own: FpMode| flushes_apart(guest, own, exact);
+    let all = named().map(|own| Some(without(own, apart(own))).filter(|own| able && like(*own))).collect();
+    (all, named().enumerate().fold(0, |mask, (n, own)| mask | u32::from(apart(own)) << n))
+}
+
+/// The environment that the host's control register is set for while code of the mode runs.
+pub(crate) fn host_mode(guest: &Guest, mode: u32, exact: bool) -> FpMode {
     let usual = (guest.fp_mode)(mode);
-    let host = features.avx && usual.round != Round::Away && (!flushes(usual) || host_flushes(guest, usual, exact));
-    let like = |own: FpMode| FpMode { default_nan: usual.default_nan, ..own } == usual;
-    let numbers = 0..=guest.fp_named.len() as u32;
-    numbers.map(|n| Some(guest.fp_environment(n, mode)).filter(|own| host && like(*own))).collect()
+    without(usual, flushes_apart(guest, usual, exact))
+}
+
+/// The environment, without its flushing if that is done apart.
+fn without(own: FpMode, apart: bool) -> FpMode {
+    FpMode { flush_inputs: own.flush_inputs && !apart, flush_results: own.flush_results && !apart, ..own }
+}
+
+/// Whether operations flush for themselves what the host's flags would say too much of: see [`super::emit_flushing_exactly`].
+fn flushes_apart(guest: &Guest, own: FpMode, exact: bool) -> bool {
+    exact && guest.fp.tininess == Tininess::Before && own.flush_inputs && own.flush_results
 }
 
 fn flushes(mode: FpMode) -> bool {
@@ -56,11 +75,8 @@ fn flushes(mode: FpMode) -> bool {
 
 /// Whether the host flushes subnormal numbers as the guest does. It does if the guest goes by the result after rounding. Who goes by
 /// that before rounding (Arm) raises other flags with that, and what was rounded up to the smallest normal number is made again.
-fn host_flushes(guest: &Guest, mode: FpMode, exact: bool) -> bool {
-    match guest.fp.tininess {
-        Tininess::After => true,
-        Tininess::Before => !exact && mode.flush_inputs && mode.flush_results,
-    }
+fn host_flushes(guest: &Guest, mode: FpMode) -> bool {
+    guest.fp.tininess == Tininess::After || mode.flush_inputs && mode.flush_results
 }
 
 /// Opcodes of `vfmadd231`, which adds to its destination, and `vfmadd213`, which multiplies it.
@@ -71,6 +87,11 @@ impl Analysis {
     /// The environment of the operation, if the host does what is in it.
     pub(super) fn environment(&self, inst: &Inst) -> Option<FpMode> {
         self.environments.get(inst.attr.environment() as usize).copied().flatten()
+    }
+
+    /// Whether the operation is to flush its operands and its result, which the host does not do.
+    pub(super) fn flushes(&self, inst: &Inst) -> bool {
+        self.flushing >> inst.attr.environment() & 1 != 0 && self.environment(inst).is_some()
     }
 
     /// Whether the operation is one of a format and in an environment and rounding mode that the host does.
@@ -105,6 +126,7 @@ impl Analysis {
         let environment = self.environment(inst);
         // Who makes a comparison again where it is looked at knows nothing of flushed operands.
         environment.is_some_and(|mode| !mode.flush_inputs)
+            && !self.flushes(inst)
             && matches!(inst.attr.lane(), 32 | 64)
             && self.operand_ty(unit, inst, 0) == inst.ty
     }
@@ -169,7 +191,8 @@ impl Gen<'_> {
     }
 
     pub(super) fn operands_in_xmm(&mut self, n: usize) -> Vec<Xmm> {
-        (0..n).map(|k| self.use_xmm(self.arg(k))).collect()
+        let inst = self.inst();
+        (0..n).map(|k| self.float_operand(inst, k)).collect()
     }
 
     // ------------------------------------------------------------------ arithmetic
@@ -210,7 +233,8 @@ impl Gen<'_> {
                 Op::Fma => self.an.fused_operand(self.unit, inst, k),
                 _ => (self.arg(k), false),
             };
-            x.push(self.use_xmm(v));
+            let number = self.use_xmm(v);
+            x.push(self.flushed(inst, k, number));
             *value = v;
             negated |= u8::from(negate) << k;
         }
@@ -220,6 +244,7 @@ impl Gen<'_> {
     fn emit_arithmetic(&mut self, inst: &Inst) {
         let (opcode, n) = Self::opcode_of(inst.op);
         let (mut x, values, negated) = self.arithmetic_operands(inst, n);
+        self.keep_host_flags(inst);
         let bits = inst.attr.lane();
         let scalar = inst.ty.bits() == bits;
         if inst.ty == Ty::I64 && !scalar {
@@ -251,6 +276,7 @@ impl Gen<'_> {
                 }
             }
         }
+        self.flush_sum(inst, d);
         if right {
             return;
         }
@@ -405,7 +431,7 @@ impl Gen<'_> {
         let bits = inst.attr.lane();
         let kind = inst.attr.kind();
         let signalling = kind >= FCmp::EqS as u8 && self.an.raises(self.pos);
-        let (a, b) = (self.use_xmm(self.arg(0)), self.use_xmm(self.arg(1)));
+        let (a, b) = (self.float_operand(inst, 0), self.float_operand(inst, 1));
         let d = self.def_gpr_early();
         match kind & 3 {
             0 => {

@@ -43,6 +43,7 @@ impl Gen<'_> {
     fn convert_on_host(&mut self, inst: &Inst, pp: u8) {
         let x = self.operands_in_xmm(1);
         let d = self.def_apart(&x);
+        self.keep_host_flags(inst);
         self.vex(pp, 0x5a, d, x[0], x[0]);
         self.check_scalar(inst, result_ty(inst).bits(), &x, d);
         self.box_result();

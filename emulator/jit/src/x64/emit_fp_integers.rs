@@ -158,7 +158,7 @@ impl Gen<'_> {
     pub(super) fn emit_to_integer(&mut self, inst: &Inst, in_mode: bool) {
         let bits = inst.attr.lane();
         let truncates = inst.attr.round() == Round::Zero;
-        let x = self.use_xmm(self.arg(0));
+        let x = self.float_operand(inst, 0);
         let d = self.def_gpr_early();
         let rounded = (!truncates && !in_mode).then(|| (self.temp_xmm(), self.rounding_registers()));
         let top = (inst.op == Op::Ftou && inst.ty == Ty::I64).then(|| self.temp_gpr());

@@ -56,7 +56,7 @@ impl Step {
     }
 
     /// Width of a number in it.
-    fn lane(&self) -> u32 {
+    pub(super) fn lane(&self) -> u32 {
         let lane = Attr(self.attr).lane();
         // A conversion has that of its operand.
         if generic::operation(self.desc) == Op::Fcvt { self.bits() } else { lane }
@@ -254,6 +254,9 @@ impl Gen<'_> {
     /// what is pending should they fault ([`super::late_checks`]), and work of general registers that has nothing to do with them.
     pub(super) fn may_wait(&self, inst: &Inst) -> bool {
         let [first, ..] = self.unchecked[..] else { return true };
+        if self.an.flushes(inst) {
+            return false;
+        }
         if self.needs_no_check(inst) {
             return true;
         }
@@ -353,6 +356,9 @@ impl Gen<'_> {
 
     /// What may have underflowed by the guest's rule alone is made again, as is a NaN.
     pub(super) fn check_exactly(&mut self, inst: &Inst, step: Step, d: Xmm) {
+        if self.an.flushes(inst) {
+            return self.check_flushed(inst, step, d);
+        }
         let bits = step.lane();
         let (label, back) = self.redo(step);
         let least = self.magnitude_and_least_normal(bits, d);

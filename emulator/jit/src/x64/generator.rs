@@ -27,6 +27,7 @@ use ir::{Ty, Unit};
 use super::analysis::{Analysis, CondKind, NO, result_ty};
 use super::asm::{Asm, Label, Mem};
 use super::claims::{Claim, Claims};
+use super::emit_flushing_exactly::Flush;
 use super::exit::Side;
 use super::extensions::LOADED_SIGNED;
 use super::fault_table::Recorder;
@@ -169,6 +170,8 @@ pub(super) struct Gen<'a> {
     pub(super) reserved_xmm: u32,
     /// Floating-point operations that cold code may have to do again.
     pub(super) redos: Vec<Redo>,
+    /// Numbers that cold code may have to flush.
+    pub(super) flushes: Vec<Flush>,
     /// Conversions to integers that the host may not make.
     pub(super) unconverted: Vec<Unconverted>,
     /// Writes of flags that cold code may have to do.
@@ -247,6 +250,7 @@ impl<'a> Gen<'a> {
             unchecked: Vec::new(),
             reserved_xmm: 0,
             redos: Vec::new(),
+            flushes: Vec::new(),
             unconverted: Vec::new(),
             rewrites: Vec::new(),
             deferred: false,

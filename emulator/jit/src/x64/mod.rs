@@ -38,6 +38,7 @@ mod emit_bits;
 mod emit_carry;
 mod emit_extended;
 mod emit_flushing;
+mod emit_flushing_exactly;
 mod emit_fp;
 mod emit_fp_conversions;
 mod emit_fp_formats;
@@ -93,6 +94,7 @@ use serde::{Deserialize, Serialize};
 use crate::interp::SCALAR;
 
 pub(crate) use emit_extended::forget_exceptions;
+pub(crate) use emit_fp::host_mode;
 pub use fault_table::{FaultPoints, FaultTable, HostRegs};
 pub use features::Features;
 pub use interlocks::Interlock;
