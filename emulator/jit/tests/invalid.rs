@@ -109,12 +109,27 @@ fn fused_operations_give_what_the_definition_gives() {
     let slots = ["vreg[0]", "vreg[1]", "vreg[2]"];
     compare(aarch64, &code, slots, &doubles);
     compare(aarch64, &code.map(|insn| if insn >> 24 == 0xd4 { insn } else { insn & !(1 << 22) }), slots, &singles);
+    // fmla v2.2d, v0.2d, v1.2d; fmls v3.2d, v2.2d, v0.2d; fdiv v4.2d, v3.2d, v1.2d; svc; then those of four and two singles
+    let lanes = [0x4e61_cc02, 0x4ee0_cc43, 0x6e61_fc64];
+    for (clear, numbers, width) in [(0, &doubles, 64), (1 << 22, &singles, 32), (1 << 22 | 1 << 30, &singles, 32)] {
+        let code = lanes.map(|insn| insn & !clear);
+        compare(aarch64, &[&code[..], &[0xd400_0001]].concat(), slots, &neighbours(numbers, width));
+    }
     // fmadd.d fa3, fa0, fa1, fa2; fnmsub.d fa4, fa0, fa3, fa1; fadd.d fa5, fa4, fa0; ecall; then those of singles
     let riscv = guests::ALL.by_name("riscv64").unwrap();
     let code = [0x62b5_76c3, 0x5ad5_774b, 0x02a7_77d3, 0x0000_0073];
     let slots = ["fpr[10]", "fpr[11]", "fpr[12]"];
     compare(riscv, &code, slots, &doubles);
     compare(riscv, &code.map(|insn| if insn == 0x73 { insn } else { insn & !(1 << 25) }), slots, &boxed);
+}
+
+/// Vectors of numbers of `width` bits: each beside others.
+fn neighbours(numbers: &[[u128; 3]], width: usize) -> Vec<[u128; 3]> {
+    let vector = |n: usize| {
+        let lanes = (0..128 / width).map(|lane| numbers[(n + 11 * lane * lane + lane) % numbers.len()]);
+        lanes.rev().fold([0; 3], |all, lane| [0, 1, 2].map(|k| all[k] << (width % 128) | lane[k]))
+    };
+    (0..numbers.len()).map(vector).collect()
 }
 
 /// The single with the sign, the exponent's ends and the kind of the double.

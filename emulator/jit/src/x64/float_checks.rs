@@ -11,7 +11,7 @@ use super::boxes::boxed;
 use super::claims::Cell;
 use super::emit_vector::{PAND, every};
 use super::generator::{Gen, NONE, SCRATCH_XMM};
-use super::{Gpr, StubId, Xmm, generic};
+use super::{Gpr, StubId, Xmm, generic, nan_stub};
 
 /// Operations to be done again by their definitions, one after the other.
 #[derive(Clone, Debug)]
@@ -50,6 +50,10 @@ pub(super) enum Target {
 }
 
 impl Step {
+    fn is_scalar(&self) -> bool {
+        self.bits() == self.lane()
+    }
+
     /// Width of the result.
     fn bits(&self) -> u32 {
         generic::result(self.desc).bits()
@@ -197,9 +201,8 @@ impl Gen<'_> {
         if let Target::Xmm(d) = step.result
             && step.known
         {
-            // A number: then all operands were, too.
-            self.unordered_compare(step.bits(), false, d, d);
-            self.asm.jcc(cc::NP, number);
+            // Numbers: then all operands were, too.
+            self.branch_if_numbers(step, d, number);
         }
         for (k, &r) in step.operands.iter().enumerate() {
             match r {
@@ -217,14 +220,32 @@ impl Gen<'_> {
         }
         self.asm.mov_ri(RSI, step.desc);
         self.asm.mov_ri(RDX, u64::from(step.attr));
-        self.asm.call_stub(if step.known { StubId::Nan } else { StubId::GenericSaving });
+        self.asm.call_stub(match (step.known, step.is_scalar(), step.lane()) {
+            (false, ..) => StubId::GenericSaving,
+            (true, true, _) => StubId::Nan,
+            (true, false, 32) => StubId::NanSingles,
+            (true, false, _) => StubId::NanDoubles,
+        });
         if let Target::Xmm(d) = step.result {
             // Of the stub's two stores, one load takes what one has stored.
-            self.asm.load_xmm(if step.known { 8 } else { 16 }, d, Self::scratch(0));
+            self.asm.load_xmm(if step.known && step.is_scalar() { 8 } else { 16 }, d, Self::scratch(0));
             self.box_remade(step, d);
             self.asm.bind(number);
             self.claim_remade(step);
         }
+    }
+
+    /// Branches if the result is a number, or all lanes are; else the stub finds them.
+    fn branch_if_numbers(&mut self, step: &Step, d: Xmm, number: Label) {
+        if step.is_scalar() {
+            self.unordered_compare(step.bits(), false, d, d);
+            return self.asm.jcc(cc::NP, number);
+        }
+        self.vex(u8::from(step.lane() == 64), 0xc2, SCRATCH_XMM, d, d); // vcmpunordps
+        self.asm.byte(3);
+        self.asm.vex_rr(2, 1, 4, 0x17, SCRATCH_XMM, 0, SCRATCH_XMM); // vptest
+        self.asm.jcc(cc::E, number);
+        self.asm.store_xmm(16, Self::scratch(nan_stub::MADE), d);
     }
 
     // ------------------------------------------------------------------ checks
@@ -247,7 +268,7 @@ impl Gen<'_> {
         let rule = one && inst.op == Op::Fma || self.guest.fp.nan == NanRule::SignallingFirst;
         // Nor may a factor be zero only because it is flushed.
         let same = |mode: FpMode| (one || !mode.default_nan) && !mode.flush_inputs;
-        inst.ty.bits() == inst.attr.lane() && rule && mode.is_some_and(same)
+        inst.op != Op::Fcvt && rule && mode.is_some_and(same)
     }
 
     /// Whether the instruction may be emitted before pending checks are made: arithmetic that is checked with them, loads, which say
@@ -360,10 +381,14 @@ impl Gen<'_> {
             return self.check_flushed(inst, step, d);
         }
         let bits = step.lane();
+        let known = (step.is_scalar() && self.knows_nan(inst)).then(|| self.redo(Step { known: true, ..step }));
         let (label, back) = self.redo(step);
         let least = self.magnitude_and_least_normal(bits, d);
-        if inst.ty.bits() == bits {
+        if step.is_scalar() {
             self.unordered_compare(bits, false, SCRATCH_XMM, least);
+            if let Some((nan, _)) = known {
+                self.asm.jcc(cc::P, nan);
+            }
             self.asm.jcc(cc::E, label); // equal, or unordered
         } else {
             self.vex(u8::from(bits == 64), 0xc2, SCRATCH_XMM, SCRATCH_XMM, least); // equal, or unordered
@@ -371,6 +396,7 @@ impl Gen<'_> {
             let t = self.temp_gpr();
             self.branch_on_lanes(bits, t, label);
         }
+        known.iter().for_each(|(_, back)| self.asm.bind(*back));
         self.asm.bind(back);
     }
 

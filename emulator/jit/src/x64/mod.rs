@@ -225,6 +225,10 @@ pub enum StubId {
     GenericSaving,
     /// The same for arithmetic whose result is not a number.
     Nan,
+    /// The same for lanes of single precision.
+    NanSingles,
+    /// The same for lanes of double precision.
+    NanDoubles,
     /// Call of `entries.helper`.
     Helper,
     /// Call of `entries.settle` that preserves every register.
@@ -238,8 +242,20 @@ impl StubId {
     /// The stub whose number is in the lowest bits.
     pub(crate) fn of(number: u64) -> Option<StubId> {
         use StubId::*;
-        const ALL: [StubId; 10] =
-            [IndirectMiss, ReturnMiss, Poll, Syscall, Leave, Generic, GenericSaving, Nan, Helper, Settle];
+        const ALL: [StubId; 12] = [
+            IndirectMiss,
+            ReturnMiss,
+            Poll,
+            Syscall,
+            Leave,
+            Generic,
+            GenericSaving,
+            Nan,
+            NanSingles,
+            NanDoubles,
+            Helper,
+            Settle,
+        ];
         ALL.into_iter().find(|stub| *stub as u64 == number & ((1 << StubId::BITS) - 1))
     }
 }

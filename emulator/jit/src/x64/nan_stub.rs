@@ -1,5 +1,5 @@
-//! The stub for scalar arithmetic whose result is not a number: which NaN that is, where no operand is a signalling one. Programs that
-//! compute with NaNs at all do so at every turn of a loop.
+//! The stubs for arithmetic whose result is not a number, or has lanes that are not: which NaN that is, where no operand is a signalling
+//! one. Programs that compute with NaNs at all do so at every turn of a loop.
 //!
 //! The host has raised what the definition raises, but where infinity times zero is added to a NaN: that is left to the definition.
 
@@ -12,10 +12,13 @@ use super::float_checks::default_nan;
 use super::generic::TYPE_AT;
 use super::stubs::{Emitter, field};
 
-/// The operand of this number, its first byte and its ninth.
+/// The operand of this number, at its first byte.
 const fn operand(k: usize) -> i32 {
     field!(scratch) + 16 * k as i32
 }
+
+/// What the host has made of lanes.
+pub(super) const MADE: usize = 3;
 
 /// Where registers are meanwhile.
 const SAVED: i32 = operand(4);
@@ -31,15 +34,14 @@ fn quiet(bits: u32) -> i64 {
 }
 
 impl Emitter<'_> {
-    /// As the stub `general`, which knows every operation: operands and result in `scratch`, all registers but `rsi`, `rdx` and flags
-    /// preserved.
+    /// For scalars. As the stub `general`, which knows every operation: operands and result in `scratch`, all registers but `rsi`, `rdx`
+    /// and flags preserved.
     pub(super) fn nan(&mut self, general: u64) -> u64 {
         let at = self.start();
+        self.save();
         dynasm!(self.asm
             ; .arch x64
-            ; mov [rbp + SAVED], rax
-            ; mov [rbp + SAVED + 8], rcx
-            ; mov [rbp + SAVED + 16], rdi
+            ; xor r8d, r8d
             ; mov eax, esi
             ; shr eax, TYPE_AT as i8
             ; and eax, 7
@@ -57,16 +59,69 @@ impl Emitter<'_> {
         at
     }
 
+    /// For lanes of `bits`: the same, given the host's result as well, of which numbers stay.
+    pub(super) fn nan_lanes(&mut self, general: u64, bits: u32) -> u64 {
+        let at = self.start();
+        self.save();
+        dynasm!(self.asm
+            ; .arch x64
+            ; xor r8d, r8d
+            ; lane:
+        );
+        self.load_magnitude(bits, MADE);
+        dynasm!(self.asm ; .arch x64 ; mov rcx, QWORD infinity(bits) ; cmp rax, rcx ; jbe >next);
+        self.nan_of_width(bits);
+        dynasm!(self.asm ; .arch x64 ; known:);
+        match bits {
+            32 => dynasm!(self.asm ; .arch x64 ; mov [rbp + r8 + operand(MADE)], edi),
+            _ => dynasm!(self.asm ; .arch x64 ; mov [rbp + r8 + operand(MADE)], rdi),
+        }
+        dynasm!(self.asm
+            ; .arch x64
+            ; next:
+            ; add r8d, bits as i32 / 8
+            ; mov ecx, esi
+            ; shr ecx, TYPE_AT as i8
+            ; and ecx, 7
+            ; xor eax, eax
+            ; cmp ecx, Ty::I64 as i32
+            ; setne al
+            ; lea eax, [rax * 8 + 8]
+            ; cmp r8d, eax
+            ; jb <lane
+            ; mov rax, [rbp + operand(MADE)]
+            ; mov rcx, [rbp + operand(MADE) + 8]
+            ; mov [rbp + operand(0)], rax
+            ; mov [rbp + operand(0) + 8], rcx
+        );
+        self.restore();
+        dynasm!(self.asm ; .arch x64 ; ret ; unknown:);
+        self.restore();
+        self.jump_to(general);
+        at
+    }
+
+    fn save(&mut self) {
+        dynasm!(self.asm
+            ; .arch x64
+            ; mov [rbp + SAVED], rax
+            ; mov [rbp + SAVED + 8], rcx
+            ; mov [rbp + SAVED + 16], rdi
+            ; mov [rbp + SAVED + 24], r8
+        );
+    }
+
     fn restore(&mut self) {
         dynasm!(self.asm
             ; .arch x64
             ; mov rax, [rbp + SAVED]
             ; mov rcx, [rbp + SAVED + 8]
             ; mov rdi, [rbp + SAVED + 16]
+            ; mov r8, [rbp + SAVED + 24]
         );
     }
 
-    /// Goes on at `known` with the NaN in `rdi`, or at `unknown`.
+    /// Of the numbers at offset `r8`: goes on at `known` with the NaN in `rdi`, or at `unknown`.
     fn nan_of_width(&mut self, bits: u32) {
         dynasm!(self.asm ; .arch x64 ; mov rdi, QWORD default_nan(self.guest, bits).cast_signed());
         let first_operand = self.guest.fp.nan != NanRule::Canonical;
@@ -90,8 +145,8 @@ impl Emitter<'_> {
     /// Twice the operand to `rax`, with the exponent at the top.
     fn load_magnitude(&mut self, bits: u32, k: usize) {
         match bits {
-            32 => dynasm!(self.asm ; .arch x64 ; mov eax, [rbp + operand(k)] ; shl rax, 33),
-            _ => dynasm!(self.asm ; .arch x64 ; mov rax, [rbp + operand(k)] ; add rax, rax),
+            32 => dynasm!(self.asm ; .arch x64 ; mov eax, [rbp + r8 + operand(k)] ; shl rax, 33),
+            _ => dynasm!(self.asm ; .arch x64 ; mov rax, [rbp + r8 + operand(k)] ; add rax, rax),
         }
     }
 
@@ -108,8 +163,8 @@ impl Emitter<'_> {
             ; jb >unknown
         );
         match bits {
-            32 => dynasm!(self.asm ; .arch x64 ; mov edi, [rbp + operand(k)] ; number:),
-            _ => dynasm!(self.asm ; .arch x64 ; mov rdi, [rbp + operand(k)] ; number:),
+            32 => dynasm!(self.asm ; .arch x64 ; mov edi, [rbp + r8 + operand(k)] ; number:),
+            _ => dynasm!(self.asm ; .arch x64 ; mov rdi, [rbp + r8 + operand(k)] ; number:),
         }
     }
 

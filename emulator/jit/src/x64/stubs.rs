@@ -55,6 +55,10 @@ pub struct Stubs {
     pub generic_saving: u64,
     /// The same for arithmetic on scalars whose result is not a number: see [`super::nan_stub`].
     pub nan: u64,
+    /// On lanes of 32 bits.
+    pub nan_singles: u64,
+    /// On lanes of 64 bits.
+    pub nan_doubles: u64,
     /// Calls `entries.helper(thread, rsi, rdx)`; caller-saved registers are lost.
     pub helper: u64,
     /// Brings deferred condition flags home and returns; preserves all registers but `rsi`, `rdx` and flags.
@@ -76,6 +80,8 @@ impl Stubs {
             StubId::Generic => self.generic,
             StubId::GenericSaving => self.generic_saving,
             StubId::Nan => self.nan,
+            StubId::NanSingles => self.nan_singles,
+            StubId::NanDoubles => self.nan_doubles,
             StubId::Helper => self.helper,
             StubId::Settle => self.settle,
         }
@@ -97,6 +103,7 @@ pub fn emit(guest: &Guest, conv: &Convention, base: u64) -> (Vec<u8>, Stubs) {
     let generic = e.generic();
     let generic_saving = e.call_saving(field!(entries.generic));
     let nan = e.nan(generic_saving);
+    let [nan_singles, nan_doubles] = [32, 64].map(|bits| e.nan_lanes(generic_saving, bits));
     let settle_any = e.call_saving(field!(entries.settle));
     let settle = e.settle(settle_any);
     let helper = e.helper();
@@ -115,6 +122,8 @@ pub fn emit(guest: &Guest, conv: &Convention, base: u64) -> (Vec<u8>, Stubs) {
         generic,
         generic_saving,
         nan,
+        nan_singles,
+        nan_doubles,
         helper,
         settle,
         end,
