@@ -137,6 +137,8 @@ impl Gen<'_> {
         let unordered = (numbers.ty.bits() != lane).then(|| self.temp_gpr());
         let factors = if matches!(inst.op, Op::Fmul | Op::Fma) { 2 } else { 1 };
         let operands = step.operands[..factors].iter().copied().collect();
+        // A number that is none has raised nothing that is to be forgotten.
+        let known = (unordered.is_none() && self.knows_nan(inst)).then(|| self.redo(Step { known: true, ..step }));
         let (redo, done) = self.redo(step);
         let given = Given { numbers: self.given(inst, 0), operands, again: self.asm.label(), redo };
         if let Some(t) = unordered {
@@ -145,7 +147,7 @@ impl Gen<'_> {
             self.branch_on_lanes(lane, t, given.again);
         } else {
             self.unordered_compare(lane, false, d, d);
-            self.asm.jcc(cc::P, given.again);
+            self.asm.jcc(cc::P, known.map_or(given.again, |(nan, _)| nan));
         }
         self.asm.vex_pool(1, 0, 0x54, SCRATCH_XMM, d, numbers.magnitudes(), &[]); // vandps
         let add = if lane == 32 { 0xfe } else { 0xd4 };
@@ -154,8 +156,9 @@ impl Gen<'_> {
         self.greater(lane, temp, SCRATCH_XMM);
         self.asm.vex_rr(2, 1, 4, PTEST, temp, 0, temp);
         self.asm.jcc(cc::NE, label);
-        self.asm.bind(back);
-        self.asm.bind(done);
+        for end in [Some(back), Some(done), known.map(|(_, end)| end)].into_iter().flatten() {
+            self.asm.bind(end);
+        }
         self.flushes.push(Flush { label, back, temp, what: What::Result(given) });
     }
 

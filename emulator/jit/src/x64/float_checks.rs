@@ -262,12 +262,11 @@ impl Gen<'_> {
     }
 
     /// Whether [`super::nan_stub`] knows which NaN the arithmetic makes, if it makes one.
-    fn knows_nan(&self, inst: &Inst) -> bool {
+    pub(super) fn knows_nan(&self, inst: &Inst) -> bool {
         let mode = self.an.environment(inst);
         let one = self.guest.fp.nan == NanRule::Canonical;
         let rule = one && inst.op == Op::Fma || self.guest.fp.nan == NanRule::SignallingFirst;
-        // Nor may a factor be zero only because it is flushed.
-        let same = |mode: FpMode| (one || !mode.default_nan) && !mode.flush_inputs;
+        let same = |mode: FpMode| one || !mode.default_nan;
         inst.op != Op::Fcvt && rule && mode.is_some_and(same)
     }
 
@@ -381,7 +380,7 @@ impl Gen<'_> {
             return self.check_flushed(inst, step, d);
         }
         let bits = step.lane();
-        let known = (step.is_scalar() && self.knows_nan(inst)).then(|| self.redo(Step { known: true, ..step }));
+        let known = self.knows_nan(inst).then(|| self.redo(Step { known: true, ..step }));
         let (label, back) = self.redo(step);
         let least = self.magnitude_and_least_normal(bits, d);
         if step.is_scalar() {
@@ -391,10 +390,15 @@ impl Gen<'_> {
             }
             self.asm.jcc(cc::E, label); // equal, or unordered
         } else {
-            self.vex(u8::from(bits == 64), 0xc2, SCRATCH_XMM, SCRATCH_XMM, least); // equal, or unordered
-            self.asm.byte(8);
             let t = self.temp_gpr();
+            self.vex(u8::from(bits == 64), 0xc2, SCRATCH_XMM, SCRATCH_XMM, least); // equal, or unordered too
+            self.asm.byte(if known.is_some() { 0 } else { 8 });
             self.branch_on_lanes(bits, t, label);
+            if let Some((nan, _)) = known {
+                self.vex(u8::from(bits == 64), 0xc2, SCRATCH_XMM, d, d); // vcmpunordps
+                self.asm.byte(3);
+                self.branch_on_lanes(bits, t, nan);
+            }
         }
         known.iter().for_each(|(_, back)| self.asm.bind(*back));
         self.asm.bind(back);

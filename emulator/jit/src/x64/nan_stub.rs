@@ -173,7 +173,8 @@ impl Emitter<'_> {
         dynasm!(self.asm ; .arch x64 ; mov rcx, QWORD infinity(bits) ; cmp rax, rcx ; jbe >product);
         for k in [0, 1] {
             self.load_magnitude(bits, k);
-            dynasm!(self.asm ; .arch x64 ; test rax, rax ; je >unknown);
+            // One that is subnormal may be flushed.
+            dynasm!(self.asm ; .arch x64 ; shr rax, if bits == 32 { 56 } else { 53 } ; je >unknown);
         }
         dynasm!(self.asm ; .arch x64 ; product:);
     }
