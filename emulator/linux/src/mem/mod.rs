@@ -306,8 +306,12 @@ impl AddressSpace {
         Ok(range)
     }
 
-    /// Reserves the parts of `range` that are not the guest's; fails, changing nothing, if the emulator has one of them.
+    /// Reserves the parts of `range` that are not the guest's, where they may be the emulator's; fails, changing nothing, if it has one
+    /// of them.
     fn claim(&self, range: &Range<u64>) -> Result<Vec<Range<u64>>, Errno> {
+        if place::only_the_guest_has(range) {
+            return Ok(Vec::new());
+        }
         let gaps = self.map().gaps(range);
         let flags = libc::MAP_PRIVATE | libc::MAP_ANONYMOUS | libc::MAP_NORESERVE | libc::MAP_FIXED_NOREPLACE;
         for (i, gap) in gaps.iter().enumerate() {

@@ -8,6 +8,15 @@ use std::ops::Range;
 
 use super::vma::{TASK_SIZE, VmaMap, page_down, page_up};
 
+/// Nothing of the emulator's is below, unless its image is: nobody but the guest has a mapping there.
+const GUESTS: u64 = 1 << 38;
+
+/// Whether what the guest has not mapped of a range nobody has mapped.
+pub(super) fn only_the_guest_has(range: &Range<u64>) -> bool {
+    static IN_THE_IMAGE: u8 = 0;
+    range.end <= GUESTS && &raw const IN_THE_IMAGE as u64 >= GUESTS
+}
+
 /// Where things go in an address space.
 #[derive(PartialEq, Eq, Debug)]
 pub struct Places {
@@ -116,6 +125,23 @@ fn highest_gap(map: &VmaMap, region: &Range<u64>, len: u64, align: u64) -> Optio
 mod tests {
     use super::super::vma::{Kind, PAGE, Vma};
     use super::*;
+
+    #[test]
+    fn the_emulator_has_nothing_where_only_the_guest_has() {
+        let (local, heap) = (0u8, Box::new(0u8));
+        // SAFETY: a new mapping, which is not accessed.
+        let mapped = unsafe {
+            let (protection, flags) = (libc::PROT_NONE, libc::MAP_PRIVATE | libc::MAP_ANONYMOUS);
+            libc::mmap(std::ptr::null_mut(), 1 << 32, protection, flags, -1, 0)
+        };
+        assert_ne!(mapped, libc::MAP_FAILED);
+        for address in [&raw const local as u64, &raw const *heap as u64, mapped as u64] {
+            assert!(address >= GUESTS, "{address:x}");
+        }
+        // SAFETY: mapped above.
+        unsafe { libc::munmap(mapped, 1 << 32) };
+        assert!(only_the_guest_has(&(GUESTS - PAGE..GUESTS)) && !only_the_guest_has(&(GUESTS..GUESTS + PAGE)));
+    }
 
     #[test]
     fn placing_is_top_down_and_reuses() {
