@@ -53,6 +53,30 @@ static void remapping(void) {
     munmap(c, 8 * PAGE);
 }
 
+// What is advised or locked, and what is moved or mapped where nothing is.
+static void advised(void) {
+    char *a = mmap(NULL, 8 * PAGE, RW, ANON, -1, 0);
+    memset(a, 3, 8 * PAGE);
+    static const int advice[] = {MADV_NORMAL, MADV_RANDOM, MADV_SEQUENTIAL, MADV_WILLNEED};
+    for (unsigned i = 0; i < sizeof advice / sizeof *advice; i++) {
+        check(madvise(a, 8 * PAGE, advice[i]) == 0 && a[7 * PAGE] == 3, "advice");
+        check(madvise(a + 1, PAGE, advice[i]) < 0 && errno == EINVAL, "advice on half a page");
+    }
+    check(madvise(a, PAGE, 12345) < 0 && errno == EINVAL, "no advice");
+    check(mlock(a, PAGE + 1) == 0 && munlock(a, PAGE + 1) == 0 && a[PAGE] == 3, "mlock");
+    munmap(a + 2 * PAGE, 2 * PAGE);
+    for (unsigned i = 0; i < sizeof advice / sizeof *advice; i++) {
+        check(madvise(a, 8 * PAGE, advice[i]) < 0 && errno == ENOMEM, "advice on a hole");
+    }
+    check(mlock(a, 8 * PAGE) < 0 && errno == ENOMEM, "mlock of a hole");
+    check(msync(a, 8 * PAGE, MS_ASYNC) < 0 && errno == ENOMEM, "msync of a hole");
+    char *b = mremap(a, 2 * PAGE, 2 * PAGE, MREMAP_MAYMOVE | MREMAP_FIXED, a + 2 * PAGE);
+    check(b == a + 2 * PAGE && b[PAGE] == 3, "move into a hole");
+    check(mmap(a, 3 * PAGE, RW, ANON | MAP_FIXED, -1, 0) == a && a[2 * PAGE] == 0 && b[PAGE] == 3, "over half a hole");
+    check(madvise(a, 2 * PAGE, MADV_DONTNEED) == 0 && a[PAGE] == 0, "MADV_DONTNEED again");
+    munmap(a, 8 * PAGE);
+}
+
 static void reservations(void) {
     // As language runtimes do: a great deal of address space, used in small parts.
     size_t huge = (size_t)1 << 42;
@@ -134,6 +158,7 @@ static void bad_pointers(void) {
 int main(void) {
     anonymous();
     remapping();
+    advised();
     reservations();
     files();
     freeing();

@@ -59,12 +59,16 @@ pub(crate) fn madvise(ctx: &mut Caller<'_>, args: [u64; 6]) -> SysResult {
         return Err(Errno::EINVAL);
     }
     let (range, space) = (addr..end, &ctx.process.space);
-    if advice as i32 == libc::MADV_FREE && space.may_stay(&range) {
+    if space.may_go_unheard(advice as i32, &range) {
         return Ok(0);
+    }
+    let forgotten = FORGOTTEN.contains(&(advice as i32));
+    if space.one_mapping(&range, |vma| vma.is_data() && (forgotten || vma.kind != Kind::Heap)) {
+        return own_range(libc::SYS_madvise, addr, end - addr, advice);
     }
     space.only_data(ctx.is_in_code(), &range)?;
     let parts = space.map().parts(&range);
-    if !FORGOTTEN.contains(&(advice as i32)) && parts.iter().any(|(_, vma)| vma.kind == Kind::Heap) {
+    if !forgotten && parts.iter().any(|(_, vma)| vma.kind == Kind::Heap) {
         space.memory_is_special();
     }
     // The kernel works on what is mapped and reports holes at the end.
