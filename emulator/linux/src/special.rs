@@ -19,7 +19,7 @@ macro_rules! functions {
 }
 
 functions!(Process {
-    crate::mem::calls: brk, madvise, mmap, mmap2, mprotect, munmap;
+    crate::mem::calls: brk, madvise, mlock, mlock2, mmap, mmap2, mprotect, msync, munlock, munmap;
     crate::syscall::descriptors: close, close_range, dup2, dup3;
     crate::syscall::directories: getdents64;
     crate::syscall::misc: _llseek, fstatfs64, personality, prlimit64, setrlimit, statfs64, uname;
@@ -32,7 +32,7 @@ functions!(Process {
 pub const pselect6_time64: Function = pselect6;
 
 functions!(Thread {
-    crate::mem::calls: mincore, mlock, mlock2, mremap, msync, munlock, shmat, shmdt;
+    crate::mem::calls: mincore, mremap, shmat, shmdt;
     crate::signal::calls: rt_sigaction, rt_sigpending, rt_sigprocmask, rt_sigreturn, rt_sigsuspend, rt_sigtimedwait,
         rt_sigtimedwait_time64, sigaltstack, sigreturn;
     crate::task::calls: cacheflush, clone, clone3, execve, execveat, exit, exit_group, flush_icache_range, fork,

@@ -3,6 +3,7 @@
 use super::{Kind, Request, page_down, page_up};
 use crate::caller::Caller;
 use crate::errno::{Errno, SysResult};
+use crate::process::Process;
 use crate::thread::ThreadCtx;
 
 /// `mmap(addr, len, prot, flags, fd, offset)`
@@ -84,30 +85,30 @@ pub(crate) fn madvise(ctx: &mut Caller<'_>, args: [u64; 6]) -> SysResult {
 }
 
 /// `msync(addr, len, flags)`
-pub(crate) fn msync(ctx: &mut ThreadCtx, args: [u64; 6]) -> SysResult {
-    on_owned(ctx, libc::SYS_msync, args)
+pub(crate) fn msync(ctx: &mut Caller<'_>, args: [u64; 6]) -> SysResult {
+    on_owned(ctx.process, libc::SYS_msync, args)
 }
 
 /// `mincore(addr, len, vec)`
 pub(crate) fn mincore(ctx: &mut ThreadCtx, args: [u64; 6]) -> SysResult {
-    on_owned(ctx, libc::SYS_mincore, args)
+    on_owned(ctx.process, libc::SYS_mincore, args)
 }
 
 /// `mlock(addr, len)`
-pub(crate) fn mlock(ctx: &mut ThreadCtx, args: [u64; 6]) -> SysResult {
+pub(crate) fn mlock(ctx: &mut Caller<'_>, args: [u64; 6]) -> SysResult {
     ctx.process.space.memory_is_special();
-    on_owned(ctx, libc::SYS_mlock, args)
+    on_owned(ctx.process, libc::SYS_mlock, args)
 }
 
 /// `mlock2(addr, len, flags)`
-pub(crate) fn mlock2(ctx: &mut ThreadCtx, args: [u64; 6]) -> SysResult {
+pub(crate) fn mlock2(ctx: &mut Caller<'_>, args: [u64; 6]) -> SysResult {
     ctx.process.space.memory_is_special();
-    on_owned(ctx, libc::SYS_mlock2, args)
+    on_owned(ctx.process, libc::SYS_mlock2, args)
 }
 
 /// `munlock(addr, len)`
-pub(crate) fn munlock(ctx: &mut ThreadCtx, args: [u64; 6]) -> SysResult {
-    on_owned(ctx, libc::SYS_munlock, args)
+pub(crate) fn munlock(ctx: &mut Caller<'_>, args: [u64; 6]) -> SysResult {
+    on_owned(ctx.process, libc::SYS_munlock, args)
 }
 
 /// `shmat(id, addr, flags)`
@@ -121,9 +122,9 @@ pub(crate) fn shmdt(ctx: &mut ThreadCtx, args: [u64; 6]) -> SysResult {
 }
 
 /// Passes a call on a page range to the kernel if the guest owns the range.
-fn on_owned(ctx: &mut ThreadCtx, number: i64, args: [u64; 6]) -> SysResult {
+fn on_owned(process: &Process, number: i64, args: [u64; 6]) -> SysResult {
     let len = args[0].checked_add(args[1]).ok_or(Errno::ENOMEM)? - page_down(args[0]);
-    if len != 0 && !ctx.process.space.owns(page_down(args[0]), len) {
+    if len != 0 && !process.space.owns(page_down(args[0]), len) {
         return Err(Errno::ENOMEM);
     }
     // SAFETY: a range of guest memory; other pointers are checked by the kernel.
