@@ -191,7 +191,7 @@ fn directory(types: &[&Ty], path: usize, args: &[u64; 6]) -> Option<u64> {
 /// Whether a flag says that a path which ends in a symbolic link means the link.
 fn means_link(types: &[&Ty], args: &[u64; 6]) -> bool {
     let set = |set: &Set, value: u64| {
-        set.flags && set.entries.iter().any(|c| c.name == "AT_SYMLINK_NOFOLLOW" && value & c.mask == c.value)
+        set.flags && set.entries.iter().any(|c| value & c.mask == c.value && c.name == "AT_SYMLINK_NOFOLLOW")
     };
     types.iter().zip(args).any(|(ty, &value)| matches!(ty, Ty::Set(flags) if set(flags, value)))
 }
