@@ -112,7 +112,7 @@ pub struct Exit {
 }
 
 /// A finished unit.
-#[derive(Clone, Debug, Default)]
+#[derive(Clone, PartialEq, Debug, Default)]
 pub struct Unit {
     /// Identity.
     pub key: UnitKey,

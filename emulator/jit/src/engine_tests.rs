@@ -156,6 +156,36 @@ fn code_that_changes_while_it_is_interpreted_is_interpreted_as_it_is_then() {
 }
 
 #[test]
+fn code_that_changes_as_often_as_it_is_executed_is_not_translated() {
+    let code = Code::new(&[addi(1, 1, 3), SYSCALL]);
+    let options = JitOptions { interpret_first: true, ..JitOptions::default() };
+    let jit = Jit::new(&TOY, Box::new(code), options);
+    let mut thread = start(&jit);
+    let mut run = |times: u64| {
+        for _ in 0..times {
+            set(&mut thread, 1, 0);
+            thread.state().pc = BASE;
+            assert_eq!(thread.run(), Event::Syscall);
+        }
+        (get(&mut thread, 1), jit.stats().units, jit.stats().interpreted)
+    };
+    for step in 1..=100 {
+        code.set(0, addi(1, 1, step));
+        jit.invalidate(BASE, 4);
+        assert_eq!(run(5), (step as u64, 0, 5 * step as u64));
+    }
+    // What stays is translated, and when it changes then, that is executed a few times first, too.
+    assert_eq!(run(5), (100, 1, 503));
+    code.set(0, addi(1, 1, 7));
+    jit.invalidate(BASE, 4);
+    assert_eq!(run(8), (7, 1, 511));
+    assert_eq!(run(2), (7, 2, 511));
+    // What is beside it changes: it is brought back, not interpreted.
+    jit.invalidate(BASE, 4);
+    assert_eq!(run(2), (7, 2, 511));
+}
+
+#[test]
 fn code_that_is_as_it_was_is_not_translated_again_and_code_that_is_not_is() {
     // The changing instruction is reached by a link, and by an indirect jump.
     let code = Code::new(&[addi(1, 1, 1), jump(2), BAD, addi(1, 1, 3), jr(0), SYSCALL]);

@@ -4,6 +4,9 @@
 //! another thread comes to it, or it has made room for others, it is translated: nothing is interpreted for long. And where much of what
 //! is interpreted has to be translated all the same, what comes is translated at once.
 //!
+//! So is code that has changed, and that of a dropped translation that cannot be used again (see [`super::again`]): what changes as often
+//! as it is executed is not worth a translation.
+//!
 //! A later run of the program uses its translations from the start, and translates at once as much again of what was interpreted before:
 //! none takes long for it, and after a few there is nothing left to interpret.
 
@@ -13,7 +16,7 @@ use ir::GuestState;
 use ir::unit::{Unit, UnitKey};
 
 use super::{Runtime, looks_at_float_flags};
-use crate::form::{self, Formed, Manner};
+use crate::form::{self, Formed, Manner, PAGE};
 use crate::interp::{self, Next, PLAIN, RETREATED};
 use crate::jit::Jit;
 use crate::options::Stats;
@@ -85,6 +88,18 @@ impl Seen {
         }
     }
 
+    /// In `len` bytes at `start` code may have changed: what comes to be there has not been executed. Nothing is done of a long range,
+    /// where other code is to follow.
+    pub(super) fn forget(&self, start: u64, len: u64) {
+        if len > PAGE {
+            return;
+        }
+        let (first, last) = (start >> self.grain, start.saturating_add(len) >> self.grain);
+        for word in first / 64..=last / 64 {
+            self.words[word as usize % WORDS].store(0, Ordering::Relaxed);
+        }
+    }
+
     /// A unit was translated.
     pub(super) fn translated(&self) {
         let fewer = |n: u32| n.checked_sub(1);
@@ -122,12 +137,16 @@ impl Pieces {
         (pc.wrapping_mul(0x9e37_79b9_7f4a_7c15) >> 32) as usize % PIECES
     }
 
-    fn contains(&self, key: UnitKey) -> bool {
-        let kept = self.kept.get(Pieces::place(key.pc)).and_then(Option::as_ref);
-        kept.is_some_and(|piece| {
-            let behind = piece.behind && self.end == Some(key.pc);
-            piece.unit.key == key && piece.times < if behind { TIMES_BEHIND } else { TIMES }
-        })
+    /// Whether `key` is to be interpreted once more, if it is kept. It is not kept any longer than that.
+    fn takes_more(&mut self, key: UnitKey) -> Option<bool> {
+        let kept = self.kept.get_mut(Pieces::place(key.pc))?;
+        let piece = kept.as_ref().filter(|piece| piece.unit.key == key)?;
+        let behind = piece.behind && self.end == Some(key.pc);
+        let more = piece.times < if behind { TIMES_BEHIND } else { TIMES };
+        if !more {
+            *kept = None;
+        }
+        Some(more)
     }
 
     fn entry(&mut self, pc: u64) -> &mut Option<Box<Piece>> {
@@ -141,23 +160,24 @@ impl Pieces {
 impl Piece {
     /// Makes it `unit`, which has been executed: once, or once more if it was that before.
     fn keep(&mut self, unit: &Unit, generation: u64, behind: bool) {
-        let (before, always) = if self.unit.key == unit.key { (self.times, self.behind) } else { (0, true) };
+        let (before, always) = if self.unit == *unit { (self.times, self.behind) } else { (0, true) };
         (self.times, self.generation, self.behind) = (before + 1, generation, behind && always);
         self.unit.copy(unit);
     }
 }
 
 impl Thread {
-    /// Whether what is at `key` is for the interpreter.
-    pub(super) fn interprets(&self, runtime: &Runtime, key: UnitKey) -> bool {
-        let (Some(seen), Some(t1)) = (&runtime.seen, &self.t1) else { return false };
+    /// Whether what is at `key` is for the interpreter. If it was translated before, and is as it was, that is brought back instead.
+    pub(super) fn interprets(&mut self, runtime: &Runtime, key: UnitKey) -> bool {
+        let (Some(seen), Some(t1)) = (&runtime.seen, &mut self.t1) else { return false };
         !seen.over.load(Ordering::Relaxed)
             && seen.at_once.load(Ordering::Relaxed) == 0
-            && (!seen.contains(key.pc) || t1.pieces.contains(key))
+            && t1.pieces.takes_more(key).unwrap_or_else(|| !seen.contains(key.pc))
             && key.mode & (PLAIN | RETREATED) == 0
             && !runtime.notices_stores()
             && runtime.by_key.find(key).is_none()
             && !runtime.image.as_ref().is_some_and(|image| image.contains(key))
+            && runtime.bring_back(&self.jit, key, runtime.generation.load(Ordering::Acquire)).is_none()
     }
 
     /// Interprets what is at `key`, which is where the thread is, up to the first exit. Nothing if it is to be translated: instead of it a

@@ -526,6 +526,9 @@ impl Runtime {
             writer.again.dropped(&gone);
             self.drops.store(true, Ordering::Release);
         }
+        if let Some(seen) = &self.seen {
+            seen.forget(start, len);
+        }
         self.forget(jit, &mut writer, &gone);
     }
 
