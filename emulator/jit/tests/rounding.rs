@@ -57,6 +57,48 @@ fn what_follows_a_rounding_mode_of_run_time_rounds_so() {
     }
 }
 
+/// Generated code comes to each mode again and again, at the same addresses.
+#[test]
+fn a_loop_that_changes_the_rounding_mode_rounds_so_at_each_turn() {
+    let _turn = catch_faults(None);
+    // fsrm a0; fdiv.d fa0, fa1, fa2; fadd.d fa4, fa4, fa0; fsrm a2; fdiv.d fa3, fa1, fa2; fadd.d fa4, fa4, fa3; addi a4, a4, -1;
+    // bnez a4, -28; frcsr a3; ecall
+    let riscv = [
+        0x0025_1073,
+        0x1ac5_f553,
+        0x02a7_7753,
+        0x0026_1073,
+        0x1ac5_f6d3,
+        0x02d7_7753,
+        0xfff7_0713,
+        0xfe07_12e3,
+        0x0030_26f3,
+        0x73,
+    ];
+    // msr fpcr, x0; fdiv d0, d1, d2; fadd d4, d4, d0; msr fpcr, x2; fdiv d3, d1, d2; fadd d4, d4, d3; sub x5, x5, #1; cbnz x5, -28;
+    // mrs x3, fpcr; svc
+    let arm = [
+        0xd51b_4400,
+        0x1e62_1820,
+        0x1e60_2884,
+        0xd51b_4402,
+        0x1e62_1823,
+        0x1e63_2884,
+        0xd100_04a5,
+        0xb5ff_ff25,
+        0xd53b_4403,
+        0xd400_0001,
+    ];
+    let (one, three) = (1f64.to_bits().into(), 3f64.to_bits().into());
+    for (first, then) in (0..5).flat_map(|first| (0..5).map(move |then| (first, then))) {
+        let values = [("gpr[10]", first), ("gpr[12]", then), ("gpr[14]", 40), ("fpr[11]", one), ("fpr[12]", three)];
+        run_both(guests::ALL.by_name("riscv64").unwrap(), &riscv, &values);
+        let (first, then) = (first << 22, then << 22);
+        let values = [("gpr[0]", first), ("gpr[2]", then), ("gpr[5]", 40), ("vreg[1]", one), ("vreg[2]", three)];
+        run_both(guests::ALL.by_name("aarch64").unwrap(), &arm, &values);
+    }
+}
+
 #[test]
 fn conversions_of_arm_round_as_they_are_told() {
     let _turn = catch_faults(None);
