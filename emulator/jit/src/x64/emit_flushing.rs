@@ -30,7 +30,7 @@ struct Room {
 impl Gen<'_> {
     /// Emits an operation of such an environment; false if it is left to its definition.
     pub(super) fn emit_flushing(&mut self, inst: &Inst) -> bool {
-        if !self.flushes_apart(inst) || inst.attr.lane() != 32 || inst.ty.bits() < 64 {
+        if !self.flushes_silently(inst) || inst.attr.lane() != 32 || inst.ty.bits() < 64 {
             return false;
         }
         let in_mode = matches!(inst.attr.round(), Round::Mode | Round::Even);
@@ -51,11 +51,10 @@ impl Gen<'_> {
     }
 
     /// Whether the environment flushes and rounds to nearest, and the host, which does not flush, rounds to nearest too.
-    fn flushes_apart(&self, inst: &Inst) -> bool {
+    fn flushes_silently(&self, inst: &Inst) -> bool {
         let [usual, own] = [0, inst.attr.environment()].map(|n| self.guest.fp_environment(n, self.unit.key.mode));
         let host = self.an.environments.first().is_some_and(Option::is_some);
-        host && !self.an.exact_underflow
-            && self.guest.fp.tininess == Tininess::Before
+        host && self.guest.fp.tininess == Tininess::Before
             && !usual.flush_inputs
             && !usual.flush_results
             && usual.round == Round::Even
