@@ -144,7 +144,7 @@ impl Gen<'_> {
         self.summed = (inst.ty.bits() >= 32).then_some(self.pos);
     }
 
-    /// What is carried out of a sum, or whether it overflows.
+    /// What is carried out of a sum, or whether it overflows. A narrow one is done as such, for its flags.
     pub(super) fn emit_carry_out(&mut self, inst: &Inst) {
         let code = if matches!(inst.op, Op::Carry | Op::Borrow) { cc::B } else { cc::O };
         let d = if self.has_flags_of(inst) {
@@ -153,7 +153,7 @@ impl Gen<'_> {
             let d = self.copy_gpr(self.arg(0));
             let b = self.operand(self.arg(1), inst.ty);
             let op = self.carry_in(inst);
-            self.alu(op, Self::size(inst.ty), d, b);
+            self.alu(op, inst.ty.bytes(), d, b);
             self.summed = Some(self.pos);
             self.result_gpr(d);
             d

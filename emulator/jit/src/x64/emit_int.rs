@@ -55,7 +55,7 @@ impl Gen<'_> {
             Op::Bfi if exact => self.emit_insert(inst),
             Op::Concat => self.emit_concat(inst),
             Op::Adc | Op::Sbb => self.emit_sum(inst),
-            Op::Carry | Op::Borrow | Op::Ovadd | Op::Ovsub if exact => self.emit_carry_out(inst),
+            Op::Carry | Op::Borrow | Op::Ovadd | Op::Ovsub => self.emit_carry_out(inst),
             Op::Eq | Op::Ne | Op::Ltu | Op::Leu | Op::Lts | Op::Les => return self.emit_compare(inst),
             Op::Crc32 if self.features.sse42 && inst.attr.imm() == 1 => self.emit_crc32c(inst),
             _ => return false,

@@ -299,3 +299,44 @@ fn loops_extend_what_slots_show() {
         }
     }
 }
+
+/// Whether the sum or difference of two numbers and a carry is out of the numbers of so many bits, without sign and with it.
+fn carried(op: Op, bits: u32, (a, b, c): (i32, i32, i32)) -> bool {
+    let signed = |n: i32| n << (32 - bits) >> (32 - bits);
+    match op {
+        Op::Carry => a + b + c >= 1 << bits,
+        Op::Borrow => a - b - c < 0,
+        Op::Ovadd => signed(a) + signed(b) + c != signed(a + b + c),
+        _ => signed(a) - signed(b) - c != signed(a - b - c),
+    }
+}
+
+#[test]
+fn narrow_sums_carry_and_overflow_with_a_carry_to_add() {
+    const FLAGS_OF_SUMS: [Op; 4] = [Op::Carry, Op::Ovadd, Op::Borrow, Op::Ovsub];
+    for (ty, step) in [(Ty::I8, 1), (Ty::I16, 0x101)] {
+        let mut m = Machine::new(Features::host());
+        let mut w = Writer::new();
+        let [a, b] = [0, 9].map(|slot| w.get(slot)).map(|whole| w.op(Op::Trunc, ty, Attr(0), &[whole]));
+        let c = w.get(FLAGS);
+        for (slot, op) in (1..).zip(FLAGS_OF_SUMS) {
+            let flag = w.op(op, ty, Attr(0), &[a, b, c]);
+            let shown = w.op(Op::Zext, Ty::I64, Attr(0), &[flag]);
+            w.put(slot, shown);
+        }
+        let unit = w.end(PC + 4);
+        let compiled = m.compile(&unit);
+        let above = 0x5a5a_5a5a & !ty.mask(); // of no account
+        for (x, y, c) in (0..256i32).flat_map(|x| (0..256i32).flat_map(move |y| [(x, y, 0), (x, y, 1)])) {
+            let (x, y) = (x * step, y * step);
+            m.thread.guest.set(&GUEST, Slot(0), above | u128::from(x.cast_unsigned()));
+            m.thread.guest.set(&GUEST, Slot(9), above | u128::from(y.cast_unsigned()));
+            m.thread.guest.set(&GUEST, Slot(FLAGS), u128::from(c == 1));
+            m.run(&compiled);
+            for (n, op) in (1..).zip(FLAGS_OF_SUMS) {
+                let expected = u128::from(carried(op, ty.bits(), (x, y, c)));
+                assert_eq!(slot(&m, n), expected, "{op:?} of {ty:?} {x:#x}, {y:#x}, {c}");
+            }
+        }
+    }
+}
