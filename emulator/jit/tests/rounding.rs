@@ -99,6 +99,21 @@ fn a_loop_that_changes_the_rounding_mode_rounds_so_at_each_turn() {
     }
 }
 
+/// Code of other rounding modes is gone to directly from the second turn on.
+#[test]
+fn rounding_modes_that_take_turns_are_those_of_what_follows_them() {
+    let _turn = catch_faults(None);
+    let fsrmi = |mode: u32| 0x0020_5073 | mode << 15;
+    let (one, three) = (1f64.to_bits().into(), 3f64.to_bits().into());
+    let values = [("gpr[8]", 4), ("fpr[11]", one), ("fpr[12]", three)];
+    for (a, b) in (0..5).flat_map(|a| (0..5).map(move |b| (a, b))) {
+        // fsrmi a; fdiv.d fa0, fa1, fa2; fsrmi b; fdiv.d fa3, fa1, fa2; fsrmi 0; fdiv.d fa4, fa1, fa2; addi s0, s0, -1; bnez s0, start;
+        // frflags a3; ecall
+        let turn = [fsrmi(a), 0x1ac5_f553, fsrmi(b), 0x1ac5_f6d3, fsrmi(0), 0x1ac5_f753, 0xfff4_0413, 0xfe04_12e3];
+        run_both(guests::ALL.by_name("riscv64").unwrap(), &[&turn[..], &[0x0010_26f3, 0x73]].concat(), &values);
+    }
+}
+
 #[test]
 fn conversions_of_arm_round_as_they_are_told() {
     let _turn = catch_faults(None);

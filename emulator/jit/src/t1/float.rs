@@ -2,10 +2,9 @@
 
 use ir::Guest;
 use ir::guest::FpMode;
-use ir::inst::Round;
 
 use crate::thread_state::{Control, ThreadState};
-use crate::x64::{host_mode, invalid};
+use crate::x64::{host_mode, invalid, rounding_field};
 
 /// How floating-point operations are translated. Does not change while any thread is inside generated code.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -27,19 +26,12 @@ const DENORMAL: u32 = 1 << 1;
 const DENORMALS_ARE_ZERO: u32 = 1 << 6;
 const FLUSH_TO_ZERO: u32 = 1 << 15;
 
-/// Control bits for a guest's floating-point mode. Rounding to nearest, ties away, is not the host's: generated code does
-/// it operation by operation. `trap`: invalid operations are to trap.
+/// Control bits for a guest's floating-point mode. `trap`: invalid operations are to trap.
 fn control(mode: FpMode, trap: bool) -> u32 {
-    let round = match mode.round {
-        Round::Mode | Round::Even | Round::Away => 0,
-        Round::Down => 1,
-        Round::Up => 2,
-        Round::Zero => 3,
-    };
     let inputs = if mode.flush_inputs { DENORMALS_ARE_ZERO } else { 0 };
     let results = if mode.flush_results { FLUSH_TO_ZERO } else { 0 };
     let masks = if trap { DEFAULT & !INVALID_MASKED } else { DEFAULT };
-    masks | round << 13 | inputs | results
+    masks | rounding_field(mode.round) << 13 | inputs | results
 }
 
 /// Bits for generated code of `mode`.
@@ -75,6 +67,8 @@ pub(super) fn collect_flags(state: &mut ThreadState) {
 
 #[cfg(test)]
 mod tests {
+    use ir::inst::Round;
+
     use super::*;
 
     #[test]

@@ -59,6 +59,24 @@ pub(crate) fn host_mode(guest: &Guest, mode: u32, exact: bool) -> FpMode {
     without(usual, flushes_apart(guest, usual, exact))
 }
 
+/// Rounding field of the host's control register. Rounding to nearest, ties away, is not the host's: generated code does it
+/// operation by operation.
+pub(crate) fn rounding_field(round: Round) -> u32 {
+    match round {
+        Round::Mode | Round::Even | Round::Away => 0,
+        Round::Down => 1,
+        Round::Up => 2,
+        Round::Zero => 3,
+    }
+}
+
+/// What that field becomes between two modes, if it is all that does in the register.
+pub(super) fn other_rounding(guest: &Guest, from: u32, to: u32) -> Option<u32> {
+    let (from, to) = ((guest.fp_mode)(from), (guest.fp_mode)(to));
+    let (old, new) = (rounding_field(from.round), rounding_field(to.round));
+    (old != new && FpMode { round: from.round, ..to } == from).then_some(new)
+}
+
 /// The environment, without its flushing if that is done apart.
 fn without(own: FpMode, apart: bool) -> FpMode {
     FpMode { flush_inputs: own.flush_inputs && !apart, flush_results: own.flush_results && !apart, ..own }

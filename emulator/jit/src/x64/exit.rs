@@ -14,6 +14,7 @@ use ir::{GuestState, Ty};
 use super::analysis::NO;
 use super::asm::{Alu, Label, Mem, RAX, RCX, RDX, RSP, cc};
 use super::claims::Claim;
+use super::emit_fp::other_rounding;
 use super::generator::{Gen, NONE};
 use super::snapshot::Loc;
 use super::{Gpr, Link, LinkKind, Mark, StubId};
@@ -205,6 +206,9 @@ impl Gen<'_> {
     fn leave(&mut self, exit: &Exit) {
         if !exit.mode_in_state {
             self.store_mode(exit.mode);
+            if exit.kind == ExitKind::Jump {
+                self.round_as_in(exit.mode);
+            }
         }
         let operand = Self::field(offset_of!(ThreadState, exit_operand));
         match exit.kind {
@@ -268,6 +272,17 @@ impl Gen<'_> {
         self.store_pc(pc);
         self.asm.mov_ri(RAX, leave as u64);
         self.asm.jmp_stub(StubId::Leave);
+    }
+
+    /// Has the host round as in the mode to go on with, so that the jump is linked. Where more is different, the dispatcher finds
+    /// that and sees to it.
+    fn round_as_in(&mut self, mode: u32) {
+        let Some(field) = other_rounding(self.guest, self.unit.key.mode, mode) else { return };
+        let temp = Self::field(offset_of!(ThreadState, mxcsr_temp));
+        self.asm.op_rm(4, 0x0fae, 3, temp); // stmxcsr
+        self.asm.alu_mi(Alu::And, 4, temp, !(3 << 13));
+        self.asm.alu_mi(Alu::Or, 4, temp, (field << 13).cast_signed());
+        self.asm.op_rm(4, 0x0fae, 2, temp); // ldmxcsr
     }
 
     /// The mode word to go on with.
