@@ -6,7 +6,6 @@
 //! place. Zeros, which are everywhere, are no reason. The host raises inexact for what it computed with subnormal numbers, so
 //! once the guest looks at its flags it is done another way ([`super::emit_flushing_exactly`]).
 
-use ir::Ty;
 use ir::guest::Tininess;
 use ir::inst::{Inst, Op, Round};
 
@@ -35,9 +34,7 @@ impl Gen<'_> {
         }
         let in_mode = matches!(inst.attr.round(), Round::Mode | Round::Even);
         match inst.op {
-            Op::Fadd | Op::Fsub | Op::Fmul | Op::Fsqrt if in_mode => self.flushing_arithmetic(inst),
-            // Nothing may be divided by the zeros above 64 bits.
-            Op::Fdiv if in_mode && inst.ty == Ty::I128 => self.flushing_arithmetic(inst),
+            Op::Fadd | Op::Fsub | Op::Fmul | Op::Fdiv | Op::Fsqrt if in_mode => self.flushing_arithmetic(inst),
             Op::Fma if in_mode && self.an.fuses => self.flushing_arithmetic(inst),
             Op::Vfcmp => self.flushing_masks(inst),
             Op::Stof | Op::Utof | Op::Ftos | Op::Ftou => {
@@ -77,7 +74,10 @@ impl Gen<'_> {
             Op::Fadd => self.vex(0, 0x58, d, x[0], x[1]),
             Op::Fsub => self.vex(0, 0x5c, d, x[0], x[1]),
             Op::Fmul => self.vex(0, 0x59, d, x[0], x[1]),
-            Op::Fdiv => self.vex(0, 0x5e, d, x[0], x[1]),
+            Op::Fdiv => {
+                let divisor = self.divisor(inst, x[1]);
+                self.vex(0, 0x5e, d, x[0], divisor);
+            }
             Op::Fsqrt => self.vex(0, 0x51, d, 0, x[0]),
             _ => {
                 self.asm.mov_xx(d, x[2]);

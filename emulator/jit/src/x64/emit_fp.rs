@@ -19,6 +19,7 @@ use smallvec::SmallVec;
 use super::analysis::{Analysis, Mode, NO, result_ty};
 use super::asm::{Alu, cc};
 use super::claims::{Cell, Claim};
+use super::emit_vector::{POR, every};
 use super::float_checks::{Step, Target};
 use super::generator::{Gen, SCRATCH_XMM};
 use super::{Features, Xmm};
@@ -227,12 +228,7 @@ impl Gen<'_> {
 
     /// Whether the host has the arithmetic instruction, in the mode.
     pub(super) fn on_host(&self, inst: &Inst) -> bool {
-        self.an.does_float(inst)
-            && match inst.op {
-                Op::Fma => self.an.fuses,
-                Op::Fdiv => inst.ty != Ty::I64 || inst.attr.lane() == 64,
-                _ => true,
-            }
+        self.an.does_float(inst) && (inst.op != Op::Fma || self.an.fuses)
     }
 
     /// `d = ±(a * b) ± d`, or `d = ±(d * a) ± b`, by `form`.
@@ -287,7 +283,10 @@ impl Gen<'_> {
             let pp = u8::from(bits == 64);
             match n {
                 1 => self.vex(pp, opcode, d, 0, x[0]),
-                2 => self.vex(pp, opcode, d, x[0], x[1]),
+                2 => {
+                    let second = self.divisor(inst, x[1]);
+                    self.vex(pp, opcode, d, x[0], second);
+                }
                 _ => {
                     self.asm.mov_xx(d, x[2]);
                     self.fused(FUSED_ADD, false, bits, negated, d, x[0], x[1]);
@@ -301,6 +300,16 @@ impl Gen<'_> {
         let operands = if nan.is_some() { &[][..] } else { &x };
         let step = Step { values, negated, nan, ..self.step(inst, operands, Target::Xmm(d)) };
         self.check(inst, step, d);
+    }
+
+    /// The second operand of arithmetic on lanes: zeros above a 64-bit vector are divided by ones.
+    pub(super) fn divisor(&mut self, inst: &Inst, x: Xmm) -> Xmm {
+        if inst.op != Op::Fdiv || inst.ty != Ty::I64 {
+            return x;
+        }
+        self.asm.mov_xx(SCRATCH_XMM, x);
+        self.asm.op_pool(POR, SCRATCH_XMM, every(32, 1f32.to_bits().into()) << 64, &[]);
+        SCRATCH_XMM
     }
 
     fn check(&mut self, inst: &Inst, step: Step, d: Xmm) {
