@@ -1,8 +1,10 @@
 //! Conversions of all lanes of a vector register between floating-point numbers and integers as wide.
 
+use ir::guest::NanToInt;
 use ir::inst::{Inst, Op, Round};
 
 use super::asm::{Alu, cc};
+use super::emit_fp::host_round;
 use super::emit_fp_lanes::Check;
 use super::emit_lanes::{LEFT, PBLENDW, RIGHT};
 use super::emit_vector::{PAND, PCMPEQD, PXOR, every};
@@ -87,6 +89,9 @@ impl Gen<'_> {
         }
         let mut truncates = round == Round::Zero;
         let mut integral = x[0];
+        // Rounded on the host, all numbers have come to it.
+        let seen = inst.op == Op::Ftos && self.guest.fp.nan_to_int == NanToInt::Zero && host_round(round).is_some();
+        let (marked, end) = if seen { self.lanes_out_of_range(inst, x[0], d, temp) } else { (label, back) };
         if !truncates && !in_mode {
             (integral, truncates) = (rounded, true);
             // Out of range of a signed integer no number has a fraction to be inexact for.
@@ -97,19 +102,22 @@ impl Gen<'_> {
             integral = rounded;
         }
         if lane == 64 {
-            self.convert_quads(inst.op, truncates, d, integral, (check, upper));
+            self.convert_quads(inst.op, truncates, d, integral, (Check { label: marked, ..check }, upper));
         } else {
             self.vex(if truncates { 2 } else { 1 }, 0x5b, d, 0, integral); // vcvttps2dq, vcvtps2dq
             if inst.op == Op::Ftos {
                 self.asm.const_xmm(SCRATCH_XMM, every(32, 1 << 31));
                 self.sse(PCMPEQD, SCRATCH_XMM, d);
-                self.branch_on_lanes(32, t, label);
+                self.branch_on_lanes(32, t, marked);
             }
         }
         if inst.op == Op::Ftou {
             self.vex(1, 0xef, d, d, temp); // vpxor
         }
         self.asm.bind(back);
+        if seen {
+            self.asm.bind(end);
+        }
     }
 
     /// `rest` = the numbers of `x` less their top bits as unsigned integers, and `top` = these.
@@ -147,6 +155,9 @@ impl Gen<'_> {
         self.asm.vex_rr(1, 3, 8, opcode, t, 0, x); // vcvttsd2si, vcvtsd2si
         self.vex(1, 0x15, SCRATCH_XMM, x, x); // vunpckhpd
         self.asm.vex_rr(1, 3, 8, opcode, upper, 0, SCRATCH_XMM);
+        self.asm.mov_xr(8, d, t);
+        self.asm.op_prefixed_rr(0x66, 8, 0x0f_3a22, d, upper); // pinsrq
+        self.asm.byte(1);
         for r in [t, upper] {
             if op == Op::Ftos {
                 // Overflows for the smallest integer only.
@@ -154,8 +165,5 @@ impl Gen<'_> {
                 self.asm.jcc(cc::O, check.label);
             }
         }
-        self.asm.mov_xr(8, d, t);
-        self.asm.op_prefixed_rr(0x66, 8, 0x0f_3a22, d, upper); // pinsrq
-        self.asm.byte(1);
     }
 }

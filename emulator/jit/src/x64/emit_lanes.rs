@@ -84,7 +84,7 @@ impl Gen<'_> {
     }
 
     /// `x` with every lane all ones where it was negative, else zero.
-    fn spread_sign(&mut self, lane: u32, x: Xmm) {
+    pub(super) fn spread_sign(&mut self, lane: u32, x: Xmm) {
         if lane == 64 {
             self.sse(PSHUFD, x, x);
             self.asm.byte(0xf5);

@@ -33,7 +33,7 @@ use super::extensions::LOADED_SIGNED;
 use super::fault_table::Recorder;
 use super::float_checks::{Redo, Unchecked};
 use super::interlocks::Interlock;
-use super::out_of_range::Unconverted;
+use super::out_of_range::{Unconverted, UnconvertedLanes};
 use super::rebase::Rebased;
 use super::restored_flags::Rewrite;
 use super::snapshot::Loc;
@@ -174,6 +174,7 @@ pub(super) struct Gen<'a> {
     pub(super) flushes: Vec<Flush>,
     /// Conversions to integers that the host may not make.
     pub(super) unconverted: Vec<Unconverted>,
+    pub(super) unconverted_lanes: Vec<UnconvertedLanes>,
     /// Writes of flags that cold code may have to do.
     pub(super) rewrites: Vec<Rewrite>,
     /// The exit being emitted has left the condition flags as a comparison.
@@ -252,6 +253,7 @@ impl<'a> Gen<'a> {
             redos: Vec::new(),
             flushes: Vec::new(),
             unconverted: Vec::new(),
+            unconverted_lanes: Vec::new(),
             rewrites: Vec::new(),
             deferred: false,
             rebased: Vec::new(),

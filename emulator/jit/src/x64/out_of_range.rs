@@ -5,6 +5,7 @@ use ir::guest::NanToInt;
 use ir::inst::{Inst, Op, Round};
 
 use super::asm::{Alu, Label, Mem, Shift, cc};
+use super::emit_vector::{PCMPEQD, every};
 use super::float_checks::{Step, Target};
 use super::generator::{Gen, SCRATCH_XMM};
 use super::{Gpr, Xmm};
@@ -21,20 +22,79 @@ pub(super) struct Unconverted {
     bits: u32,
     ty: Ty,
     signed: bool,
+    /// It has been rounded before, unless it is not finite: then the host has not seen it.
+    rounded: bool,
 }
 
+/// A conversion of lanes to signed integers, the host's mark where it has not made them.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct UnconvertedLanes {
+    label: Label,
+    back: Label,
+    step: Step,
+    lane: u32,
+    x: Xmm,
+    d: Xmm,
+    temp: Xmm,
+}
+
+const PCMPEQQ: u32 = 0x0f_3829;
+
 impl Gen<'_> {
+    /// Where a conversion of lanes of `x` branches to that the host has made but for those out of range, and where it goes on with all of
+    /// them in `d`.
+    pub(super) fn lanes_out_of_range(&mut self, inst: &Inst, x: Xmm, d: Xmm, temp: Xmm) -> (Label, Label) {
+        let step = self.step(inst, &[x], Target::Xmm(d));
+        let (label, back) = (self.asm.label(), self.asm.label());
+        self.unconverted_lanes.push(UnconvertedLanes { label, back, step, lane: inst.attr.lane(), x, d, temp });
+        (label, back)
+    }
+
+    /// Emits the cold code of all such conversions. The smallest integer is right for the negative ones of what has its bits.
+    fn emit_lanes_out_of_range(&mut self) {
+        for s in std::mem::take(&mut self.unconverted_lanes) {
+            self.asm.bind(s.label);
+            let (lane, pp) = (s.lane, u8::from(s.lane == 64));
+            self.asm.const_xmm(SCRATCH_XMM, every(lane, 1 << (lane - 1)));
+            self.sse(if lane == 64 { PCMPEQQ } else { PCMPEQD }, SCRATCH_XMM, s.d);
+            self.asm.mov_xx(s.temp, s.x);
+            self.spread_sign(lane, s.temp);
+            self.vex(0, 0x55, s.temp, s.temp, SCRATCH_XMM); // vandnps
+            self.vex(0, 0x57, s.d, s.d, s.temp); // vxorps
+            self.vex(pp, 0xc2, s.temp, s.x, s.x); // vcmpordps
+            self.asm.byte(7);
+            self.vex(0, 0x54, s.d, s.d, s.temp); // vandps
+            self.claim_remade(&s.step);
+            self.asm.jmp(s.back);
+        }
+    }
+
     /// Where a conversion of `x` branches to that cannot be made, and where it goes on, with the integer in `d`. `rounded`: the number has
     /// been rounded before, and may not be finite.
     pub(super) fn out_of_range(&mut self, inst: &Inst, x: Xmm, d: Gpr, rounded: bool) -> (Label, Label) {
         let step = self.step(inst, &[x], Target::Gpr(d));
         let signed = inst.op == Op::Ftos;
-        // Whether a number between -1 and 0 is in range is a matter of rounding.
-        if rounded || !signed && inst.attr.round() != Round::Zero || !matches!(inst.ty, Ty::I32 | Ty::I64) {
+        // Whether a number between -1 and 0 is in range is a matter of rounding, as is whether one with a fraction is at the ends.
+        let fraction = if signed {
+            rounded && inst.attr.lane() == 64 && inst.ty == Ty::I32
+        } else {
+            inst.attr.round() != Round::Zero
+        };
+        if fraction || !matches!(inst.ty, Ty::I32 | Ty::I64) {
             return self.redo(step);
         }
         let (label, back) = (self.asm.label(), self.asm.label());
-        self.unconverted.push(Unconverted { label, back, step, x, d, bits: inst.attr.lane(), ty: inst.ty, signed });
+        self.unconverted.push(Unconverted {
+            label,
+            back,
+            step,
+            x,
+            d,
+            bits: inst.attr.lane(),
+            ty: inst.ty,
+            signed,
+            rounded,
+        });
         (label, back)
     }
 
@@ -50,11 +110,15 @@ impl Gen<'_> {
             self.claim_remade(&s.step);
             self.asm.jmp(s.back);
         }
+        self.emit_lanes_out_of_range();
     }
 
     /// The host has raised invalid, unless the number is the smallest integer: that is the result then.
     fn signed_out_of_range(&mut self, s: &Unconverted) {
         let size = s.ty.bytes();
+        if s.rounded {
+            self.asm.vex_rr(1, Self::scalar_prefix(s.bits), size, 0x2c, s.d, 0, s.x); // vcvttss2si
+        }
         self.unordered_compare(s.bits, false, s.x, s.x);
         let unordered = self.asm.jcc_short(cc::P);
         self.vex(u8::from(s.bits == 64), 0x50, s.d, 0, s.x); // vmovmskps
