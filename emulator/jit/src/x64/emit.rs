@@ -66,6 +66,7 @@ impl Gen<'_> {
             self.emit_flushes();
             self.emit_redos();
             self.emit_out_of_range();
+            self.emit_unordered();
             self.emit_rewrites();
             self.mark(Mark::Request);
             self.emit_cold();

@@ -20,10 +20,10 @@ const LEAST: u32 = 2 * 0x0080_0000 - 1;
 const SMALL_SUM: u32 = 2 * (27 << 23) - 1;
 
 /// What a check needs: registers for itself, allocated before anything branches.
-#[derive(Clone, Copy)]
-struct Room {
-    t: Gpr,
-    least: Xmm,
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Room {
+    pub(super) t: Gpr,
+    pub(super) least: Xmm,
 }
 
 impl Gen<'_> {
@@ -115,8 +115,8 @@ impl Gen<'_> {
         }
         let x = self.lane_operands(2);
         let d = self.def_apart(&x);
-        let room = self.room();
-        let (label, back) = self.redo(self.step(inst, &x, Target::Xmm(d)));
+        let (room, temp) = (self.room(), self.temp_xmm());
+        let (label, back) = self.unordered(inst, ([x[0], x[1]], d), temp, Some(room));
         self.smaller(&x, LEAST, room);
         self.vex(0, 0xc2, room.least, x[0], x[1]); // vcmpunordps
         self.asm.byte(3);
@@ -129,6 +129,11 @@ impl Gen<'_> {
 
     fn room(&mut self) -> Room {
         Room { t: self.temp_gpr(), least: self.temp_xmm() }
+    }
+
+    /// All ones in the lanes of the scratch register where an operand is to be flushed.
+    pub(super) fn smaller_operands(&mut self, operands: &[Xmm], room: Room) {
+        self.smaller(operands, LEAST, room);
     }
 
     /// All ones in the lanes of the scratch register where one of the numbers is no zero, but of a magnitude up to `limit`.

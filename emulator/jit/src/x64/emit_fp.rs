@@ -440,7 +440,7 @@ impl Gen<'_> {
         let d = self.def_apart(&x);
         let pp = Self::scalar_prefix(bits);
         self.unordered_compare(bits, false, x[0], x[1]);
-        let (label, back) = self.redo(self.step(inst, &x, Target::Xmm(d)));
+        let (label, back) = self.unordered(inst, ([x[0], x[1]], d), SCRATCH_XMM, None);
         self.asm.jcc(cc::P, label);
         let differ = self.asm.jcc_short(cc::NE);
         self.vex(0, if minimum { 0x56 } else { 0x54 }, d, x[0], x[1]); // vorps, vandps

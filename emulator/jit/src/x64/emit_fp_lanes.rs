@@ -82,8 +82,8 @@ impl Gen<'_> {
         let lane = inst.attr.lane();
         let x = self.lane_operands(2);
         let d = self.def_apart(&x);
-        let t = self.temp_gpr();
-        let (label, back) = self.redo(self.step(inst, &x, Target::Xmm(d)));
+        let (t, temp) = (self.temp_gpr(), self.temp_xmm());
+        let (label, back) = self.unordered(inst, ([x[0], x[1]], d), temp, None);
         self.vex(u8::from(lane == 64), 0xc2, SCRATCH_XMM, x[0], x[1]); // vcmpunordps
         self.asm.byte(3);
         self.branch_on_lanes(lane, t, label);

@@ -38,6 +38,7 @@ use super::rebase::Rebased;
 use super::restored_flags::Rewrite;
 use super::snapshot::Loc;
 use super::turn::Turn;
+use super::unordered::Unordered;
 use super::{CompileError, Convention, Features, Gpr, Link, Mark, Xmm};
 use crate::thread_state::{ThreadState, disp, slot_disp};
 
@@ -175,6 +176,7 @@ pub(super) struct Gen<'a> {
     /// Conversions to integers that the host may not make.
     pub(super) unconverted: Vec<Unconverted>,
     pub(super) unconverted_lanes: Vec<UnconvertedLanes>,
+    pub(super) unordered: Vec<Unordered>,
     /// Writes of flags that cold code may have to do.
     pub(super) rewrites: Vec<Rewrite>,
     /// The exit being emitted has left the condition flags as a comparison.
@@ -254,6 +256,7 @@ impl<'a> Gen<'a> {
             flushes: Vec::new(),
             unconverted: Vec::new(),
             unconverted_lanes: Vec::new(),
+            unordered: Vec::new(),
             rewrites: Vec::new(),
             deferred: false,
             rebased: Vec::new(),

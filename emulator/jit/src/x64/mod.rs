@@ -81,6 +81,7 @@ mod system_calls;
 mod tests;
 mod thunk;
 mod turn;
+mod unordered;
 mod vector_registers;
 
 use std::sync::atomic::AtomicU64;
