@@ -106,7 +106,7 @@ impl Gen<'_> {
         let (t, temp) = (self.temp_gpr(), self.temp_xmm());
         let (label, back) = self.redo(self.step(inst, &x, Target::Xmm(d)));
         self.round_lanes(inst, inst.attr.imm() == 1, d, x[0], Check { t, temp, label });
-        if host_round(inst.attr.round()).is_some() {
+        if host_round(inst.attr.round()).is_some() && !self.quiets_as_host(inst) {
             self.vex(u8::from(inst.attr.lane() == 64), 0xc2, SCRATCH_XMM, d, d); // vcmpunordps
             self.asm.byte(3);
             self.branch_on_lanes(inst.attr.lane(), t, label);

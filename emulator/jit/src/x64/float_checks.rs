@@ -6,7 +6,7 @@ use ir::inst::{Attr, Inst, Op};
 use smallvec::SmallVec;
 
 use super::analysis::NO;
-use super::asm::{Alu, Label, RDX, RSI, cc};
+use super::asm::{Label, RDX, RSI, cc};
 use super::boxes::boxed;
 use super::claims::Cell;
 use super::emit_vector::{PAND, every};
@@ -212,10 +212,11 @@ impl Gen<'_> {
             }
             self.claim_operand(step, k);
             if step.negated & 1 << k != 0 {
-                let lane = Attr(step.attr).lane() as i32 / 8;
-                for sign in (lane - 1..16).step_by(lane as usize) {
-                    self.asm.alu_mi(Alu::Xor, 1, Self::scratch(k).offset(sign), -128);
-                }
+                // All of it at once: a load waits for stores of parts of what it loads.
+                let lane = Attr(step.attr).lane();
+                self.asm.const_xmm(SCRATCH_XMM, every(lane, 1 << (lane - 1)));
+                self.vex(0, 0x57, SCRATCH_XMM, SCRATCH_XMM, r); // vxorps
+                self.asm.store_xmm(16, Self::scratch(k), SCRATCH_XMM);
             }
         }
         self.asm.mov_ri(RSI, step.desc);

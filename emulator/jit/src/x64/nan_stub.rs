@@ -172,9 +172,11 @@ impl Emitter<'_> {
         self.load_magnitude(bits, 2);
         dynasm!(self.asm ; .arch x64 ; mov rcx, QWORD infinity(bits) ; cmp rax, rcx ; jbe >product);
         for k in [0, 1] {
+            self.load_magnitude(bits, 1 - k);
+            dynasm!(self.asm ; .arch x64 ; cmp rax, rcx ; jne >finite);
             self.load_magnitude(bits, k);
             // One that is subnormal may be flushed.
-            dynasm!(self.asm ; .arch x64 ; shr rax, if bits == 32 { 56 } else { 53 } ; je >unknown);
+            dynasm!(self.asm ; .arch x64 ; shr rax, if bits == 32 { 56 } else { 53 } ; je >unknown ; finite:);
         }
         dynasm!(self.asm ; .arch x64 ; product:);
     }
