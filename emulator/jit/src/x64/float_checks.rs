@@ -389,7 +389,12 @@ impl Gen<'_> {
             if let Some((nan, _)) = known {
                 self.asm.jcc(cc::P, nan);
             }
+            let right = inst.op == Op::Fcvt && self.quiets_as_host(inst);
+            let nan = right.then(|| self.asm.jcc_short(cc::P));
             self.asm.jcc(cc::E, label); // equal, or unordered
+            if let Some(nan) = nan {
+                self.asm.land(nan);
+            }
         } else {
             let t = self.temp_gpr();
             self.vex(u8::from(bits == 64), 0xc2, SCRATCH_XMM, SCRATCH_XMM, least); // equal, or unordered too
