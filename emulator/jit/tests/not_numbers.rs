@@ -113,7 +113,7 @@ const CONTROLS: [u128; 7] = [0, 8, 4, 12, 1, 2, 3];
 fn a64_makes_of_not_numbers_what_the_definition_does() {
     // fdiv v2.2s, v0, v1; fmax, fmaxnm, fmin, fminnm d2, s2, v2.2d, v2.4s, v2.2s of 0 and 1; fmadd, fmsub, fnmadd, fnmsub d2, d0, d1, d0;
     // fmadd s2, s0, s1, s0; fmla, fmls v2.2s, v2.2d; frintm v2.4s, v2.2d, frintx v2.2s, frinta v2.4s; fcvtzs v2.4s, v2.2s, v2.2d;
-    // fcvtms v2.4s, v2.2d, fcvtas v2.2d, fcvtzu v2.4s; fcvtas, fcvtms, fcvtps w2 and x2 of d0 and s0
+    // fcvtms v2.4s, v2.2d, fcvtas v2.2d, fcvtzu v2.4s; fcvtas, fcvtms, fcvtps w2 and x2 of d0 and s0; fcvt s2, d0; fcvt d2, s0
     let code = [
         0x2e21_fc02,
         0x1e61_4802,
@@ -166,6 +166,8 @@ fn a64_makes_of_not_numbers_what_the_definition_does() {
         0x9e30_0002,
         0x9e68_0002,
         0x1e28_0002,
+        0x1e62_4002,
+        0x1e22_c002,
     ];
     let modes = CONTROLS.map(|control| mode_with(aarch64(), ("fpcr", control)));
     compare_all(aarch64(), &modes, &code, 0xd400_0001, [&["vreg[0]"], &["vreg[1]"]]);

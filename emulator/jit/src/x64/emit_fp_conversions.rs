@@ -3,7 +3,7 @@
 use ir::guest::NanToInt;
 use ir::inst::{Inst, Op, Round};
 
-use super::asm::{Alu, cc};
+use super::asm::{Alu, Label, cc};
 use super::emit_fp::host_round;
 use super::emit_fp_lanes::Check;
 use super::emit_lanes::{LEFT, PBLENDW, RIGHT};
@@ -84,13 +84,17 @@ impl Gen<'_> {
         let (temp, rounded) = (self.temp_xmm(), self.temp_xmm());
         let (label, back) = self.redo(self.step(inst, &x, Target::Xmm(d)));
         let check = Check { t, temp, label };
+        let zero = self.guest.fp.nan_to_int == NanToInt::Zero;
+        let begun = (inst.op == Op::Ftou && zero && round == Round::Zero)
+            .then(|| self.unsigned_lanes(inst, (x[0], d), (rounded, temp), (t, upper)));
         if inst.op == Op::Ftou {
-            self.branch_unless_convertible(lane, x[0], check);
+            let label = begun.map_or(label, |(label, _)| label);
+            self.branch_unless_convertible(lane, x[0], Check { label, ..check });
         }
         let mut truncates = round == Round::Zero;
         let mut integral = x[0];
         // Rounded on the host, all numbers have come to it.
-        let seen = inst.op == Op::Ftos && self.guest.fp.nan_to_int == NanToInt::Zero && host_round(round).is_some();
+        let seen = inst.op == Op::Ftos && zero && host_round(round).is_some();
         let (marked, end) = if seen { self.lanes_out_of_range(inst, x[0], d, temp) } else { (label, back) };
         if !truncates && !in_mode {
             (integral, truncates) = (rounded, true);
@@ -102,7 +106,8 @@ impl Gen<'_> {
             integral = rounded;
         }
         if lane == 64 {
-            self.convert_quads(inst.op, truncates, d, integral, (Check { label: marked, ..check }, upper));
+            let outside = (inst.op == Op::Ftos).then_some(marked);
+            self.convert_quads(truncates, d, integral, (t, upper), outside);
         } else {
             self.vex(if truncates { 2 } else { 1 }, 0x5b, d, 0, integral); // vcvttps2dq, vcvtps2dq
             if inst.op == Op::Ftos {
@@ -115,13 +120,13 @@ impl Gen<'_> {
             self.vex(1, 0xef, d, d, temp); // vpxor
         }
         self.asm.bind(back);
-        if seen {
+        for end in seen.then_some(end).into_iter().chain(begun.map(|(_, end)| end)) {
             self.asm.bind(end);
         }
     }
 
     /// `rest` = the numbers of `x` less their top bits as unsigned integers, and `top` = these.
-    fn take_top_bits(&mut self, lane: u32, (rest, top): (Xmm, Xmm), x: Xmm) {
+    pub(super) fn take_top_bits(&mut self, lane: u32, (rest, top): (Xmm, Xmm), x: Xmm) {
         let pp = u8::from(lane == 64);
         let power = every(lane, if lane == 32 { 0x4f00_0000 } else { 0x43e0 << 48 });
         self.asm.const_xmm(SCRATCH_XMM, power);
@@ -148,22 +153,28 @@ impl Gen<'_> {
         self.branch_unless_all(lane, check);
     }
 
-    /// Two numbers, one after the other.
-    fn convert_quads(&mut self, op: Op, truncates: bool, d: Xmm, x: Xmm, (check, upper): (Check, Gpr)) {
+    /// `d` = the lanes of `x`, which all are in range of a signed integer, toward zero.
+    pub(super) fn truncate_lanes(&mut self, lane: u32, d: Xmm, x: Xmm, general: (Gpr, Gpr)) {
+        match lane {
+            32 => self.vex(2, 0x5b, d, 0, x), // vcvttps2dq
+            _ => self.convert_quads(true, d, x, general, None),
+        }
+    }
+
+    /// Two numbers, one after the other. Branches if one may be out of range.
+    fn convert_quads(&mut self, truncates: bool, d: Xmm, x: Xmm, (t, upper): (Gpr, Gpr), outside: Option<Label>) {
         let opcode = if truncates { 0x2c } else { 0x2d };
-        let t = check.t;
         self.asm.vex_rr(1, 3, 8, opcode, t, 0, x); // vcvttsd2si, vcvtsd2si
         self.vex(1, 0x15, SCRATCH_XMM, x, x); // vunpckhpd
         self.asm.vex_rr(1, 3, 8, opcode, upper, 0, SCRATCH_XMM);
         self.asm.mov_xr(8, d, t);
         self.asm.op_prefixed_rr(0x66, 8, 0x0f_3a22, d, upper); // pinsrq
         self.asm.byte(1);
+        let Some(label) = outside else { return };
         for r in [t, upper] {
-            if op == Op::Ftos {
-                // Overflows for the smallest integer only.
-                self.asm.alu_ri(Alu::Cmp, 8, r, 1);
-                self.asm.jcc(cc::O, check.label);
-            }
+            // Overflows for the smallest integer only.
+            self.asm.alu_ri(Alu::Cmp, 8, r, 1);
+            self.asm.jcc(cc::O, label);
         }
     }
 }

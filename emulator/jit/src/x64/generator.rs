@@ -33,7 +33,7 @@ use super::extensions::LOADED_SIGNED;
 use super::fault_table::Recorder;
 use super::float_checks::{Redo, Unchecked};
 use super::interlocks::Interlock;
-use super::out_of_range::{Unconverted, UnconvertedLanes};
+use super::out_of_range::{Unconverted, UnconvertedLanes, UnsignedLanes};
 use super::rebase::Rebased;
 use super::restored_flags::Rewrite;
 use super::snapshot::Loc;
@@ -176,6 +176,7 @@ pub(super) struct Gen<'a> {
     /// Conversions to integers that the host may not make.
     pub(super) unconverted: Vec<Unconverted>,
     pub(super) unconverted_lanes: Vec<UnconvertedLanes>,
+    pub(super) unsigned_lanes: Vec<UnsignedLanes>,
     pub(super) unordered: Vec<Unordered>,
     /// Writes of flags that cold code may have to do.
     pub(super) rewrites: Vec<Rewrite>,
@@ -256,6 +257,7 @@ impl<'a> Gen<'a> {
             flushes: Vec::new(),
             unconverted: Vec::new(),
             unconverted_lanes: Vec::new(),
+            unsigned_lanes: Vec::new(),
             unordered: Vec::new(),
             rewrites: Vec::new(),
             deferred: false,

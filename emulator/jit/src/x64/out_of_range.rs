@@ -40,7 +40,78 @@ pub(super) struct UnconvertedLanes {
 
 const PCMPEQQ: u32 = 0x0f_3829;
 
+/// A conversion of lanes to unsigned integers, toward zero, that the host has not begun.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct UnsignedLanes {
+    label: Label,
+    back: Label,
+    step: Step,
+    lane: u32,
+    x: Xmm,
+    d: Xmm,
+    temps: (Xmm, Xmm),
+    general: (Gpr, Gpr),
+}
+
 impl Gen<'_> {
+    /// Where a conversion of lanes of `x` to unsigned integers branches to before it begins, and where it goes on.
+    pub(super) fn unsigned_lanes(
+        &mut self,
+        inst: &Inst,
+        (x, d): (Xmm, Xmm),
+        temps: (Xmm, Xmm),
+        general: (Gpr, Gpr),
+    ) -> (Label, Label) {
+        let step = self.step(inst, &[x], Target::Xmm(d));
+        let (label, back) = (self.asm.label(), self.asm.label());
+        self.unsigned_lanes.push(UnsignedLanes { label, back, step, lane: inst.attr.lane(), x, d, temps, general });
+        (label, back)
+    }
+
+    /// Emits the cold code of all such conversions. Numbers are brought into range; those between -1 and 0 are inexact, and those beyond
+    /// invalid.
+    fn emit_unsigned_lanes(&mut self) {
+        for s in std::mem::take(&mut self.unsigned_lanes) {
+            self.asm.bind(s.label);
+            let (lane, pp, x, d) = (s.lane, u8::from(s.lane == 64), s.x, s.d);
+            let (rest, top) = s.temps;
+            let largest = every(lane, if lane == 32 { 0x4f7f_ffff } else { 0x43ef_ffff_ffff_ffff });
+            self.asm.const_xmm(top, every(lane, if lane == 32 { 0xbf80_0000 } else { 0xbff0 << 48 }));
+            self.vex(pp, 0xc2, top, x, top); // vcmpgtps, quiet
+            self.asm.byte(0x1e);
+            self.asm.const_xmm(SCRATCH_XMM, 0);
+            self.vex(pp, 0xc2, SCRATCH_XMM, x, SCRATCH_XMM); // vcmpltps, quiet
+            self.asm.byte(0x11);
+            self.vex(0, 0x54, SCRATCH_XMM, SCRATCH_XMM, top); // vandps
+            self.vex(0, 0x54, rest, x, SCRATCH_XMM);
+            self.truncate_lanes(lane, d, rest, s.general);
+            self.asm.const_xmm(SCRATCH_XMM, largest);
+            self.vex(pp, 0xc2, SCRATCH_XMM, x, SCRATCH_XMM); // vcmpleps, quiet
+            self.asm.byte(0x12);
+            self.vex(0, 0x54, SCRATCH_XMM, SCRATCH_XMM, top);
+            let (t, valid) = (s.general.0, self.asm.label());
+            self.vex(pp, 0x50, t, 0, SCRATCH_XMM); // vmovmskps
+            self.asm.alu_ri(Alu::Cmp, 4, t, (1 << (128 / lane)) - 1);
+            self.asm.jcc(cc::E, valid);
+            self.raise_invalid(t);
+            self.asm.bind(valid);
+            // Of what is no number the host takes the second.
+            self.asm.const_xmm(SCRATCH_XMM, 0);
+            self.vex(pp, 0x5f, d, x, SCRATCH_XMM); // vmaxps
+            self.asm.const_xmm(SCRATCH_XMM, largest);
+            self.vex(pp, 0x5d, d, d, SCRATCH_XMM); // vminps
+            self.take_top_bits(lane, (rest, top), d);
+            self.truncate_lanes(lane, d, rest, s.general);
+            self.vex(0, 0x57, d, d, top); // vxorps
+            self.asm.const_xmm(SCRATCH_XMM, largest);
+            self.vex(pp, 0xc2, SCRATCH_XMM, x, SCRATCH_XMM); // vcmpgtps, quiet
+            self.asm.byte(0x1e);
+            self.vex(0, 0x56, d, d, SCRATCH_XMM); // vorps
+            self.claim_remade(&s.step);
+            self.asm.jmp(s.back);
+        }
+    }
+
     /// Where a conversion of lanes of `x` branches to that the host has made but for those out of range, and where it goes on with all of
     /// them in `d`.
     pub(super) fn lanes_out_of_range(&mut self, inst: &Inst, x: Xmm, d: Xmm, temp: Xmm) -> (Label, Label) {
@@ -111,6 +182,7 @@ impl Gen<'_> {
             self.asm.jmp(s.back);
         }
         self.emit_lanes_out_of_range();
+        self.emit_unsigned_lanes();
     }
 
     /// The host has raised invalid, unless the number is the smallest integer: that is the result then.
