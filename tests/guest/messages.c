@@ -39,7 +39,7 @@ static int descriptors(void) {
 
 // Prints what has come.
 static void show(struct msghdr *received) {
-    time_t now = time(NULL);
+    time_t now = time(NULL); // a tick late, maybe of the second before
     for (struct cmsghdr *m = CMSG_FIRSTHDR(received); m; m = CMSG_NXTHDR(received, m)) {
         size_t len = m->cmsg_len - CMSG_LEN(0);
         if (m->cmsg_level == SOL_SOCKET && m->cmsg_type == SCM_RIGHTS) {
@@ -59,7 +59,7 @@ static void show(struct msghdr *received) {
         } else if (m->cmsg_level == SOL_SOCKET && m->cmsg_type == SCM_TIMESTAMP) {
             struct timeval at;
             memcpy(&at, CMSG_DATA(m), sizeof at);
-            printf("time %d\n", at.tv_sec <= now && at.tv_sec > now - 100 && at.tv_usec < 1000000 && len == sizeof at);
+            printf("time %d\n", at.tv_sec <= now + 1 && at.tv_sec > now - 100 && at.tv_usec < 1000000 && len == sizeof at);
         } else if (m->cmsg_level == IPPROTO_IP && m->cmsg_type == IP_PKTINFO) {
             struct in_pktinfo info;
             memcpy(&info, CMSG_DATA(m), sizeof info);
