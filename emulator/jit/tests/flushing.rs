@@ -57,14 +57,6 @@ fn singles() -> Vec<u64> {
     small.into_iter().flat_map(|n: u64| [n, n | 1 << 31]).flat_map(|n| [n | n << 32, n | 0x3f7f_ffff << 32]).collect()
 }
 
-/// The mode word at the start, with these values of its parts.
-fn mode_with(guest: &Guest, parts: &[(&str, u128)]) -> u32 {
-    let mut state = ir::GuestState::new(guest);
-    state.mode = guest.reset_mode();
-    parts.iter().for_each(|(part, value)| set_by_name(guest, &mut state, part, *value));
-    state.mode
-}
-
 /// Runs the code on both engines with each pair of numbers in two registers.
 fn compare(guest: &'static Guest, mode: u32, code: &[u8], slots: [&str; 2], exact: bool) {
     let placed = placed(code.to_vec());

@@ -223,6 +223,14 @@ pub(crate) fn set_by_name(guest: &Guest, state: &mut ir::GuestState, name: &str,
     }
 }
 
+/// The mode word at the start, with these values of its parts.
+pub(crate) fn mode_with(guest: &Guest, parts: &[(&str, u128)]) -> u32 {
+    let mut state = ir::GuestState::new(guest);
+    state.mode = guest.reset_mode();
+    parts.iter().for_each(|(part, value)| set_by_name(guest, &mut state, part, *value));
+    state.mode
+}
+
 pub(crate) fn get_by_name(guest: &Guest, state: &ir::GuestState, name: &str) -> u128 {
     match (guest.slot(name), guest.contexts.iter().find(|c| c.name == name)) {
         (Some(slot), _) => state.get(guest, slot),
