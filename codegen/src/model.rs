@@ -392,6 +392,8 @@ pub struct Sections {
     pub interwork: Option<ContextId>,
     /// `arch.transient`: contexts that start anew where code is entered from outside.
     pub transient: Vec<ContextId>,
+    /// `arch.cleared`: slots that are zero there.
+    pub cleared: Vec<u16>,
     /// `arch.address`: 32 or 64 bits.
     pub address_bits: u32,
     /// `arch.code_endian = big`

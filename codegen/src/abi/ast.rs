@@ -278,6 +278,8 @@ pub(crate) enum Part {
     Flag(Name, u64),
     /// `parity pf_raw @2`: 1 where a byte has an even number of ones.
     Parity(SlotRange, u64),
+    /// `not masks : 6 @7`: bits of a slot, inverted.
+    Inverted(SlotRange, u64, u64),
 }
 
 /// What a field of the frame holds.

@@ -73,7 +73,9 @@ fn frame_state(frame: &SignalFrame, model: &Model, report: &mut Report) {
                 }
             }
             Save::Parts(parts) => parts.iter().for_each(|part| match part {
-                Part::Slot(range, ..) | Part::Parity(range, _) => register(range, model, report),
+                Part::Slot(range, ..) | Part::Inverted(range, ..) | Part::Parity(range, _) => {
+                    register(range, model, report)
+                }
                 Part::Context(name, ..) => context(name, model, report),
                 Part::Const(..) | Part::Flag(..) => {}
             }),

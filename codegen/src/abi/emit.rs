@@ -421,6 +421,10 @@ fn part(part: &Part) -> TokenStream {
             let (value, bit) = (*value as u32, *bit as u32);
             quote!(layout::Part::Const(#value, #bit))
         }
+        Part::Inverted(slot, bit, width) => {
+            let (bit, width) = (*bit as u32, *width as u32);
+            quote!(layout::Part::Inverted(#slot, #bit, #width))
+        }
         Part::Parity(slot, bit) => {
             let bit = *bit as u32;
             quote!(layout::Part::Parity(#slot, #bit))

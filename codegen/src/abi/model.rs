@@ -315,6 +315,8 @@ pub enum Part {
     Flag(u64, u64),
     /// 1 where a slot has an even number of ones: name, bit.
     Parity(String, u64),
+    /// A slot's bits, inverted: name, lowest bit, width.
+    Inverted(String, u64, u64),
 }
 
 /// What a field of the signal frame holds.

@@ -514,6 +514,7 @@ impl Parser<'_> {
             let context = self.word("context");
             let flag = !context && self.word("flag");
             let parity = !context && !flag && self.word("parity");
+            let inverted = !context && !flag && !parity && self.word("not");
             let slot = self.slots()?;
             let width = if self.punct(":") { self.int("a width")?.0 } else { 1 };
             self.expect("@")?;
@@ -522,6 +523,7 @@ impl Parser<'_> {
                 (true, _) => Part::Context(slot.name, slot.index, bit),
                 (_, true) => Part::Flag(slot.name, bit),
                 _ if parity => Part::Parity(slot, bit),
+                _ if inverted => Part::Inverted(slot, width, bit),
                 _ => Part::Slot(slot, width, bit),
             });
             self.punct(",");

@@ -132,6 +132,7 @@ fn resolve_part(part: &ast::Part, report: &mut Report) -> Option<Part> {
     Some(match part {
         ast::Part::Slot(range, width, bit) => Part::Slot(slot(range), *bit, *width),
         ast::Part::Parity(range, bit) => Part::Parity(slot(range), *bit),
+        ast::Part::Inverted(range, width, bit) => Part::Inverted(slot(range), *bit, *width),
         ast::Part::Context(name, bits, bit) => {
             let bits = bits.map(|(first, last)| (first, (last + 1).saturating_sub(first)));
             Part::Context(name.text.clone(), bits, *bit)

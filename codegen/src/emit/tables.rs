@@ -12,7 +12,8 @@ pub(super) fn emit(model: &Model) -> String {
     super::helpers::emit(&mut out, model);
     tests(&mut out, model);
     let _ = writeln!(out, "/// The guest `{}`.\npub static GUEST: ir::Guest = ir::Guest {{", model.name);
-    let (pins, vector_pins, flags) = (slot_list(&s.pins), slot_list(&s.vector_pins), slot_list(&s.flags));
+    let [pins, vector_pins, flags, cleared] =
+        [&s.pins, &s.vector_pins, &s.flags, &s.cleared].map(|slots| slot_list(slots));
     let (name, sp) = (&model.name, slot(s.sp));
     let _ = writeln!(
         out,
@@ -22,7 +23,7 @@ pub(super) fn emit(model: &Model) -> String {
     let context = |id: &crate::hir::ContextId| &model.contexts[id.0 as usize];
     let interwork = s.interwork.as_ref().map(|id| context(id).lo);
     let transient = s.transient.iter().map(context).fold(0, |mask, c| mask | ((1_u64 << c.width) - 1) << c.lo);
-    let _ = writeln!(out, "interwork: {interwork:?}, transient: {transient:#x},");
+    let _ = writeln!(out, "interwork: {interwork:?}, transient: {transient:#x}, cleared: {cleared},");
     let icache = if s.coherent_icache { "Coherent" } else { "Explicit" };
     let align = model.smallest_unit() / 8;
     let (bits, big, big_code, slots) = (s.address_bits, s.big_data, s.big_code, s.delay_slots);

@@ -194,16 +194,16 @@ fn slot_bytes(width: u32) -> u32 {
 fn contexts(g: &mut Global) {
     let mut lo = 0;
     for c in &g.spec.contexts {
-        let width = bounded(g, &c.width, "the width of a context", 32);
+        let width = bounded(g, &c.width, "the width of a context", 16);
         let reset = c.reset.as_ref().map_or(0, |r| constant(g, r, "the reset value"));
         let id = ContextId(g.model.contexts.len() as u32);
         let context =
             Context { name: c.name.to_string(), lo, width, reset: reset as u32, signed: c.signed, decoded: false };
         g.model.contexts.push(context);
         lo += width;
-        if lo > 32 {
-            g.error("context", c.name.span, "contexts take more than 32 bits together");
-            lo = 32 - width.min(32);
+        if lo > 16 {
+            g.error("context", c.name.span, "contexts take more than 16 bits together");
+            lo = 16 - width.min(16);
         }
         g.define(&c.name, Item::Context(id));
     }

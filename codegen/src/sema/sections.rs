@@ -22,6 +22,7 @@ const KEYS: &[(&str, &[(&str, bool)])] = &[
             ("address", false),
             ("interwork", false),
             ("transient", false),
+            ("cleared", false),
             ("delay_slots", false),
             ("max_length", false),
             ("code_endian", false),
@@ -349,12 +350,13 @@ fn arch(g: &mut Global, s: &Section) {
     }
     g.model.sections.max_length = int(g, s, "max_length", 64) as u32;
     let sp = slot(g, s, "sp");
-    let [pins, vector_pins, flags] = ["pins", "vector_pins", "flags"].map(|key| slot_list(g, s, key));
+    let [pins, vector_pins, flags, cleared] =
+        ["pins", "vector_pins", "flags", "cleared"].map(|key| slot_list(g, s, key));
     let icache = word(g, s, "icache", &["explicit", "coherent"]);
     let slots = int(g, s, "delay_slots", 1) == 1;
     let out = &mut g.model.sections;
     (out.sp, out.flags, out.coherent_icache) = (sp, flags, icache == "coherent");
-    (out.pins, out.vector_pins) = (pins, vector_pins);
+    (out.pins, out.vector_pins, out.cleared) = (pins, vector_pins, cleared);
     (out.big_code, out.big_data, out.delay_slots) = (big_code, big_data, slots);
 }
 

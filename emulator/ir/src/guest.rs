@@ -308,6 +308,8 @@ pub struct Guest {
     pub interwork: Option<u32>,
     /// Bits of the mode word that are those of process start there.
     pub transient: u32,
+    /// Slots that are zero there.
+    pub cleared: &'static [Slot],
     /// Bits of an address: 32 or 64. Addresses of the code wrap there, those of data are zero-extended.
     pub address_bits: u32,
     /// Bytes of data in memory are most significant first.
@@ -391,6 +393,12 @@ impl Guest {
             Some(bit) => (addr & !1, mode & !(1 << bit) | ((addr & 1) as u32) << bit),
             None => (addr, mode),
         }
+    }
+
+    /// Enters code at `addr` from outside.
+    pub fn enter(&self, state: &mut GuestState, addr: u64) {
+        (state.pc, state.mode) = self.entered(addr, state.mode);
+        self.cleared.iter().for_each(|slot| state.set(self, *slot, 0));
     }
 
     /// Mode word at process start.

@@ -46,10 +46,10 @@ impl JumpEntry {
     }
 }
 
-/// The word that jump-cache entries and lookups compare: the address, with the mode in its unused top bits.
+/// The word that jump-cache entries and lookups compare: the address, with the mode, which has 16 bits, in its unused top bits.
 #[must_use]
 pub const fn jump_tag(pc: u64, mode: u32) -> u64 {
-    pc ^ (mode as u64).rotate_left(48)
+    pc ^ (mode as u64) << 48
 }
 
 /// Why generated code left to Rust; the value of [`ThreadState::exit_kind`].

@@ -100,6 +100,7 @@ pub(crate) static TOY: Guest = Guest {
     contexts: &[],
     interwork: None,
     transient: 0,
+    cleared: &[],
     address_bits: 64,
     big_endian: false,
     big_endian_code: false,

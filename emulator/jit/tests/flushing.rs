@@ -220,8 +220,9 @@ fn x86_flushes_by_the_result_after_it_is_rounded() {
     ];
     let guest = guests::ALL.by_name("x86_64").unwrap();
     // DAZ, FTZ and both, each with two roundings.
-    for control in [1, 1 << 9, 1 | 1 << 9].into_iter().flat_map(|flush| [flush, flush | 2 << 7]) {
-        let mode = mode_with(guest, &[("mxcsr_control", 63 << 1 | control)]);
+    let controls = [(1, 0), (0, 1), (1, 1)].into_iter().flat_map(|flush| [(flush, 0), (flush, 2)]);
+    for ((inputs, results), round) in controls {
+        let mode = mode_with(guest, &[("DAZ", inputs), ("FZ", results), ("RC", round)]);
         compare(guest, mode, &code, ["xmm[0]", "xmm[1]"], true);
     }
 }

@@ -88,8 +88,7 @@ impl ThreadCtx {
     /// Goes on with the function at `addr`, in the mode that its address says.
     pub fn enter(&mut self, addr: u64) {
         let guest = self.process.guest;
-        let state = self.jit.state();
-        (state.pc, state.mode) = guest.entered(addr, state.mode);
+        guest.enter(self.jit.state(), addr);
     }
 
     /// The guest's stack pointer.

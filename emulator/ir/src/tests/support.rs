@@ -27,6 +27,7 @@ pub(super) static GUEST: Guest = Guest {
     contexts: &[],
     interwork: None,
     transient: 0,
+    cleared: &[],
     address_bits: 64,
     big_endian: false,
     big_endian_code: false,

@@ -335,7 +335,7 @@ impl Emitter<'_> {
         dynasm!(self.asm ; .arch x64 ; cmp DWORD [rbp + field!(poll)], 0);
         self.jump_if(cc::NE, poll);
         // The tag of the address under the mode in the state: `jump_tag`.
-        dynasm!(self.asm ; .arch x64 ; mov ecx, [rbp + MODE] ; rol rcx, 48 ; xor rcx, rax);
+        dynasm!(self.asm ; .arch x64 ; mov ecx, [rbp + MODE] ; shl rcx, 48 ; xor rcx, rax);
         for pair in 1..SCAN {
             dynasm!(self.asm
                 ; .arch x64

@@ -62,7 +62,7 @@ fn run_on(process: &'static Process, entry: u64, top: u64) -> Option<u64> {
             state.set(guest, *slot, u128::from(*value));
         }
     }
-    (state.pc, state.mode) = guest.entered(entry, state.mode);
+    guest.enter(state, entry);
     match thread.run() {
         Event::FetchFault { addr } if addr == back => {
             Some(thread.state().get(guest, *guest.abi.int_ret.first()?) as u64)

@@ -105,6 +105,8 @@ enum From {
     Const(u32),
     /// 1 where the slot has an even number of ones.
     Parity(Slot),
+    /// The slot, inverted.
+    Inverted(Slot),
 }
 
 /// What a frame holds beside the processor state.
@@ -375,6 +377,10 @@ fn piece(guest: &Guest, part: Part) -> Result<Piece, String> {
             let slot = guest.slot(name).ok_or_else(|| name.to_owned())?;
             Piece { from: From::Parity(slot), mask: 1, lo }
         }
+        Part::Inverted(name, lo, width) => {
+            let slot = guest.slot(name).ok_or_else(|| name.to_owned())?;
+            Piece { from: From::Inverted(slot), mask: mask(width), lo }
+        }
         Part::Flag(flag, lo) => Piece { from: From::Flags(flag), mask: 1, lo },
     })
 }
@@ -395,6 +401,7 @@ impl Piece {
             From::Flags(bit) => state.fflags >> bit,
             From::Const(value) => value,
             From::Parity(slot) => 1 ^ state.get(guest, slot).count_ones(),
+            From::Inverted(slot) => !(state.get(guest, slot) as u32),
         };
         u128::from(value & self.mask) << self.lo
     }
@@ -408,6 +415,7 @@ impl Piece {
             From::Flags(bit) => state.fflags = replace(state.fflags, bit),
             From::Const(_) => {}
             From::Parity(slot) => state.set(guest, slot, u128::from(value ^ 1)),
+            From::Inverted(slot) => state.set(guest, slot, u128::from(!value & self.mask)),
         }
     }
 }

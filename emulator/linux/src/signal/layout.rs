@@ -36,6 +36,8 @@ pub enum Part {
     Flag(u32, u32),
     /// 1 where a slot has an even number of ones: (name, lo).
     Parity(&'static str, u32),
+    /// A slot's low `width` bits, inverted, at bit `lo`: (name, lo, width).
+    Inverted(&'static str, u32, u32),
 }
 
 /// A field of the frame.

@@ -70,6 +70,7 @@ pub(in crate::x64) static GUEST: Guest = Guest {
     contexts: &[],
     interwork: None,
     transient: 0,
+    cleared: &[],
     address_bits: 64,
     big_endian: false,
     big_endian_code: false,
