@@ -52,6 +52,17 @@ pub const fn jump_tag(pc: u64, mode: u32) -> u64 {
     pc ^ (mode as u64) << 48
 }
 
+/// What, in bytes, the second place of a jump-cache entry differs by from the first: that of an address that is there in another mode.
+#[must_use]
+pub const fn second_place(mode: u32) -> u32 {
+    mode.wrapping_mul(SPREAD) >> SECOND_SHIFT
+}
+
+/// What modes are multiplied with to be spread.
+pub const SPREAD: u32 = 0x9e37_79b1;
+/// Leaves the bits of the largest jump cache.
+pub const SECOND_SHIFT: u32 = 12;
+
 /// Why generated code left to Rust; the value of [`ThreadState::exit_kind`].
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 #[repr(u32)]
@@ -123,6 +134,35 @@ pub struct Deferred {
     pub what: u32,
 }
 
+/// The control register for a mode, for generated code that changes it.
+#[repr(C)]
+#[derive(Clone, Copy, Debug)]
+pub struct Control {
+    /// Mode word.
+    pub mode: u32,
+    /// MXCSR without flags.
+    pub mxcsr: u32,
+}
+
+impl Control {
+    /// As many as there are places.
+    pub const PLACES: usize = 16;
+
+    /// None: in each place there is a mode that does not belong there.
+    #[must_use]
+    pub fn none() -> [Control; Control::PLACES] {
+        let mut all = [Control { mode: 0, mxcsr: 0 }; Control::PLACES];
+        all[Control::place(0)].mode = 1;
+        all
+    }
+
+    /// Where that of the mode is.
+    #[must_use]
+    pub fn place(mode: u32) -> usize {
+        (mode.wrapping_mul(SPREAD) >> (32 - Control::PLACES.trailing_zeros())) as usize
+    }
+}
+
 /// Everything generated code reads and writes besides guest memory.
 #[repr(C, align(64))]
 pub struct ThreadState {
@@ -188,6 +228,8 @@ pub struct ThreadState {
     pub fflags_kept: u32,
     /// Registers that a stub saves while it brings deferred flags home.
     pub settling: [u64; 2],
+    /// What `mxcsr_guest` is in modes that generated code has been entered in, each in its place.
+    pub controls: [Control; Control::PLACES],
 }
 
 impl ThreadState {
@@ -215,6 +257,7 @@ impl ThreadState {
             mxcsr_kept: 0,
             fflags_kept: 0,
             mxcsr_temp: 0,
+            controls: Control::none(),
             deferred: Deferred::default(),
             native_under_way: 0,
             native_sample: 0,

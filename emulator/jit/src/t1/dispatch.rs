@@ -27,6 +27,8 @@ pub(crate) struct Engine {
     pub(super) fault: Option<Fault>,
     /// An instruction is executed alone, with invalid operations masked.
     pub(super) stepping: bool,
+    /// How the control registers of modes were found.
+    policies: Option<float::Policies>,
     /// Code that is interpreted.
     pub(super) pieces: first::Pieces,
     /// An exclusive access waits for the granule of this address to be watched.
@@ -46,7 +48,7 @@ impl Engine {
     /// Registers the thread whose state is `block`; it must not move until [`Engine::detach`].
     pub(crate) fn new(jit: &Jit, runtime: &Runtime, block: &mut ThreadState) -> Engine {
         let returns = ReturnStack::new();
-        let mut jump = JumpCache::new(jit.guest.insn_align, runtime.stubs.indirect_miss);
+        let mut jump = JumpCache::new(jit.guest.insn_align, runtime.stubs.lookup);
         jump.attach(block);
         block.entries = entries::ENTRIES;
         block.jit_sp = returns.reset();
@@ -55,7 +57,7 @@ impl Engine {
         block.inside = shared.inside();
         runtime.thread_added(jit);
         let (compiler, pieces) = (runtime.compiler(jit.guest), first::Pieces::default());
-        Engine { compiler, shared, returns, fault: None, stepping: false, pieces, wanted: None }
+        Engine { compiler, shared, returns, fault: None, stepping: false, policies: None, pieces, wanted: None }
     }
 
     /// Unregisters.
@@ -200,7 +202,7 @@ impl Thread {
         if t1.shared.stale.load(Ordering::Relaxed) && t1.shared.stale.swap(false, Ordering::Acquire) {
             self.block.jit_sp = t1.returns.clear();
         }
-        float::prepare(self.jit.guest, &mut self.block, runtime.float_policies());
+        float::prepare(self.jit.guest, &mut self.block, runtime.float_policies(), &mut t1.policies);
         if runtime.extended {
             forget_exceptions();
         }

@@ -3,7 +3,7 @@
 use ir::Guest;
 use ir::guest::FpMode;
 
-use crate::thread_state::ThreadState;
+use crate::thread_state::{Control, ThreadState};
 use crate::x64::{host_mode, invalid, rounding_field};
 
 /// How floating-point operations are translated. Does not change while any thread is inside generated code.
@@ -45,9 +45,18 @@ pub(super) fn matches(guest: &Guest, state: &ThreadState, mode: u32, policies: P
     state.mxcsr_guest & !FLAGS == control_of(guest, mode, policies)
 }
 
-/// Sets the control register for the state's mode.
-pub(super) fn prepare(guest: &Guest, state: &mut ThreadState, policies: Policies) {
-    state.mxcsr_guest = control_of(guest, state.guest.mode, policies) | state.mxcsr_guest & FLAGS;
+/// Sets the control register for the state's mode; generated code that comes to the mode does the same from here on. `before`: the
+/// policies of the last time.
+pub(super) fn prepare(guest: &Guest, state: &mut ThreadState, policies: Policies, before: &mut Option<Policies>) {
+    if before.replace(policies) != Some(policies) {
+        state.controls = Control::none();
+    }
+    let mode = state.guest.mode;
+    let known = &mut state.controls[Control::place(mode)];
+    if known.mode != mode {
+        *known = Control { mode, mxcsr: control_of(guest, mode, policies) };
+    }
+    state.mxcsr_guest = known.mxcsr | state.mxcsr_guest & FLAGS;
 }
 
 /// Moves the sticky flags of host operations to the guest state.

@@ -159,6 +159,9 @@ impl Gen<'_> {
         self.move_to_boundary(moves, operand.map(|loc| (Loc::gpr(to), loc)));
         self.claim_boundary(false);
         if exit.kind == ExitKind::Redispatch && operand.is_some() {
+            if exit.mode_in_state {
+                return self.asm.jmp_stub(StubId::ModeChange);
+            }
             self.asm.store(8, Self::field(FIELD_PC), RAX);
             self.asm.mov_ri(RAX, Leave::Redispatch as u64);
             return self.asm.jmp_stub(StubId::Leave);
@@ -242,6 +245,10 @@ impl Gen<'_> {
                 self.asm.store(8, operand, RDX);
                 self.asm.store_imm(4, Self::field(offset_of!(ThreadState, exit_len)), len as i32);
                 self.leave_to_rust(Leave::Flush, exit.target);
+            }
+            ExitKind::Redispatch if exit.mode_in_state => {
+                self.asm.mov_ri(RAX, exit.target);
+                self.asm.jmp_stub(StubId::ModeChange);
             }
             ExitKind::Redispatch => self.leave_to_rust(Leave::Redispatch, exit.target),
             ExitKind::Step => self.leave_to_rust(Leave::Step, exit.target),

@@ -214,6 +214,8 @@ pub enum StubId {
     IndirectMiss,
     /// Return-stack mismatch.
     ReturnMiss,
+    /// Exit in a mode of another floating-point environment.
+    ModeChange,
     /// Poll flag seen at an exit.
     Poll,
     /// System call.
@@ -243,9 +245,10 @@ impl StubId {
     /// The stub whose number is in the lowest bits.
     pub(crate) fn of(number: u64) -> Option<StubId> {
         use StubId::*;
-        const ALL: [StubId; 12] = [
+        const ALL: [StubId; 13] = [
             IndirectMiss,
             ReturnMiss,
+            ModeChange,
             Poll,
             Syscall,
             Leave,

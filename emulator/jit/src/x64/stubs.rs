@@ -13,7 +13,7 @@ use super::asm::cc;
 use super::exit::jump_shift;
 use super::system_calls::Window;
 use super::{CALLER_SAVED, Convention, Gpr, StubId};
-use crate::thread_state::{ANCHOR, Leave, slot_disp};
+use crate::thread_state::{ANCHOR, Control, Leave, SECOND_SHIFT, SPREAD, slot_disp};
 
 /// `disp(offset_of!(ThreadState, …))`.
 macro_rules! field {
@@ -32,10 +32,16 @@ pub struct Stubs {
     /// stack and is popped there if the link is no call; continues at the result or leaves
     /// ([`super::super::thread_state::Leave::Dispatcher`]).
     pub link: u64,
-    /// `rax` = guest address. Sets `state.pc`, calls `entries.lookup`, continues at the result or leaves.
+    /// `rax` = guest address, with the mode in the state. Looks in the second place of the jump cache, then as [`Stubs::lookup`].
     pub indirect_miss: u64,
+    /// `rax` = guest address. Sets `state.pc`, calls `entries.lookup`, continues at the result or leaves.
+    pub lookup: u64,
     /// `rax` = guest address. Polls, looks through 8 pairs of the return stack, then the jump cache, then `entries.lookup`.
     pub return_miss: u64,
+    /// `rax` = guest address to continue at, with the mode in the state, whose floating-point environment may be another than that of
+    /// the code before. Polls, sets the control register, or leaves for the dispatcher to do so, and goes on by the jump cache or
+    /// `entries.lookup`.
+    pub mode_change: u64,
     /// `rax` = guest address to continue at. Leaves with `Leave::Poll`.
     pub poll: u64,
     /// `eax` = [`super::super::thread_state::Leave`]; `state.pc` and operands are stored. Also the way out for the fault handler: with guest
@@ -74,6 +80,7 @@ impl Stubs {
         match id {
             StubId::IndirectMiss => self.indirect_miss,
             StubId::ReturnMiss => self.return_miss,
+            StubId::ModeChange => self.mode_change,
             StubId::Poll => self.poll,
             StubId::Syscall => self.system_call,
             StubId::Leave => self.leave,
@@ -96,9 +103,11 @@ pub fn emit(guest: &Guest, conv: &Convention, base: u64) -> (Vec<u8>, Stubs) {
     let (leave, leave_memory) = e.leave();
     let dispatcher = e.leave_for_dispatcher(leave_memory);
     let link = e.link(dispatcher);
-    let indirect_miss = e.indirect_miss(dispatcher);
+    let lookup = e.lookup(dispatcher);
+    let indirect_miss = e.indirect_miss(lookup);
     let poll = e.poll(leave);
     let return_miss = e.return_miss(poll, indirect_miss);
+    let mode_change = e.mode_change(leave, poll, indirect_miss);
     let (system_call, window) = if conv.direct_calls { e.system_call(leave) } else { (leave, Window::default()) };
     let generic = e.generic();
     let generic_saving = e.call_saving(field!(entries.generic));
@@ -113,7 +122,9 @@ pub fn emit(guest: &Guest, conv: &Convention, base: u64) -> (Vec<u8>, Stubs) {
         enter,
         link,
         indirect_miss,
+        lookup,
         return_miss,
+        mode_change,
         poll,
         leave,
         leave_memory,
@@ -314,7 +325,29 @@ impl Emitter<'_> {
         at
     }
 
-    fn indirect_miss(&mut self, dispatcher: u64) -> u64 {
+    fn indirect_miss(&mut self, lookup: u64) -> u64 {
+        let at = self.start();
+        let shift = jump_shift(self.guest) as i8;
+        dynasm!(self.asm
+            ; .arch x64
+            ; imul ecx, [rbp + MODE], SPREAD.cast_signed()
+            ; mov edx, eax
+            ; shr ecx, SECOND_SHIFT as i8
+            ; shl edx, shift
+            ; xor edx, ecx
+            ; mov ecx, [rbp + MODE]
+            ; and rdx, [rbp + field!(jump_mask)]
+            ; shl rcx, 48
+            ; add rdx, [rbp + field!(jump_base)]
+            ; xor rcx, rax
+            ; cmp [rdx], rcx
+        );
+        self.jump_if(cc::NE, lookup);
+        dynasm!(self.asm ; .arch x64 ; jmp QWORD [rdx + 8]);
+        at
+    }
+
+    fn lookup(&mut self, dispatcher: u64) -> u64 {
         let at = self.start();
         dynasm!(self.asm ; .arch x64 ; mov [rbp + PC], rax);
         self.call_and_continue(field!(entries.lookup), dispatcher);
@@ -346,6 +379,12 @@ impl Emitter<'_> {
                 ; next:
             );
         }
+        self.jump_by_cache(indirect_miss);
+        at
+    }
+
+    /// Goes on at `rax`, whose tag is in `rcx`, if the jump cache has it.
+    fn jump_by_cache(&mut self, indirect_miss: u64) {
         let shift = jump_shift(self.guest) as i8;
         dynasm!(self.asm
             ; .arch x64
@@ -357,6 +396,32 @@ impl Emitter<'_> {
         );
         self.jump_if(cc::NE, indirect_miss);
         dynasm!(self.asm ; .arch x64 ; jmp QWORD [rdx + 8]);
+    }
+
+    fn mode_change(&mut self, leave: u64, poll: u64, indirect_miss: u64) -> u64 {
+        const MODES: i32 = field!(controls) + offset_of!(Control, mode) as i32;
+        const CONTROLS: i32 = field!(controls) + offset_of!(Control, mxcsr) as i32;
+        let at = self.start();
+        dynasm!(self.asm ; .arch x64 ; cmp DWORD [rbp + field!(poll)], 0);
+        self.jump_if(cc::NE, poll);
+        dynasm!(self.asm
+            ; .arch x64
+            ; mov ecx, [rbp + MODE]
+            ; imul edx, ecx, SPREAD.cast_signed()
+            ; shr edx, 32 - Control::PLACES.trailing_zeros() as i8
+            ; cmp [rbp + 8 * rdx + MODES], ecx
+            ; jne >unknown
+            ; stmxcsr [rbp + field!(mxcsr_temp)]
+            ; mov edx, [rbp + 8 * rdx + CONTROLS]
+            ; and DWORD [rbp + field!(mxcsr_temp)], 0x3f
+            ; or [rbp + field!(mxcsr_temp)], edx
+            ; ldmxcsr [rbp + field!(mxcsr_temp)]
+            ; shl rcx, 48
+            ; xor rcx, rax
+        );
+        self.jump_by_cache(indirect_miss);
+        dynasm!(self.asm ; .arch x64 ; unknown: ; mov [rbp + PC], rax ; mov eax, Leave::Redispatch as i32);
+        self.jump_to(leave);
         at
     }
 

@@ -295,7 +295,7 @@ impl Machine {
         let (bytes, stubs) = stubs::emit(&GUEST, &conv, code as u64);
         // SAFETY: they fit.
         unsafe { ptr::copy_nonoverlapping(bytes.as_ptr(), code, bytes.len()) };
-        let mut jump_cache = vec![JumpEntry::empty(stubs.indirect_miss); 16].into_boxed_slice();
+        let mut jump_cache = vec![JumpEntry::empty(stubs.lookup); 16].into_boxed_slice();
         let mut return_stack = vec![0u64; 1024];
         let entries = Entries {
             link,
