@@ -4,8 +4,6 @@
 mod support;
 
 use ir::Guest;
-use jit::{Engine, Jit, JitOptions, Thread};
-use support::Code;
 use support::engines::*;
 use support::process::catch_faults;
 
@@ -59,23 +57,11 @@ fn singles() -> Vec<u64> {
 
 /// Runs the code on both engines with each pair of numbers in two registers.
 fn compare(guest: &'static Guest, mode: u32, code: &[u8], slots: [&str; 2], exact: bool) {
-    let placed = placed(code.to_vec());
-    let mut threads = [Engine::Interp, Engine::T1].map(|engine| {
-        let options = JitOptions { exact_underflow: exact, ..options(engine) };
-        Thread::new(Jit::new(guest, Code::new(&placed), options))
-    });
+    let mut both = Both::new(guest, mode, code.to_vec(), exact);
     for values in [numbers(), singles()] {
         for (a, b) in values.iter().flat_map(|a| values.iter().map(move |b| (*a, *b))) {
-            let both = |n: u64| u128::from(n) << 64 | u128::from(n);
-            let slots = slots_of(guest, &[(slots[0], both(a)), (slots[1], both(b))]);
-            let state = state_of(guest, mode, &slots);
-            let [expected, mut found] =
-                threads.each_mut().map(|thread| run_from(thread, guest, &state, &[0; DATA_LEN]));
-            if !exact {
-                found.state.fflags = expected.state.fflags;
-            }
-            let differ = differences(guest, &expected, &found);
-            assert!(differ.is_empty(), "{a:x} {b:x} in mode {mode:x}: {}", differ.join("\n"));
+            let twice = |n: u64| u128::from(n) << 64 | u128::from(n);
+            both.agree(&[(slots[0], twice(a)), (slots[1], twice(b))]);
         }
     }
 }

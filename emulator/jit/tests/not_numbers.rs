@@ -4,8 +4,6 @@
 mod support;
 
 use ir::Guest;
-use jit::{Engine, Jit, JitOptions, Thread};
-use support::Code;
 use support::engines::*;
 use support::process::catch_faults;
 
@@ -60,12 +58,8 @@ fn beside_another(all: &[u128], lane: u32) -> Vec<u128> {
 
 /// Runs the code on both engines with each pair of vectors in two registers, or in two pairs of them.
 fn compare(guest: &'static Guest, mode: u32, code: &[u32], names: [&[&str]; 2], exact: bool) {
-    let code: Vec<u8> = code.iter().flat_map(|w| w.to_le_bytes()).collect();
-    let placed = placed(code);
-    let mut threads = [Engine::Interp, Engine::T1].map(|engine| {
-        let options = JitOptions { exact_underflow: exact, ..options(engine) };
-        Thread::new(Jit::new(guest, Code::new(&placed), options))
-    });
+    let code = code.iter().flat_map(|w| w.to_le_bytes()).collect();
+    let mut both = Both::new(guest, mode, code, exact);
     for values in [doubles(), singles()] {
         for (a, b) in values.iter().flat_map(|a| values.iter().map(move |b| (*a, *b))) {
             let mut set = Vec::new();
@@ -74,14 +68,7 @@ fn compare(guest: &'static Guest, mode: u32, code: &[u32], names: [&[&str]; 2], 
                     set.push((*name, if names.len() == 1 { v } else { v >> (64 * k) & u128::from(u64::MAX) }));
                 }
             }
-            let state = state_of(guest, mode, &slots_of(guest, &set));
-            let [expected, mut found] =
-                threads.each_mut().map(|thread| run_from(thread, guest, &state, &[0; DATA_LEN]));
-            if !exact {
-                found.state.fflags = expected.state.fflags;
-            }
-            let differ = differences(guest, &expected, &found);
-            assert!(differ.is_empty(), "{a:x} {b:x} in mode {mode:x}: {}", differ.join("\n"));
+            both.agree(&set);
         }
     }
 }

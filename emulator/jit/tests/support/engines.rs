@@ -48,6 +48,38 @@ impl Run {
     }
 }
 
+/// The same code on the interpreter and on the translator.
+pub(crate) struct Both {
+    guest: &'static Guest,
+    mode: u32,
+    exact: bool,
+    threads: [Box<Thread>; 2],
+}
+
+impl Both {
+    /// In a mode; `exact` with flags that are the guest's, which are compared then.
+    pub(crate) fn new(guest: &'static Guest, mode: u32, code: Vec<u8>, exact: bool) -> Both {
+        let placed = placed(code);
+        let threads = [Engine::Interp, Engine::T1].map(|engine| {
+            let options = JitOptions { exact_underflow: exact, ..options(engine) };
+            Thread::new(Jit::new(guest, Code::new(&placed), options))
+        });
+        Both { guest, mode, exact, threads }
+    }
+
+    /// Panics unless both do the same from these values of slots.
+    pub(crate) fn agree(&mut self, values: &[(&str, u128)]) {
+        let state = state_of(self.guest, self.mode, &slots_of(self.guest, values));
+        let [expected, mut found] =
+            self.threads.each_mut().map(|thread| run_from(thread, self.guest, &state, &[0; DATA_LEN]));
+        if !self.exact {
+            found.state.fflags = expected.state.fflags;
+        }
+        let differ = differences(self.guest, &expected, &found);
+        assert!(differ.is_empty(), "{values:x?} in mode {:x}: {}", self.mode, differ.join("\n"));
+    }
+}
+
 /// Conditional loads read their own code, whether it is fetched from there or not.
 const CODE_LEN: usize = 1 << 16;
 
