@@ -58,6 +58,7 @@ impl Gen<'_> {
             Op::Carry | Op::Borrow | Op::Ovadd | Op::Ovsub => self.emit_carry_out(inst),
             Op::Eq | Op::Ne | Op::Ltu | Op::Leu | Op::Lts | Op::Les => return self.emit_compare(inst),
             Op::Crc32 if self.features.sse42 && inst.attr.imm() == 1 => self.emit_crc32c(inst),
+            Op::Crc32 if self.features.pclmul => self.emit_crc32(inst),
             _ => return false,
         }
         true

@@ -36,6 +36,7 @@ pub(crate) mod deferred;
 mod emit;
 mod emit_bits;
 mod emit_carry;
+mod emit_crc;
 mod emit_extended;
 mod emit_flushing;
 mod emit_flushing_exactly;
