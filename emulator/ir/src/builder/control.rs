@@ -60,7 +60,7 @@ impl Builder<'_> {
             return;
         }
         if self.mode_in_state && !self.fp_in_state {
-            return self.find_in_state_mode(target);
+            return self.find(target);
         }
         self.leave(ExitKind::Jump, target, 0);
     }
@@ -233,16 +233,17 @@ impl Builder<'_> {
         self.leave_with(name, ExitKind::NativeCall, self.pc, 0);
     }
 
-    /// Ends the unit; the next instruction is looked up anew.
+    /// Ends the unit; the next instruction is looked up anew, which finds nothing that another thread has made stale before: a link
+    /// could be followed as the host has read it ahead.
     pub fn instruction_barrier(&mut self) {
         if self.misplaced() {
             return;
         }
-        self.redispatch(self.next);
+        self.find(self.next);
     }
 
-    /// Ends the unit; generated code looks for what is at `target` in the mode in the state.
-    pub(super) fn find_in_state_mode(&mut self, target: u64) {
+    /// Ends the unit; generated code looks for what is at `target`, in the mode in the state if that is only known there.
+    pub(super) fn find(&mut self, target: u64) {
         let target = self.k(Ty::I64, self.guest.code_address(target).into());
         self.leave_with(target, ExitKind::Indirect, 0, 0);
     }

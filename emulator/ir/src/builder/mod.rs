@@ -242,7 +242,7 @@ impl<'g> Builder<'g> {
             if self.fp_in_state && may_stay && !self.other_environment(self.mode) {
                 return self.leave_if_mode_changed();
             }
-            let find = if self.fp_in_state { Self::redispatch } else { Self::find_in_state_mode };
+            let find = if self.fp_in_state { Self::redispatch } else { Self::find };
             find(self, self.next);
         } else if self.last || self.other_environment(self.mode) {
             self.commit();
