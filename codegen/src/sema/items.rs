@@ -346,6 +346,8 @@ fn extended(attr: &ast::Attr) -> Option<&'static str> {
         "load" => Some("Load"),
         "store" => Some("Store"),
         "store_int" => Some("StoreInt"),
+        "clear" => Some("Clear"),
+        "ticks" => Some("Ticks"),
         _ => None,
     }
 }
@@ -360,7 +362,9 @@ fn effect(g: &mut Global, attr: &ast::Attr) {
         ("pure", None) | ("reads" | "writes", Some(true)) => {}
         ("reads" | "writes", _) => g.error("type", attr.name.span, format!("`{}` is of a register", attr.name)),
         ("extended", Some(_)) if extended(attr).is_some() => {}
-        ("extended", _) => g.error("type", attr.name.span, "`extended` is `operate`, `load`, `store` or `store_int`"),
+        ("extended", _) => {
+            g.error("type", attr.name.span, "`extended` is `operate`, `load`, `store`, `store_int`, `clear` or `ticks`")
+        }
         ("pure", Some(_)) => g.error("arity", attr.name.span, "`pure` has no argument"),
         _ => g.error(
             "key",

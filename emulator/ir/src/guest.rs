@@ -270,6 +270,10 @@ pub enum Extended {
     Store,
     /// Arguments: the width of the signed integer it becomes (16, 32, 64), the number, a control word.
     StoreInt,
+    /// Exceptions of operations made so far are forgotten.
+    Clear,
+    /// The counter of the host that is read most cheaply; 64 bits.
+    Ticks,
 }
 
 /// A function written in Rust that specs call (`extern fn`).

@@ -9,7 +9,7 @@ use ir::guest::Extended;
 use ir::inst::{Inst, Val};
 use smallvec::SmallVec;
 
-use super::asm::{Alu, Mem, RAX, Shift};
+use super::asm::{Alu, Mem, RAX, RDX, Shift, cc};
 use super::generator::{Gen, NOWHERE};
 
 /// Forgets the exceptions of operations that were not the guest's, or not since it has cleared its flags. Needed where Rust code has run.
@@ -45,39 +45,45 @@ struct Code {
     leaves: bool,
     /// They do not set all condition codes.
     keeps: bool,
+    /// They leave a number above the result, unless they say that the operand is too large.
+    covers: bool,
 }
 
 /// The instructions for the operation with a number of [`Extended::Operate`].
 fn code(operation: u128) -> Option<Code> {
-    let code = |operands, bytes| Some(Code { operands, bytes, leaves: false, keeps: false });
-    let leaves = |operands, bytes| Some(Code { operands, bytes, leaves: true, keeps: false });
+    let plain = Code { operands: 1, bytes: &[], leaves: false, keeps: false, covers: false };
+    let code = |operands, bytes| Some(Code { operands, bytes, ..plain });
+    let leaves = |operands, bytes| Some(Code { operands, bytes, leaves: true, ..plain });
+    let remainder = |bytes| Some(Code { operands: 2, bytes, leaves: true, keeps: true, ..plain });
+    let angle = |bytes| Some(Code { bytes, keeps: true, ..plain });
     match operation {
-        0 => code(2, &[0xde, 0xc1]),                                                         // faddp
-        1 => code(2, &[0xde, 0xc9]),                                                         // fmulp
-        2 => leaves(2, &[0xd8, 0xd1]),                                                       // fcom
-        3 => leaves(2, &[0xdd, 0xe1]),                                                       // fucom
-        4 => code(2, &[0xde, 0xe1]),                                                         // fsubrp
-        5 => code(1, &[0xd9, 0xf4, 0xdd, 0xd8]),                                             // fxtract, fstp st(0)
-        6 => code(2, &[0xde, 0xf1]),                                                         // fdivrp
-        7 => leaves(1, &[0xd9, 0xf4]),                                                       // fxtract
-        8 => code(1, &[0xd9, 0xe4]),                                                         // ftst
-        9 => code(1, &[0xd9, 0xe5]),                                                         // fxam
-        10 => code(0, &[0xd9, 0xe9]),                                                        // fldl2t
-        11 => code(0, &[0xd9, 0xea]),                                                        // fldl2e
-        12 => code(0, &[0xd9, 0xeb]),                                                        // fldpi
-        13 => code(0, &[0xd9, 0xec]),                                                        // fldlg2
-        14 => code(0, &[0xd9, 0xed]),                                                        // fldln2
-        0x20 => code(1, &[0xd9, 0xf0]),                                                      // f2xm1
-        0x21 => code(2, &[0xd9, 0xf1]),                                                      // fyl2x
-        0x23 => code(2, &[0xd9, 0xf3]),                                                      // fpatan
-        0x25 => Some(Code { operands: 2, bytes: &[0xd9, 0xf5], leaves: true, keeps: true }), // fprem1
-        0x28 => Some(Code { operands: 2, bytes: &[0xd9, 0xf8], leaves: true, keeps: true }), // fprem
-        0x29 => code(2, &[0xd9, 0xf9]),                                                      // fyl2xp1
-        0x2a => code(1, &[0xd9, 0xfa]),                                                      // fsqrt
-        0x2c => code(1, &[0xd9, 0xfc]),                                                      // frndint
-        0x2d => leaves(2, &[0xd9, 0xfd]),                                                    // fscale
-        0x2e => Some(Code { operands: 1, bytes: &[0xd9, 0xfe], leaves: false, keeps: true }), // fsin
-        0x2f => Some(Code { operands: 1, bytes: &[0xd9, 0xff], leaves: false, keeps: true }), // fcos
+        0 => code(2, &[0xde, 0xc1]),                                                     // faddp
+        1 => code(2, &[0xde, 0xc9]),                                                     // fmulp
+        2 => leaves(2, &[0xd8, 0xd1]),                                                   // fcom
+        3 => leaves(2, &[0xdd, 0xe1]),                                                   // fucom
+        4 => code(2, &[0xde, 0xe1]),                                                     // fsubrp
+        5 => code(1, &[0xd9, 0xf4, 0xdd, 0xd8]),                                         // fxtract, fstp st(0)
+        6 => code(2, &[0xde, 0xf1]),                                                     // fdivrp
+        7 => leaves(1, &[0xd9, 0xf4]),                                                   // fxtract
+        8 => code(1, &[0xd9, 0xe4]),                                                     // ftst
+        9 => code(1, &[0xd9, 0xe5]),                                                     // fxam
+        10 => code(0, &[0xd9, 0xe9]),                                                    // fldl2t
+        11 => code(0, &[0xd9, 0xea]),                                                    // fldl2e
+        12 => code(0, &[0xd9, 0xeb]),                                                    // fldpi
+        13 => code(0, &[0xd9, 0xec]),                                                    // fldlg2
+        14 => code(0, &[0xd9, 0xed]),                                                    // fldln2
+        0x20 => code(1, &[0xd9, 0xf0]),                                                  // f2xm1
+        0x21 => code(2, &[0xd9, 0xf1]),                                                  // fyl2x
+        0x23 => code(2, &[0xd9, 0xf3]),                                                  // fpatan
+        0x22 => Some(Code { bytes: &[0xd9, 0xf2], keeps: true, covers: true, ..plain }), // fptan
+        0x25 => remainder(&[0xd9, 0xf5]),                                                // fprem1
+        0x28 => remainder(&[0xd9, 0xf8]),                                                // fprem
+        0x29 => code(2, &[0xd9, 0xf9]),                                                  // fyl2xp1
+        0x2a => code(1, &[0xd9, 0xfa]),                                                  // fsqrt
+        0x2c => code(1, &[0xd9, 0xfc]),                                                  // frndint
+        0x2d => leaves(2, &[0xd9, 0xfd]),                                                // fscale
+        0x2e => angle(&[0xd9, 0xfe]),                                                    // fsin
+        0x2f => angle(&[0xd9, 0xff]),                                                    // fcos
         _ => None,
     }
 }
@@ -88,8 +94,20 @@ impl Gen<'_> {
         let args: SmallVec<[Val; 4]> = super::analysis::operands(self.unit, inst).into();
         let constant = |k: usize| args.get(k).and_then(|&arg| self.constant(self.an.val(arg)));
         let control = |k: usize| constant(k).map(|word| word as u16);
+        match kind {
+            Extended::Clear => {
+                self.clear_exceptions();
+                return true;
+            }
+            Extended::Ticks => {
+                self.read_ticks();
+                return true;
+            }
+            _ => {}
+        }
         let Some(what) = constant(0) else { return false };
         match kind {
+            Extended::Clear | Extended::Ticks => unreachable!("done"),
             Extended::Operate => {
                 let (Some(code), Some(control)) = (code(what), control(3)) else { return false };
                 self.operate(code, [args[1], args[2]], control);
@@ -129,6 +147,25 @@ impl Gen<'_> {
             }
         }
         true
+    }
+
+    /// As [`forget_exceptions`].
+    fn clear_exceptions(&mut self) {
+        self.fix_gpr(RAX);
+        self.flags = None;
+        self.asm.bytes(&[0xdf, 0xe0, 0xa8, 0x3f]); // fnstsw ax; test al, 0x3f
+        let none = self.asm.jcc_short(cc::E);
+        self.asm.bytes(&[0xdb, 0xe2]); // fnclex
+        self.asm.land(none);
+    }
+
+    fn read_ticks(&mut self) {
+        self.fix_gprs(&[RAX, RDX]);
+        self.flags = None;
+        self.asm.bytes(&[0x0f, 0x31]); // rdtsc
+        self.asm.shift_ri(Shift::Shl, 8, RDX, 32);
+        self.asm.alu_rr(Alu::Or, 8, RAX, RDX);
+        self.result_gpr(RAX);
     }
 
     /// From here on numbers are rounded as the guest's control word says; true if that is not as usual.
@@ -181,6 +218,12 @@ impl Gen<'_> {
             self.exchange_number(LOAD_NUMBER, m);
         }
         self.asm.bytes(code.bytes);
+        if code.covers {
+            self.asm.bytes(&[0xdf, 0xe0, 0xf6, 0xc4, 0x04]); // fnstsw ax; test ah, 4
+            let alone = self.asm.jcc_short(cc::NE);
+            self.asm.bytes(&[0xdd, 0xd8]); // fstp st(0)
+            self.asm.land(alone);
+        }
         self.read_status();
         self.exchange_number(STORE_NUMBER, Self::scratch(0));
         if code.leaves {

@@ -466,12 +466,11 @@ impl Emitter<'_> {
         at
     }
 
+    /// With the guest's MXCSR: what it governs no helper does, and it costs more to change than many of them.
     fn helper(&mut self) -> u64 {
         let at = self.start();
-        self.host_mxcsr();
         self.onto_host_stack();
         dynasm!(self.asm ; .arch x64 ; call QWORD [rbp + field!(entries.helper)]);
-        self.guest_mxcsr();
         self.onto_return_stack();
         dynasm!(self.asm ; .arch x64 ; ret);
         at
