@@ -1,5 +1,5 @@
-//! The stubs for arithmetic whose result is not a number, or has lanes that are not: which NaN that is, where no operand is a signalling
-//! one. Programs that compute with NaNs at all do so at every turn of a loop.
+//! The stubs for arithmetic whose result is not a number, or has lanes that are not: which NaN that is. Programs that compute with NaNs at
+//! all do so at every turn of a loop.
 //!
 //! The host has raised what the definition raises, but where infinity times zero is added to a NaN: that is left to the definition.
 
@@ -140,6 +140,40 @@ impl Emitter<'_> {
             }
         }
         dynasm!(self.asm ; .arch x64 ; jmp >known);
+        if first_operand {
+            self.first_signalling(bits);
+        }
+    }
+
+    /// Goes on at `known` with the first signalling operand in `rdi`, quieted.
+    fn first_signalling(&mut self, bits: u32) {
+        dynasm!(self.asm ; .arch x64 ; signalling: ; cmp sil, Op::Fma as i8 ; je >fused);
+        for k in [0, 1] {
+            self.take_if_signalling(bits, k);
+        }
+        dynasm!(self.asm ; .arch x64 ; jmp >unknown ; fused:);
+        for k in [2, 0, 1] {
+            self.take_if_signalling(bits, k);
+        }
+        dynasm!(self.asm ; .arch x64 ; jmp >unknown);
+    }
+
+    fn take_if_signalling(&mut self, bits: u32, k: usize) {
+        self.load_magnitude(bits, k);
+        dynasm!(self.asm
+            ; .arch x64
+            ; mov rcx, QWORD infinity(bits)
+            ; cmp rax, rcx
+            ; jbe >other
+            ; mov rcx, QWORD quiet(bits)
+            ; cmp rax, rcx
+            ; jae >other
+        );
+        match bits {
+            32 => dynasm!(self.asm ; .arch x64 ; mov edi, [rbp + r8 + operand(k)] ; bts edi, 22),
+            _ => dynasm!(self.asm ; .arch x64 ; mov rdi, [rbp + r8 + operand(k)] ; bts rdi, 51),
+        }
+        dynasm!(self.asm ; .arch x64 ; jmp >known ; other:);
     }
 
     /// Twice the operand to `rax`, with the exponent at the top.
@@ -150,7 +184,7 @@ impl Emitter<'_> {
         }
     }
 
-    /// The operand to `rdi` if it is a quiet NaN; a signalling one leads to `unknown`.
+    /// The operand to `rdi` if it is a quiet NaN; a signalling one leads to `signalling`.
     fn take_if_nan(&mut self, bits: u32, k: usize) {
         self.load_magnitude(bits, k);
         dynasm!(self.asm
@@ -160,7 +194,7 @@ impl Emitter<'_> {
             ; jbe >number
             ; mov rcx, QWORD quiet(bits)
             ; cmp rax, rcx
-            ; jb >unknown
+            ; jb >signalling
         );
         match bits {
             32 => dynasm!(self.asm ; .arch x64 ; mov edi, [rbp + r8 + operand(k)] ; number:),
