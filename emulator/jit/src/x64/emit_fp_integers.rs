@@ -162,7 +162,8 @@ impl Gen<'_> {
         let d = self.def_gpr_early();
         let rounded = (!truncates && !in_mode).then(|| (self.temp_xmm(), self.rounding_registers()));
         let top = (inst.op == Op::Ftou && inst.ty == Ty::I64).then(|| self.temp_gpr());
-        let (label, back) = self.out_of_range(inst, x, d, rounded.is_some());
+        let integral = rounded.map(|(x0, _)| x0);
+        let (label, back) = self.out_of_range(inst, x, d, integral);
         if inst.op == Op::Ftou {
             self.asm.const_xmm(SCRATCH_XMM, 0);
             self.unordered_compare(bits, false, x, SCRATCH_XMM);

@@ -5,6 +5,7 @@ use ir::guest::NanToInt;
 use ir::inst::{Inst, Op, Round};
 
 use super::asm::{Alu, Label, Mem, Shift, cc};
+use super::emit_fp::host_round;
 use super::emit_vector::{PCMPEQD, every};
 use super::float_checks::{Step, Target};
 use super::generator::{Gen, SCRATCH_XMM};
@@ -24,6 +25,8 @@ pub(super) struct Unconverted {
     signed: bool,
     /// It has been rounded before, unless it is not finite: then the host has not seen it.
     rounded: bool,
+    /// The host has seen what it was rounded to, to the register, and how: that may be the smallest integer, and inexact.
+    late: Option<(Xmm, u8)>,
 }
 
 /// A conversion of lanes to signed integers, the host's mark where it has not made them.
@@ -141,16 +144,15 @@ impl Gen<'_> {
     }
 
     /// Where a conversion of `x` branches to that cannot be made, and where it goes on, with the integer in `d`. `rounded`: the number has
-    /// been rounded before, and may not be finite.
-    pub(super) fn out_of_range(&mut self, inst: &Inst, x: Xmm, d: Gpr, rounded: bool) -> (Label, Label) {
+    /// been rounded before, to this register, and may not be finite.
+    pub(super) fn out_of_range(&mut self, inst: &Inst, x: Xmm, d: Gpr, rounded: Option<Xmm>) -> (Label, Label) {
         let step = self.step(inst, &[x], Target::Gpr(d));
         let signed = inst.op == Op::Ftos;
         // Whether a number between -1 and 0 is in range is a matter of rounding, as is whether one with a fraction is at the ends.
-        let fraction = if signed {
-            rounded && inst.attr.lane() == 64 && inst.ty == Ty::I32
-        } else {
-            inst.attr.round() != Round::Zero
-        };
+        let ends = signed && inst.attr.lane() == 64 && inst.ty == Ty::I32;
+        let late = rounded.filter(|_| ends).zip(host_round(inst.attr.round()));
+        let fraction =
+            if signed { ends && rounded.is_some() && late.is_none() } else { inst.attr.round() != Round::Zero };
         if fraction || !matches!(inst.ty, Ty::I32 | Ty::I64) {
             return self.redo(step);
         }
@@ -164,7 +166,8 @@ impl Gen<'_> {
             bits: inst.attr.lane(),
             ty: inst.ty,
             signed,
-            rounded,
+            rounded: rounded.is_some(),
+            late,
         });
         (label, back)
     }
@@ -188,7 +191,15 @@ impl Gen<'_> {
     /// The host has raised invalid, unless the number is the smallest integer: that is the result then.
     fn signed_out_of_range(&mut self, s: &Unconverted) {
         let size = s.ty.bytes();
-        if s.rounded {
+        if let Some((integral, round)) = s.late {
+            self.asm.const_xmm(SCRATCH_XMM, f64::from(i32::MIN).to_bits().into());
+            self.unordered_compare(64, false, integral, SCRATCH_XMM);
+            let beyond = [self.asm.jcc_short(cc::P), self.asm.jcc_short(cc::NE)];
+            self.asm.vex_rr(3, 1, 4, 0x0b, SCRATCH_XMM, s.x, s.x); // vroundsd
+            self.asm.byte(round);
+            self.asm.jmp(s.back);
+            beyond.into_iter().for_each(|field| self.asm.land(field));
+        } else if s.rounded {
             self.asm.vex_rr(1, Self::scalar_prefix(s.bits), size, 0x2c, s.d, 0, s.x); // vcvttss2si
         }
         self.unordered_compare(s.bits, false, s.x, s.x);
