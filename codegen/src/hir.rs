@@ -118,6 +118,8 @@ pub enum BuiltinEnum {
     AtomicOp,
     /// NaN treatment of minimum and maximum.
     MinMax,
+    /// A step of a cipher, a hash or a search.
+    Step,
     /// Guest traps.
     Trap,
 }
@@ -421,6 +423,11 @@ pub enum Op {
     Lookup,
     Crc32,
     Crc32c,
+    /// Operands: value, mask.
+    Deposit,
+    Gather,
+    /// Operands: which, three values, a constant (int).
+    Step,
     Clmul,
     Eq,
     Ne,

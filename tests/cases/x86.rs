@@ -128,3 +128,9 @@ fn the_x87_is_the_host_s() {
 fn conversions_are_those_of_the_host() {
     finds_what_the_host_finds("guest-x86/conversions.c");
 }
+
+/// SSSE3 on the registers of MMX; SSE3 and SSE4.1 under every rounding, and the exceptions that they raise.
+#[test]
+fn vectors_are_those_of_the_host() {
+    finds_what_the_host_finds("guest-x86/media.c");
+}

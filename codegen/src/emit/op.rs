@@ -97,6 +97,11 @@ impl Body<'_> {
                 let (width, index_width) = (self.width(e), self.width(&args[1]));
                 return self.temp(&format!("ir.lookup({width}, &{list}, {index_width}, {index})"));
             }
+            Op::Step => {
+                let values: Vec<String> = args[..4].iter().map(|a| self.value(a)).collect();
+                let constant = self.stat_u32(&args[4]);
+                return self.temp(&format!("ir.step({}, {constant})", values.join(", ")));
+            }
             Op::Crc32 | Op::Crc32c => {
                 let (crc, data) = (self.value(&args[0]), self.value(&args[1]));
                 let width = self.width(&args[1]);
@@ -138,6 +143,8 @@ impl Body<'_> {
             Op::ReverseBits => one("reverse_bits"),
             Op::ReverseBytes => one("reverse_bytes"),
             Op::Parity => one("parity"),
+            Op::Deposit => two("deposit"),
+            Op::Gather => two("gather"),
             Op::Clmul => format!("ir.clmul({}, {})", v[0], v[1]),
             Op::Eq => two("eq"),
             Op::Ne => two("ne"),
@@ -508,6 +515,9 @@ pub(crate) fn exists(op: Op, lanes: bool) -> bool {
         | O::RemU
         | O::RemS
         | O::Ctz
+        | O::Deposit
+        | O::Gather
+        | O::Step
         | O::ReverseBits
         | O::ReverseBytes
         | O::CarryAdd

@@ -247,6 +247,7 @@ fn builtin_value(e: BuiltinEnum, v: i128) -> String {
             format!("rt::AtomicOp::{}", name(&names))
         }
         BuiltinEnum::MinMax => format!("rt::MinMax::{}", name(&["Propagate", "Number", "NumberAlways", "Second"])),
+        BuiltinEnum::Step => format!("rt::Step::of_kind({v})"),
         BuiltinEnum::Trap => v.to_string(),
     }
 }

@@ -125,6 +125,24 @@ pub(super) fn subst_ty(ty: &Ty, map: &Subst) -> Ty {
     }
 }
 
+const STEPS: [&str; 15] = [
+    "aes_encrypt",
+    "aes_encrypt_last",
+    "aes_decrypt",
+    "aes_decrypt_last",
+    "aes_inverse_columns",
+    "aes_key",
+    "sha1_rounds",
+    "sha1_next",
+    "sha1_message",
+    "sha1_message_last",
+    "sha256_rounds",
+    "sha256_message",
+    "sha256_message_last",
+    "match_texts",
+    "match_counted",
+];
+
 /// Names of the values of a built-in enum, in the order of their numbers.
 pub(super) fn builtin_values(e: BuiltinEnum) -> &'static [&'static str] {
     match e {
@@ -134,6 +152,7 @@ pub(super) fn builtin_values(e: BuiltinEnum) -> &'static [&'static str] {
         BuiltinEnum::Delay => &["none", "always", "if_taken"],
         BuiltinEnum::AtomicOp => &["add", "andn", "xor", "or", "smax", "smin", "umax", "umin", "swap", "and"],
         BuiltinEnum::MinMax => &["propagate", "number", "number_always", "second"],
+        BuiltinEnum::Step => &STEPS,
         BuiltinEnum::Trap => &["breakpoint", "integer_overflow", "divide_by_zero", "trap", "alignment"],
     }
 }
@@ -147,6 +166,7 @@ pub(super) fn builtin_enum(name: &str) -> Option<BuiltinEnum> {
         "Delay" => BuiltinEnum::Delay,
         "AtomicOp" => BuiltinEnum::AtomicOp,
         "MinMax" => BuiltinEnum::MinMax,
+        "Step" => BuiltinEnum::Step,
         _ => return None,
     })
 }

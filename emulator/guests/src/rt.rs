@@ -6,7 +6,7 @@ use ir::inst::{MemAttr, Val};
 use ir::unit::Trap;
 
 pub use ir::builder::{Delay, Hint};
-pub use ir::inst::{AtomicOp, FCmp, MinMax, Op, Order, Round};
+pub use ir::inst::{AtomicOp, FCmp, MinMax, Op, Order, Round, Step};
 
 /// The place of an instruction.
 #[derive(Clone, Copy, Debug)]

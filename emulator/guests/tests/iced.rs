@@ -14,7 +14,7 @@ use ir::Guest;
 use reasons::{Reason, reasons};
 
 /// What begins so is not compared, and why.
-const ALLOWED: [(&str, &str); 11] = [
+const ALLOWED: [(&str, &str); 12] = [
     ("native", "UD0 with an address relative to RIP is the call of a host function"),
     ("sal", "another name of SHL"),
     ("nop", "reserved hints have no operand there"),
@@ -23,14 +23,16 @@ const ALLOWED: [(&str, &str); 11] = [
     ("reservednop", "a NOP with an operand here"),
     ("call far", "far branches are not described"),
     ("jmp far", "far branches are not described"),
+    ("pclmulqdq", "the other names the halves"),
     ("f", "undocumented aliases of the x87 are not described; operands of the x87 are named in another way"),
     ("wait", "the other calls it FWAIT"),
     ("xchg", "order of operands, which are alike"),
 ];
 
 /// Instructions of which only mnemonic and length are compared, for operands are written in another way: those of strings are
-/// implied here; numbers of 8 bits have a sign there; what a number multiplies is named once there.
-const MNEMONIC_ONLY: [&str; 29] = [
+/// implied here; numbers of 8 bits have a sign there; what a number multiplies is named once there, and
+/// XMM0 not at all where it is implied.
+const MNEMONIC_ONLY: [&str; 44] = [
     "aam",
     "aad",
     "int80",
@@ -60,6 +62,21 @@ const MNEMONIC_ONLY: [&str; 29] = [
     "mov_segment",
     "fxsave",
     "fxrstor",
+    "aeskeygenassist",
+    "blend",
+    "blend_by_mask",
+    "compare_texts",
+    "dot_product",
+    "insertps",
+    "mmx_palignr",
+    "mpsadbw",
+    "palignr",
+    "pextr",
+    "pinsr",
+    "rorx",
+    "round",
+    "sha",
+    "sha1rnds4",
 ];
 
 struct Random(u64);
@@ -132,6 +149,7 @@ fn normal(text: &str) -> String {
     for noise in hints.iter().chain(&["repne ", "repe ", "rep "]) {
         text = text.replace(noise, "");
     }
+    let text = text.replace("pcmpestri64", "pcmpestri").replace("pcmpestrm64", "pcmpestrm");
     text.replace("oword ptr ", "xmmword ptr ").replace("xmmxmmword", "xmmword").replace("[eip", "[rip")
 }
 

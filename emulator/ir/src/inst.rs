@@ -246,6 +246,71 @@ impl MinMax {
     }
 }
 
+/// Steps of ciphers, hashes and searches that processors have instructions for; how the 128 bits are laid out is that of x86's.
+#[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
+#[repr(u8)]
+pub enum Step {
+    /// A round of AES of state `a` and round key `b` (FIPS 197, 5.1).
+    AesEncrypt,
+    /// The last round, which does not mix columns.
+    AesEncryptLast,
+    /// A round of the equivalent inverse cipher (FIPS 197, 5.3.5).
+    AesDecrypt,
+    /// The last one.
+    AesDecryptLast,
+    /// `InvMixColumns` of `a`.
+    AesInverseColumns,
+    /// `SubWord` of the odd words of `a`, and above each the same rotated, with the round constant.
+    AesKey,
+    /// Four rounds of SHA-1 (FIPS 180-4, 6.1.2) of the function with the number `imm`: words a, b, c, d in `a`, highest first, and
+    /// in `b` words of the schedule, e added to the first.
+    Sha1Rounds,
+    /// `b` with e after four rounds, from the a before them in `a`, added to its highest word.
+    Sha1Next,
+    /// The schedule of SHA-1: exclusive or of words 0 to 3 with 2 to 5.
+    Sha1Message,
+    /// Words 16 to 19 from what [`Step::Sha1Message`] and words 8 to 11 made, and words 12 to 15.
+    Sha1MessageLast,
+    /// Two rounds of SHA-256 (FIPS 180-4, 6.2.2): c, d, g, h in `a`, a, b, e, f in `b`, highest first; the sums of constant and
+    /// schedule in the low words of `c`. The result is like `b`.
+    Sha256Rounds,
+    /// The schedule of SHA-256: words 0 to 3 with the lower function of 1 to 4 added.
+    Sha256Message,
+    /// Words 16 to 19 from these, words 9 to 12 added, and words 12 to 15.
+    Sha256MessageLast,
+    /// Which elements of the text `b` are as `a` says, one bit each. `imm` has the control byte of SSE4.2; a text ends at a zero.
+    Match,
+    /// The same with the lengths of the texts in the two low bytes of `c`.
+    MatchCounted,
+}
+
+impl Step {
+    /// By number, with their names.
+    pub const ALL: [(Step, &str); 15] = [
+        (Step::AesEncrypt, "aes_encrypt"),
+        (Step::AesEncryptLast, "aes_encrypt_last"),
+        (Step::AesDecrypt, "aes_decrypt"),
+        (Step::AesDecryptLast, "aes_decrypt_last"),
+        (Step::AesInverseColumns, "aes_inverse_columns"),
+        (Step::AesKey, "aes_key"),
+        (Step::Sha1Rounds, "sha1_rounds"),
+        (Step::Sha1Next, "sha1_next"),
+        (Step::Sha1Message, "sha1_message"),
+        (Step::Sha1MessageLast, "sha1_message_last"),
+        (Step::Sha256Rounds, "sha256_rounds"),
+        (Step::Sha256Message, "sha256_message"),
+        (Step::Sha256MessageLast, "sha256_message_last"),
+        (Step::Match, "match_texts"),
+        (Step::MatchCounted, "match_counted"),
+    ];
+
+    /// Of a `kind` attribute.
+    #[must_use]
+    pub const fn of_kind(kind: u8) -> Step {
+        Step::ALL[kind as usize % Step::ALL.len()].0
+    }
+}
+
 /// Floating-point comparisons; `Signalling` ones raise invalid on quiet NaNs too.
 #[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
 #[repr(u8)]
@@ -346,7 +411,7 @@ impl Attr {
         }
     }
 
-    /// With a kind (`AtomicOp`, `MinMax` or `FCmp` as a number), keeping the rest.
+    /// With a kind (`AtomicOp`, `MinMax`, `FCmp` or `Step` as a number), keeping the rest.
     #[must_use]
     pub const fn with_kind(self, kind: u8) -> Attr {
         Attr(self.0 & !0xf00_0000 | (kind as u32) << 24)

@@ -3,7 +3,7 @@
 use std::collections::HashMap;
 
 use crate::guest::{Guest, Slot};
-use crate::inst::{AtomicOp, Attr, FCmp, Inst, MemAttr, MinMax, Op, Order, Round, Val};
+use crate::inst::{AtomicOp, Attr, FCmp, Inst, MemAttr, MinMax, Op, Order, Round, Step, Val};
 use crate::ty::Ty;
 use crate::unit::{Boundary, Exit, ExitKind, Put, Trap, Unit, UnitKey};
 use crate::verify;
@@ -289,6 +289,7 @@ fn kind(op: Op, word: &str) -> Parsed<u8> {
     let kind = match op {
         Op::Rmw => AtomicOp::ALL.iter().position(|(_, name)| *name == word),
         Op::Fmin | Op::Fmax => MinMax::ALL.iter().position(|(_, name)| *name == word),
+        Op::Step => Step::ALL.iter().position(|(_, name)| *name == word),
         _ => FCmp::ALL.iter().position(|(_, name)| *name == word),
     };
     kind.map(|k| k as u8).ok_or_else(|| format!("no kind `{word}`"))

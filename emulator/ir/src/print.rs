@@ -16,7 +16,7 @@
 use std::fmt::Write;
 
 use crate::guest::Guest;
-use crate::inst::{AtomicOp, FCmp, Inst, MinMax, Op, Order, Round, Val};
+use crate::inst::{AtomicOp, FCmp, Inst, MinMax, Op, Order, Round, Step, Val};
 use crate::unit::{Exit, ExitKind, Trap, Unit};
 
 /// Prints a unit.
@@ -155,6 +155,7 @@ fn kind(inst: &Inst) -> &'static str {
     match inst.op {
         Op::Rmw => AtomicOp::ALL.get(kind).map_or("?", |(_, name)| name),
         Op::Fmin | Op::Fmax => MinMax::ALL.get(kind).map_or("?", |(_, name)| name),
+        Op::Step => Step::ALL.get(kind).map_or("?", |(_, name)| name),
         _ => FCmp::ALL.get(kind).map_or("?", |(_, name)| name),
     }
 }

@@ -1,7 +1,7 @@
 //! Checks that a unit is well formed: what the interpreter and the translator take for granted.
 
 use crate::guest::Guest;
-use crate::inst::{Effect, FCmp, Inst, MinMax, Op, TypeRule, Val};
+use crate::inst::{Effect, FCmp, Inst, MinMax, Op, Step, TypeRule, Val};
 use crate::ty::Ty;
 use crate::unit::Unit;
 
@@ -92,6 +92,7 @@ fn check_attr(unit: &Unit, guest: &Guest, inst: &Inst) -> Result<(), String> {
         Op::Setmode => attr.imm2() >= 1 && attr.imm() + attr.imm2() <= 32,
         Op::Rmw => attr.kind() < 10,
         Op::Fmin | Op::Fmax => usize::from(attr.kind()) < MinMax::ALL.len(),
+        Op::Step => usize::from(attr.kind()) < Step::ALL.len(),
         Op::Fcmp | Op::Vfcmp => usize::from(attr.kind()) < FCmp::ALL.len(),
         Op::Vshli => attr.imm() < attr.lane(),
         Op::Vshri | Op::Vsari => attr.imm() <= attr.lane(),

@@ -113,7 +113,7 @@ pub(crate) fn form(
         builder.allow_turn(short && turns < manner.turns && !guest.delay_slots);
         builder.begin_insn(pc);
         if manner.step_at == Some(pc) {
-            builder.step();
+            builder.interpret();
             builder.end_insn();
             break;
         }

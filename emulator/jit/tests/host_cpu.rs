@@ -251,6 +251,8 @@ fn undefined_flags(name: &str, text: &str, before: &Machine) -> u64 {
         "test" => AF,
         "mul" | "imul" => PF | AF | ZF | SF,
         "div" => CF | PF | AF | ZF | SF | OF,
+        "andn" | "lowest_one" | "bzhi" => PF | AF,
+        "bextr" => PF | AF | SF,
         "bit_test" => PF | AF | SF | OF,
         "bit_scan" => CF | PF | AF | SF | OF,
         "aaa" => PF | ZF | SF | OF,

@@ -12,6 +12,21 @@ use std::rc::Rc;
 const MAX_LOOKUP: usize = 256;
 
 impl Lower<'_, '_> {
+    /// `step(which, a[, b[, c]][, constant = n])`; values that are left out are 0.
+    fn step(&mut self, args: &mut Args) -> Option<Expr> {
+        let whole = ty::bits(128, args.span);
+        let mut operands = vec![self.enum_arg(args, "which", BuiltinEnum::Step, None)?];
+        for name in ["a", "b", "c"] {
+            let value = args.take(name).map(|e| self.expr(e, Some(&whole)));
+            operands.push(value.unwrap_or_else(|| self.coerce(int(0, args.span), &whole)));
+        }
+        operands.push(match args.named("constant") {
+            Some(e) => self.int(e),
+            None => int(0, args.span),
+        });
+        Some(self.op(Op::Step, whole, operands, args.span))
+    }
+
     pub(super) fn bit_builtin(&mut self, name: &str, args: &mut Args) -> Option<Expr> {
         let span = args.span;
         match name {
@@ -40,6 +55,13 @@ impl Lower<'_, '_> {
                 let (a, b) = (self.bits_arg(args, "a", 64)?, self.bits_arg(args, "b", 64)?);
                 return Some(self.op(Op::Clmul, ty::bits(128, span), vec![a, b], span));
             }
+            "deposit" | "gather" => {
+                let op = if name == "deposit" { Op::Deposit } else { Op::Gather };
+                let a = self.value(args, "a")?;
+                let mask = self.typed(args, "mask", &a.ty)?;
+                return Some(self.op(op, a.ty.clone(), vec![a, mask], span));
+            }
+            "step" => return self.step(args),
             "crc32" | "crc32c" => {
                 let op = if name == "crc32" { Op::Crc32 } else { Op::Crc32c };
                 let (crc, data) = (self.bits_arg(args, "crc", 32)?, self.value(args, "data")?);

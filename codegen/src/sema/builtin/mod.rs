@@ -149,6 +149,9 @@ const OTHERS: &[&str] = &[
     "rotr",
     "parity",
     "clmul",
+    "deposit",
+    "gather",
+    "step",
     "crc32",
     "crc32c",
     "lookup",
@@ -330,7 +333,7 @@ impl Lower<'_, '_> {
     fn other(&mut self, name: &str, args: &mut Args, want: Option<&Ty>) -> Option<Expr> {
         match name {
             "zext" | "sext" | "low" | "high" | "msb" | "with_low" | "rotl" | "rotr" | "parity" | "clmul" | "crc32"
-            | "crc32c" | "lookup" | "bits" | "int" => self.bit_builtin(name, args),
+            | "deposit" | "gather" | "step" | "crc32c" | "lookup" | "bits" | "int" => self.bit_builtin(name, args),
             "load" | "store" | "load_exclusive" | "store_exclusive" | "atomic" | "atomic_cas" | "fence" => {
                 self.memory_builtin(name, args)
             }

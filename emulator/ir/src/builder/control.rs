@@ -187,7 +187,7 @@ impl Builder<'_> {
     }
 
     /// Ends the unit: the instruction is to be interpreted.
-    pub fn step(&mut self) {
+    pub fn interpret(&mut self) {
         self.commit();
         self.unit.puts.truncate(self.pending);
         self.exit(Op::Exit, Val::NONE, self.step_exit());

@@ -2,7 +2,7 @@
 
 use super::Builder;
 use super::emit::one;
-use crate::inst::{Attr, Op, Val};
+use crate::inst::{Attr, Op, Step, Val};
 use crate::ty::Ty;
 
 impl Builder<'_> {
@@ -307,6 +307,21 @@ impl Builder<'_> {
     pub fn crc32(&mut self, castagnoli: bool, dw: u32, crc: Val, data: Val) -> Val {
         debug_assert_eq!(self.ty(data).bits(), dw);
         self.pure(Op::Crc32, Ty::I32, Attr::imms(castagnoli.into(), 0), [crc, data, Val::NONE])
+    }
+
+    /// Low bits of `a`, in order, where `mask` has ones.
+    pub fn deposit(&mut self, w: u32, a: Val, mask: Val) -> Val {
+        self.pure(Op::Pdep, Ty::holding(w), Attr(0), [a, mask, Val::NONE])
+    }
+
+    /// Bits of `a` where `mask` has ones, in order, from bit 0 on.
+    pub fn gather(&mut self, w: u32, a: Val, mask: Val) -> Val {
+        self.pure(Op::Pext, Ty::holding(w), Attr(0), [a, mask, Val::NONE])
+    }
+
+    /// A step of a cipher, a hash or a search, with its constant.
+    pub fn step(&mut self, step: Step, a: Val, b: Val, c: Val, constant: u32) -> Val {
+        self.pure(Op::Step, Ty::I128, Attr::imms(constant, 0).with_kind(step as u8), [a, b, c])
     }
 
     /// Carry-less product of 64-bit values, 128 bits.

@@ -124,7 +124,14 @@ impl Builder<'_> {
 
     /// Bytes of the 128-bit `table` by the bytes of `index` (`w` wide); 0 beyond 15.
     pub fn table(&mut self, w: u32, table: Val, index: Val) -> Val {
-        self.pure(Op::Vtbl, Ty::holding(w), Attr(0), two(table, index))
+        let ty = Ty::holding(w);
+        let def = self.def(index);
+        let masked = def.op == Op::And
+            && self.as_const(def.args[1]) == Some(0x8f8f_8f8f_8f8f_8f8f_8f8f_8f8f_8f8f_8f8f & ty.mask());
+        if self.folds && masked {
+            return self.pure(Op::Vtbl, ty, Attr::imms(1, 0), two(table, def.args[0]));
+        }
+        self.pure(Op::Vtbl, ty, Attr(0), two(table, index))
     }
 
     /// Lanes of the 64-bit `a` at twice the width (`vwidenu vwidens`).

@@ -53,6 +53,8 @@ pub(super) fn eval(op: Op, ty: Ty, from: Ty, attr: Attr, [a, b, c]: [u128; 3]) -
             }
         }
         Op::Crc32 => crc32(attr.imm() == 1, a as u32, b, from.bits()).into(),
+        Op::Pdep => deposit(a, b),
+        Op::Pext => gather(a, b),
         Op::Clmul => (0..64).filter(|i| b >> i & 1 == 1).fold(0, |r, i| r ^ a << i),
         Op::Eq => (a == b).into(),
         Op::Ne => (a != b).into(),
@@ -114,6 +116,28 @@ fn high_128(a: u128, b: u128) -> u128 {
 }
 
 /// Reflected CRC of one datum, least significant bit first.
+/// Low bits of `a` where the mask has ones.
+fn deposit(a: u128, mut mask: u128) -> u128 {
+    let (mut r, mut next) = (0, 0);
+    while mask != 0 {
+        r |= (a >> next & 1) << mask.trailing_zeros();
+        mask &= mask - 1;
+        next += 1;
+    }
+    r
+}
+
+/// Bits of `a` where the mask has ones.
+fn gather(a: u128, mut mask: u128) -> u128 {
+    let (mut r, mut next) = (0, 0);
+    while mask != 0 {
+        r |= (a >> mask.trailing_zeros() & 1) << next;
+        mask &= mask - 1;
+        next += 1;
+    }
+    r
+}
+
 fn crc32(castagnoli: bool, crc: u32, data: u128, bits: u32) -> u32 {
     let polynomial: u32 = if castagnoli { 0x82f6_3b78 } else { 0xedb8_8320 };
     (0..bits).fold(crc, |crc, i| {

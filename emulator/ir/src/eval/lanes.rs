@@ -16,7 +16,7 @@ pub(super) fn eval(op: Op, ty: Ty, from: Ty, attr: Attr, [a, b, c]: [u128; 3]) -
         }
         Op::Vshuf => shuffle(ty, a, b, c),
         Op::Vtbl => map(ty.bytes(), 8, |i| {
-            let index = at(b, i, 8);
+            let index = at(b, i, 8) & if attr.imm() == 1 { 0x8f } else { 0xff };
             if index < 16 { at(a, index as u32, 8) } else { 0 }
         }),
         Op::Vwidenu => map(64 / lane, 2 * lane, |i| at(a, i, lane)),

@@ -7,6 +7,7 @@
 mod float;
 mod integer;
 mod lanes;
+mod steps;
 
 use crate::inst::{Attr, Effect, Op};
 use crate::softfloat::FpEnv;
@@ -31,7 +32,9 @@ pub fn eval(op: Op, ty: Ty, from: Ty, attr: Attr, args: [u128; 3], fp: &mut FpEn
 /// For operations that are not pure, `const` and `get`.
 #[must_use]
 pub fn pure(op: Op, ty: Ty, from: Ty, attr: Attr, args: [u128; 3]) -> u128 {
-    if op as u8 >= Op::Vadd as u8 {
+    if op == Op::Step {
+        steps::eval(attr, args)
+    } else if op as u8 >= Op::Vadd as u8 {
         lanes::eval(op, ty, from, attr, args)
     } else {
         integer::eval(op, ty, from, attr, args)

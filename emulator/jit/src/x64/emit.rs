@@ -146,6 +146,7 @@ impl Gen<'_> {
                 self.emit_helper(inst);
                 true
             }
+            Op::Step => self.emit_step(inst),
             op if is_lanes(op) => self.emit_vector(inst),
             op if op.is_float() => self.emit_float(inst),
             _ => self.emit_int(inst),

@@ -366,6 +366,14 @@ impl Gen<'_> {
         self.result_gpr(high);
     }
 
+    /// `pdep`, `pext`.
+    pub(super) fn emit_by_mask(&mut self, inst: &Inst) {
+        let (a, mask) = (self.use_gpr(self.arg(0)), self.use_gpr(self.arg(1)));
+        let d = self.def_gpr(0);
+        let prefix = if inst.op == Op::Pdep { 3 } else { 2 };
+        self.asm.vex_rr(2, prefix, Self::size(inst.ty), 0xf5, d, a, mask);
+    }
+
     pub(super) fn emit_crc32c(&mut self, inst: &Inst) {
         let size = self.arg_ty(1).bytes();
         let data = self.use_gpr(self.arg(1));

@@ -57,6 +57,7 @@ impl Gen<'_> {
             Op::Adc | Op::Sbb => self.emit_sum(inst),
             Op::Carry | Op::Borrow | Op::Ovadd | Op::Ovsub => self.emit_carry_out(inst),
             Op::Eq | Op::Ne | Op::Ltu | Op::Leu | Op::Lts | Op::Les => return self.emit_compare(inst),
+            Op::Pdep | Op::Pext if exact && self.features.bmi2 => self.emit_by_mask(inst),
             Op::Crc32 if self.features.sse42 && inst.attr.imm() == 1 => self.emit_crc32c(inst),
             Op::Crc32 if self.features.pclmul => self.emit_crc32(inst),
             _ => return false,
@@ -475,6 +476,13 @@ impl Gen<'_> {
                 let high = self.use_xmm(self.arg(1));
                 let d = self.def_xmm_from(low, 1 << high);
                 self.asm.op_prefixed_rr(0x66, 4, 0x0f6c, d, high); // punpcklqdq
+                return true;
+            }
+            Op::Clmul if self.features.pclmul => {
+                let b = self.use_xmm(self.arg(1));
+                let d = self.def_xmm_from(self.arg(0), if self.arg(0) == self.arg(1) { 0 } else { 1 << b });
+                self.sse(0x0f_3a44, d, b); // pclmulqdq
+                self.asm.byte(0);
                 return true;
             }
             Op::Shl | Op::Shr => return self.emit_wide_shift(inst.op),

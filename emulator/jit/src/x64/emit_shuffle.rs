@@ -57,6 +57,14 @@ fn lanes_of(picks: [u8; 16], bytes: usize) -> Option<Vec<usize>> {
         .collect()
 }
 
+/// Which words are of the second register, one bit each, if all stay where they are.
+fn words_of_second(picks: [u8; 16]) -> Option<u8> {
+    let words = lanes_of(picks, 2)?;
+    let stay = words.iter().enumerate().all(|(i, word)| word % 8 == i);
+    let of_both = words.iter().any(|word| *word < 8) && words.iter().any(|word| *word >= 8);
+    (stay && of_both).then(|| words.iter().rev().fold(0, |all, word| all << 1 | u8::from(*word >= 8)))
+}
+
 impl Gen<'_> {
     pub(super) fn emit_shuffle(&mut self, inst: &Inst) {
         let picks = self.unit.consts[inst.attr.index()].to_le_bytes();
@@ -91,6 +99,13 @@ impl Gen<'_> {
     fn shuffle_at_once(&mut self, picks: [u8; 16], a: u32, b: u32) -> bool {
         if picks.contains(&255) {
             return false;
+        }
+        if let Some(words) = words_of_second(picks) {
+            let y = self.use_xmm(b);
+            let d = self.def_xmm_from(a, 1 << y);
+            self.sse(PBLENDW, d, y);
+            self.asm.byte(words);
+            return true;
         }
         // Picks from one register may be of either.
         let same = |x: usize, y: usize, n: usize| x == y || a == b && x % n == y % n;
@@ -209,5 +224,6 @@ mod tests {
         assert_eq!(of(Pattern::Transpose { odd: false }, 8), [0, 1, 2, 3, 4, 5, 6, 7, 16, 17, 18, 19, 20, 21, 22, 23]);
         assert_eq!(lanes_of([4, 5, 6, 7, 0, 1, 2, 3, 8, 9, 10, 11, 20, 21, 22, 23], 4), Some(vec![1, 0, 2, 5]));
         assert_eq!(lanes_of([4, 5, 6, 7, 0, 1, 2, 3, 8, 9, 10, 11, 20, 21, 23, 22], 4), None);
+        assert_eq!(words_of_second([0, 1, 18, 19, 4, 5, 6, 7, 8, 9, 26, 27, 12, 13, 30, 31]), Some(0b1010_0010));
     }
 }

@@ -79,6 +79,7 @@ impl Gen<'_> {
             Op::Vget => self.emit_get_lane(inst),
             Op::Vset => self.emit_set_lane(inst),
             Op::Vshuf => self.emit_shuffle(inst),
+            Op::Vtbl if inst.attr.imm() == 1 => self.two_operands(PSHUFB),
             Op::Vtbl => {
                 let index = self.copy_xmm(self.arg(1));
                 // Indexes above 15 get their top bit, which selects zero.

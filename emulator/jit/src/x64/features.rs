@@ -32,16 +32,22 @@ pub struct Features {
     pub sse42: bool,
     /// Carry-less multiplication.
     pub pclmul: bool,
+    /// Rounds of AES.
+    pub aes: bool,
+    /// SHA-1 and SHA-256.
+    pub sha: bool,
 }
 
 /// A feature's name, as compilers spell it, and where it is.
 type Named = (&'static str, fn(&mut Features) -> &mut bool);
 
-const NAMES: [Named; 12] = [
+const NAMES: [Named; 14] = [
     ("sse4.1", |f| &mut f.sse41),
     ("sse4.2", |f| &mut f.sse42),
     ("popcnt", |f| &mut f.popcnt),
     ("pclmul", |f| &mut f.pclmul),
+    ("aes", |f| &mut f.aes),
+    ("sha", |f| &mut f.sha),
     ("avx", |f| &mut f.avx),
     ("avx2", |f| &mut f.avx2),
     ("bmi1", |f| &mut f.bmi1),
@@ -67,12 +73,14 @@ impl Features {
         sse41: false,
         sse42: false,
         pclmul: false,
+        aes: false,
+        sha: false,
     };
 
     /// Of the level x86-64-v2.
     pub const V2: Features = Features { popcnt: true, sse41: true, sse42: true, ..Features::V1 };
 
-    /// Of the level x86-64-v3, which does not include carry-less multiplication.
+    /// Of the level x86-64-v3, which does not include carry-less multiplication, AES and SHA.
     pub const V3: Features = Features {
         avx: true,
         avx2: true,
@@ -86,7 +94,7 @@ impl Features {
     };
 
     /// Everything that generated code can make use of.
-    pub const ALL: Features = Features { pclmul: true, ..Features::V3 };
+    pub const ALL: Features = Features { pclmul: true, aes: true, sha: true, ..Features::V3 };
 
     /// The levels, by their names; each includes those before it.
     pub const LEVELS: [(&str, Features); 3] =
@@ -118,6 +126,8 @@ impl Features {
             sse41: bit(one.ecx, 19),
             sse42: bit(one.ecx, 20),
             pclmul: bit(one.ecx, 1),
+            aes: bit(one.ecx, 25),
+            sha: bit(seven, 29),
         }
     }
 
@@ -167,6 +177,8 @@ impl Features {
             F::SSE4_2 => self.sse42,
             F::POPCNT => self.popcnt,
             F::PCLMULQDQ => self.pclmul,
+            F::AES => self.aes,
+            F::SHA => self.sha,
             F::AVX => self.avx,
             F::AVX2 => self.avx2,
             F::BMI1 => self.bmi1,
@@ -212,6 +224,8 @@ mod tests {
             sse41: is_x86_feature_detected!("sse4.1"),
             sse42: is_x86_feature_detected!("sse4.2"),
             pclmul: is_x86_feature_detected!("pclmulqdq"),
+            aes: is_x86_feature_detected!("aes"),
+            sha: is_x86_feature_detected!("sha"),
         };
         assert_eq!(Features::host(), host);
     }
@@ -220,7 +234,7 @@ mod tests {
     fn levels_and_features_are_read_and_written() {
         assert_eq!(Features::parse("x86-64-v3"), Ok(Features::V3));
         assert_eq!(Features::parse("v1"), Ok(Features::V1));
-        assert_eq!(Features::parse("v3,-movbe,pclmul"), Ok(Features { movbe: false, ..Features::ALL }));
+        assert_eq!(Features::parse("v3,-movbe,pclmul,aes,sha"), Ok(Features { movbe: false, ..Features::ALL }));
         assert_eq!(Features::parse("native"), Ok(Features::host()));
         assert_eq!(Features::parse(&Features::ALL.list()), Ok(Features::ALL));
         assert!(Features::parse("v4").unwrap_err().starts_with("no level `v4`"));

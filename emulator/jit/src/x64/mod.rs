@@ -49,6 +49,7 @@ mod emit_int;
 mod emit_lanes;
 mod emit_mem;
 mod emit_shuffle;
+mod emit_steps;
 mod emit_vector;
 mod exit;
 mod extensions;
