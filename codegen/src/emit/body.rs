@@ -115,7 +115,13 @@ impl<'m> Body<'m> {
             StmtKind::SetContext(id, value) => {
                 let c = &self.model.contexts[id.0 as usize];
                 let (lo, width) = (c.lo, c.width);
-                if value.ty.is_dynamic() {
+                if c.decoded {
+                    let value = self.stat_u32(value);
+                    self.out.line(&format!("ir.set_decode_variable({lo}, {width}, {value});"));
+                    if self.has.mode {
+                        self.out.line("let mode = ir.vars();");
+                    }
+                } else if value.ty.is_dynamic() {
                     let value = self.value(value);
                     self.out.line(&format!("ir.set_mode_dynamic({lo}, {width}, {value});"));
                 } else {

@@ -1,9 +1,9 @@
 //! Statements and blocks.
 
-use super::Global;
 use super::claims::{ClaimKind, Owner};
 use super::lower::Lower;
 use super::ty::{self, int};
+use super::{Global, Item};
 use crate::diag::Diagnostic;
 use crate::hir::{Block, Domain, Expr, ExprKind, ExternId, Op, Stmt, StmtKind, Ty};
 use crate::syntax::ast::{self, BinOp, Span};
@@ -40,7 +40,7 @@ impl Lower<'_, '_> {
                     false => self.assign(&targets[0], value, span, out),
                 };
             }
-            ast::StmtKind::For { var, lo, hi, body } => self.for_loop(var, lo, hi, body),
+            ast::StmtKind::For { var, lo, hi, body } => return self.for_loop(var, lo, hi, body, span, out),
             ast::StmtKind::Expr(e) => {
                 let e = self.infer(e, None);
                 if matches!(e.kind, ExprKind::Undef) && !matches!(e.ty, Ty::Error) {
@@ -124,7 +124,16 @@ impl Lower<'_, '_> {
         members
     }
 
-    fn for_loop(&mut self, var: &ast::Ident, lo: &ast::Expr, hi: &ast::Expr, body: &ast::Block) -> StmtKind {
+    /// A loop whose counter is called like a decode variable sets it, for what the body calls, and resets it at the end.
+    fn for_loop(
+        &mut self,
+        var: &ast::Ident,
+        lo: &ast::Expr,
+        hi: &ast::Expr,
+        body: &ast::Block,
+        span: Span,
+        out: &mut Vec<Stmt>,
+    ) {
         let (lo, hi) = (self.int(lo), self.int(hi));
         let env = super::Env::default();
         let bound = |l: &Lower, e: &Expr| super::eval(&l.g.model, &l.locals, &env, e).and_then(|v| v.int());
@@ -138,10 +147,22 @@ impl Lower<'_, '_> {
         let within = ty::binary(BinOp::Lt, self.var(id, var.span), hi.clone(), var.span);
         let cond = Expr { ty: Ty::Bool, ..within };
         self.conds.push(super::claims::Cond { expr: Rc::new(cond), holds: true });
-        let body = self.block(body, None);
+        let mut body = self.block(body, None);
         self.conds.pop();
+        let decoded = match self.g.names.get(&var.name) {
+            Some(Item::Context(id)) if self.g.model.contexts[id.0 as usize].decoded => Some(*id),
+            _ => None,
+        };
+        let set = |context, value| Stmt { kind: StmtKind::SetContext(context, value), span };
+        if let Some(context) = decoded {
+            body.stmts.insert(0, set(context, self.var(id, var.span)));
+        }
         self.scope.truncate(depth);
-        StmtKind::For(id, lo, hi, body)
+        out.push(Stmt { kind: StmtKind::For(id, lo, hi, body), span });
+        if let Some(context) = decoded {
+            let reset = self.g.model.contexts[context.0 as usize].reset;
+            out.push(set(context, int(reset.into(), span)));
+        }
     }
 
     fn assign(&mut self, target: &ast::Expr, value: &ast::Expr, span: Span, out: &mut Vec<Stmt>) {

@@ -32,7 +32,7 @@ const ALLOWED: [(&str, &str); 12] = [
 /// Instructions of which only mnemonic and length are compared, for operands are written in another way: those of strings are
 /// implied here; numbers of 8 bits have a sign there; what a number multiplies is named once there, and
 /// XMM0 not at all where it is implied.
-const MNEMONIC_ONLY: [&str; 44] = [
+const MNEMONIC_ONLY: [&str; 54] = [
     "aam",
     "aad",
     "int80",
@@ -77,6 +77,16 @@ const MNEMONIC_ONLY: [&str; 44] = [
     "round",
     "sha",
     "sha1rnds4",
+    "xsave",
+    "xrstor",
+    "vinsert128",
+    "vextract128",
+    "vperm2_128",
+    "vpermil_by_immediate",
+    "vpermq",
+    "vpblendd",
+    "vcvtps2ph",
+    "vgather",
 ];
 
 struct Random(u64);

@@ -43,6 +43,7 @@ struct Machine {
     /// 1 after a signal.
     signal: u64,
     xmm: [u128; 16],
+    ymm_high: [u128; 16],
     mxcsr: u32,
 }
 
@@ -68,7 +69,7 @@ global_asm!(
     "mov ds, eax",
     "mov es, eax",
     "mov rax, rdi",
-    "ldmxcsr [rax + 400]",
+    "ldmxcsr [rax + 656]",
     "movups xmm0, [rax + 144]",
     "movups xmm1, [rax + 160]",
     "movups xmm2, [rax + 176]",
@@ -85,6 +86,22 @@ global_asm!(
     "movups xmm13, [rax + 352]",
     "movups xmm14, [rax + 368]",
     "movups xmm15, [rax + 384]",
+    "vinsertf128 ymm0, ymm0, [rax + 400], 1",
+    "vinsertf128 ymm1, ymm1, [rax + 416], 1",
+    "vinsertf128 ymm2, ymm2, [rax + 432], 1",
+    "vinsertf128 ymm3, ymm3, [rax + 448], 1",
+    "vinsertf128 ymm4, ymm4, [rax + 464], 1",
+    "vinsertf128 ymm5, ymm5, [rax + 480], 1",
+    "vinsertf128 ymm6, ymm6, [rax + 496], 1",
+    "vinsertf128 ymm7, ymm7, [rax + 512], 1",
+    "vinsertf128 ymm8, ymm8, [rax + 528], 1",
+    "vinsertf128 ymm9, ymm9, [rax + 544], 1",
+    "vinsertf128 ymm10, ymm10, [rax + 560], 1",
+    "vinsertf128 ymm11, ymm11, [rax + 576], 1",
+    "vinsertf128 ymm12, ymm12, [rax + 592], 1",
+    "vinsertf128 ymm13, ymm13, [rax + 608], 1",
+    "vinsertf128 ymm14, ymm14, [rax + 624], 1",
+    "vinsertf128 ymm15, ymm15, [rax + 640], 1",
     "push qword ptr [rax + 128]",
     "popfq",
     "mov rcx, [rax + 8]",
@@ -129,7 +146,7 @@ global_asm!(
     "cld",
     "mov rcx, [rip + isamorph_host_rax]",
     "mov [rax], rcx",
-    "stmxcsr [rax + 400]",
+    "stmxcsr [rax + 656]",
     "movups [rax + 144], xmm0",
     "movups [rax + 160], xmm1",
     "movups [rax + 176], xmm2",
@@ -146,6 +163,23 @@ global_asm!(
     "movups [rax + 352], xmm13",
     "movups [rax + 368], xmm14",
     "movups [rax + 384], xmm15",
+    "vextractf128 [rax + 400], ymm0, 1",
+    "vextractf128 [rax + 416], ymm1, 1",
+    "vextractf128 [rax + 432], ymm2, 1",
+    "vextractf128 [rax + 448], ymm3, 1",
+    "vextractf128 [rax + 464], ymm4, 1",
+    "vextractf128 [rax + 480], ymm5, 1",
+    "vextractf128 [rax + 496], ymm6, 1",
+    "vextractf128 [rax + 512], ymm7, 1",
+    "vextractf128 [rax + 528], ymm8, 1",
+    "vextractf128 [rax + 544], ymm9, 1",
+    "vextractf128 [rax + 560], ymm10, 1",
+    "vextractf128 [rax + 576], ymm11, 1",
+    "vextractf128 [rax + 592], ymm12, 1",
+    "vextractf128 [rax + 608], ymm13, 1",
+    "vextractf128 [rax + 624], ymm14, 1",
+    "vextractf128 [rax + 640], ymm15, 1",
+    "vzeroupper",
     "ldmxcsr [rsp]",
     "add rsp, 8",
     "pop r15",
@@ -286,6 +320,9 @@ struct Registers {
     guest: &'static Guest,
     gpr: [Slot; 16],
     xmm: [Slot; 16],
+    ymm_high: [Slot; 16],
+    /// Bit of the mode word that is set unless all of these are 0.
+    ymm_used: u32,
     /// And their bits in the host's flags.
     flags: [(Slot, u32); 6],
     parity: Slot,
@@ -298,6 +335,8 @@ impl Registers {
             guest,
             gpr: std::array::from_fn(|i| slot(&format!("gpr[{i}]"))),
             xmm: std::array::from_fn(|i| slot(&format!("xmm[{i}]"))),
+            ymm_high: std::array::from_fn(|i| slot(&format!("ymm_high[{i}]"))),
+            ymm_used: guest.contexts.iter().find(|context| context.name == "ymm_used").expect("a context").lo,
             flags: [("CF", 0), ("AF", 4), ("ZF", 6), ("SF", 7), ("DF", 10), ("OF", 11)]
                 .map(|(name, bit)| (slot(name), bit)),
             parity: slot("pf_raw"),
@@ -310,7 +349,9 @@ impl Registers {
         for i in 0..16 {
             state.set(self.guest, self.gpr[i], machine.gpr[i].into());
             state.set(self.guest, self.xmm[i], machine.xmm[i]);
+            state.set(self.guest, self.ymm_high[i], machine.ymm_high[i]);
         }
+        state.mode |= u32::from(machine.ymm_high != [0; 16]) << self.ymm_used;
         self.flags.iter().for_each(|&(slot, bit)| state.set(self.guest, slot, flag(bit)));
         state.set(self.guest, self.parity, 1 - flag(2));
     }
@@ -324,6 +365,7 @@ impl Registers {
             flags: flags | u64::from(parity) << 2,
             signal: 0,
             xmm: self.xmm.map(get),
+            ymm_high: self.ymm_high.map(get),
             mxcsr: 0x1f80 | state.fflags & 0x3f,
         }
     }
@@ -392,10 +434,15 @@ fn random_machine(guest: &Guest, random: &mut Random) -> Machine {
         0x000f_ffff_007f_ffff,
         0x4330_0000_4b00_0000,
         0xc1e0_0000_cf00_0000,
+        // offsets of what is gathered, and numbers of lanes
+        0x0000_0010_0000_0008,
+        0x0000_0000_0000_0040,
     ];
-    let mut half = || if random.below(2) == 0 { floats[random.below(10) as usize] } else { random.next() };
+    let used = random.below(4) != 0;
+    let mut half = || if random.below(2) == 0 { floats[random.below(12) as usize] } else { random.next() };
     let xmm = std::array::from_fn(|_| u128::from(half()) << 64 | u128::from(half()));
-    Machine { gpr, flags: random.next() & 0x8d5 | 0x202, signal: 0, xmm, mxcsr: 0x1f80 }
+    let ymm_high = std::array::from_fn(|_| if used { u128::from(half()) << 64 | u128::from(half()) } else { 0 });
+    Machine { gpr, flags: random.next() & 0x8d5 | 0x202, signal: 0, xmm, ymm_high, mxcsr: 0x1f80 }
 }
 
 fn differences(host: &Machine, other: &Machine, unknown: u64) -> Vec<String> {
@@ -406,6 +453,9 @@ fn differences(host: &Machine, other: &Machine, unknown: u64) -> Vec<String> {
         }
         if host.xmm[i] != other.xmm[i] {
             all.push(format!("xmm[{i}]: host {:#x}, ours {:#x}", host.xmm[i], other.xmm[i]));
+        }
+        if host.ymm_high[i] != other.ymm_high[i] {
+            all.push(format!("ymm_high[{i}]: host {:#x}, ours {:#x}", host.ymm_high[i], other.ymm_high[i]));
         }
     }
     let flags = |m: &Machine| m.flags & 0xcd5 & !unknown;
@@ -430,11 +480,15 @@ struct Tried {
 }
 
 /// What the manual tells of registers when an instruction faults: nothing of flags, nor, where a repeated instruction counts in
-/// ECX in 64-bit mode, of the upper half of RCX before the first turn. Intel's clear it.  SDM 2, REP.
+/// ECX in 64-bit mode, of the upper half of RCX before the first turn. Intel's clear it.  SDM 2, REP. Of what is gathered, the elements
+/// before the one at fault are there, and their masks clear; here nothing is.  SDM 2, VGATHERDPS.
 fn at_fault(machine: &Machine, tried: &Tried) -> Machine {
     let mut known = Machine { flags: 0, mxcsr: 0, ..*machine };
     if tried.text.starts_with("rep") && tried.code.contains(&0x67) {
         known.gpr[1] &= 0xffff_ffff;
+    }
+    if tried.name == "vgather" {
+        (known.xmm, known.ymm_high) = ([0; 16], [0; 16]);
     }
     known
 }

@@ -335,6 +335,11 @@ impl<'g> Builder<'g> {
         self.decoded = vars >> 32 << 32;
     }
 
+    /// Changes a decode variable for the rest of the body.
+    pub fn set_decode_variable(&mut self, lo: u32, width: u32, value: u32) {
+        self.decoded = crate::bytes::with_field(self.decoded, lo, width, value.into());
+    }
+
     /// The mode word of the instruction with the decode variables above it.
     #[must_use]
     pub fn vars(&self) -> u128 {
