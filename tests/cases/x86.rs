@@ -134,3 +134,9 @@ fn conversions_are_those_of_the_host() {
 fn vectors_are_those_of_the_host() {
     finds_what_the_host_finds("guest-x86/media.c");
 }
+
+/// Vectors of 256 bits, their upper halves in signal handlers that look at them and change them, and XSAVE.
+#[test]
+fn vectors_of_256_bits_are_those_of_the_host() {
+    assert_eq!(built("guest-x86_64/avx.c", Link::Static), Some(0));
+}

@@ -295,6 +295,8 @@ pub(crate) enum Save {
     Address(FieldPath),
     /// `signal`: its number.
     Signal,
+    /// `ymm_high[0..15] while ymm_used`: a bank that is 0 while a context is.
+    While(SlotRange, Name),
     /// `st[0..7] from top`: a bank whose first element is the one that a context says.
     Rotated(SlotRange, Name),
 }

@@ -79,7 +79,7 @@ fn frame_state(frame: &SignalFrame, model: &Model, report: &mut Report) {
                 Part::Context(name, ..) => context(name, model, report),
                 Part::Const(..) | Part::Flag(..) => {}
             }),
-            Save::Rotated(range, first) => {
+            Save::Rotated(range, first) | Save::While(range, first) => {
                 register(range, model, report);
                 context(first, model, report);
             }

@@ -358,15 +358,17 @@ fn signal_frame(guest: &str, frame: &SignalFrame) -> TokenStream {
     let [siginfo, ucontext, stack] =
         [frame.siginfo, frame.ucontext, frame.stack].map(|at| option(at.map(|at| quote!(#at))));
     let mask = frame.mask.iter().map(|(at, size)| quote!((#at, #size)));
-    let SignalFrame { size, has_restorer, min_stack, syscall_len, sigreturn, .. } = frame;
+    let SignalFrame { size, align, has_restorer, min_stack, syscall_len, sigreturn, .. } = frame;
+    let zero_without = frame.zero_without.iter().map(|(slot, context)| quote!((#slot, #context)));
     let record = option(frame.record.as_ref().map(|(frame_pointer, back)| quote!((#frame_pointer, #back))));
     let fields = frame.save.iter().map(|(at, size, save)| {
         let (size, source) = (*size as u32, source(save, *size));
         quote!(layout::Field { at: #at, size: #size, source: #source })
     });
     quote!(&layout::FrameLayout {
-        guest: #guest, size: #size, siginfo: #siginfo, ucontext: #ucontext, stack: #stack, mask: &[#(#mask),*], popped: #popped, red_zone: #red_zone, fields: &[#(#fields),*], record: #record,
+        guest: #guest, size: #size, align: #align, siginfo: #siginfo, ucontext: #ucontext, stack: #stack, mask: &[#(#mask),*], popped: #popped, red_zone: #red_zone, fields: &[#(#fields),*], record: #record,
         has_restorer: #has_restorer, min_stack: #min_stack, syscall_len: #syscall_len, syscall_len_while: &[#(#while_context),*],
+        zero_without: &[#(#zero_without),*],
         sigreturn: &[#(#sigreturn),*], plain: #plain,
     })
 }

@@ -347,6 +347,8 @@ pub enum Save {
 pub struct SignalFrame {
     /// Size in bytes.
     pub size: u64,
+    /// Alignment of its fields.
+    pub align: u64,
     /// Offset of the `siginfo_t`. The frame of handlers that do not ask for one has none.
     pub siginfo: Option<u64>,
     /// Offset of the `ucontext_t`.
@@ -371,6 +373,8 @@ pub struct SignalFrame {
     pub syscall_len: u64,
     /// The same while a context is not 0: context and bytes.
     pub syscall_len_while: Vec<(String, u64)>,
+    /// Slots that are 0 while a context is: slot, context.
+    pub zero_without: Vec<(String, String)>,
     /// Code that returns from a handler.
     pub sigreturn: Vec<u8>,
     /// What handlers that do not ask for a `siginfo_t` get of the frame.

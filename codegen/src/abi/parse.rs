@@ -492,7 +492,13 @@ impl Parser<'_> {
                 Save::Parts(self.parts()?)
             } else {
                 let slots = self.slots()?;
-                if self.word("from") { Save::Rotated(slots, self.name("a context")?) } else { Save::Slots(slots) }
+                if self.word("from") {
+                    Save::Rotated(slots, self.name("a context")?)
+                } else if self.word("while") {
+                    Save::While(slots, self.name("a context")?)
+                } else {
+                    Save::Slots(slots)
+                }
             };
             self.expect(";")?;
             lines.push((path, save));

@@ -56,6 +56,7 @@ pub(crate) fn resolve(decl: &ast::SignalFrame, abi: &Abi, report: &mut Report) -
     for (path, what) in &decl.save {
         save.extend(saved(path, what, &decl.frame.text, abi, report));
     }
+    let zero_without = decl.save.iter().flat_map(|(_, what)| zero_without(what)).collect();
     let inner = |name: &str| {
         let s = abi.structs.get("ucontext")?;
         s.fields.iter().find(|f| f.name == name).map(|f| (ucontext.unwrap_or(0) + f.offset, f.size))
@@ -68,6 +69,7 @@ pub(crate) fn resolve(decl: &ast::SignalFrame, abi: &Abi, report: &mut Report) -
     }
     Some(SignalFrame {
         size: frame.size,
+        align: frame.align,
         siginfo,
         ucontext,
         stack,
@@ -80,6 +82,7 @@ pub(crate) fn resolve(decl: &ast::SignalFrame, abi: &Abi, report: &mut Report) -
         min_stack,
         syscall_len,
         syscall_len_while,
+        zero_without,
         sigreturn,
         plain: plain.map(|at| PlainFrame { at, sigreturn: plain_sigreturn }),
     })
@@ -110,7 +113,7 @@ fn saved(path: &FieldPath, what: &ast::Save, frame: &str, abi: &Abi, report: &mu
         }
         ast::Save::Address(of) => Save::Address(self::place(of, frame, abi, report)?.offset),
         ast::Save::Parts(list) => Save::Packed(list.iter().filter_map(|part| resolve_part(part, report)).collect()),
-        ast::Save::Slots(range) => match (range.name.text.as_str(), range.index) {
+        ast::Save::Slots(range) | ast::Save::While(range, _) => match (range.name.text.as_str(), range.index) {
             ("pc", None) => Save::Pc,
             ("fault_address", None) => Save::FaultAddress,
             (name, Some((first, last))) if first != last => {
@@ -126,6 +129,16 @@ fn saved(path: &FieldPath, what: &ast::Save, frame: &str, abi: &Abi, report: &mu
         },
     };
     Some((place.offset, place.size / place.count, save))
+}
+
+/// Slots of a line, and the context without which they are 0.
+fn zero_without(what: &ast::Save) -> Vec<(String, String)> {
+    let ast::Save::While(range, context) = what else { return Vec::new() };
+    let (name, context) = (&range.name.text, &context.text);
+    match range.index {
+        None => vec![(name.clone(), context.clone())],
+        Some((first, last)) => (first..=last).map(|i| (format!("{name}[{i}]"), context.clone())).collect(),
+    }
 }
 
 fn resolve_part(part: &ast::Part, report: &mut Report) -> Option<Part> {

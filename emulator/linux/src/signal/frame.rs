@@ -21,6 +21,8 @@ pub struct Frame {
     record: Option<[Slot; 2]>,
     /// Bits of the mode word, and bytes of the system-call instruction while one of them is set.
     syscall_len_while: Vec<(u32, u64)>,
+    /// Slots that are 0 unless one of these bits of the mode word is set.
+    zero_without: Vec<(Slot, u32)>,
 }
 
 /// Bytes of a frame; those of most guests fit without an allocation.
@@ -164,7 +166,9 @@ impl Frame {
         let mask = |name: &str| context(guest, name).map(|c| (((1u64 << c.width) - 1) as u32) << c.lo);
         let lens = layout.syscall_len_while.iter().map(|(name, len)| Ok::<_, String>((mask(name)?, *len)));
         let syscall_len_while = lens.collect::<Result<_, _>>()?;
-        Ok(Frame { layout, fields, extent, record, syscall_len_while })
+        let zeros = layout.zero_without.iter().map(|(slot, name)| Ok::<_, String>((named(slot)?, mask(name)?)));
+        let zero_without = zeros.collect::<Result<_, _>>()?;
+        Ok(Frame { layout, fields, extent, record, syscall_len_while, zero_without })
     }
 
     /// Bytes of the system-call instruction in a mode.
@@ -185,7 +189,7 @@ impl Frame {
         from: u64,
     ) -> Result<Pushed, Errno> {
         let words = abi.words();
-        let align = u64::from(guest.process.entry_sp_align.max(1));
+        let align = u64::from(guest.process.entry_sp_align.max(1)).max(self.layout.align);
         let mut sp = top;
         let mut record_at = None;
         if let Some(slots) = self.record {
@@ -290,6 +294,10 @@ impl Frame {
                 let slot = context.pick(slots, *number, state.mode);
                 state.set(guest, slot, word(field.at, field.size));
             }
+        }
+        let mode = state.mode;
+        for (slot, _) in self.zero_without.iter().filter(|(_, mask)| mode & mask == 0) {
+            state.set(guest, *slot, 0);
         }
         let stack = self.layout.stack.zip(abi.known.stack_t);
         let alt_stack = stack.map(|(at, what)| AltStack::of(what.entry(), &frame[at as usize..]));

@@ -58,6 +58,8 @@ pub struct FrameLayout {
     pub guest: &'static str,
     /// Bytes of the frame (`struct rt_sigframe`).
     pub size: u64,
+    /// Alignment of its fields.
+    pub align: u64,
     /// Offset of the `siginfo_t`.
     pub siginfo: Option<u64>,
     /// Offset of the `ucontext_t`.
@@ -82,6 +84,8 @@ pub struct FrameLayout {
     pub syscall_len: u64,
     /// The same while a context is not 0: context and bytes.
     pub syscall_len_while: &'static [(&'static str, u64)],
+    /// Slots that are 0 while a context is, whatever a frame to return to has in their places.
+    pub zero_without: &'static [(&'static str, &'static str)],
     /// Code that calls `rt_sigreturn`, recognised by unwinders.
     pub sigreturn: &'static [u8],
     /// The part of the frame that handlers without `SA_SIGINFO` get, where they get less.
