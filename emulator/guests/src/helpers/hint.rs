@@ -19,7 +19,7 @@ pub fn hint_spin() {
 pub fn hint_wait() {
     let waits = WAITS.get().wrapping_add(1);
     WAITS.set(waits);
-    if waits % PATIENCE == 0 {
+    if waits.is_multiple_of(PATIENCE) {
         std::thread::yield_now();
     } else {
         std::hint::spin_loop();
