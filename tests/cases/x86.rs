@@ -117,6 +117,16 @@ fn a_program_of_32_bits_without_a_library_runs() {
     }
 }
 
+/// Contexts of the C library, and signal masks by the old call that it makes them with; as the kernel has them.
+#[test]
+fn contexts_of_32_bits_are_made() {
+    let expected = "getcontext: 0\nturns: 7000\nfirst: 200\nset: 0, old: 200 1234, now: 800\nstill blocked: 1\nblock: 0, now: 802\n\
+                    unblock: 0, now: 800\nwrong: -1, 1\n";
+    let output = finish(emulate([build("guest-x86/contexts.c", "x86", Link::Static)]));
+    assert_eq!(String::from_utf8_lossy(&output.stderr), "");
+    assert_eq!(String::from_utf8_lossy(&output.stdout), expected);
+}
+
 /// Results and status words of every operation of the x87, on numbers of all kinds.
 #[test]
 fn the_x87_is_the_host_s() {

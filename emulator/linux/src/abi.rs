@@ -146,10 +146,19 @@ impl Abi {
     /// # Errors
     /// `EFAULT`.
     pub fn read_sigset(&self, addr: u64) -> Result<u64, Errno> {
-        let words = self.words();
-        let mut bytes = [0; 8];
-        crate::guest_memory::read(addr, &mut bytes)?;
-        Ok(self.sigset_to_host(words.bits(&bytes)))
+        self.read_first_signals(addr, 8).map(|(set, _)| set)
+    }
+
+    /// Reads the first `size` bytes of one, and says which signals these have.
+    ///
+    /// # Errors
+    /// `EFAULT`.
+    pub fn read_first_signals(&self, addr: u64, size: u64) -> Result<(u64, u64), Errno> {
+        let len = size.min(8) as usize;
+        let (mut bytes, mut every) = ([0; 8], [0; 8]);
+        crate::guest_memory::read(addr, &mut bytes[..len])?;
+        every[..len].fill(0xff);
+        Ok([bytes, every].map(|bytes| self.sigset_to_host(self.words().bits(&bytes))).into())
     }
 
     /// Writes the first `size` bytes of a signal set.

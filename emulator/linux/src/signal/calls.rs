@@ -82,13 +82,24 @@ fn write_action(abi: &'static Abi, addr: u64, action: &Action) -> Result<(), Err
 pub(crate) fn rt_sigprocmask(ctx: &mut ThreadCtx, args: [u64; 6]) -> SysResult {
     let [how, set, old, size, ..] = args;
     check_set_size(ctx, size)?;
+    change_mask(ctx, [how, set, old], size)
+}
+
+/// `sigprocmask(how, set, old)`: the same for the first word of a set.
+pub(crate) fn sigprocmask(ctx: &mut ThreadCtx, args: [u64; 6]) -> SysResult {
+    let [how, set, old, ..] = args;
+    change_mask(ctx, [how, set, old], ctx.process.abi.words().size)
+}
+
+/// Of sets of `size` bytes; signals that these do not have stay as they are.
+fn change_mask(ctx: &mut ThreadCtx, [how, set, old]: [u64; 3], size: u64) -> SysResult {
     let before = ctx.signals.mask;
     if set != 0 {
-        let set = ctx.process.abi.read_sigset(set)?;
+        let (set, all) = ctx.process.abi.read_first_signals(set, size)?;
         let mask = match how as i32 {
             libc::SIG_BLOCK => before | set,
             libc::SIG_UNBLOCK => before & !set,
-            libc::SIG_SETMASK => set,
+            libc::SIG_SETMASK => before & !all | set,
             _ => return Err(Errno::EINVAL),
         };
         ctx.set_mask(mask);
