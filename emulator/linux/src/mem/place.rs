@@ -45,13 +45,14 @@ static WIDE: Places = Places {
 };
 
 /// Addresses of 32 bits, of which the smallest user address space (that of MIPS) has 2³¹. Programs that are linked to a fixed
-/// address, and their heaps, are below `program`.
+/// address, and their heaps, are below `program`. Virtual machines reserve most of a gigabyte at once; what takes so much of the
+/// first choice takes it from the heaps of position-independent programs.
 static NARROW: Places = Places {
     end: 0x7fff_8000,
     program: 0x2a00_0000,
     stack_top: 0x7fff_0000,
     max_stack: 0x0f00_0000,
-    low: 0x4000_0000..0x7000_0000,
+    low: 0x3000_0000..0x7000_0000,
     high: 0x1000_0000..0x2a00_0000,
 };
 
@@ -141,6 +142,15 @@ mod tests {
         // SAFETY: mapped above.
         unsafe { libc::munmap(mapped, 1 << 32) };
         assert!(only_the_guest_has(&(GUESTS - PAGE..GUESTS)) && !only_the_guest_has(&(GUESTS..GUESTS + PAGE)));
+    }
+
+    #[test]
+    fn narrow_addresses_have_room_for_most_of_a_gigabyte_beside_libraries() {
+        let (mut map, mut placer) = (VmaMap::default(), Placer::new(&NARROW));
+        for len in [0x300_0000, 0x38c0_0000] {
+            let range = placer.find(&map, len, PAGE).unwrap();
+            map.insert(range, Vma::anonymous(0, Kind::Plain));
+        }
     }
 
     #[test]
