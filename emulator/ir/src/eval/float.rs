@@ -17,6 +17,8 @@ pub(super) fn eval(op: Op, ty: Ty, from: Ty, attr: Attr, args: [u128; 3], fp: &m
         Op::Stof | Op::Utof if e == ty.bits() => {
             softfloat::from_int(e, op == Op::Stof, from.bits(), a, round, fp).into()
         }
+        // One number needs no loop: generated code comes here for those that the host cannot do.
+        _ if ty.bits() == e => u128::from(one(op, attr, e, round, args.map(|v| v as u64), fp)) & ty.mask(),
         _ => map(ty.bits() / e, e, |i| {
             let lanes = args.map(|v| at(v, i, e) as u64);
             one(op, attr, e, round, lanes, fp).into()
