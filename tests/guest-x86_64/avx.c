@@ -15,7 +15,7 @@
 
 enum { N = 1024 };
 
-static uint64_t hash(const void *data, size_t len) {
+__attribute__((noinline)) static uint64_t hash(const void *data, size_t len) {
     uint64_t h = 0xcbf29ce484222325;
     for (size_t i = 0; i < len; i++) h = (h ^ ((const uint8_t *)data)[i]) * 0x100000001b3;
     return h;
@@ -27,7 +27,6 @@ static float x[N], y[N], z[N];
 static double dx[N], dy[N];
 static int32_t ix[N], iy[N];
 static int64_t lx[N];
-static uint8_t bx[N], by[N];
 
 static void fill(void) {
     uint32_t r = 12345;
@@ -40,8 +39,6 @@ static void fill(void) {
         ix[i] = r;
         iy[i] = r * 13 >> 7;
         lx[i] = (int64_t)r * iy[i];
-        bx[i] = r >> 9;
-        by[i] = r >> 17;
     }
 }
 
@@ -57,9 +54,6 @@ __attribute__((noinline, optimize("O3"))) static void loops(void) {
     int64_t sum = 0;
     for (int i = 0; i < N; i++) sum += lx[i] ^ lx[i] << 3;
     show("sum", &sum, sizeof sum);
-    static uint8_t b[N];
-    for (int i = 0; i < N; i++) b[i] = (bx[i] + by[i] + 1) >> 1;
-    show("bytes", b, sizeof b);
     static int32_t t[N];
     for (int i = 0; i < N; i++) t[i] = (int32_t)x[i] + (int32_t)dx[i];
     show("to int", t, sizeof t);
