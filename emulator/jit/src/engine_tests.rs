@@ -680,6 +680,7 @@ fn translations_of_an_earlier_run_are_used_if_the_code_is_the_same() {
     let (result, changed, _) = run_saved(&program(20), image.clone(), false);
     assert_eq!(result, 100 * 56);
     assert!(changed.units > 0 && changed.saved > 0 && changed.units + changed.saved == made.units, "{changed:?}");
+    // Nothing of it depends on how floating-point operations are translated.
     let (_, exact, _) = run_saved(&program(9), image, true);
-    assert_eq!((exact.units, exact.saved), (made.units, 0));
+    assert_eq!((exact.units, exact.saved), (0, made.units));
 }

@@ -252,6 +252,13 @@ fn underflow_is_seen_before_rounding_once_the_guest_looks() {
     let guest_asked = |engine| JitOptions { engine, prove: true, ..JitOptions::default() };
     let values = [("vreg[1]", 0x0010_0000_0000_0000), ("vreg[2]", 0x3fef_ffff_ffff_ffff)];
     agree_with(guest_asked, aarch64(), &[0x1e62_0820, 0xd53b_4423], &values);
+    // Also where a product was translated before: fmul d0, d1, d2; br x4; mrs x3, fpsr; fmov d1, d5; cbz x6, .+12;
+    // sub x6, x6, #1; br x7, to the product of other numbers
+    let code = [0x1e62_0820, 0xd61f_0080, 0xd53b_4423, 0x1e60_40a1, 0xb400_0066, 0xd100_04c6, 0xd61f_00e0];
+    let [(_, least), (_, below_one)] = values;
+    let numbers = [("vreg[1]", 0x3ff0_0000_0000_0000), ("vreg[2]", below_one), ("vreg[5]", least)];
+    let places = [("gpr[4]", u128::from(CODE) + 8), ("gpr[6]", 1), ("gpr[7]", u128::from(CODE))];
+    agree_with(guest_asked, aarch64(), &code, &[&numbers[..], &places[..]].concat());
 }
 
 #[test]

@@ -138,6 +138,12 @@ impl Thread {
                 self.step_in(runtime);
                 return None;
             }
+            Err(Miss::Inexact) => {
+                self.step_out(runtime);
+                runtime.become_exact(&self.jit);
+                self.step_in(runtime);
+                return None;
+            }
         };
         match translation.body() {
             Body::Checked(unit) => self.enter_checked(runtime, translation.host(), unit),

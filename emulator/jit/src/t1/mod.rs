@@ -74,6 +74,8 @@ pub(crate) enum Miss {
     FetchFault(u64),
     /// Code memory is full, or translations are of the wrong kind: all have to be dropped.
     Full,
+    /// The guest looks at its floating-point flags: see [`Runtime::become_exact`].
+    Inexact,
 }
 
 /// The translations of a process.
@@ -99,8 +101,6 @@ pub(crate) struct Runtime {
     world: World,
     /// See [`Runtime::must_become_exact`]. Changes while no thread is inside.
     exact_underflow: AtomicBool,
-    /// From the next flush on.
-    becomes_exact: AtomicBool,
     trapping: invalid::Trapping,
     /// See [`Runtime::must_notice_stores`].
     noticing: noticing::Noticing,
@@ -181,7 +181,6 @@ impl Runtime {
             writer: Mutex::new(writer),
             world: World::default(),
             exact_underflow: AtomicBool::new(options.exact_underflow || options.check),
-            becomes_exact: AtomicBool::new(false),
             trapping: invalid::Trapping::new(options.trap_invalid),
             noticing: noticing::Noticing::default(),
             masks: AtomicBool::new(false),
@@ -273,8 +272,11 @@ impl Runtime {
         let masks = self.masks.load(Ordering::Acquire) && self.lock().masked.contains(&key);
         let names = jit.options.trace.ir || jit.options.check;
         let may = unrolls && key.mode & (PLAIN | SCALAR) == 0 && !masks && notices.is_none() && self.features.avx2;
-        if may && let Some((guest_len, retreats, checked)) = self.make_vectors(jit, hooks, compiler, key, watch) {
-            return Ok(Source::host(compiler.output(), guest_len, checked, None).retreating(retreats));
+        if may && let Some((guest_len, retreats, floats, checked)) = self.make_vectors(jit, hooks, compiler, key, watch)
+        {
+            return Ok(Source::host(compiler.output(), guest_len, checked, None)
+                .retreating(retreats)
+                .computing(floats));
         }
         let turns = if unrolls { form::TURNS } else { 1 };
         let mut manner = Manner { masks, turns, names, notices, ..Manner::of(form::MAX_INSNS) };
@@ -285,7 +287,10 @@ impl Runtime {
                 Formed::Unit { unit, insns } => (unit, insns),
                 Formed::FetchFault { addr } => return Err(Miss::FetchFault(addr)),
             };
-            if self.must_become_exact(jit.guest, &unit) || notices.is_none() && self.must_notice_stores(&unit) {
+            if self.must_become_exact(jit.guest, &unit) {
+                return Err(Miss::Inexact);
+            }
+            if notices.is_none() && self.must_notice_stores(&unit) {
                 return Err(Miss::Full);
             }
             if notices.is_some() && manner.step_at.is_none() {
@@ -317,8 +322,9 @@ impl Runtime {
                         || notices.is_some()
                         || exclusives::is_sensitive(&unit);
                     let origin = if special { None } else { self.origin(jit, key, guest_len, compiler) };
+                    let floats = has_floats(&unit);
                     let checked = Runtime::keep(jit, unit);
-                    return Ok(Source::host(compiler.output(), guest_len, checked, origin));
+                    return Ok(Source::host(compiler.output(), guest_len, checked, origin).computing(floats));
                 }
                 Err(CompileError::TooManyLive) if insns > 1 => manner.limit = insns / 2,
                 Err(_) => {
@@ -338,7 +344,7 @@ impl Runtime {
         compiler: &mut Compiler,
         key: UnitKey,
         watch: &mut Stopwatch<'_>,
-    ) -> Option<(u32, Retreats, Option<Unit>)> {
+    ) -> Option<(u32, Retreats, bool, Option<Unit>)> {
         let plain = UnitKey { mode: key.mode & !SHORTER, ..key };
         let shorter = key != plain;
         let choices = &form::VECTOR_TURNS[usize::from(shorter)..];
@@ -367,7 +373,7 @@ impl Runtime {
         let guest_len = unit.guest_len;
         let keeps = unit.insts.iter().any(|inst| inst.op == Op::Keepfflags);
         let retreats = if keeps { Retreats::KeepingFlags } else { Retreats::Always };
-        Some((guest_len, retreats, Runtime::keep(jit, unit)))
+        Some((guest_len, retreats, has_floats(&unit), Runtime::keep(jit, unit)))
     }
 
     /// What of a compiled unit is still needed; the rest is used again.
@@ -443,26 +449,49 @@ impl Runtime {
 
     /// Whether the guest is about to look at its floating-point flags for the first time. The host detects underflow after
     /// rounding; for guests that do it before, translations made so far leave out the flag of results that round up to
-    /// the smallest normal number. Once all have been dropped they are made exactly.
+    /// the smallest normal number. Once they have been dropped they are made exactly.
     fn must_become_exact(&self, guest: &Guest, unit: &Unit) -> bool {
-        let must = guest.fp.tininess == Tininess::Before
+        guest.fp.tininess == Tininess::Before
             && !self.exact_underflow.load(Ordering::Acquire)
-            && looks_at_float_flags(unit);
-        if must {
-            self.becomes_exact.store(true, Ordering::Release);
+            && looks_at_float_flags(unit)
+    }
+
+    /// Drops translations that compute floating-point numbers: from here on they are made exactly. The others are as they would be
+    /// made again. The caller is not in generated code and holds no translation.
+    pub(crate) fn become_exact(&self, jit: &Jit) {
+        let stopped = self.world.stop();
+        if !self.exact_underflow.swap(true, Ordering::AcqRel) {
+            let mut writer = self.lock();
+            self.generation.fetch_add(1, Ordering::AcqRel);
+            let mut gone: Vec<_> = self.all(&writer).filter(Translation::has_floats).collect();
+            gone.iter().for_each(|translation| writer.again.forget(translation.key()));
+            gone.retain(Translation::invalidate);
+            self.forget(jit, &mut writer, &gone);
         }
-        must
+        drop(stopped);
     }
 
     fn publish(&self, jit: &Jit, writer: &mut Writer, key: UnitKey, source: Source<'_>) -> Result<Translation, Full> {
         let used = writer.memory.used();
         let mut contents = Contents { key, ..Contents::default() };
         let published = match source {
-            Source::Host { code, relocs, interlocks, links, checks, faults, guest_len, checked, origin, retreats } => {
+            Source::Host {
+                code,
+                relocs,
+                interlocks,
+                links,
+                checks,
+                faults,
+                guest_len,
+                checked,
+                origin,
+                retreats,
+                floats,
+            } => {
                 let adjust = |copy: &mut [u8], base| relocate(&relocs, &links, copy, base, &self.stubs);
                 (contents.host, contents.host_len) = (writer.memory.publish(&code, adjust)?, code.len() as u32);
                 writer.interlock(contents.host, &interlocks);
-                (contents.retreats, contents.interlocks) = (retreats, &interlocks);
+                (contents.retreats, contents.floats, contents.interlocks) = (retreats, floats, &interlocks);
                 (contents.links, contents.relocs, contents.faults) = (&links, &relocs, faults.bytes());
                 (contents.checks, contents.guest_len, contents.origin) = (checks, guest_len, origin);
                 contents.extra = checked.map(Extra::Checked);
@@ -573,9 +602,6 @@ impl Runtime {
     fn flush_and(&self, jit: &Jit, change: impl FnOnce()) {
         let stopped = self.world.stop();
         change();
-        if self.becomes_exact.load(Ordering::Acquire) {
-            self.exact_underflow.store(true, Ordering::Release);
-        }
         let mut writer = self.lock();
         self.generation.fetch_add(1, Ordering::AcqRel);
         Stats::add(&jit.stats.table_bytes, self.table_bytes(&writer));
@@ -618,6 +644,11 @@ impl Frozen<'_> {
     }
 }
 
+/// Whether the unit's code depends on [`float::Policies`].
+fn has_floats(unit: &Unit) -> bool {
+    unit.insts.iter().any(|inst| inst.op.is_float())
+}
+
 fn looks_at_float_flags(unit: &Unit) -> bool {
     unit.insts.iter().any(|inst| matches!(inst.op, Op::Fflags | Op::Setfflags))
 }
@@ -638,6 +669,7 @@ enum Source<'c> {
         checked: Option<Unit>,
         origin: Option<Origin>,
         retreats: Retreats,
+        floats: bool,
     },
     Interp(Unit),
     Native(NativeFn),
@@ -656,7 +688,16 @@ impl<'c> Source<'c> {
             checked,
             origin,
             retreats: Retreats::Never,
+            floats: false,
         }
+    }
+
+    /// The same for code that computes floating-point numbers, if it does.
+    fn computing(mut self, has_floats: bool) -> Source<'c> {
+        if let Source::Host { floats, .. } = &mut self {
+            *floats = has_floats;
+        }
+        self
     }
 
     /// The same for code whose faults are not the guest's.

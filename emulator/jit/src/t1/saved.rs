@@ -54,6 +54,8 @@ pub(super) struct Entry<'a> {
     /// Bytes of guest code, and what [`hash`] says of them.
     pub(super) guest_len: u32,
     pub(super) guest_hash: u128,
+    /// Its code depends on `exact`.
+    pub(super) floats: bool,
     /// Made with [`crate::JitOptions::exact_underflow`].
     pub(super) exact: bool,
     /// Invalid operations are to trap.
@@ -227,7 +229,7 @@ impl Runtime {
         let entry = image.find(key)?;
         let masked = || self.masks.load(Ordering::Acquire) && self.lock().masked.contains(&key);
         let exact = self.exact_underflow.load(Ordering::Acquire);
-        if entry.exact != exact || entry.traps != self.traps_invalid() || masked() {
+        if entry.floats && entry.exact != exact || entry.traps != self.traps_invalid() || masked() {
             return None;
         }
         if guest_hash(jit, key.pc, entry.guest_len)? != entry.guest_hash {
@@ -245,6 +247,7 @@ impl Runtime {
             checked: None,
             origin: None,
             retreats: Retreats::Never,
+            floats: entry.floats,
         })
     }
 
@@ -287,6 +290,7 @@ impl Writer {
             mode: key.mode,
             guest_len: details.guest_len,
             guest_hash: origin.guest_hash,
+            floats: translation.has_floats(),
             exact: origin.exact,
             traps: origin.traps,
             code: code.into(),
@@ -318,6 +322,7 @@ mod tests {
             mode: 1,
             guest_len: 4,
             guest_hash: hash(&pc.to_le_bytes()),
+            floats: true,
             exact: false,
             traps: false,
             code: code.into(),

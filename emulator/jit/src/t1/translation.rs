@@ -55,6 +55,8 @@ const SHORT: u32 = 256;
 
 /// What a fault means, if it is not the guest's.
 const RETREATS_AT: u32 = 28;
+/// It computes floating-point numbers.
+const FLOATS: u32 = 1 << 30;
 
 /// What a fault means.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
@@ -99,6 +101,8 @@ pub(crate) struct Contents<'a> {
     pub(crate) host_len: u32,
     pub(crate) guest_len: u32,
     pub(crate) retreats: Retreats,
+    /// Its code depends on how floating-point operations are translated.
+    pub(crate) floats: bool,
     pub(crate) links: &'a [Link],
     pub(crate) checks: EntryChecks,
     pub(crate) faults: &'a [u8],
@@ -192,7 +196,8 @@ impl Contents<'_> {
         let words = (size_of::<Head>() + extra + buffer.len()).div_ceil(WORD);
         let at = memory.record(words * WORD)?;
         let mut flags = (self.retreats as u32) << RETREATS_AT;
-        for (flag, is) in [(EXTRA, has_extra), (CHECKS, self.has_checks()), (ORIGIN, self.origin.is_some())] {
+        let (checks, origin) = (self.has_checks(), self.origin.is_some());
+        for (flag, is) in [(EXTRA, has_extra), (CHECKS, checks), (ORIGIN, origin), (FLOATS, self.floats)] {
             flags |= if is { flag } else { 0 };
         }
         debug_assert!(words as u32 <= LENGTH);
@@ -274,6 +279,11 @@ impl Translation {
     pub(crate) fn retreats(&self) -> Retreats {
         [Retreats::Never, Retreats::Always, Retreats::KeepingFlags, Retreats::Never]
             [(self.info() >> RETREATS_AT & 3) as usize]
+    }
+
+    /// Whether its code depends on how floating-point operations are translated.
+    pub(crate) fn has_floats(&self) -> bool {
+        self.info() & FLOATS != 0
     }
 
     /// Not invalidated.
@@ -460,6 +470,7 @@ mod tests {
                 host_len: if is(3) { 0 } else { 80_000 },
                 guest_len: 65_536 + bits,
                 retreats: if is(0) { Retreats::KeepingFlags } else { Retreats::Never },
+                floats: is(2),
                 links: &links[..bits as usize % 5],
                 checks: if is(0) { checks } else { EntryChecks::default() },
                 faults: &b"some places"[..bits as usize % 9],
@@ -476,7 +487,7 @@ mod tests {
             assert!(unsafe { Translation::at(end, translation.id(end)) } == *translation);
             assert_eq!(translation.before(end), bits.checked_sub(1).map(|before| all[before as usize]));
             assert_eq!((translation.key(), translation.host()), (KEY, if is(3) { 0 } else { base + 64 }));
-            assert_eq!(translation.retreats() == Retreats::KeepingFlags, is(0));
+            assert_eq!((translation.retreats() == Retreats::KeepingFlags, translation.has_floats()), (is(0), is(2)));
             let details = translation.details();
             assert_eq!((details.host_len, details.guest_len), (if is(3) { 0 } else { 80_000 }, 65_536 + bits));
             assert_eq!(details.checks, if is(0) { checks } else { EntryChecks::default() });
