@@ -133,6 +133,24 @@ fn translated_code_does_what_the_interpreter_does() {
     none_differ(&guests::ALL.into_iter().flat_map(compare).collect::<Vec<_>>());
 }
 
+/// A flag at home whose inverse another flag becomes is loaded where its home is overwritten: into a register that the flags were of.
+#[test]
+fn flags_are_of_no_register_that_is_loaded_after_the_comparison() {
+    let _turn = catch_faults(None);
+    let guest = guests::ALL.by_name("arm").unwrap();
+    // mvns r4, #1; msrge cpsr_fsxc, #257024; vnmls.f64 d24, d9, d19; strhi r4, [r6, #8]; svc
+    let code: Vec<u8> = [0xe3f2_4001u32, 0xa32f_0bfb, 0xee59_8b23, 0x8586_4008, 0xef00_0000]
+        .into_iter()
+        .flat_map(u32::to_le_bytes)
+        .collect();
+    for (_, options) in levels(true) {
+        let mut both = Both::with(guest, guest.reset_mode(), code.clone(), options);
+        for (carry, overflow) in [(0, 0), (0, 1), (1, 0), (1, 1)] {
+            both.agree(&[("C", carry), ("V", overflow), ("gpr[6]", data_of(guest).into())]);
+        }
+    }
+}
+
 /// The specification's `test` lines on translated code. Nothing can be fetched behind the instruction, or behind its delay slot,
 /// in which nothing happens: that ends each.
 #[test]

@@ -130,6 +130,7 @@ impl Gen<'_> {
                         busy |= 1 << r;
                         let home = g.home_mem(slot as u16);
                         g.asm.load(size, r, home);
+                        g.forget_flags_of(Loc::gpr(r));
                         Loc::gpr(r)
                     }
                     _ if spilled == EXIT_COPIES => {
@@ -155,6 +156,12 @@ impl Gen<'_> {
                 None => *extra = extra.map(|e| (e.0, new)),
             }
         }
+    }
+
+    /// Another value comes to the location: the flags are of none that is there now.
+    fn forget_flags_of(&mut self, loc: Loc) {
+        let of = |key: &Loc| key.as_recipe().is_some_and(|recipe| recipe.a == loc || recipe.b == loc);
+        self.flags_of_locs = self.flags_of_locs.filter(|key| !of(key));
     }
 
     fn copy_memory(&mut self, slot: u16, to: Loc) {

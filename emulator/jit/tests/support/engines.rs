@@ -59,11 +59,16 @@ pub(crate) struct Both {
 impl Both {
     /// In a mode; `exact` with flags that are the guest's, which are compared then.
     pub(crate) fn new(guest: &'static Guest, mode: u32, code: Vec<u8>, exact: bool) -> Both {
+        Both::with(guest, mode, code, JitOptions { exact_underflow: exact, ..options(Engine::T1) })
+    }
+
+    /// With these options of the translator.
+    pub(crate) fn with(guest: &'static Guest, mode: u32, code: Vec<u8>, translator: JitOptions) -> Both {
         let placed = placed(code);
-        let threads = [Engine::Interp, Engine::T1].map(|engine| {
-            let options = JitOptions { exact_underflow: exact, ..options(engine) };
-            Thread::new(Jit::new(guest, Code::new(&placed), options))
-        });
+        let exact = translator.exact_underflow;
+        let interpreter = JitOptions { exact_underflow: exact, ..options(Engine::Interp) };
+        let threads =
+            [interpreter, translator].map(|options| Thread::new(Jit::new(guest, Code::new(&placed), options)));
         Both { guest, mode, exact, threads }
     }
 
