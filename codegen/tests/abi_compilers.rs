@@ -60,7 +60,7 @@ const STRUCTURES: [(&str, &str, &str); 42] = [
 ];
 
 /// Signal contexts: architecture, our structure, C's, header.
-const CONTEXTS: [(&str, &str, &str, &str); 13] = [
+const CONTEXTS: [(&str, &str, &str, &str); 15] = [
     ("aarch64", "mcontext", "struct sigcontext", "asm/sigcontext.h"),
     ("aarch64", "fpsimd_context", "struct fpsimd_context", "asm/sigcontext.h"),
     ("aarch64", "ucontext", "struct ucontext", "linux/signal.h asm/sigcontext.h asm/ucontext.h"),
@@ -73,6 +73,8 @@ const CONTEXTS: [(&str, &str, &str, &str); 13] = [
     ("x86_64", "fxsave", "struct _fpstate_64", "asm/sigcontext.h"),
     ("x86", "sigcontext", "struct sigcontext", "asm/sigcontext.h"),
     ("x86", "fpstate", "struct _fpstate_32", "asm/sigcontext.h"),
+    ("x86", "fpx_sw_bytes", "struct _fpx_sw_bytes", "asm/sigcontext.h"),
+    ("x86_64", "fpx_sw_bytes", "struct _fpx_sw_bytes", "asm/sigcontext.h"),
     ("x86_64", "ucontext", "struct ucontext", "linux/signal.h asm/sigcontext.h asm/ucontext.h"),
 ];
 

@@ -14,7 +14,7 @@ context rm: 2 = 0;
 context it: 1 = 0;
 arch tiny {
     pc = PC; sp = r[1]; pins = [r[2]]; vector_pins = [v[0]]; flags = [Z]; icache = explicit; address = 64;
-    interwork = it; transient = it; delay_slots = 0; code_endian = little; data_endian = little;
+    interwork = it; transient = it; cleared = [Z]; delay_slots = 0; code_endian = little; data_endian = little;
 }
 memory { model = weak; ignore_top_byte = false; }
 elf { machine = 1; class = 64; data = little; flags = 5; }
@@ -68,6 +68,7 @@ const CHANGES: &[(&str, &str, &str, &str)] = &[
     ("arch", "address", "address = 64", "address = 32"),
     ("arch", "interwork", "interwork = it;", ""),
     ("arch", "transient", "transient = it", "transient = rm"),
+    ("arch", "cleared", "cleared = [Z]", "cleared = []"),
     ("arch", "delay_slots", "delay_slots = 0", "delay_slots = 1"),
     ("arch", "max_length", "max_length = 15", "max_length = 7"),
     ("arch", "code_endian", "code_endian = little", "code_endian = big"),

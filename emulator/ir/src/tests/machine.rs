@@ -1,6 +1,7 @@
 //! The interpreter's state at exits and faults.
 
 use super::support::{GUEST, Memory, builder, finish, run, slot};
+use crate::guest::Slot;
 use crate::inst::{AtomicOp, MemAttr, Op, Order};
 use crate::interp::{self, Outcome};
 use crate::unit::{ExitKind, Trap, Unit, UnitKey};
@@ -341,6 +342,11 @@ fn code_is_entered_in_the_mode_that_its_address_says() {
     assert_eq!(guest.entered(0x5551, 0x2e), (0x5550, 0x122));
     assert_eq!(guest.entered(0x5550, 0x12e), (0x5550, 0x22));
     assert_eq!(GUEST.entered(0x5551, 0x12e), (0x5551, 0x12e));
+    let guest = crate::Guest { cleared: &[Slot(0)], ..GUEST };
+    let mut entered = state(7, 9);
+    entered.set(&guest, Slot(0), 5);
+    guest.enter(&mut entered, 0x5550);
+    assert_eq!((entered.get(&guest, Slot(0)), seen(&entered, "b"), entered.pc), (0, 9, 0x5550));
 }
 
 #[test]
