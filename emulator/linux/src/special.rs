@@ -33,8 +33,8 @@ pub const pselect6_time64: Function = pselect6;
 
 functions!(Thread {
     crate::mem::calls: mincore, mremap, shmat, shmdt;
-    crate::signal::calls: rt_sigaction, rt_sigpending, rt_sigprocmask, rt_sigreturn, rt_sigsuspend, rt_sigtimedwait, sigprocmask,
-        rt_sigtimedwait_time64, sigaltstack, sigreturn;
+    crate::signal::calls: rt_sigaction, rt_sigpending, rt_sigprocmask, rt_sigreturn, rt_sigsuspend, rt_sigtimedwait,
+        rt_sigtimedwait_time64, sigaltstack, sigprocmask, sigreturn;
     crate::task::calls: cacheflush, clone, clone3, execve, execveat, exit, exit_group, flush_icache_range, fork,
         get_thread_area, prctl, set_robust_list, set_thread_area, set_tid_address, vfork;
 });

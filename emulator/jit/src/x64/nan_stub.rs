@@ -69,7 +69,8 @@ impl Emitter<'_> {
             ; lane:
         );
         self.load_magnitude(bits, MADE);
-        dynasm!(self.asm ; .arch x64 ; mov rcx, QWORD infinity(bits) ; cmp rax, rcx ; jbe >next);
+        self.compare_magnitude(infinity(bits));
+        dynasm!(self.asm ; .arch x64 ; jbe >next);
         self.nan_of_width(bits);
         dynasm!(self.asm ; .arch x64 ; known:);
         match bits {
@@ -160,15 +161,10 @@ impl Emitter<'_> {
 
     fn take_if_signalling(&mut self, bits: u32, k: usize) {
         self.load_magnitude(bits, k);
-        dynasm!(self.asm
-            ; .arch x64
-            ; mov rcx, QWORD infinity(bits)
-            ; cmp rax, rcx
-            ; jbe >other
-            ; mov rcx, QWORD quiet(bits)
-            ; cmp rax, rcx
-            ; jae >other
-        );
+        self.compare_magnitude(infinity(bits));
+        dynasm!(self.asm ; .arch x64 ; jbe >other);
+        self.compare_magnitude(quiet(bits));
+        dynasm!(self.asm ; .arch x64 ; jae >other);
         match bits {
             32 => dynasm!(self.asm ; .arch x64 ; mov edi, [rbp + r8 + operand(k)] ; bts edi, 22),
             _ => dynasm!(self.asm ; .arch x64 ; mov rdi, [rbp + r8 + operand(k)] ; bts rdi, 51),
@@ -184,18 +180,18 @@ impl Emitter<'_> {
         }
     }
 
+    /// `rax` with a magnitude, which stays in `rcx`.
+    fn compare_magnitude(&mut self, with: i64) {
+        dynasm!(self.asm ; .arch x64 ; mov rcx, QWORD with ; cmp rax, rcx);
+    }
+
     /// The operand to `rdi` if it is a quiet NaN; a signalling one leads to `signalling`.
     fn take_if_nan(&mut self, bits: u32, k: usize) {
         self.load_magnitude(bits, k);
-        dynasm!(self.asm
-            ; .arch x64
-            ; mov rcx, QWORD infinity(bits)
-            ; cmp rax, rcx
-            ; jbe >number
-            ; mov rcx, QWORD quiet(bits)
-            ; cmp rax, rcx
-            ; jb >signalling
-        );
+        self.compare_magnitude(infinity(bits));
+        dynasm!(self.asm ; .arch x64 ; jbe >number);
+        self.compare_magnitude(quiet(bits));
+        dynasm!(self.asm ; .arch x64 ; jb >signalling);
         match bits {
             32 => dynasm!(self.asm ; .arch x64 ; mov edi, [rbp + r8 + operand(k)] ; number:),
             _ => dynasm!(self.asm ; .arch x64 ; mov rdi, [rbp + r8 + operand(k)] ; number:),
@@ -204,7 +200,8 @@ impl Emitter<'_> {
 
     fn leave_infinity_times_zero(&mut self, bits: u32) {
         self.load_magnitude(bits, 2);
-        dynasm!(self.asm ; .arch x64 ; mov rcx, QWORD infinity(bits) ; cmp rax, rcx ; jbe >product);
+        self.compare_magnitude(infinity(bits));
+        dynasm!(self.asm ; .arch x64 ; jbe >product);
         for k in [0, 1] {
             self.load_magnitude(bits, 1 - k);
             dynasm!(self.asm ; .arch x64 ; cmp rax, rcx ; jne >finite);
