@@ -434,6 +434,13 @@ impl Builder<'_> {
         }
         let (ka, kb) = (self.as_const(a), self.as_const(b));
         if ty == Ty::I1 {
+            // What the condition is, it is known to be.
+            if a == c {
+                return Some(self.or_t(ty, c, b));
+            }
+            if b == c {
+                return Some(self.and_t(ty, c, a));
+            }
             return match (ka, kb) {
                 (Some(1), _) => Some(self.or_t(ty, c, b)),
                 (_, Some(0)) => Some(self.and_t(ty, c, a)),

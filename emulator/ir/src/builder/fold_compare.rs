@@ -247,32 +247,47 @@ impl Builder<'_> {
         Some(self.compare_t(op, inst.ty, a, b))
     }
 
-    /// `v` as `c ? x : k`, in each way there is: comparisons made only if another held leave flags like this.
-    fn gated(&mut self, v: Val) -> [Option<(Val, Val, bool)>; 2] {
+    /// `v` as `c ? x : y`, in each way there is: comparisons made only if another held leave flags like this.
+    fn gated(&mut self, v: Val) -> [Option<[Val; 3]>; 2] {
         let inst = self.def(v);
-        let (p, q) = (inst.args[0], inst.args[1]);
+        let [p, q, _] = inst.args;
         match inst.op {
-            Op::And => [Some((p, q, false)), Some((q, p, false))],
-            Op::Or => [Some((self.not_t(Ty::I1, p), q, true)), Some((self.not_t(Ty::I1, q), p, true))],
+            Op::And => {
+                let zero = self.bit(false);
+                [Some([p, q, zero]), Some([q, p, zero])]
+            }
+            Op::Or => {
+                let one = self.bit(true);
+                [Some([self.not_t(Ty::I1, p), q, one]), Some([self.not_t(Ty::I1, q), p, one])]
+            }
+            Op::Select => [Some(inst.args), None],
+            Op::Not => {
+                let inner = self.gated(p);
+                inner.map(|gated| gated.map(|[c, x, y]| [c, self.not_t(Ty::I1, x), self.not_t(Ty::I1, y)]))
+            }
             _ => [None, None],
         }
     }
 
+    fn is_gated(&self, v: Val) -> bool {
+        let v = self.operand_of(v, Op::Not).unwrap_or(v);
+        matches!(self.def(v).op, Op::And | Op::Or | Op::Select)
+    }
+
     /// An operation on two conditions gated alike: the gated operation.
     fn fold_gated(&mut self, op: Op, a: Val, b: Val) -> Option<Val> {
-        let is_gated = |b: &Self, v: Val| matches!(b.def(v).op, Op::And | Op::Or);
-        if !is_gated(self, a) || !is_gated(self, b) {
+        if !self.is_gated(a) || !self.is_gated(b) {
             return None;
         }
         let (first, second) = (self.gated(a), self.gated(b));
         let pairs = first.iter().flatten().flat_map(|x| second.iter().flatten().map(move |y| (x, y)));
-        let (&(c, x, k), &(_, y, l)) = pairs.into_iter().find(|(x, y)| x.0 == y.0)?;
-        let (open, shut) = match op {
-            Op::And => (self.and_t(Ty::I1, x, y), k & l),
-            Op::Or => (self.or_t(Ty::I1, x, y), k | l),
-            _ => (self.xor_t(Ty::I1, x, y), k ^ l),
+        let (&[c, x, k], &[_, y, l]) = pairs.into_iter().find(|(x, y)| x[0] == y[0])?;
+        let mut both = |p: Val, q: Val| match op {
+            Op::And => self.and_t(Ty::I1, p, q),
+            Op::Or => self.or_t(Ty::I1, p, q),
+            _ => self.xor_t(Ty::I1, p, q),
         };
-        let shut = self.bit(shut);
+        let (open, shut) = (both(x, y), both(k, l));
         Some(self.select_t(Ty::I1, c, open, shut))
     }
 

@@ -1,6 +1,6 @@
 //! Conditions over flags become the comparison that made the flags, for registers and for constants.
 
-use super::support::{GUEST, builder, finish, run, slot};
+use super::support::{GUEST, Random, builder, finish, run, slot};
 use crate::inst::Op;
 use crate::{Builder, GuestState, Ty, Val};
 
@@ -243,6 +243,72 @@ fn chained_comparisons_are_two_comparisons() {
                 let expected = if x == 7 { expected(false, 64, x, y, code) } else { by_flags(nzcv, code) };
                 assert_eq!(s.get(&GUEST, slot("Z")) == 1, expected, "condition {code} of {x}, {y} after #{nzcv}");
             }
+        }
+    }
+}
+
+/// A comparison made only if another has left flags as a condition wants them, which stay otherwise: every condition then, at 3 bits.
+#[test]
+fn comparisons_under_the_condition_of_another_are_right() {
+    for (gate, code) in [0, 1, 2, 8, 12].into_iter().flat_map(|gate| (0..14).map(move |code| (gate, code))) {
+        let mut b = builder();
+        let [x, y, p, q] = ["a", "b", "c", "d"].map(|name| {
+            let whole = b.get(slot(name));
+            b.low(64, 3, whole)
+        });
+        let earlier = subtract(&mut b, 3, x, y);
+        let made = condition(&mut b, earlier, gate);
+        let later = subtract(&mut b, 3, p, q);
+        let flags = std::array::from_fn(|i| b.select(1, made, later[i], earlier[i]));
+        let holds = condition(&mut b, flags, code);
+        b.put(slot("Z"), holds);
+        let unit = finish(b);
+        for bits in 0..1u32 << 12 {
+            let [x, y, p, q] = std::array::from_fn(|i| u128::from(bits >> (3 * i) & 7));
+            let mut s = GuestState::new(&GUEST);
+            for (name, v) in ["a", "b", "c", "d"].into_iter().zip([x, y, p, q]) {
+                s.set(&GUEST, slot(name), v);
+            }
+            run(&unit, &mut s);
+            let made = expected(false, 3, x, y, gate);
+            let (x, y) = if made { (p, q) } else { (x, y) };
+            assert_eq!(s.get(&GUEST, slot("Z")) == 1, expected(false, 3, x, y, code), "{code} after {gate}: {bits:#x}");
+        }
+    }
+}
+
+/// Formulas over four flags as deep as three operations, which simplification takes apart and puts together again.
+#[test]
+fn formulas_over_flags_are_right() {
+    let mut r = Random(0x5eed_f1a6);
+    for _ in 0..3000 {
+        let mut b = builder();
+        let mut values: Vec<(Val, u16)> = ["N", "Z", "C", "V"]
+            .into_iter()
+            .zip([0xaaaa, 0xcccc, 0xf0f0, 0xff00])
+            .map(|(name, table)| (b.get(slot(name)), table))
+            .collect();
+        for _ in 0..2 + r.below(8) {
+            let [(p, tp), (q, tq), (c, tc)] = std::array::from_fn(|_| values[r.below(values.len() as u32) as usize]);
+            values.push(match r.below(5) {
+                0 => (b.and(1, p, q), tp & tq),
+                1 => (b.or(1, p, q), tp | tq),
+                2 => (b.xor(1, p, q), tp ^ tq),
+                3 => (b.not(1, p), !tp),
+                _ => (b.select(1, c, p, q), tc & tp | !tc & tq),
+            });
+        }
+        let (last, table) = values[values.len() - 1];
+        let wide = b.zext(1, 64, last);
+        b.put(slot("a"), wide);
+        let unit = finish(b);
+        for flags in 0..16u16 {
+            let mut s = GuestState::new(&GUEST);
+            for (i, name) in ["N", "Z", "C", "V"].into_iter().enumerate() {
+                s.set(&GUEST, slot(name), (flags >> i & 1).into());
+            }
+            run(&unit, &mut s);
+            assert_eq!(s.get(&GUEST, slot("a")), (table >> flags & 1).into(), "{unit:?}");
         }
     }
 }

@@ -48,11 +48,13 @@ impl Analysis {
         conv.flags.iter().map(|flag| self.entry[flag.0 as usize]).any(|v| v != NO && self.values[v as usize].end != 0)
     }
 
-    /// Whether the unit writes the slot before it reads it and before anything that could show its value.
+    /// Whether the unit writes the slot before anything needs its value and before anything that could show it.
     pub(super) fn overwritten_unseen(&self, slot: u16) -> bool {
         // After the backward sweep this is the first put.
         let first = self.next_put[slot as usize];
-        self.entry[slot as usize] == NO && first != u32::MAX && self.last_snap[first as usize] == 0
+        let entry = self.entry[slot as usize];
+        let unread = entry == NO || self.values[entry as usize].end == 0;
+        unread && first != u32::MAX && self.last_snap[first as usize] == 0
     }
 
     /// What the final exit needs: pinned slots in their registers (a use), others anywhere.
