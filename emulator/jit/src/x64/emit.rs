@@ -114,6 +114,8 @@ impl Gen<'_> {
             // The value of a comparison leaves them alone, too.
             Op::Zext if inst.ty != Ty::I128 && self.an.cond(self.arg(0)).is_some() => return self.emit_zext(inst),
             Op::Fcmp if self.an.values[self.pos as usize].mode == Mode::Cond => return self.emit_float_condition(inst),
+            // The carry that goes in may be in the flags.
+            Op::Adc | Op::Sbb => {}
             _ => self.flags = None,
         }
         let done = match inst.op {
@@ -165,6 +167,9 @@ impl Gen<'_> {
     // ------------------------------------------------------------------ conditions
     /// Sets the flags so that the returned condition code holds iff the one-bit value is 1.
     pub(super) fn condition(&mut self, v: u32) -> u8 {
+        if let Some(code) = self.carry_code(v) {
+            return code;
+        }
         self.summed = None;
         if let Some(c) = self.an.cond(v) {
             return self.compare(c);

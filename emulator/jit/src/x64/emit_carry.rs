@@ -4,6 +4,7 @@
 //! its carry and its overflow, and most instructions between leave them alone, so each link of a chain is one host operation
 //! as a rule, not one for each result.
 
+use ir::Ty;
 use ir::inst::{Inst, Op};
 
 use super::analysis::{Analysis, Cond, CondKind, Mode};
@@ -72,8 +73,8 @@ impl Gen<'_> {
 
     /// Whether the host's carry and overflow flags are of use to an instruction, or stay what they are in it.
     pub(super) fn goes_on_with_flags(inst: &Inst) -> bool {
-        let plain_load = inst.op == Op::Load && inst.attr.0 & !3 == 0 && inst.ty != ir::Ty::I1;
-        plain_load || is_flag(inst.op) || matches!(inst.op, Op::Adc | Op::Sbb)
+        let plain_load = inst.op == Op::Load && inst.attr.0 & !3 == 0 && inst.ty != Ty::I1;
+        plain_load || inst.op == Op::ExitIf || is_flag(inst.op) || matches!(inst.op, Op::Adc | Op::Sbb)
     }
 
     /// Brings the carry that goes into a sum into the carry flag, and gives the operation that adds or subtracts it.
@@ -94,6 +95,17 @@ impl Gen<'_> {
     fn is_in_flag(&self, carry: u32) -> bool {
         let def = self.unit.insts.get(carry as usize);
         def.is_some_and(|def| matches!(def.op, Op::Carry | Op::Borrow) && self.has_flags_of(def))
+    }
+
+    /// The condition code of a carry that is in the host's flags from its own sum, or of its opposite.
+    pub(super) fn carry_code(&self, v: u32) -> Option<u8> {
+        self.summed?;
+        let (carry, negated) = match self.an.cond(v) {
+            None => (v, 0),
+            Some(Cond { kind: CondKind::Test, ty: Ty::I1, a, b, cc: code }) if a == b => (a, u8::from(code == cc::E)),
+            Some(_) => return None,
+        };
+        self.is_in_flag(carry).then_some(cc::B ^ negated)
     }
 
     /// A carry alone is added or subtracted, and it is nowhere but in a register.

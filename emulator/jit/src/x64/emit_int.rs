@@ -413,12 +413,30 @@ impl Gen<'_> {
         true
     }
 
+    /// An operation on two bits; those of comparisons are joined as they are set.
+    fn emit_both(&mut self, op: Alu, inst: &Inst) {
+        let both = [self.arg(0), self.arg(1)];
+        if both.iter().all(|v| self.an.cond(*v).is_some()) {
+            let [d, other] = both.map(|v| {
+                let code = self.condition(v);
+                let r = self.temp_gpr();
+                self.asm.setcc(code, r);
+                r
+            });
+            self.asm.alu_rr(op, 1, d, other);
+            self.asm.zext_rr(1, d, d);
+            self.result_gpr(d);
+        } else {
+            self.emit_commutative(op, inst);
+        }
+    }
+
     /// One-bit logic: values are 0 or 1.
     fn emit_bit(&mut self, inst: &Inst) -> bool {
         match inst.op {
-            Op::And => self.emit_commutative(Alu::And, inst),
-            Op::Or => self.emit_commutative(Alu::Or, inst),
-            Op::Xor | Op::Ne => self.emit_commutative(Alu::Xor, inst),
+            Op::And => self.emit_both(Alu::And, inst),
+            Op::Or => self.emit_both(Alu::Or, inst),
+            Op::Xor | Op::Ne => self.emit_both(Alu::Xor, inst),
             Op::Not => {
                 let d = self.def_from(self.arg(0), 0);
                 self.asm.alu_ri(Alu::Xor, 4, d, 1);

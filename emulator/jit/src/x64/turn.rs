@@ -46,6 +46,7 @@ impl Gen<'_> {
 
     /// Jumps to the unit's own entry if the one-bit value is not `negate`.
     pub(super) fn turn_if(&mut self, cond: u32, negate: bool) {
+        self.summed = None;
         self.settle_loop();
         let stored = self.store_flags_early();
         self.poll_compare();
