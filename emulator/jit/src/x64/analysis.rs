@@ -11,6 +11,7 @@ use ir::{Ty, Unit};
 
 use smallvec::SmallVec;
 
+use super::choices::Choice;
 use super::emit_fp::host_environments;
 use super::extensions::{LOADED_SIGNED, READ, use_of};
 use super::restored_flags::Restored;
@@ -158,6 +159,8 @@ impl Value {
 pub(super) struct Analysis {
     pub(super) values: Vec<Value>,
     pub(super) conds: Vec<Cond>,
+    /// Values that are choices between conditions.
+    pub(super) choices: Vec<Choice>,
     pub(super) uses: Vec<Use>,
     /// Slot → its entry value, or [`NO`].
     pub(super) entry: Vec<u32>,
@@ -207,6 +210,7 @@ impl Analysis {
         self.values.clear();
         self.values.extend((0..n as u32).map(|rep| Value { rep, ..Value::NEW }));
         self.conds.clear();
+        self.choices.clear();
         self.uses.clear();
         self.entry.clear();
         self.entry.resize(guest.slots.len(), NO);

@@ -3,7 +3,8 @@
 
 use ir::Ty;
 
-use super::analysis::{Mode, NO};
+use super::analysis::{Cond, CondKind, Mode, NO};
+use super::choices::Arm;
 use super::float_checks::Step;
 use super::generator::{Gen, NONE};
 use super::snapshot::{Kind, Loc};
@@ -46,6 +47,8 @@ pub(super) enum Claim {
     AtBoundary { pos: u32, again: bool, deferred: bool },
     /// The comparison that the slot's value at this position is of is made, its first operand in the cell, or its second.
     Compares { pos: u32, slot: u16, second: bool, cell: Cell },
+    /// The flags at this position are of one of two comparisons: an operand of one is in the cell, the first or the second.
+    Chooses { pos: u32, arm: bool, second: bool, cell: Cell },
     /// The cell has, from here on, the sign extension that the slot's value at this position is.
     Extends { pos: u32, slot: u16, cell: Cell },
     /// The fault table's point of this number shows the slots of this position.
@@ -142,7 +145,7 @@ impl Gen<'_> {
             Kind::Xmm => Some(Cell::Xmm(n as u8)),
             Kind::Spill => Some(Cell::Mem(Self::spill_mem(n as u16).disp)),
             Kind::Home => Some(Cell::Mem(self.home_mem(n as u16).disp)),
-            Kind::Const | Kind::Bit | Kind::Expression => None,
+            Kind::Const | Kind::Bit | Kind::Expression | Kind::Choice => None,
         }
     }
 
@@ -155,6 +158,16 @@ impl Gen<'_> {
         }
     }
 
+    /// The location is of a comparison: its operands are those of it.
+    fn claim_recipe(&mut self, c: Cond, loc: Loc) {
+        let Some(recipe) = loc.as_recipe() else { return };
+        let bits = c.ty.bits().min(64) as u16;
+        self.claim_loc(c.a, recipe.a, bits);
+        if c.kind != CondKind::Bit {
+            self.claim_loc(c.b, recipe.b, bits);
+        }
+    }
+
     /// The location is of the slot's value at this position; of a comparison, its operands are those of the value's.
     pub(super) fn claim_slot(&mut self, slot: u16, loc: Loc) {
         if self.claims.is_none() {
@@ -164,14 +177,19 @@ impl Gen<'_> {
         if v == NO {
             return;
         }
-        match (self.an.cond(v), loc.as_recipe()) {
-            (Some(c), Some(recipe)) => {
-                let bits = c.ty.bits().min(64) as u16;
-                self.claim_loc(c.a, recipe.a, bits);
-                if c.kind != super::analysis::CondKind::Bit {
-                    self.claim_loc(c.b, recipe.b, bits);
+        if let (Some(&chosen), Some(choice)) = (self.an.choice(v), self.choice_at(loc)) {
+            self.claim_recipe(chosen.gate, choice.gate);
+            for (arm, loc) in chosen.arms.into_iter().zip(choice.arms) {
+                if let Arm::Value(v) = arm
+                    && let Some(c) = self.an.cond(v)
+                {
+                    self.claim_recipe(c, loc);
                 }
             }
+            return;
+        }
+        match (self.an.cond(v), loc.as_recipe()) {
+            (Some(c), Some(_)) => self.claim_recipe(c, loc),
             (None, None) => {
                 let bits = self.bits(v).min(self.guest.slots[slot as usize].ty.bits() as u16);
                 self.claim_loc(v, loc, bits);

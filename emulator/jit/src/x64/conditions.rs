@@ -2,6 +2,7 @@
 
 use ir::inst::{Inst, Op, Val};
 use ir::{Ty, Unit};
+use smallvec::SmallVec;
 
 use super::Convention;
 use super::analysis::{Analysis, Cond, CondKind, Mode, NO};
@@ -207,21 +208,7 @@ impl Analysis {
 
     /// The same condition with its operands in the order of a recent comparison, so that one instruction serves both.
     pub(super) fn like_earlier(&self, c: Cond) -> Cond {
-        let swapped = match c.cc {
-            cc::E | cc::NE => c.cc,
-            cc::P | cc::NP | cc::S | cc::NS if c.kind == CondKind::Float => c.cc,
-            _ if c.kind != CondKind::Cmp => return c,
-            cc::B => cc::A,
-            cc::A => cc::B,
-            cc::BE => cc::AE,
-            cc::AE => cc::BE,
-            cc::L => cc::G,
-            cc::G => cc::L,
-            cc::LE => cc::GE,
-            cc::GE => cc::LE,
-            _ => return c,
-        };
-        let other = Cond { cc: swapped, a: c.b, b: c.a, ..c };
+        let Some(other) = swapped(c) else { return c };
         let recent = self.conds.iter().rev().take(6);
         if recent.clone().any(|o| o.same_operands(&other)) && !recent.clone().any(|o| o.same_operands(&c)) {
             other
@@ -249,13 +236,11 @@ impl Analysis {
             if !any {
                 continue;
             }
-            let with_order = |c: &Cond| c.kind == CondKind::Cmp && matches!(c.cc & !1, cc::O | cc::B | cc::BE);
-            let of_sign = |c: &Cond| c.kind == CondKind::Cmp && matches!(c.cc & !1, cc::S | cc::L);
-            let mut conds = flags.iter().flatten().filter_map(|v| self.cond(*v));
-            let Some(model) = conds.clone().find(with_order).or_else(|| conds.find(of_sign)) else { continue };
-            for &v in flags.iter().flatten() {
-                self.unify(unit, &model, v);
+            if !self.helps_state {
+                self.find_choices(unit, conv, &flags[..conv.flags.len()]);
             }
+            let flags: SmallVec<[u32; MAX_FLAGS]> = flags.into_iter().flatten().collect();
+            let Some(model) = self.unify_all(unit, &flags) else { continue };
             // So is what soon branches on them: a sum is likely to be kept, and what it is made of is not.
             let next = together[0].pos;
             for v in next..(next + BRANCH_WITHIN).min(unit.insts.len() as u32) {
@@ -264,8 +249,24 @@ impl Analysis {
         }
     }
 
+    /// Makes values conditions of one comparison as far as they can be; gives the comparison, if there is a suitable one.
+    pub(super) fn unify_all(&mut self, unit: &Unit, values: &[u32]) -> Option<Cond> {
+        let with_order = |c: &Cond| c.kind == CondKind::Cmp && matches!(c.cc & !1, cc::O | cc::B | cc::BE);
+        let of_sign = |c: &Cond| c.kind == CondKind::Cmp && matches!(c.cc & !1, cc::S | cc::L);
+        let overflow = |c: &Cond| with_order(c) && c.cc & !1 == cc::O;
+        let conds = || values.iter().filter_map(|v| self.cond(*v));
+        let model = conds().find(overflow).or_else(|| conds().find(with_order)).or_else(|| conds().find(of_sign))?;
+        for &v in values {
+            self.unify(unit, &model, v);
+        }
+        Some(model)
+    }
+
     /// Makes the value a condition of the comparison `model`, if that says the same.
     fn unify(&mut self, unit: &Unit, model: &Cond, v: u32) {
+        if let Some(c) = self.cond(v).and_then(swapped).filter(|c| c.same_operands(model)) {
+            return self.set_condition(v, c);
+        }
         // A value may be older than the instruction, and used before what the model compares exists.
         let exists = model.a < v || model.a as usize >= unit.insts.len();
         if exists
@@ -307,4 +308,23 @@ impl Analysis {
         }
         (v, sum)
     }
+}
+
+/// The same condition with its operands the other way round, if there is one.
+fn swapped(c: Cond) -> Option<Cond> {
+    let code = match c.cc {
+        cc::E | cc::NE => c.cc,
+        cc::P | cc::NP | cc::S | cc::NS if c.kind == CondKind::Float => c.cc,
+        _ if c.kind != CondKind::Cmp => return None,
+        cc::B => cc::A,
+        cc::A => cc::B,
+        cc::BE => cc::AE,
+        cc::AE => cc::BE,
+        cc::L => cc::G,
+        cc::G => cc::L,
+        cc::LE => cc::GE,
+        cc::GE => cc::LE,
+        _ => return None,
+    };
+    Some(Cond { cc: code, a: c.b, b: c.a, ..c })
 }

@@ -60,6 +60,7 @@ pub(super) fn deferral(conv: &Convention, consts: &[u128], moves: &[(u16, Loc)])
             Some(_) => return None,
             None => match loc.parts() {
                 (Kind::Const, n) => CONSTANT + (consts[n as usize] & 1) as u32,
+                (Kind::Bit, n) => CONSTANT + n,
                 _ => return None,
             },
         };

@@ -82,8 +82,11 @@ impl Gen<'_> {
         }
         for i in 0..self.dirty.len() {
             let slot = self.dirty[i];
-            let loc = self.slot_loc(slot);
-            if loc != Loc::home(slot) && !(again && self.an.overwritten_unseen(slot)) {
+            if again && self.an.overwritten_unseen(slot) {
+                continue;
+            }
+            let loc = self.exit_loc(slot);
+            if loc != Loc::home(slot) {
                 self.moves.push((slot, loc));
             }
         }

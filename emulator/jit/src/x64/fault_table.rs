@@ -283,6 +283,7 @@ impl Source<'_> {
             Kind::Const => self.consts.get(n).copied().unwrap_or_default(),
             Kind::Bit => n as u128,
             Kind::Expression => self.expressions.value(n as u32, &|loc| self.read(loc)),
+            Kind::Choice => unreachable!("faults show choices as expressions"),
         }
     }
 }
@@ -485,7 +486,7 @@ pub(super) fn write_simple(out: &mut Vec<u8>, unit: &Unit, slot: u16, loc: Loc) 
         Kind::Spill => (Tag::Spill, n.into()),
         Kind::Bit => (Tag::Bit, n.into()),
         Kind::Const => return write_constant(out, unit.consts[n as usize]),
-        Kind::Expression => unreachable!("an expression is no place"),
+        Kind::Expression | Kind::Choice => unreachable!("an expression is no place"),
     };
     write_tagged(out, tag, n);
 }

@@ -26,6 +26,7 @@ use ir::{Ty, Unit};
 
 use super::analysis::{Analysis, CondKind, NO, result_ty};
 use super::asm::{Asm, Label, Mem};
+use super::choices::PlacedChoice;
 use super::claims::{Claim, Claims};
 use super::emit_flushing_exactly::Flush;
 use super::exit::Side;
@@ -153,6 +154,8 @@ pub(super) struct Gen<'a> {
     /// Polls of jumps to the unit's own entry.
     pub(super) turns: Vec<Turn>,
     pub(super) moves: Vec<(u16, Loc)>,
+    /// Choices that exits show, by number.
+    pub(super) choices: Vec<PlacedChoice>,
     pub(super) links: Vec<Link>,
     pub(super) interlocks: Vec<Interlock>,
     /// Cold code that brings deferred flags home at the entry: label, and where to go on.
@@ -244,6 +247,7 @@ impl<'a> Gen<'a> {
             sides: b.sides,
             turns: Vec::new(),
             moves: b.moves,
+            choices: Vec::new(),
             links: b.links,
             interlocks: b.interlocks,
             settle: None,

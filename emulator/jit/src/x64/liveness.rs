@@ -22,6 +22,9 @@ impl Analysis {
             }
             let inst = &unit.insts[i];
             let emitted = self.values[i].mode == Mode::Emit || inst.op == Op::Fcmp;
+            if self.leave_to_exits(unit, i as u32) {
+                continue;
+            }
             if self.only_shown(unit, i, inst) {
                 self.leave_to_faults(unit, i, inst);
             } else if emitted && (self.values[i].end != 0 || has_effect(inst.op)) {

@@ -30,6 +30,7 @@
 mod analysis;
 mod asm;
 mod boxes;
+mod choices;
 mod claims;
 mod conditions;
 pub(crate) mod deferred;

@@ -14,9 +14,11 @@ use std::mem::offset_of;
 
 use iced_x86::{Code, Decoder, DecoderOptions, FlowControl, Instruction, InstructionInfoFactory, Mnemonic, OpAccess};
 use iced_x86::{Formatter, IntelFormatter, OpKind, Register};
+use ir::guest::Slot;
 
 use super::StubId;
-use super::analysis::{CondKind, Mode, NO};
+use super::analysis::{Cond, CondKind, Mode, NO};
+use super::choices::Arm;
 use super::claims::{Cell, Claim};
 use super::deferred::is_small;
 use super::generator::Gen;
@@ -399,6 +401,7 @@ impl Proof<'_, '_> {
             }
             Claim::AtBoundary { pos, again, deferred } => self.at_boundary(at, state, pos, (again, deferred)),
             Claim::Compares { pos, slot, second, cell } => self.compared(at, state, pos, slot, (second, cell)),
+            Claim::Chooses { pos, arm, second, cell } => self.chosen(at, state, pos, arm, (second, cell)),
             Claim::AtHome { pos } => self.at_home(at, state, pos),
             _ => {}
         }
@@ -488,10 +491,17 @@ impl Proof<'_, '_> {
 
     /// Pinned slots are in their registers, others at home, but for those that need not be.
     fn at_boundary(&mut self, at: u32, state: &State, pos: u32, (again, deferred): (bool, bool)) {
+        let is_choice = |flag: &Slot| match self.slot_value(flag.0, pos) {
+            Fact::Value(v) => self.g.an.choice(v).is_some(),
+            _ => false,
+        };
+        let chosen = self.g.conv.flags.iter().any(is_choice);
         for slot in 0..self.g.guest.slots.len() as u16 {
             let unseen = again && self.g.an.overwritten_unseen(slot);
             if deferred && self.g.conv.flag(slot).is_some() {
-                self.is_deferred(at, state, pos, slot);
+                if !chosen {
+                    self.is_deferred(at, state, pos, slot);
+                }
             } else if !unseen {
                 self.slot_is_in(at, state, pos, slot, self.boundary(slot));
             }
@@ -516,10 +526,45 @@ impl Proof<'_, '_> {
     /// An operand of the comparison that a slot's value is of.
     fn compared(&mut self, at: u32, state: &State, pos: u32, slot: u16, (second, cell): (bool, Cell)) {
         let Fact::Value(v) = self.slot_value(slot, pos) else { return };
-        let Some(c) = self.g.an.cond(v).or(self.g.an.extension(v)) else { return };
-        let value = if second { c.b } else { c.a };
-        let bits = (c.ty.bits().min(64) as u16).min(self.g.bits(value));
+        let Some(c) = self.g.an.cond(v).or(self.g.an.extension(v)) else {
+            return self.chooses(at, state, v, (second, cell));
+        };
+        let (value, bits) = self.operand(&c, second);
         self.holds(at, state, value, cell, bits);
+    }
+
+    /// An operand of a comparison, and how many bits of it count.
+    fn operand(&self, c: &Cond, second: bool) -> (u32, u16) {
+        let value = if second { c.b } else { c.a };
+        (value, (c.ty.bits().min(64) as u16).min(self.g.bits(value)))
+    }
+
+    /// The same of a choice: of what it is between, or is made by.
+    fn chooses(&mut self, at: u32, state: &State, v: u32, (second, cell): (bool, Cell)) {
+        let Some(choice) = self.g.an.choice(v) else { return };
+        let mut conds = choice.values().filter_map(|v| self.g.an.cond(v)).chain([choice.gate]);
+        let right = conds.any(|c| {
+            let (value, bits) = self.operand(&c, second);
+            self.has(state, value, cell, bits)
+        });
+        if !right {
+            self.wrong.push(format!("at {at:#x}: {cell:?} has {:?}, nothing of {choice:?}", state.facts(cell)));
+        }
+    }
+
+    /// An operand of one of the comparisons that the flags are of.
+    fn chosen(&mut self, at: u32, state: &State, pos: u32, arm: bool, (second, cell): (bool, Cell)) {
+        let cond = |flag: &Slot| {
+            let Fact::Value(v) = self.slot_value(flag.0, pos) else { return None };
+            match self.g.an.choice(v)?.arms[usize::from(arm)] {
+                Arm::Value(v) => self.g.an.cond(v),
+                Arm::Bit(_) => None,
+            }
+        };
+        if let Some(c) = self.g.conv.flags.iter().find_map(cond) {
+            let (value, bits) = self.operand(&c, second);
+            self.holds(at, state, value, cell, bits);
+        }
     }
 
     /// All slots are at home.
@@ -547,6 +592,7 @@ impl Proof<'_, '_> {
             Fact::Value(v) if self.g.an.values[v as usize].mode == Mode::Cond && self.g.an.extension(v).is_none() => {
                 true
             }
+            Fact::Value(v) if self.g.an.choice(v).is_some() => true,
             Fact::Value(v) => self.has(state, v, cell, self.g.bits(v).min(desc.ty.bits() as u16)),
             other => state.facts(cell).contains(&(other, desc.ty.bits() as u16)),
         };
@@ -618,7 +664,7 @@ impl Proof<'_, '_> {
                 }
                 return;
             }
-            Kind::Bit | Kind::Expression => return,
+            Kind::Bit | Kind::Expression | Kind::Choice => return,
         };
         self.holds(at, state, v, cell, bits);
     }

@@ -75,12 +75,17 @@ impl Gen<'_> {
         self.conv.pinned_slots().chain(self.dirty.iter().copied()).chain(gets).any(stays)
     }
 
-    /// Whether `v` is `a`, or a comparison with it or made of it for faults alone.
+    /// Whether `v` is `a`, or a comparison with it or made of it for exits or faults alone.
     pub(super) fn shows(&self, v: u32, a: u32) -> bool {
         let compares = |cond: Cond| self.shows(cond.a, a) || cond.kind != CondKind::Bit && self.shows(cond.b, a);
         let made_of = |inst: &Inst| operands(self.unit, inst).iter().any(|o| self.shows(self.an.val(*o), a));
         if v == a || v == NO {
             return v == a;
+        }
+        if let Some(choice) = self.an.choice(v)
+            && (compares(choice.gate) || choice.values().any(|arm| self.shows(arm, a)))
+        {
+            return true;
         }
         match self.an.values[v as usize].mode {
             Mode::Shown => made_of(&self.unit.insts[v as usize]),

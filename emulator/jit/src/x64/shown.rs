@@ -75,9 +75,12 @@ impl Analysis {
         value.uses |= EXPOSED;
         if value.mode == Mode::Cond {
             let c = self.conds[value.cond_of as usize];
+            // A choice that is compared must exist.
             self.expose(c.a);
+            self.deepen(c.a, 1);
             if c.kind != CondKind::Bit {
                 self.expose(c.b);
+                self.deepen(c.b, 1);
             }
         }
     }
@@ -117,6 +120,28 @@ impl Analysis {
                 self.deepen_all(c.b, depth + 1);
             }
         }
+    }
+
+    /// Whether some exit shows the value, of whose uses all are known.
+    pub(super) fn is_exposed(&self, v: u32) -> bool {
+        let value = &self.values[v as usize];
+        value.end != 0 && value.uses & EXPOSED != 0
+    }
+
+    /// Whether an instruction reads the value, of whose uses all are known.
+    pub(super) fn is_read(&self, v: u32) -> bool {
+        self.values[v as usize].head != NO
+    }
+
+    /// Whether the value is a part of something that is shown.
+    pub(super) fn is_part(&self, v: u32) -> bool {
+        self.depth(v) != 0
+    }
+
+    /// The value is a part of something that exits show: it, or what it is a comparison of, must exist.
+    pub(super) fn keep_part(&mut self, v: u32) {
+        self.expose(v);
+        self.deepen_all(v, 1);
     }
 
     /// Whether the value is left to faults, or a comparison of one that is.

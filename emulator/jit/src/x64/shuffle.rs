@@ -7,6 +7,7 @@ use smallvec::SmallVec;
 
 use super::analysis::CondKind;
 use super::asm::{Alu, Mem, RAX, RCX, RDX, RSP};
+use super::choices::PlacedChoice;
 use super::claims::{Cell, Claim};
 use super::deferred::{deferral, remaining};
 use super::exit::FIELD_WHAT;
@@ -28,7 +29,7 @@ pub(super) const DEFERRED_A: usize = offset_of!(ThreadState, deferred) + offset_
 pub(super) const DEFERRED_B: usize = offset_of!(ThreadState, deferred) + offset_of!(Deferred, b);
 
 /// A general register outside `busy`.
-fn free_register(busy: u32) -> Option<Gpr> {
+pub(super) fn free_register(busy: u32) -> Option<Gpr> {
     (0..16).find(|&r| busy & 1 << r == 0)
 }
 
@@ -49,7 +50,7 @@ impl Gen<'_> {
         let mut regs = RegMoves::new();
         regs.extend(extra);
         let mut extensions = Extensions::new();
-        let deferred = self.defer_flags(list, busy);
+        let deferred = self.defer_flags(list, busy) || self.defer_chosen_flags(list, busy);
         self.deferred = deferred;
         self.store_conditions(list, busy, deferred);
         if !deferred {
@@ -65,7 +66,9 @@ impl Gen<'_> {
                 (None, Some(r)) => self.store_extension(slot, r, busy),
                 (Some(register), None) => regs.push((register, loc)),
                 (None, None) if deferred && self.conv.flag(slot).is_some() => {}
-                (None, None) if loc.as_recipe().is_none() => self.store_slot(slot, loc, busy),
+                (None, None) if loc.as_recipe().is_none() && self.choice_at(loc).is_none() => {
+                    self.store_slot(slot, loc, busy)
+                }
                 (None, None) => {}
             }
         }
@@ -104,9 +107,10 @@ impl Gen<'_> {
 
     /// Copies to registers, or else to spill slots, what is at the home of a slot that is about to be overwritten.
     fn save_overwritten(&mut self, list: &mut [(u16, Loc)], extra: &mut Option<RegMove>) {
-        let from_home = |loc: Loc| match loc.as_recipe() {
-            Some(r) => r.a.parts().0 == Kind::Home || r.b.parts().0 == Kind::Home,
-            None => loc.parts().0 == Kind::Home,
+        let from_home = |loc: Loc| {
+            let mut any = false;
+            self.each_part(loc, &mut |part| any |= part.parts().0 == Kind::Home);
+            any
         };
         if !list.iter().map(|m| m.1).chain(extra.map(|e| e.1)).any(from_home) {
             return;
@@ -147,9 +151,16 @@ impl Gen<'_> {
                 copies.push((slot, copy));
                 copy
             };
-            let new = match loc.as_recipe() {
-                Some(r) => Loc::recipe(r.kind, r.cc, r.ty, rescue(self, r.a), rescue(self, r.b)),
-                None => rescue(self, loc),
+            let mut rescue_all = |g: &mut Self, loc: Loc| match loc.as_recipe() {
+                Some(r) => Loc::recipe(r.kind, r.cc, r.ty, rescue(g, r.a), rescue(g, r.b)),
+                None => rescue(g, loc),
+            };
+            let new = match self.choice_at(loc) {
+                Some(PlacedChoice { gate, arms }) => {
+                    let (gate, arms) = (rescue_all(self, gate), arms.map(|arm| rescue_all(self, arm)));
+                    self.place_choice(PlacedChoice { gate, arms })
+                }
+                None => rescue_all(self, loc),
             };
             match list.get_mut(i) {
                 Some(entry) => entry.1 = new,
@@ -197,13 +208,7 @@ impl Gen<'_> {
             }
         };
         for loc in list.iter().map(|m| m.1).chain(extra.map(|e| e.1)) {
-            match loc.as_recipe() {
-                Some(r) => {
-                    add(r.a);
-                    add(r.b);
-                }
-                None => add(loc),
-            }
+            self.each_part(loc, &mut add);
         }
         busy
     }
@@ -226,7 +231,7 @@ impl Gen<'_> {
     }
 
     /// Loads a simple location into a general register.
-    fn load_loc(&mut self, r: Gpr, loc: Loc) {
+    pub(super) fn load_loc(&mut self, r: Gpr, loc: Loc) {
         let (kind, n) = loc.parts();
         match kind {
             Kind::Gpr if n as Gpr == r => {}
@@ -243,7 +248,7 @@ impl Gen<'_> {
                 self.asm.load(size, r, m);
             }
             Kind::Bit => self.asm.mov_ri(r, u64::from(n)),
-            Kind::Expression => unreachable!("an exit shows no expression"),
+            Kind::Expression | Kind::Choice => unreachable!("what an exit shows is somewhere"),
         }
     }
 
@@ -253,7 +258,7 @@ impl Gen<'_> {
     }
 
     /// Stores a simple location, as wide as `ty`.
-    fn store_loc(&mut self, ty: Ty, to: Mem, loc: Loc, busy: u32) {
+    pub(super) fn store_loc(&mut self, ty: Ty, to: Mem, loc: Loc, busy: u32) {
         let (kind, n) = loc.parts();
         match kind {
             Kind::Gpr => self.asm.store(ty.bytes(), to, n as Gpr),
@@ -323,6 +328,11 @@ impl Gen<'_> {
                 self.store_conditions_of(list, r.key(), busy, &mut done);
             }
         }
+        for &(slot, loc) in list {
+            if let Some(choice) = self.choice_at(loc).filter(|_| !deferred) {
+                self.store_choice(slot, choice, busy);
+            }
+        }
     }
 
     fn store_conditions_of(&mut self, list: &[(u16, Loc)], key: Loc, busy: u32, done: &mut u64) {
@@ -331,13 +341,7 @@ impl Gen<'_> {
                 && r.key() == key
                 && (i >= 64 || *done & 1 << i == 0)
             {
-                let to = self.home_mem(slot);
-                let code = self.compare_locs(slot, r, busy);
-                if r.kind == CondKind::Float && takes_two_flags(code) {
-                    self.store_joined_flags(code, to);
-                } else {
-                    self.asm.setcc_mem(code, to);
-                }
+                self.store_condition(slot, r, busy);
                 if i < 64 {
                     *done |= 1 << i;
                 }
@@ -345,8 +349,19 @@ impl Gen<'_> {
         }
     }
 
+    /// Makes a comparison from locations and stores the result at a slot's home.
+    pub(super) fn store_condition(&mut self, slot: u16, r: RecipeLoc, busy: u32) {
+        let to = self.home_mem(slot);
+        let code = self.compare_locs(slot, r, busy);
+        if r.kind == CondKind::Float && takes_two_flags(code) {
+            self.store_joined_flags(code, to);
+        } else {
+            self.asm.setcc_mem(code, to);
+        }
+    }
+
     /// Sets the flags from locations of a slot's comparison, unless they are already; returns the condition code.
-    fn compare_locs(&mut self, slot: u16, r: RecipeLoc, busy: u32) -> u8 {
+    pub(super) fn compare_locs(&mut self, slot: u16, r: RecipeLoc, busy: u32) -> u8 {
         let key = r.key();
         if self.flags_of_locs == Some(key) {
             return r.cc;
@@ -428,7 +443,7 @@ impl Gen<'_> {
         match kind {
             Kind::Home if self.guest.slots[n as usize].ty.bytes() >= size => return self.home_mem(n as u16),
             Kind::Spill => return Self::spill_mem(n as u16),
-            Kind::Gpr | Kind::Bit | Kind::Expression => return Self::scratch(0),
+            Kind::Gpr | Kind::Bit | Kind::Expression | Kind::Choice => return Self::scratch(0),
             Kind::Xmm => self.asm.store_xmm(8, Self::scratch(0), n as u8),
             Kind::Const => {
                 let bits = self.unit.consts[n as usize] as u64;
@@ -516,7 +531,7 @@ impl Gen<'_> {
                 }
             }
             Kind::Const => self.asm.const_xmm(x, self.unit.consts[n as usize]),
-            Kind::Bit | Kind::Expression => {}
+            Kind::Bit | Kind::Expression | Kind::Choice => {}
         }
     }
 

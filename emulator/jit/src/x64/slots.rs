@@ -4,7 +4,7 @@ use ir::Ty;
 use ir::inst::Val;
 
 use super::Gpr;
-use super::analysis::{CondKind, Mode, NO};
+use super::analysis::{Cond, CondKind, Mode, NO};
 use super::claims::Claim;
 use super::generator::{Gen, NONE, NOWHERE, Place, SCRATCH_XMM};
 use super::snapshot::Loc;
@@ -18,11 +18,16 @@ impl Gen<'_> {
         if self.an.is_left(v) {
             return Loc::expression(v);
         }
-        if let Some(c) = self.an.cond(v) {
-            let b = if c.kind == CondKind::Bit { Loc::bit(c.b) } else { self.simple_loc(c.b) };
-            return Loc::recipe(c.kind, c.cc, c.ty, self.simple_loc(c.a), b);
+        match self.an.cond(v) {
+            Some(c) => self.cond_loc(c),
+            None => self.simple_loc(v),
         }
-        self.simple_loc(v)
+    }
+
+    /// A comparison in terms of where its operands are now.
+    pub(super) fn cond_loc(&self, c: Cond) -> Loc {
+        let b = if c.kind == CondKind::Bit { Loc::bit(c.b) } else { self.simple_loc(c.b) };
+        Loc::recipe(c.kind, c.cc, c.ty, self.simple_loc(c.a), b)
     }
 
     /// A comparison of values in terms of where they are now, if they are anywhere.

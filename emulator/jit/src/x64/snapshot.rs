@@ -30,9 +30,12 @@ pub(super) enum Kind {
     Bit,
     /// Nowhere: an expression ([`super::shown`]), by the number of its value.
     Expression,
+    /// One of the unit's choices ([`super::choices`]).
+    Choice,
 }
 
-const KINDS: [Kind; 7] = [Kind::Home, Kind::Gpr, Kind::Xmm, Kind::Spill, Kind::Const, Kind::Bit, Kind::Expression];
+const KINDS: [Kind; 8] =
+    [Kind::Home, Kind::Gpr, Kind::Xmm, Kind::Spill, Kind::Const, Kind::Bit, Kind::Expression, Kind::Choice];
 const RECIPE: u64 = 1 << 63;
 const SIMPLE_BITS: u32 = 24;
 
@@ -98,6 +101,10 @@ impl Loc {
 
     pub(super) const fn expression(n: u32) -> Loc {
         Loc::simple(Kind::Expression, n)
+    }
+
+    pub(super) const fn choice(n: u32) -> Loc {
+        Loc::simple(Kind::Choice, n)
     }
 
     /// Layout, from bit 0: operand a, operand b (24 bits each), condition code (4), type (3), kind (3).

@@ -7,6 +7,7 @@ use iced_x86::{Decoder, DecoderOptions, Instruction, Mnemonic, OpKind, Register}
 use super::harness::GUEST;
 use super::random::make;
 use crate::x64::claims::{Claim, Claims};
+use crate::x64::exit::FIELD_WHAT;
 use crate::x64::generator::{Buffers, Gen};
 use crate::x64::{Convention, Features, proof};
 
@@ -25,7 +26,9 @@ fn moves(insn: &Instruction) -> bool {
         _ => false,
     };
     let memory = (0..2).any(|k| insn.op_kind(k) == OpKind::Memory);
-    is_move && insn.op_count() == 2 && memory && cell(0) && cell(1)
+    // What the flags are of is no value.
+    let what = memory && insn.memory_displacement64() as i32 == Gen::field(FIELD_WHAT).disp;
+    is_move && !what && insn.op_count() == 2 && memory && cell(0) && cell(1)
 }
 
 /// Where helpers that change the slots are called. Code keeps values for afterwards that are of no slot any more.

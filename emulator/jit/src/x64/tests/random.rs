@@ -572,12 +572,20 @@ impl Maker {
         self.w.put(slot, v);
     }
 
-    /// All condition flags from one comparison, or from a test with zero.
-    fn compare(&mut self) {
+    /// To some slot of 64 bits.
+    fn put_wide(&mut self, v: Val) {
+        let slot = self.r.below(u64::from(SLOTS)) as u16;
+        if slot != POINTER && slot != INDEX && GUEST.slots[slot as usize].ty == Ty::I64 {
+            self.w.put(slot, v);
+        }
+    }
+
+    /// The condition flags of one comparison, or of a test with zero.
+    fn compared(&mut self) -> [Val; 4] {
         let ty = if self.r.chance(2) { Ty::I32 } else { Ty::I64 };
         let (a, b) = (self.value(ty), self.value(ty));
         let zero = self.w.konst(ty, 0);
-        let flags = if self.r.chance(2) {
+        if self.r.chance(2) {
             let difference = self.w.op(Op::Sub, ty, Attr(0), &[a, b]);
             let no = self.w.konst(Ty::I1, 0);
             [
@@ -593,9 +601,53 @@ impl Maker {
                 (self.w.op(Op::Lts, ty, Attr(0), &[both, zero]), self.w.op(Op::Eq, ty, Attr(0), &[both, zero]));
             let (no, yes) = (self.w.konst(Ty::I1, 0), self.w.konst(Ty::I1, 1));
             [n, z, yes, no]
-        };
+        }
+    }
+
+    fn compare(&mut self) {
+        let flags = self.compared();
+        self.put_flags(flags);
+    }
+
+    fn put_flags(&mut self, flags: [Val; 4]) {
         for (i, flag) in flags.into_iter().enumerate() {
             self.w.put(FLAGS + i as u16, flag);
+        }
+    }
+
+    /// The flags of a comparison if a condition holds, else those of another or constants, and an exit on one of them or on something
+    /// else.
+    fn compare_conditionally(&mut self) {
+        use Op::*;
+        let earlier = self.compared();
+        if self.r.chance(2) {
+            self.put_flags(earlier);
+        }
+        let gate = if self.r.chance(3) { self.value(Ty::I1) } else { self.r.pick(&earlier) };
+        let inverse = self.w.op(Not, Ty::I1, Attr(0), &[gate]);
+        let flags = self.compared();
+        let constant = self.r.chance(2);
+        let chosen = flags.map(|flag| match self.r.below(8) {
+            0 if !constant => flag,
+            1 if !constant => gate,
+            _ if !constant => {
+                let k = flags.iter().position(|f| *f == flag).unwrap_or(0);
+                self.w.op(Select, Ty::I1, Attr(0), &[gate, flag, earlier[k]])
+            }
+            0..4 => self.w.op(And, Ty::I1, Attr(0), &[gate, flag]),
+            4..7 => self.w.op(Or, Ty::I1, Attr(0), &[flag, inverse]),
+            _ => self.w.konst(Ty::I1, 1),
+        });
+        self.put_flags(chosen);
+        if self.r.chance(3) {
+            let flag = self.r.pick(&chosen);
+            let wide = self.w.op(Zext, Ty::I64, Attr(0), &[flag]);
+            self.put_wide(wide);
+        }
+        if self.r.chance(2) {
+            let exit = self.w.exit(ExitKind::Jump, PC + 0x1000 + self.r.below(100) * 4);
+            let cond = if self.r.chance(2) { self.r.pick(&chosen) } else { self.value(Ty::I1) };
+            self.w.op(ExitIf, Ty::I1, exit, &[cond]);
         }
     }
 }
@@ -606,9 +658,10 @@ pub(super) fn make(seed: u64) -> Unit {
     for _ in 0..steps {
         m.step();
         if m.r.chance(3) {
-            match m.r.below(6) {
+            match m.r.below(8) {
                 0 | 1 => m.compare(),
                 2 => m.compare_floats(),
+                3 | 4 => m.compare_conditionally(),
                 _ => m.put(),
             }
             m.pc += 4;
