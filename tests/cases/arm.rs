@@ -79,8 +79,8 @@ fn intrinsics_of_advanced_simd_do_as_in_qemu() {
 }
 
 /// The programs under `tests/guest` that do not count on 64-bit words.
-const PROGRAMS: [&str; 9] =
-    ["hello", "lifetimes", "messages", "process", "segv", "signals", "strings", "threads", "timer"];
+const PROGRAMS: [&str; 10] =
+    ["hello", "lifetimes", "messages", "patched", "process", "segv", "signals", "strings", "threads", "timer"];
 
 fn run(program: &Path, options: &[&str]) -> (String, String, Option<i32>) {
     let output = finish(emulate(options.iter().map(Path::new).chain([program])));

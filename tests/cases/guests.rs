@@ -21,7 +21,7 @@ struct Row {
 
 /// Those that do not count on 64-bit words, or on a C library that passes bad pointers on to the kernel.
 const PROGRAMS: &[&str] =
-    &["hello", "lifetimes", "messages", "process", "segv", "signals", "strings", "threads", "timer"];
+    &["hello", "lifetimes", "messages", "patched", "process", "segv", "signals", "strings", "threads", "timer"];
 
 const ROWS: &[Row] = &[
     Row {

@@ -61,7 +61,8 @@ macro_rules! guest_programs {
 }
 
 guest_programs!(
-    hello, lifetimes, memory, messages, process, segv, signals, strings, syscalls, threads, timer, turns, users
+    hello, lifetimes, memory, messages, patched, process, segv, signals, strings, syscalls, threads, timer, turns,
+    users
 );
 
 #[test]

@@ -366,16 +366,36 @@ fn a_set_poll_flag_interrupts_a_loop() {
 
 #[test]
 fn changed_code_runs_after_a_flush() {
-    for engine in ENGINES {
+    let interpreting_first = JitOptions { interpret_first: true, ..JitOptions::default() };
+    let ways = ENGINES.map(|engine| JitOptions { engine, ..JitOptions::default() }).into_iter();
+    for (options, announce) in ways.chain([interpreting_first]).flat_map(|o| [(o, flush(0)), (o, FLUSH_ALL)]) {
         // The system call lets the test change instruction 4, which the program then announces.
-        let code = Code::new(&[call(4), SYSCALL, flush(0), jump(-3), addi(1, 1, 1), RET]);
-        let mut thread = start(&jit(engine, code));
+        let code = Code::changeable(&[call(4), SYSCALL, announce, jump(-3), addi(1, 1, 1), RET]);
+        let mut thread = start(&Jit::new(&TOY, Box::new(code), options));
         set(&mut thread, 0, BASE + 16);
-        for round in 1..=3u64 {
-            assert_eq!(thread.run(), Event::Syscall);
-            assert_eq!(get(&mut thread, 1), [1, 11, 111][round as usize - 1]);
-            code.set(4, addi(1, 1, [10, 100, 0][round as usize - 1]));
+        let mut sum = 0;
+        for round in 1..=40 {
+            // Where it stays as it was, it is known again.
+            let step = [1, 10, 10, 7][round % 4];
+            code.set(4, addi(1, 1, step));
+            sum += step as u64;
+            assert_eq!((thread.run(), get(&mut thread, 1)), (Event::Syscall, sum), "{round} {announce:?}");
         }
+    }
+}
+
+#[test]
+fn of_code_that_cannot_change_nothing_is_dropped_when_a_program_says_that_it_has() {
+    for announce in [flush(0), FLUSH_ALL] {
+        let code = [announce, addi(1, 1, 1), bne(1, 2, -2), SYSCALL];
+        let dropped = |code| {
+            let mut thread = start(&jit(Engine::T1, code));
+            set(&mut thread, 0, BASE);
+            set(&mut thread, 2, 20);
+            assert_eq!((thread.run(), get(&mut thread, 1)), (Event::Syscall, 20));
+            thread.jit().stats().invalidated
+        };
+        assert_eq!((dropped(Code::new(&code)), dropped(Code::changeable(&code)) >= 20), (0, true));
     }
 }
 

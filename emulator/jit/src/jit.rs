@@ -88,6 +88,14 @@ impl Jit {
         self.invalidate(0, u64::MAX);
     }
 
+    /// The guest says that any code may have changed.
+    pub(crate) fn code_changed(&self) {
+        match &self.t1 {
+            Some(t1) => t1.code_changed(self),
+            None => self.invalidate_all(),
+        }
+    }
+
     /// Whether the guest has exclusive accesses that need to know what others store: then the embedder says what is stored for
     /// the guest by others than its own code ([`Jit::stored_at`], [`Jit::stored`]). Once this is so it stays so.
     #[must_use]

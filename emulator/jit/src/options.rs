@@ -16,7 +16,8 @@ pub trait Hooks: Send + Sync {
     fn fetch(&self, pc: u64, buf: &mut [u8]) -> usize;
     /// The host function that replaces the guest function at `pc`, if any. Asked once per translation of an address.
     fn intercept(&self, pc: u64) -> Option<NativeFn>;
-    /// Whether the `len` bytes of code at `pc` are of files and not writable: translations of no others are saved.
+    /// Whether the `len` bytes of code at `pc` are of files and not writable: translations of no others are saved, and those of others
+    /// are dropped whenever the guest says that code has changed. What ceases to be so is invalidated.
     fn is_constant(&self, _pc: u64, _len: u64) -> bool {
         false
     }

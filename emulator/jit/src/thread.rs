@@ -208,7 +208,7 @@ impl Thread {
             Next::Event(event) => Some(event),
             Next::Step => self.interpret_one(),
             Next::Flush { len: 0, .. } => {
-                self.jit.invalidate_all();
+                self.jit.code_changed();
                 None
             }
             Next::Flush { addr, len } => {

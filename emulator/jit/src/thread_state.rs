@@ -73,7 +73,7 @@ pub enum Leave {
     Syscall = 1,
     /// Continue at `pc` under the mode in the state.
     Redispatch = 2,
-    /// Invalidate the `exit_len` bytes at `exit_operand` (0: everything), continue at `pc`.
+    /// Invalidate the `exit_len` bytes at `exit_operand` (0: everything that can change), continue at `pc`.
     Flush = 3,
     /// Native call at `pc`; `exit_operand` is the address of the function's name.
     NativeCall = 4,
@@ -192,6 +192,8 @@ pub struct ThreadState {
     pub fence_pad: u32,
     /// A byte: whether the thread may hold translations.
     pub inside: *const AtomicBool,
+    /// What can change of the code that something was made of; 0: nothing has to be dropped.
+    pub changeable: *const AtomicU32,
     /// Where to go on after a direct system call.
     pub resume: u64,
     /// Host stack pointer while in generated code, 16-byte aligned.
@@ -232,6 +234,9 @@ pub struct ThreadState {
     pub controls: [Control; Control::PLACES],
 }
 
+/// For who has not said what can change.
+static ANYTHING: AtomicU32 = AtomicU32::new(1);
+
 impl ThreadState {
     /// Fresh guest state; the dispatcher fills in the pointers before generated code runs.
     #[must_use]
@@ -249,6 +254,7 @@ impl ThreadState {
             direct_calls: std::ptr::null(),
             direct_len: 0,
             inside: std::ptr::null(),
+            changeable: &raw const ANYTHING,
             resume: 0,
             host_sp: 0,
             jit_sp: 0,

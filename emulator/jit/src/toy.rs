@@ -54,8 +54,10 @@ pub(crate) const fn jr(a: u8) -> [u8; 4] {
 pub(crate) const SYSCALL: [u8; 4] = [9, 0, 0, 0];
 /// The instruction at the address in `a` has changed.
 pub(crate) const fn flush(a: u8) -> [u8; 4] {
-    [10, a, 0, 0]
+    [10, a, 4, 0]
 }
+/// Any code may have changed.
+pub(crate) const FLUSH_ALL: [u8; 4] = [10, 0, 0, 0];
 /// `a = [b]; [b] += c` atomically.
 pub(crate) const fn fetch_add(a: u8, b: u8, c: u8) -> [u8; 4] {
     [11, a, b, c]
@@ -206,7 +208,7 @@ fn translate(b: &mut Builder<'_>, pc: u64, code: &[u8]) -> Step {
         9 => b.syscall(),
         10 => {
             let addr = b.get(slot(x));
-            b.icache_flush(addr, 4);
+            b.icache_flush(addr, y.into());
         }
         11 => {
             let (addr, value) = (b.get(slot(y)), b.konst(64, i128::from(z)));
@@ -231,6 +233,7 @@ fn translate(b: &mut Builder<'_>, pc: u64, code: &[u8]) -> Step {
 pub(crate) struct Code {
     bytes: Mutex<Vec<u8>>,
     natives: Mutex<Vec<(u64, NativeFn)>>,
+    constant: bool,
 }
 
 /// Address of the first instruction.
@@ -238,7 +241,16 @@ pub(crate) const BASE: u64 = 0x10_0000;
 
 impl Code {
     pub(crate) fn new(code: &[[u8; 4]]) -> &'static Code {
-        Box::leak(Box::new(Code { bytes: Mutex::new(code.concat()), natives: Mutex::default() }))
+        Code::with(code, true)
+    }
+
+    /// The same, which can change before an instruction says so.
+    pub(crate) fn changeable(code: &[[u8; 4]]) -> &'static Code {
+        Code::with(code, false)
+    }
+
+    fn with(code: &[[u8; 4]], constant: bool) -> &'static Code {
+        Box::leak(Box::new(Code { bytes: Mutex::new(code.concat()), natives: Mutex::default(), constant }))
     }
 
     /// While the result lives, no thread is inside of it.
@@ -269,6 +281,6 @@ impl Hooks for &'static Code {
     }
 
     fn is_constant(&self, _pc: u64, _len: u64) -> bool {
-        true
+        self.constant
     }
 }

@@ -137,8 +137,9 @@ impl jit::Hooks for Hooks {
 
     fn is_constant(&self, pc: u64, len: u64) -> bool {
         let constant = |vma: &Vma| vma.file.is_some() && !vma.shared && vma.prot & libc::PROT_WRITE == 0;
-        let map = self.process.space.map();
-        map.find(pc).is_some_and(|(range, vma)| len <= range.end - pc && constant(vma))
+        let space = &self.process.space;
+        !space.may_change_by_file()
+            && space.map().find(pc).is_some_and(|(range, vma)| len <= range.end - pc && constant(vma))
     }
 
     fn direct_calls(&self) -> Vec<jit::DirectCall> {

@@ -119,6 +119,8 @@ impl Runtime {
         // SAFETY: it is forgotten before memory is reclaimed, which waits for this thread.
         let translation = unsafe { Translation::at(self.code.end, known.0) };
         let guest_len = translation.details().guest_len;
+        let _reading = self.counter.reading();
+        let can_change = Runtime::can_change(jit, key, guest_len);
         if guest_hash(jit, key.pc, guest_len)? != known.1 || jit.hooks.intercept(key.pc).is_some() {
             return None;
         }
@@ -129,6 +131,9 @@ impl Runtime {
             return None;
         }
         translation.revalidate();
+        if can_change {
+            self.list(&mut writer, translation);
+        }
         writer.pages.insert(translation, guest_len);
         self.by_key.insert(translation, || self.world.count() <= 1);
         Some(translation)

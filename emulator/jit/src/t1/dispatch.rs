@@ -55,6 +55,7 @@ impl Engine {
         let shared = runtime.world.add(&raw const block.poll, jump);
         (block.direct_calls, block.direct_len) = (runtime.direct_calls.as_ptr(), runtime.direct_calls.len() as u64);
         block.inside = shared.inside();
+        block.changeable = runtime.counter.place();
         runtime.thread_added(jit);
         let (compiler, pieces) = (runtime.compiler(jit.guest), first::Pieces::default());
         Engine { compiler, shared, returns, fault: None, stepping: false, policies: None, pieces, wanted: None }

@@ -202,10 +202,14 @@ impl Thread {
             return Some(next);
         }
         runtime.seen.as_ref()?.insert(key.pc);
+        let _reading = runtime.counter.reading();
         let unit = piece_at(jit, runtime, key)?;
         let next = interpret(jit, &unit, state, watch);
         pieces.end = end_of(&unit, state.pc);
         if unit.insts.len() <= LONGEST {
+            if Runtime::can_change(jit, key, unit.guest_len) {
+                runtime.list_piece();
+            }
             pieces.entry(key.pc).get_or_insert_default().keep(&unit, generation, behind);
         }
         unit.recycle();

@@ -9,6 +9,7 @@
 //!   [`Runtime::flush`], with all threads out of generated code and their return stacks emptied.
 
 mod again;
+mod changeable;
 mod code_memory;
 mod dispatch;
 mod entries;
@@ -94,6 +95,8 @@ pub(crate) struct Runtime {
     code: std::ops::Range<u64>,
     by_key: KeyTable,
     by_address: AddressTable,
+    /// See [`changeable`].
+    counter: changeable::Counter,
     /// Counts invalidations: a unit formed under an older count may be stale.
     generation: AtomicU64,
     writer: Mutex<Writer>,
@@ -128,6 +131,7 @@ struct Writer {
     incoming: Incoming,
     /// Translations that may be used again.
     again: Again,
+    changeable: changeable::Changeable,
     /// Where records are put together.
     buffer: Vec<u8>,
     /// Units that have met pointers with a top byte to be ignored, and leave it out from then on.
@@ -158,6 +162,7 @@ impl Runtime {
             pages: Pages::new(code.end),
             incoming: Incoming::default(),
             again: Again::default(),
+            changeable: changeable::Changeable::default(),
             buffer: Vec::new(),
             masked: FxHashSet::default(),
             careful: FxHashSet::default(),
@@ -177,6 +182,7 @@ impl Runtime {
             by_key: KeyTable::new(code.end),
             by_address: AddressTable::new(code.end),
             code,
+            counter: changeable::Counter::default(),
             generation: AtomicU64::new(0),
             writer: Mutex::new(writer),
             world: World::default(),
@@ -209,6 +215,7 @@ impl Runtime {
         if let Some(found) = self.by_key.find(key) {
             return Ok(found);
         }
+        let _reading = self.counter.reading();
         loop {
             let generation = self.generation.load(Ordering::Acquire);
             if let Some(translation) = self.bring_back(jit, key, generation) {
@@ -219,6 +226,7 @@ impl Runtime {
             let hooks = recorder.as_ref().map_or(&*jit.hooks, |recorder| recorder);
             let source = self.make(jit, hooks, compiler, key, &mut watch)?;
             let code = again::code_of(recorder, key, &source);
+            let can_change = Runtime::can_change(jit, key, source.guest_len());
             let mut writer = self.lock();
             // Guest code that changed while it was read must not be kept.
             if self.generation.load(Ordering::Acquire) != generation {
@@ -231,6 +239,9 @@ impl Runtime {
             let published = self.publish(jit, &mut writer, key, source).map_err(|Full| Miss::Full);
             if let (Ok(translation), Some(code)) = (published, code) {
                 writer.again.made(key, translation.id(self.code.end), code);
+            }
+            if let (Ok(translation), true) = (published, can_change) {
+                self.list(&mut writer, translation);
             }
             watch.lap(Phase::Publish);
             return published;
@@ -549,16 +560,21 @@ impl Runtime {
     pub(crate) fn invalidate(&self, jit: &Jit, start: u64, len: u64) {
         let mut writer = self.lock();
         self.generation.fetch_add(1, Ordering::AcqRel);
-        let mut gone = writer.pages.in_range(start, len);
+        let gone = writer.pages.in_range(start, len);
+        if let Some(seen) = &self.seen {
+            seen.forget(start, len);
+        }
+        self.drop_all_of(jit, &mut writer, gone);
+    }
+
+    /// Drops these translations: their code may have changed.
+    fn drop_all_of(&self, jit: &Jit, writer: &mut Writer, mut gone: Vec<Translation>) {
         gone.retain(Translation::invalidate);
         if !gone.is_empty() {
             writer.again.dropped(&gone);
             self.drops.store(true, Ordering::Release);
         }
-        if let Some(seen) = &self.seen {
-            seen.forget(start, len);
-        }
-        self.forget(jit, &mut writer, &gone);
+        self.forget(jit, writer, &gone);
     }
 
     /// Takes translations that are no longer valid out of the tables and unlinks them.
@@ -605,6 +621,7 @@ impl Runtime {
         let mut writer = self.lock();
         self.generation.fetch_add(1, Ordering::AcqRel);
         Stats::add(&jit.stats.table_bytes, self.table_bytes(&writer));
+        self.take_listed(&mut writer);
         for translation in self.all(&writer) {
             // SAFETY: no table refers to it from here on, and no thread is where it could hold one.
             unsafe { translation.free() };
@@ -626,14 +643,15 @@ impl Runtime {
     pub(crate) fn freeze(&self) -> Frozen<'_> {
         let gate = self.world.close_gate();
         let writer = self.lock();
-        Frozen { registry: self.world.registry(), _writer: writer, _gate: gate }
+        Frozen { runtime: self, registry: self.world.registry(), writer, _gate: gate }
     }
 }
 
 /// The runtime's locks, held across `fork`.
 pub(crate) struct Frozen<'a> {
+    runtime: &'a Runtime,
     registry: world::Registry<'a>,
-    _writer: MutexGuard<'a, Writer>,
+    writer: MutexGuard<'a, Writer>,
     _gate: MutexGuard<'a, ()>,
 }
 
@@ -641,6 +659,7 @@ impl Frozen<'_> {
     /// In the child: only the calling thread exists.
     pub(crate) fn in_child(&mut self) {
         self.registry.keep_caller();
+        self.runtime.count_anew(&self.writer);
     }
 }
 
@@ -689,6 +708,15 @@ impl<'c> Source<'c> {
             origin,
             retreats: Retreats::Never,
             floats: false,
+        }
+    }
+
+    /// Guest bytes that it is made of.
+    fn guest_len(&self) -> u32 {
+        match self {
+            Source::Host { guest_len, .. } => *guest_len,
+            Source::Interp(unit) => unit.guest_len,
+            Source::Native(_) => NATIVE_LEN,
         }
     }
 

@@ -57,6 +57,8 @@ const SHORT: u32 = 256;
 const RETREATS_AT: u32 = 28;
 /// It computes floating-point numbers.
 const FLOATS: u32 = 1 << 30;
+/// It is listed among those of code that can change.
+const LISTED: u32 = 1 << 31;
 
 /// What a fault means.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
@@ -299,6 +301,16 @@ impl Translation {
     /// Makes it valid again.
     pub(super) fn revalidate(&self) {
         self.head().info.fetch_and(!INVALID, Ordering::SeqCst);
+    }
+
+    /// It is listed from now on; whether it was not before. Writer only.
+    pub(super) fn set_listed(&self) -> bool {
+        self.head().info.fetch_or(LISTED, Ordering::Relaxed) & LISTED == 0
+    }
+
+    /// It is not listed any more. Writer only.
+    pub(super) fn clear_listed(&self) {
+        self.head().info.fetch_and(!LISTED, Ordering::Relaxed);
     }
 
     /// The translation before on the same guest page.

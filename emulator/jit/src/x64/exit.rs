@@ -217,12 +217,7 @@ impl Gen<'_> {
         match exit.kind {
             ExitKind::Jump => self.leave_jump(exit),
             ExitKind::Call => self.leave_call(exit),
-            ExitKind::Indirect => {
-                self.poll_indirect();
-                self.lookup(exit);
-                self.asm.jcc_stub(cc::NE, StubId::IndirectMiss);
-                self.asm.op_rm(4, 0xff, 4, Mem::base(RCX, 8)); // jmp [rcx + 8]
-            }
+            ExitKind::Indirect => self.leave_indirect(exit),
             ExitKind::IndirectCall => self.leave_indirect_call(exit),
             ExitKind::Return => self.leave_return(exit),
             ExitKind::Syscall if self.conv.direct_calls => self.system_call(exit),
@@ -244,11 +239,7 @@ impl Gen<'_> {
                 self.asm.store(8, operand, RDX);
                 self.leave_to_rust(Leave::NativeCall, exit.target);
             }
-            ExitKind::Flush { len } => {
-                self.asm.store(8, operand, RDX);
-                self.asm.store_imm(4, Self::field(offset_of!(ThreadState, exit_len)), len as i32);
-                self.leave_to_rust(Leave::Flush, exit.target);
-            }
+            ExitKind::Flush { len } => self.leave_flushing(exit, len),
             ExitKind::Redispatch if exit.mode_in_state => {
                 self.asm.mov_ri(RAX, exit.target);
                 self.asm.jmp_stub(StubId::ModeChange);
@@ -259,6 +250,29 @@ impl Gen<'_> {
                 self.link(LinkKind::Jump, UnitKey { pc: exit.target, mode: exit.mode | self.retreats_to })
             }
         }
+    }
+
+    /// Looks for what is at the address in `rax`.
+    fn leave_indirect(&mut self, exit: &Exit) {
+        self.poll_indirect();
+        self.lookup(exit);
+        self.asm.jcc_stub(cc::NE, StubId::IndirectMiss);
+        self.asm.op_rm(4, 0xff, 4, Mem::base(RCX, 8)); // jmp [rcx + 8]
+    }
+
+    /// Translations of the `len` bytes at `rdx` are stale, if any is made of what can change.
+    fn leave_flushing(&mut self, exit: &Exit, len: u32) {
+        let changeable = self.asm.label();
+        self.full_fence();
+        self.asm.load(8, RCX, Self::field(offset_of!(ThreadState, changeable)));
+        self.asm.alu_mi(Alu::Cmp, 4, Mem::base(RCX, 0), 0);
+        self.asm.jcc(cc::NE, changeable);
+        self.asm.mov_ri(RAX, exit.target);
+        self.leave_indirect(exit);
+        self.asm.bind(changeable);
+        self.asm.store(8, Self::field(offset_of!(ThreadState, exit_operand)), RDX);
+        self.asm.store_imm(4, Self::field(offset_of!(ThreadState, exit_len)), len as i32);
+        self.leave_to_rust(Leave::Flush, exit.target);
     }
 
     /// Goes on here when the stub has performed the call.

@@ -30,6 +30,8 @@ pub(super) struct Watch {
     /// Files that code is mapped from and that may be written to by descriptors; whether there are any.
     files: Mutex<Vec<File>>,
     any_files: AtomicBool,
+    /// Where changes are not looked for: memory that is not writable may be changed through a file.
+    by_file: AtomicBool,
     /// Number of the next piece of shared memory without a file.
     next: AtomicU64,
 }
@@ -157,6 +159,9 @@ impl AddressSpace {
         if others_store && let Some(share) = self.share.get() {
             share();
         }
+        if !self.watch.is_on() && !vma.shared && vma.file.is_some() && fd.is_some_and(may_write) {
+            self.changes_by_file();
+        }
         let Some(backing) = vma.backing else { return };
         let by_descriptor = fd.map_or(vma.shared, may_write) && backing.device < NO_DEVICE - 1;
         if vma.executable() && by_descriptor {
@@ -254,12 +259,26 @@ impl AddressSpace {
 
     /// A file was opened that is the memory of a process.
     pub(crate) fn opened_memory(&self, fd: i32) {
-        if self.watch.is_on()
-            && may_write(fd)
-            && let Some((device, inode)) = identity(fd)
-        {
+        if !may_write(fd) {
+            return;
+        }
+        if !self.watch.is_on() {
+            self.changes_by_file();
+        } else if let Some((device, inode)) = identity(fd) {
             self.watch.remember(File { device, inode, is_memory: true });
         }
+    }
+
+    /// From now on, memory that is not writable may be changed through a file.
+    fn changes_by_file(&self) {
+        if !self.watch.by_file.swap(true, Ordering::SeqCst) {
+            self.drop_translations(&(0..self.places.end));
+        }
+    }
+
+    /// Whether that is so.
+    pub(crate) fn may_change_by_file(&self) -> bool {
+        self.watch.by_file.load(Ordering::SeqCst)
     }
 
     fn watched_file(&self, fd: i32) -> Option<File> {
