@@ -1,5 +1,5 @@
 /* Vector instructions in states that single random instructions do not meet: SSSE3 on MMX registers, and SSE3 and SSE4.1 under every
- * rounding, with the exceptions that they raise. */
+ * rounding, with the exceptions that they raise; and stores of bytes. */
 #include <stdint.h>
 #include <stdio.h>
 
@@ -81,6 +81,28 @@ static uint64_t number(void) {
     }
 }
 
+/* Stores the bytes that the mask chooses, of 16 and of 8. */
+WITH_VECTORS static void store_chosen(unsigned char *at, const vector *value, const vector *mask) {
+    __asm__ volatile("movaps %1, %%xmm0\n\tmovaps %2, %%xmm1\n\tmaskmovdqu %%xmm1, %%xmm0"
+                     :
+                     : "D"(at), "m"(*value), "m"(*mask)
+                     : "xmm0", "xmm1", "memory");
+    __asm__ volatile("movq %1, %%mm0\n\tmovq %2, %%mm1\n\tmaskmovq %%mm1, %%mm0\n\temms"
+                     :
+                     : "D"(at + 5), "m"(*value), "m"(*mask)
+                     : "mm0", "mm1", "memory");
+}
+
+static void stores(void) {
+    unsigned char bytes[32] = {0};
+    for (int k = 0; k < 400; k++) {
+        vector value = {{next(), next()}}, mask = {{next() & next(), next() & next()}};
+        store_chosen(bytes + next() % 12, &value, &mask);
+        for (int i = 0; i < 32; i++) mix(bytes[i]);
+    }
+    printf("stores %016llx\n", (unsigned long long)hash);
+}
+
 int main(void) {
     for (unsigned i = 0; i < sizeof media / sizeof *media; i++) {
         for (int k = 0; k < 200; k++) {
@@ -97,5 +119,6 @@ int main(void) {
         }
         printf("sse %u %016llx\n", i, (unsigned long long)hash);
     }
+    stores();
     return 0;
 }
