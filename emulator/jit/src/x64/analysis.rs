@@ -14,6 +14,7 @@ use smallvec::SmallVec;
 use super::choices::Choice;
 use super::emit_fp::host_environments;
 use super::extensions::{LOADED_SIGNED, READ, use_of};
+use super::numbers::Number;
 use super::restored_flags::Restored;
 use super::{Convention, Features};
 
@@ -201,6 +202,10 @@ pub(super) struct Analysis {
     pub(super) needs_settled: bool,
     /// A helper of the unit works on the state.
     pub(super) helps_state: bool,
+    /// Numbers of 80 bits that are apart from their status, by position; see [`super::numbers`].
+    pub(super) numbers: Vec<Number>,
+    /// Positions of helpers that make the host forget exceptions.
+    pub(super) forgetful: Vec<u32>,
 }
 
 impl Analysis {
@@ -270,6 +275,7 @@ impl Analysis {
     pub(super) fn prepare(&mut self, unit: &Unit, guest: &Guest, conv: &Convention, features: Features) {
         self.reset(unit, guest, conv);
         self.fuses = features.fma;
+        self.find_numbers(unit, guest, features);
         (self.environments, self.flushing) = host_environments(guest, features, unit.key.mode, self.exact_underflow);
         let (mut last_snap, mut last_exit) = (0, 0);
         let mut last_clear = None;
@@ -277,7 +283,9 @@ impl Analysis {
             self.count_operands(unit, inst);
             self.last_snap.push(last_snap);
             self.last_exit.push(last_exit);
-            if may_leave(inst) {
+            // Host instructions that show nothing.
+            let shows = inst.op != Op::Helper || self.number(i as u32).is_none();
+            if shows && may_leave(inst) {
                 last_exit = i as u32 + 1;
             }
             match inst.op {
@@ -285,7 +293,7 @@ impl Analysis {
                 Op::Setfflags => last_clear = Some(i),
                 Op::Helper => {
                     last_clear = Some(i);
-                    last_snap = i as u32 + 1;
+                    last_snap = if shows { i as u32 + 1 } else { last_snap };
                     self.helps_state |= guest.helpers.get(inst.attr.index()).is_some_and(|h| h.state);
                 }
                 op if is_snapshot(op) => last_snap = i as u32 + 1,
@@ -392,6 +400,7 @@ impl Analysis {
                     self.alias(i, a);
                 }
             }
+            Op::And if let Some(number) = self.masked_number(unit, i as u32) => self.alias(i, number),
             Op::Load if self.loads_signed(inst, i) => {
                 self.values[i].uses |= LOADED_SIGNED;
             }
@@ -436,6 +445,9 @@ impl Analysis {
             Op::Store | Op::ExitIf | Op::Exit | Op::ExitInd => {}
             _ => {
                 self.keep_carry(unit, inst);
+                if inst.op == Op::Or && !self.numbers.is_empty() {
+                    self.leave_exceptions_to_later(unit, inst);
+                }
                 if let Some(cond) = self.find_cond(unit, inst).or_else(|| self.shown_extension(unit, i, inst)) {
                     self.set_cond(i, cond);
                 }
@@ -449,7 +461,7 @@ impl Analysis {
         }
     }
 
-    fn alias(&mut self, i: usize, of: u32) {
+    pub(super) fn alias(&mut self, i: usize, of: u32) {
         self.values[i].rep = of;
         self.values[i].mode = Mode::Alias;
         self.values[of as usize].total += self.values[i].total.saturating_sub(1);

@@ -127,6 +127,10 @@ impl Gen<'_> {
                 self.emit_store(inst);
                 true
             }
+            Op::Vget if let Some(number) = self.an.number_of_status(self.pos) => {
+                self.take_status(number);
+                true
+            }
             Op::Ll | Op::Sc | Op::Clrex | Op::Rmw | Op::Cas | Op::Fence => self.emit_atomic(inst),
             Op::Setmode => {
                 self.emit_setmode(inst);

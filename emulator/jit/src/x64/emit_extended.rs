@@ -4,13 +4,17 @@
 //! rounding to nearest. Its exception flags add up, and those that an operation reports are of all before it: the guest's flags add up,
 //! too, and where it clears them, the host's are cleared, as they are before generated code runs ([`forget_exceptions`]).
 
-use ir::Ty;
 use ir::guest::Extended;
-use ir::inst::{Inst, Val};
+use ir::inst::{Inst, Op, Val};
+use ir::{Ty, Unit};
 use smallvec::SmallVec;
 
+use super::analysis::NO;
 use super::asm::{Alu, Mem, RAX, RDX, Shift, cc};
-use super::generator::{Gen, NOWHERE};
+use super::claims::{Cell, Claim};
+use super::generator::{Gen, NONE, NOWHERE};
+use super::numbers::Number;
+use super::{Features, Xmm};
 
 /// Forgets the exceptions of operations that were not the guest's, or not since it has cleared its flags. Needed where Rust code has run.
 pub(crate) fn forget_exceptions() {
@@ -31,13 +35,16 @@ const TRUNCATING: u16 = 0xc00;
 /// Bytes of a number.
 const NUMBER: u32 = 10;
 
+/// Scratch memory for the status word.
+const STATUS: usize = 3;
+
 /// Exchanges of the x87 with memory: opcode, and the field `reg` of the operand.
 const LOAD_NUMBER: (u32, u8) = (0xdb, 5);
 const STORE_NUMBER: (u32, u8) = (0xdb, 7);
 
 /// Instructions of the host for an operation.
 #[derive(Clone, Copy)]
-struct Code {
+pub(super) struct Code {
     /// How many of the operands they take: the first in ST(0), the second in ST(1).
     operands: usize,
     bytes: &'static [u8],
@@ -88,63 +95,75 @@ fn code(operation: u128) -> Option<Code> {
     }
 }
 
+/// What a helper is as host instructions.
+#[derive(Clone, Copy)]
+pub(super) enum Plan {
+    /// An operation under a control word.
+    Operate(Code, u16),
+    /// By a load.
+    Load((u32, u8)),
+    /// By a store of so many bytes.
+    Store {
+        to: (u32, u8),
+        len: u32,
+        control: u16,
+    },
+    Clear,
+    Ticks,
+}
+
+/// The host instructions for a helper; `None` if there are none for its arguments.
+pub(super) fn plan(kind: Extended, unit: &Unit, features: Features, inst: &Inst) -> Option<Plan> {
+    let args = super::analysis::operands(unit, inst);
+    let constant = |k: usize| {
+        let inst = unit.insts.get(args.get(k)?.index()).filter(|inst| inst.op == Op::Const)?;
+        Some(unit.consts[inst.attr.index()])
+    };
+    let control = |k: usize| constant(k).map(|word| word as u16);
+    match kind {
+        Extended::Clear => Some(Plan::Clear),
+        Extended::Ticks => Some(Plan::Ticks),
+        Extended::Operate => Some(Plan::Operate(code(constant(0)?)?, control(3)?)),
+        Extended::Load => match constant(0)? {
+            32 => Some(Plan::Load((0xd9, 0))),
+            64 => Some(Plan::Load((0xdd, 0))),
+            0 => Some(Plan::Load((0xdf, 5))),
+            _ => None,
+        },
+        Extended::Store => match constant(0)? {
+            32 => Some(Plan::Store { to: (0xd9, 3), len: 4, control: control(2)? }),
+            64 => Some(Plan::Store { to: (0xdd, 3), len: 8, control: control(2)? }),
+            _ => None,
+        },
+        Extended::StoreInt => {
+            let (width, control) = (constant(0)?, control(2)?);
+            // `fisttp` came with SSE3.
+            let truncates = control & TRUNCATING == TRUNCATING && features.sse41;
+            let to = match (width, truncates) {
+                (16, false) => (0xdf, 3),
+                (32, false) => (0xdb, 3),
+                (64, false) => (0xdf, 7),
+                (16, true) => (0xdf, 1),
+                (32, true) => (0xdb, 1),
+                (64, true) => (0xdd, 1),
+                _ => return None,
+            };
+            Some(Plan::Store { to, len: width as u32 / 8, control: if truncates { USUAL } else { control } })
+        }
+    }
+}
+
 impl Gen<'_> {
     /// Emits a helper as host instructions; false if there are none for these arguments.
     pub(super) fn emit_extended(&mut self, kind: Extended, inst: &Inst) -> bool {
+        let Some(plan) = plan(kind, self.unit, self.features, inst) else { return false };
         let args: SmallVec<[Val; 4]> = super::analysis::operands(self.unit, inst).into();
-        let constant = |k: usize| args.get(k).and_then(|&arg| self.constant(self.an.val(arg)));
-        let control = |k: usize| constant(k).map(|word| word as u16);
-        match kind {
-            Extended::Clear => {
-                self.clear_exceptions();
-                return true;
-            }
-            Extended::Ticks => {
-                self.read_ticks();
-                return true;
-            }
-            _ => {}
-        }
-        let Some(what) = constant(0) else { return false };
-        match kind {
-            Extended::Clear | Extended::Ticks => unreachable!("done"),
-            Extended::Operate => {
-                let (Some(code), Some(control)) = (code(what), control(3)) else { return false };
-                self.operate(code, [args[1], args[2]], control);
-            }
-            Extended::Load => {
-                let from = match what {
-                    32 => (0xd9, 0),
-                    64 => (0xdd, 0),
-                    0 => (0xdf, 5),
-                    _ => return false,
-                };
-                self.load_number(args[1], from);
-            }
-            Extended::Store => {
-                let (to, Some(control)) = (if what == 32 { (0xd9, 3) } else { (0xdd, 3) }, control(2)) else {
-                    return false;
-                };
-                if what != 32 && what != 64 {
-                    return false;
-                }
-                self.store_number(args[1], to, what as u32 / 8, control);
-            }
-            Extended::StoreInt => {
-                let Some(control) = control(2) else { return false };
-                // `fisttp` came with SSE3.
-                let truncates = control & TRUNCATING == TRUNCATING && self.features.sse41;
-                let to = match (what, truncates) {
-                    (16, false) => (0xdf, 3),
-                    (32, false) => (0xdb, 3),
-                    (64, false) => (0xdf, 7),
-                    (16, true) => (0xdf, 1),
-                    (32, true) => (0xdb, 1),
-                    (64, true) => (0xdd, 1),
-                    _ => return false,
-                };
-                self.store_number(args[1], to, what as u32 / 8, if truncates { USUAL } else { control });
-            }
+        match plan {
+            Plan::Operate(code, control) => self.operate(code, [args[1], args[2]], control),
+            Plan::Load(from) => self.load_number(args[1], from),
+            Plan::Store { to, len, control } => self.store_number(args[1], to, len, control),
+            Plan::Clear => self.clear_exceptions(),
+            Plan::Ticks => self.read_ticks(),
         }
         true
     }
@@ -207,11 +226,15 @@ impl Gen<'_> {
     }
 
     fn operate(&mut self, code: Code, operands: [Val; 2], control: u16) {
-        self.fix_gpr(RAX);
+        let apart = self.an.number(self.pos);
+        if apart.is_none() || code.covers {
+            self.fix_gpr(RAX);
+        }
         let first = (code.operands > 0).then(|| self.number_in_memory(0, operands[0]));
         let second = (code.operands > 1).then(|| self.number_in_memory(1, operands[1]));
         if code.keeps {
-            self.asm.bytes(&[0xd9, 0xe8, 0xd9, 0xe4, 0xdd, 0xd8]); // fld1, ftst, fstp st(0): all are 0
+            self.asm.bytes(&[0xd9, 0xe8, 0xd9, 0xe4]); // fld1, ftst: all are 0
+            self.drop_number();
         }
         let other = self.enter_control(control);
         for m in [second, first].into_iter().flatten() {
@@ -221,72 +244,169 @@ impl Gen<'_> {
         if code.covers {
             self.asm.bytes(&[0xdf, 0xe0, 0xf6, 0xc4, 0x04]); // fnstsw ax; test ah, 4
             let alone = self.asm.jcc_short(cc::NE);
-            self.asm.bytes(&[0xdd, 0xd8]); // fstp st(0)
+            self.drop_number();
             self.asm.land(alone);
         }
-        self.read_status();
-        self.exchange_number(STORE_NUMBER, Self::scratch(0));
+        self.read_status(apart);
+        self.leave_number(apart);
         if code.leaves {
-            self.asm.bytes(&[0xdd, 0xd8]); // fstp st(0)
+            self.drop_number();
         }
         if other {
             self.load_control(USUAL);
         }
-        self.take_number(NUMBER);
+        self.take_number(apart, NUMBER);
     }
 
     /// From another representation, exactly.
     fn load_number(&mut self, v: Val, from: (u32, u8)) {
-        self.fix_gpr(RAX);
+        let apart = self.an.number(self.pos);
+        if apart.is_none() {
+            self.fix_gpr(RAX);
+        }
         let m = self.number_in_memory(0, v);
         self.exchange_number(from, m);
-        self.read_status();
-        self.exchange_number(STORE_NUMBER, Self::scratch(0));
-        self.take_number(NUMBER);
+        self.read_status(apart);
+        self.leave_number(apart);
+        self.take_number(apart, NUMBER);
     }
 
     /// To another representation, of `len` bytes.
     fn store_number(&mut self, v: Val, to: (u32, u8), len: u32, control: u16) {
-        self.fix_gpr(RAX);
+        let apart = self.an.number(self.pos);
+        if apart.is_none() {
+            self.fix_gpr(RAX);
+        }
         let m = self.number_in_memory(0, v);
         self.exchange_number(LOAD_NUMBER, m);
         let other = self.enter_control(control);
         self.exchange_number(to, Self::scratch(0));
-        self.read_status();
+        self.read_status(apart);
         if other {
             self.load_control(USUAL);
         }
-        self.take_number(len);
+        self.take_number(apart, len);
     }
 
-    /// `rax` = the status word above the sixteenth bit.
-    fn read_status(&mut self) {
-        self.asm.bytes(&[0xdf, 0xe0]); // fnstsw ax
-        self.asm.shift_ri(Shift::Shl, 4, RAX, 16);
+    fn drop_number(&mut self) {
+        self.asm.bytes(&[0xdd, 0xd8]); // fstp st(0)
+    }
+
+    /// `rax` = the status word above the sixteenth bit; that of a number apart goes to memory, if it is wanted.
+    fn read_status(&mut self, apart: Option<Number>) {
+        match apart {
+            None => {
+                self.asm.bytes(&[0xdf, 0xe0]); // fnstsw ax
+                self.asm.shift_ri(Shift::Shl, 4, RAX, 16);
+            }
+            Some(number) if self.an.reads_status(number) => {
+                self.asm.op_rm(4, 0xdd, 7, Self::scratch(STATUS)); // fnstsw
+            }
+            Some(_) => {}
+        }
+    }
+
+    /// Takes the number from the x87, to where it stays if it is apart.
+    fn leave_number(&mut self, apart: Option<Number>) {
+        if apart.is_none() {
+            return self.exchange_number(STORE_NUMBER, Self::scratch(0));
+        }
+        if !self.live_after(self.pos) {
+            return self.drop_number();
+        }
+        let m = match self.home_to_be() {
+            Some(slot) => {
+                self.settle(slot, self.pos);
+                self.home_mem(slot)
+            }
+            None => Self::spill_mem(self.alloc_spill(self.pos)),
+        };
+        self.asm.store_imm(8, m.offset(8), 0); // nothing above the number
+        self.exchange_number(STORE_NUMBER, m);
+        self.claim(Claim::Defines { cell: Cell::Mem(m.disp), bits: 128 });
+    }
+
+    /// The slot that gets the result next, if its memory is free and nothing shows its value before.
+    fn home_to_be(&self) -> Option<u16> {
+        let puts = &self.unit.puts[self.unit.puts.partition_point(|p| p.pos <= self.pos)..];
+        let unseen = puts.iter().take_while(|p| self.an.last_snap[p.pos as usize] <= self.pos);
+        let slots = unseen.filter(|p| self.an.val(p.val) == self.pos).map(|p| p.slot.0);
+        let is_free = |slot: u16| {
+            let holder = self.holder[slot as usize];
+            holder == NO || !self.live_after(holder) || self.has_copy(holder)
+        };
+        slots.filter(|&slot| self.guest.slots[slot as usize].ty == Ty::I128).find(|&slot| is_free(slot))
+    }
+
+    /// Loads a number from memory as it was stored, so that it need not wait for the memory; false if it is no number there.
+    pub(super) fn load_number_into_xmm(&mut self, x: Xmm, v: u32) -> bool {
+        let p = self.place[v as usize];
+        if p.gpr != NONE || !p.in_memory() || self.an.number(v).is_none() {
+            return false;
+        }
+        let m = if p.spill != NOWHERE { Self::spill_mem(p.spill) } else { self.home_mem(p.home) };
+        self.asm.load_xmm(8, x, m);
+        self.asm.op_prefixed_rm(0x66, 4, 0x0fc4, x, m.offset(8)); // pinsrw
+        self.asm.byte(4);
+        self.claim(Claim::Remakes { value: v, cell: Cell::Xmm(x), bits: 128 });
+        true
+    }
+
+    /// The upper half of a result: the status word, and below it what is above 64 bits of the number.
+    pub(super) fn take_status(&mut self, number: Number) {
+        let p = self.place[number.at as usize];
+        let d = self.def_gpr(0);
+        self.asm.load(2, d, Self::scratch(STATUS));
+        self.asm.shift_ri(Shift::Shl, 4, d, 16);
+        if !number.whole {
+            return;
+        }
+        let m = match (p.spill, p.home) {
+            // Narrower than 64 bits.
+            (NOWHERE, NOWHERE) => return,
+            (NOWHERE, home) => self.home_mem(home),
+            (spill, _) => Self::spill_mem(spill),
+        };
+        let t = self.temp_gpr();
+        self.asm.load(2, t, m.offset(8));
+        self.asm.alu_rr(Alu::Or, 4, d, t);
     }
 
     /// The result: the `len` bytes in scratch memory, and the status word from bit 80 on. Each is read as it was stored, so that it
     /// need not wait for the memory.
-    fn take_number(&mut self, len: u32) {
-        self.flags = None;
+    fn take_number(&mut self, apart: Option<Number>, len: u32) {
         let m = Self::scratch(0);
-        let t = self.temp_gpr();
+        if apart.is_some() {
+            if len != NUMBER && self.live_after(self.pos) {
+                self.take_bytes(len, m);
+            }
+            return;
+        }
+        self.flags = None;
         if len == NUMBER {
+            let t = self.temp_gpr();
             self.asm.load(2, t, m.offset(8));
             self.asm.alu_rr(Alu::Or, 4, RAX, t);
         }
         if !self.wanted() {
             return;
         }
+        let d = self.take_bytes(len, m);
+        let s = super::generator::SCRATCH_XMM;
+        self.asm.mov_xr(8, s, RAX);
+        self.asm.op_prefixed_rr(0x66, 4, 0x0f6c, d, s); // punpcklqdq
+    }
+
+    /// The result in a vector register: the lowest of these bytes, nothing above.
+    fn take_bytes(&mut self, len: u32, m: Mem) -> Xmm {
         let d = self.def_xmm(0);
         if len == 2 {
+            let t = self.temp_gpr();
             self.asm.load(2, t, m);
             self.asm.mov_xr(4, d, t);
         } else {
             self.asm.load_xmm(len.min(8), d, m);
         }
-        let s = super::generator::SCRATCH_XMM;
-        self.asm.mov_xr(8, s, RAX);
-        self.asm.op_prefixed_rr(0x66, 4, 0x0f6c, d, s); // punpcklqdq
+        d
     }
 }

@@ -183,6 +183,9 @@ impl Analysis {
             return;
         }
         match inst.op {
+            Op::Vget if let Some(number) = self.number_of_status(i).filter(|number| !number.whole) => {
+                self.needed(number.at, number.at + 1);
+            }
             Op::Helper => {
                 for v in operands(unit, inst) {
                     self.add_use(self.val(*v), i);

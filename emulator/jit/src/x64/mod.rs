@@ -67,6 +67,7 @@ pub(crate) mod invalid;
 mod late_checks;
 mod liveness;
 mod nan_stub;
+mod numbers;
 mod out_of_range;
 mod patterns;
 mod proof;

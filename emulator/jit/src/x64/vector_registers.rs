@@ -33,6 +33,9 @@ impl Gen<'_> {
     }
 
     pub(super) fn load_into_xmm(&mut self, x: Xmm, v: u32) {
+        if self.load_number_into_xmm(x, v) {
+            return;
+        }
         let p = self.place[v as usize];
         let size = self.ty(v).bytes().max(8);
         if let Some(bits) = self.constant(v) {
