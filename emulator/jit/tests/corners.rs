@@ -437,6 +437,22 @@ fn operations_that_overwrite_their_operands_make_the_right_nan() {
     }
 }
 
+#[test]
+fn a_fault_leaves_the_precision_of_the_host_as_it_was() {
+    let _turn = catch_faults(None);
+    let x86 = guest("x86");
+    let (one, three) = (0x3fff_8000_0000_0000_0000, 0x4000_c000_0000_0000_0000);
+    let divided = |mode, code: &[u8]| {
+        run_code(Engine::T1, x86, mode, code, &[("st[0]", one), ("st[1]", three), ("gpr[3]", 0x10)], &[0; DATA_LEN])
+    };
+    // fdiv st, st(1); mov eax, [ebx], with a precision of 53 bits
+    let fault = divided(x86.reset_mode() & !0x100, &[0xd8, 0xf1, 0x8b, 0x03]);
+    assert!(matches!(fault.event, Event::Fault(_)), "{:?}", fault.event);
+    assert_eq!(value(x86, &fault, "st[0]"), 0x3ffd_aaaa_aaaa_aaaa_a800);
+    let end = divided(x86.reset_mode(), &[0xd8, 0xf1]);
+    assert_eq!(value(x86, &end, "st[0]"), 0x3ffd_aaaa_aaaa_aaaa_aaab);
+}
+
 /// Runs on memory as it is.
 fn in_place(engine: Engine, guest: &'static Guest, code: &[u8], values: &[(&str, u128)]) -> Run {
     let mut thread = Thread::new(Jit::new(guest, Code::new(&placed(code.to_vec())), options(engine)));

@@ -8,7 +8,7 @@ use crate::fault::SI_KERNEL;
 use crate::interp::SCALAR;
 use crate::thread::Thread;
 use crate::thread_state::{ANCHOR, Leave, ThreadState};
-use crate::x64::HostRegs;
+use crate::x64::{HostRegs, USUAL};
 
 /// Registers of a signal context in the order of their encodings.
 const ORDER: [libc::c_int; 16] = [
@@ -104,6 +104,10 @@ pub(crate) fn rewind_call(runtime: &Runtime, context: &mut libc::ucontext_t) {
 /// Makes generated code leave; the guest state is complete in memory.
 fn leave(block: &mut ThreadState, runtime: &Runtime, context: &mut libc::ucontext_t) {
     block.exit_kind = Leave::Dispatcher as u32;
+    // SAFETY: the kernel's signal frame has the legacy floating-point area.
+    if let Some(fp) = unsafe { context.uc_mcontext.fpregs.as_mut() } {
+        fp.cwd = USUAL;
+    }
     let state = std::ptr::from_mut(block) as u64;
     let gregs = &mut context.uc_mcontext.gregs;
     gregs[libc::REG_RBP as usize] = (state + ANCHOR as u64) as i64;

@@ -437,6 +437,7 @@ impl Gen<'_> {
         {
             return;
         }
+        self.enter_usual_control();
         let state = desc.is_some_and(|helper| helper.state);
         debug_assert!(count <= SCRATCH);
         for k in 0..count {

@@ -1,8 +1,9 @@
 //! Operations on numbers of 80 bits, by the host's x87 ([`Extended`]).
 //!
-//! Between them the x87 is empty and has the control word that every process starts with: all exceptions masked, 64 bits of precision,
-//! rounding to nearest. Its exception flags add up, and those that an operation reports are of all before it: the guest's flags add up,
-//! too, and where it clears them, the host's are cleared, as they are before generated code runs ([`forget_exceptions`]).
+//! Between them the x87 is empty, and between units it has the control word that every process starts with: all exceptions masked, 64
+//! bits of precision, rounding to nearest. Within a unit that of the last operation stays. Its exception flags add up, and those that an
+//! operation reports are of all before it: the guest's flags add up, too, and where it clears them, the host's are cleared, as they are
+//! before generated code runs ([`forget_exceptions`]).
 
 use ir::guest::Extended;
 use ir::inst::{Inst, Op, Val};
@@ -29,7 +30,9 @@ pub(crate) fn forget_exceptions() {
 
 /// What of a control word decides about results, and the control word at the start of a process.
 const PRECISION_AND_ROUNDING: u16 = 0xf00;
-const USUAL: u16 = 0x37f;
+pub(crate) const USUAL: u16 = 0x37f;
+/// What of it decides about results.
+pub(super) const USUAL_CONTROL: u16 = USUAL & PRECISION_AND_ROUNDING;
 /// Rounding towards zero.
 const TRUNCATING: u16 = 0xc00;
 /// Bytes of a number.
@@ -102,11 +105,11 @@ pub(super) enum Plan {
     Operate(Code, u16),
     /// By a load.
     Load((u32, u8)),
-    /// By a store of so many bytes.
+    /// By a store of so many bytes, under a control word if it is of account.
     Store {
         to: (u32, u8),
         len: u32,
-        control: u16,
+        control: Option<u16>,
     },
     Clear,
     Ticks,
@@ -131,8 +134,8 @@ pub(super) fn plan(kind: Extended, unit: &Unit, features: Features, inst: &Inst)
             _ => None,
         },
         Extended::Store => match constant(0)? {
-            32 => Some(Plan::Store { to: (0xd9, 3), len: 4, control: control(2)? }),
-            64 => Some(Plan::Store { to: (0xdd, 3), len: 8, control: control(2)? }),
+            32 => Some(Plan::Store { to: (0xd9, 3), len: 4, control: Some(control(2)?) }),
+            64 => Some(Plan::Store { to: (0xdd, 3), len: 8, control: Some(control(2)?) }),
             _ => None,
         },
         Extended::StoreInt => {
@@ -148,7 +151,7 @@ pub(super) fn plan(kind: Extended, unit: &Unit, features: Features, inst: &Inst)
                 (64, true) => (0xdd, 1),
                 _ => return None,
             };
-            Some(Plan::Store { to, len: width as u32 / 8, control: if truncates { USUAL } else { control } })
+            Some(Plan::Store { to, len: width as u32 / 8, control: (!truncates).then_some(control) })
         }
     }
 }
@@ -187,13 +190,18 @@ impl Gen<'_> {
         self.result_gpr(RAX);
     }
 
-    /// From here on numbers are rounded as the guest's control word says; true if that is not as usual.
-    fn enter_control(&mut self, control: u16) -> bool {
-        let other = control & PRECISION_AND_ROUNDING != USUAL & PRECISION_AND_ROUNDING;
-        if other {
-            self.load_control(control | USUAL & !PRECISION_AND_ROUNDING);
+    /// From here on numbers are rounded as the control word says.
+    fn enter_control(&mut self, control: u16) {
+        let wanted = control & PRECISION_AND_ROUNDING;
+        if wanted != self.control {
+            self.control = wanted;
+            self.load_control(wanted | USUAL & !PRECISION_AND_ROUNDING);
         }
-        other
+    }
+
+    /// The same as at the start of a process: before the unit is left, and before Rust code that works with the x87.
+    pub(super) fn enter_usual_control(&mut self) {
+        self.enter_control(USUAL);
     }
 
     fn load_control(&mut self, control: u16) {
@@ -236,7 +244,7 @@ impl Gen<'_> {
             self.asm.bytes(&[0xd9, 0xe8, 0xd9, 0xe4]); // fld1, ftst: all are 0
             self.drop_number();
         }
-        let other = self.enter_control(control);
+        self.enter_control(control);
         for m in [second, first].into_iter().flatten() {
             self.exchange_number(LOAD_NUMBER, m);
         }
@@ -251,9 +259,6 @@ impl Gen<'_> {
         self.leave_number(apart);
         if code.leaves {
             self.drop_number();
-        }
-        if other {
-            self.load_control(USUAL);
         }
         self.take_number(apart, NUMBER);
     }
@@ -272,19 +277,18 @@ impl Gen<'_> {
     }
 
     /// To another representation, of `len` bytes.
-    fn store_number(&mut self, v: Val, to: (u32, u8), len: u32, control: u16) {
+    fn store_number(&mut self, v: Val, to: (u32, u8), len: u32, control: Option<u16>) {
         let apart = self.an.number(self.pos);
         if apart.is_none() {
             self.fix_gpr(RAX);
         }
         let m = self.number_in_memory(0, v);
         self.exchange_number(LOAD_NUMBER, m);
-        let other = self.enter_control(control);
+        if let Some(control) = control {
+            self.enter_control(control);
+        }
         self.exchange_number(to, Self::scratch(0));
         self.read_status(apart);
-        if other {
-            self.load_control(USUAL);
-        }
         self.take_number(apart, len);
     }
 

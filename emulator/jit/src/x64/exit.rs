@@ -41,6 +41,8 @@ pub(super) struct Side {
     pos: u32,
     /// Slots that have boxes there.
     boxes: u64,
+    /// Precision and rounding of the host's x87 there.
+    control: u16,
 }
 
 /// `lea rsp, [rsp + 8]`.
@@ -105,7 +107,7 @@ impl Gen<'_> {
         let moves = self.collect_moves(false);
         let flags = self.flag_locs();
         let boxes = self.boxed_slots();
-        self.sides.push(Side { label, kind, moves, flags, pos: self.pos, boxes });
+        self.sides.push(Side { label, kind, moves, flags, pos: self.pos, boxes, control: self.control });
         label
     }
 
@@ -124,6 +126,8 @@ impl Gen<'_> {
             self.pos = side.pos;
             self.flags_of_locs = side.flags;
             self.boxes_left = side.boxes;
+            self.control = side.control;
+            self.enter_usual_control();
             match side.kind {
                 SideKind::Exit(exit) => {
                     self.move_to_boundary(side.moves, None);
@@ -150,6 +154,7 @@ impl Gen<'_> {
     /// The unconditional exit at this position; `operand` is the address of an indirect one.
     pub(super) fn final_exit(&mut self, exit: &Exit, operand: Option<u32>) {
         self.flags_of_locs = self.flag_locs();
+        self.enter_usual_control();
         if self.is_self(exit) {
             return self.turn();
         }

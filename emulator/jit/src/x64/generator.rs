@@ -28,6 +28,7 @@ use super::analysis::{Analysis, CondKind, NO, result_ty};
 use super::asm::{Asm, Label, Mem};
 use super::choices::PlacedChoice;
 use super::claims::{Claim, Claims};
+use super::emit_extended::USUAL_CONTROL;
 use super::emit_flushing_exactly::Flush;
 use super::exit::Side;
 use super::extensions::LOADED_SIGNED;
@@ -183,6 +184,8 @@ pub(super) struct Gen<'a> {
     pub(super) unordered: Vec<Unordered>,
     /// Writes of flags that cold code may have to do.
     pub(super) rewrites: Vec<Rewrite>,
+    /// Precision and rounding of the host's x87 here.
+    pub(super) control: u16,
     /// The exit being emitted has left the condition flags as a comparison.
     pub(super) deferred: bool,
     /// Addresses that have given their registers to sums.
@@ -264,6 +267,7 @@ impl<'a> Gen<'a> {
             unsigned_lanes: Vec::new(),
             unordered: Vec::new(),
             rewrites: Vec::new(),
+            control: USUAL_CONTROL,
             deferred: false,
             rebased: Vec::new(),
             expression: Vec::new(),

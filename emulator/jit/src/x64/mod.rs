@@ -98,7 +98,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::interp::SCALAR;
 
-pub(crate) use emit_extended::forget_exceptions;
+pub(crate) use emit_extended::{USUAL, forget_exceptions};
 pub(crate) use emit_fp::{host_mode, rounding_field};
 pub use fault_table::{FaultPoints, FaultTable, HostRegs};
 pub use features::Features;

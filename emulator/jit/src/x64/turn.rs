@@ -47,6 +47,7 @@ impl Gen<'_> {
     /// Jumps to the unit's own entry if the one-bit value is not `negate`.
     pub(super) fn turn_if(&mut self, cond: u32, negate: bool) {
         self.summed = None;
+        self.enter_usual_control();
         self.settle_loop();
         let stored = self.store_flags_early();
         self.poll_compare();
