@@ -336,14 +336,9 @@ impl Emitter<'_> {
             ; shl edx, shift
             ; xor edx, ecx
             ; mov ecx, [rbp + MODE]
-            ; and rdx, [rbp + field!(jump_mask)]
-            ; shl rcx, 48
-            ; add rdx, [rbp + field!(jump_base)]
-            ; xor rcx, rax
-            ; cmp [rdx], rcx
         );
-        self.jump_if(cc::NE, lookup);
-        dynasm!(self.asm ; .arch x64 ; jmp QWORD [rdx + 8]);
+        self.tag();
+        self.jump_if_cached(lookup);
         at
     }
 
@@ -367,8 +362,8 @@ impl Emitter<'_> {
         let at = self.start();
         dynasm!(self.asm ; .arch x64 ; cmp DWORD [rbp + field!(poll)], 0);
         self.jump_if(cc::NE, poll);
-        // The tag of the address under the mode in the state: `jump_tag`.
-        dynasm!(self.asm ; .arch x64 ; mov ecx, [rbp + MODE] ; shl rcx, 48 ; xor rcx, rax);
+        dynasm!(self.asm ; .arch x64 ; mov ecx, [rbp + MODE]);
+        self.tag();
         for pair in 1..SCAN {
             dynasm!(self.asm
                 ; .arch x64
@@ -383,6 +378,11 @@ impl Emitter<'_> {
         at
     }
 
+    /// `rcx` = the tag of the address in `rax` under the mode in `ecx`: [`jump_tag`](crate::thread_state::jump_tag).
+    fn tag(&mut self) {
+        dynasm!(self.asm ; .arch x64 ; shl rcx, 48 ; xor rcx, rax);
+    }
+
     /// Goes on at `rax`, whose tag is in `rcx`, if the jump cache has it.
     fn jump_by_cache(&mut self, indirect_miss: u64) {
         let shift = jump_shift(self.guest) as i8;
@@ -390,11 +390,19 @@ impl Emitter<'_> {
             ; .arch x64
             ; mov edx, eax
             ; shl edx, shift
+        );
+        self.jump_if_cached(indirect_miss);
+    }
+
+    /// Goes on at the address whose tag is in `rcx` if the place of the jump cache that `edx` says has it, else at `miss`.
+    fn jump_if_cached(&mut self, miss: u64) {
+        dynasm!(self.asm
+            ; .arch x64
             ; and rdx, [rbp + field!(jump_mask)]
             ; add rdx, [rbp + field!(jump_base)]
             ; cmp [rdx], rcx
         );
-        self.jump_if(cc::NE, indirect_miss);
+        self.jump_if(cc::NE, miss);
         dynasm!(self.asm ; .arch x64 ; jmp QWORD [rdx + 8]);
     }
 
@@ -416,9 +424,8 @@ impl Emitter<'_> {
             ; and DWORD [rbp + field!(mxcsr_temp)], 0x3f
             ; or [rbp + field!(mxcsr_temp)], edx
             ; ldmxcsr [rbp + field!(mxcsr_temp)]
-            ; shl rcx, 48
-            ; xor rcx, rax
         );
+        self.tag();
         self.jump_by_cache(indirect_miss);
         dynasm!(self.asm ; .arch x64 ; unknown: ; mov [rbp + PC], rax ; mov eax, Leave::Redispatch as i32);
         self.jump_to(leave);
