@@ -7,6 +7,9 @@ use std::process::{Command, Output, Stdio};
 use std::sync::OnceLock;
 use std::time::{Duration, Instant};
 
+/// What takes longer hangs: programs that are interpreted, or checked, take half a minute on a machine that does nothing else.
+const LIMIT: Duration = Duration::from_secs(240);
+
 /// The released emulator, built first if its sources changed.
 ///
 /// # Panics
@@ -35,7 +38,7 @@ pub fn emulate<S: AsRef<OsStr>>(arguments: impl IntoIterator<Item = S>) -> Comma
 /// Runs to the end, standard input empty.
 ///
 /// # Panics
-/// If it does not start or takes longer than a minute.
+/// If it does not start or takes longer than [`LIMIT`].
 pub fn finish(command: Command) -> Output {
     finish_with(command, b"")
 }
@@ -43,7 +46,7 @@ pub fn finish(command: Command) -> Output {
 /// Runs to the end with `input` on standard input.
 ///
 /// # Panics
-/// If it does not start or takes longer than a minute.
+/// If it does not start or takes longer than [`LIMIT`].
 pub fn finish_with(mut command: Command, input: &[u8]) -> Output {
     let mut child = command
         .stdin(Stdio::piped())
@@ -59,7 +62,7 @@ pub fn finish_with(mut command: Command, input: &[u8]) -> Output {
     let (done, ended) = std::sync::mpsc::channel::<()>();
     let guard = std::thread::spawn(move || {
         let start = Instant::now();
-        if ended.recv_timeout(Duration::from_secs(60)).is_err() && start.elapsed() >= Duration::from_secs(60) {
+        if ended.recv_timeout(LIMIT).is_err() && start.elapsed() >= LIMIT {
             // SAFETY: a plain signal to a child that has not been waited for.
             unsafe { libc::kill(id as i32, libc::SIGKILL) };
             return true;
@@ -69,6 +72,6 @@ pub fn finish_with(mut command: Command, input: &[u8]) -> Output {
     let output = child.wait_with_output().expect("the child is ours");
     drop(done);
     writer.join().expect("the writer does not panic");
-    assert!(!guard.join().expect("the guard does not panic"), "{command:?} took more than a minute: {output:?}");
+    assert!(!guard.join().expect("the guard does not panic"), "{command:?} took more than {LIMIT:?}: {output:?}");
     output
 }
