@@ -192,7 +192,9 @@ impl Builder<'_> {
         self.predicates.known.extend([(cond, holds), (opposite, !holds)]);
         for i in 0..self.predicates.choices.len() {
             let Choice { cond: by, slot, value, arms: [new, old] } = self.predicates.choices[i];
-            if (by == cond || by == opposite) && self.tables.cur[slot.0 as usize] == value {
+            // A flag that becomes one if it is one is the condition itself, which the exit has yet to look at.
+            let itself = value == cond || value == opposite;
+            if (by == cond || by == opposite) && !itself && self.tables.cur[slot.0 as usize] == value {
                 self.replace_choice(slot, if (by == cond) == holds { new } else { old });
             }
         }

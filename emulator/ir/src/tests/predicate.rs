@@ -89,6 +89,36 @@ fn an_effect_is_preceded_by_a_side_exit() {
     assert_eq!((get(&s, "d"), s.pc, s.mode, kind), (0, 0x1000, 0, None));
 }
 
+/// ORRS with a carry of 1, if the carry is 1, and another instruction under that condition.
+#[test]
+fn a_flag_that_becomes_one_if_it_is_one_is_still_looked_at() {
+    for opposite in [false, true] {
+        let mut b = predicated();
+        let (one, seven) = (b.konst(1, 1), b.konst(64, 7));
+        b.put(slot("d"), seven);
+        b.put(slot("Z"), one);
+        b.end_insn();
+        b.begin_insn(0x1004);
+        b.set_len(4);
+        let z = b.get(slot("Z"));
+        let cond = if opposite { b.not(1, z) } else { z };
+        b.predicate(cond);
+        let a = b.get(slot("a"));
+        let value = b.load(8, a, MemAttr::PLAIN);
+        b.store(8, a, value, MemAttr::PLAIN);
+        let wide = b.zext(8, 64, value);
+        b.put(slot("c"), wide);
+        b.end_insn();
+        let unit = b.finish(0x1008);
+        for z in [0, 1] {
+            let (s, _) = run(&unit, 0x110, 0, z);
+            let happens = (z == 1) != opposite;
+            let expected = (if happens { 0x10 } else { 0 }, 7 * z, z);
+            assert_eq!((get(&s, "c"), get(&s, "d"), get(&s, "Z")), expected, "{opposite} {z}");
+        }
+    }
+}
+
 #[test]
 fn a_load_is_of_the_code_if_it_does_not_happen() {
     let mut b = predicated();
