@@ -18,6 +18,8 @@ use support::{Budget, Code, Placed, Random, none_differ, unit_at};
 
 /// Where the code is: low, so that 32-bit code can be there, and far from the data by a distance that displacements rarely are.
 const CODE: u64 = 0x6a5b_3000;
+/// Near branches, by their names in the specification.
+const BRANCHES: [&str; 4] = ["jcc", "jcxz", "loop", "jmp"];
 /// Data that instructions can access.
 const DATA: u64 = 0x5100_0000;
 const DATA_LEN: usize = 8192;
@@ -227,7 +229,7 @@ fn straight(guest: &'static Guest, code: &[u8]) -> Option<usize> {
     let insn = unit_at(guest, mode, code, CODE)?;
     let next = CODE + u64::from(insn.len);
     let name = (guest.identify)(mode, code)?;
-    let is_branch = ["jcc", "jcxz", "loop", "jmp"].contains(&name);
+    let is_branch = BRANCHES.contains(&name);
     let near = |target| target == next || target == CODE && !is_branch;
     let stays = insn.unit.exits.iter().all(|exit| match exit.kind {
         ExitKind::Jump => near(exit.target),
@@ -380,16 +382,26 @@ fn put(guest: &Guest, code: &[u8]) -> u16 {
     let mut back = vec![0xff, 0x25, 0, 0, 0, 0]; // jmp [rip]
     back.extend((isamorph_host_back as *const () as u64).to_le_bytes());
     let area = memory(CODE, CODE_LEN, 0, true);
+    protect_code(libc::PROT_READ | libc::PROT_WRITE);
     area[..code.len()].copy_from_slice(code);
-    if guest.address_bits == 64 {
+    let selector = if guest.address_bits == 64 {
         area[code.len()..][..back.len()].copy_from_slice(&back);
-        return CODE_64;
-    }
-    area[code.len()] = 0xea; // jmp far
-    area[code.len() + 1..][..4].copy_from_slice(&(CODE as u32 + LANDING as u32).to_le_bytes());
-    area[code.len() + 5..][..2].copy_from_slice(&CODE_64.to_le_bytes());
-    area[LANDING..][..back.len()].copy_from_slice(&back);
-    CODE_32
+        CODE_64
+    } else {
+        area[code.len()] = 0xea; // jmp far
+        area[code.len() + 1..][..4].copy_from_slice(&(CODE as u32 + LANDING as u32).to_le_bytes());
+        area[code.len() + 5..][..2].copy_from_slice(&CODE_64.to_le_bytes());
+        area[LANDING..][..back.len()].copy_from_slice(&back);
+        CODE_32
+    };
+    // A store that happens to be there faults, on the host and in our engines.
+    protect_code(libc::PROT_READ | libc::PROT_EXEC);
+    selector
+}
+
+fn protect_code(prot: i32) {
+    // SAFETY: nothing refers to the area while it cannot be written, and nothing executes there while it can.
+    assert_eq!(unsafe { libc::mprotect(CODE as *mut libc::c_void, CODE_LEN, prot) }, 0);
 }
 
 /// Executes what was put.
@@ -568,9 +580,12 @@ fn what_is_not_compared_is_an_instruction() {
     }
 }
 
-/// Whether processors of Intel and AMD execute the code differently: PAUSE with REX.B, which exchanges registers on AMD's, and
-/// PREFETCHW of a register, which those refuse.
-fn makers_differ(code: &[u8]) -> bool {
+/// Whether processors of Intel and AMD execute the code differently: PAUSE with REX.B, which exchanges registers on AMD's, PREFETCHW
+/// of a register, which those refuse, and branches with an operand-size prefix, which there keep 16 bits of RIP.  SDM 2, Jcc; APM 3, Jcc.
+fn makers_differ(name: &str, code: &[u8]) -> bool {
+    if BRANCHES.contains(&name) && code.contains(&0x66) {
+        return true;
+    }
     match code {
         [prefixes @ .., rex @ 0x40..=0x4f, 0x90] => rex & 1 != 0 && prefixes.contains(&0xf3),
         [.., 0x0f, 0x0d, modrm] => *modrm >= 0xc0,
@@ -590,7 +605,7 @@ fn random_instruction(guest: &'static Guest, random: &mut Random) -> Option<Trie
     let name = (guest.identify)(guest.reset_mode(), &code).unwrap_or_default();
     // With 16-bit operands and a count beyond 16 the result is undefined.  SDM 2, SHLD.
     let undefined = name == "shift_double" && code[0] == 0x66;
-    if undefined || makers_differ(&code) || not_compared().any(|pattern| is_like(name, pattern)) {
+    if undefined || makers_differ(name, &code) || not_compared().any(|pattern| is_like(name, pattern)) {
         return None;
     }
     let (text, _) = (guest.disassemble)(CODE, guest.reset_mode(), &code);
